@@ -1,0 +1,35 @@
+"""The error tree; every error knows its exit code.
+
+MmarchError
+├── InputError      a workload, trace, scenario, result or option is wrong    exit 2
+├── PluginError     an architecture plugin is wrong (MM001..MM011)            exit 3
+└── InternalError   we are wrong                                             exit 4
+"""
+
+EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_PLUGIN, EXIT_INTERNAL = 0, 1, 2, 3, 4
+
+
+class MmarchError(Exception):
+    """Base of all errors a user may see; its text is one complete message."""
+
+    exit_code = EXIT_INTERNAL
+
+
+class InputError(MmarchError):
+    """Bad input: names the file and the line or the option, shows the value, says the fix."""
+
+    exit_code = EXIT_USAGE
+
+
+class PluginError(MmarchError):
+    """A plugin breaks the contract; `code` is the stable MMnnn code."""
+
+    exit_code = EXIT_PLUGIN
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(f"{code}: {message}")
+
+
+class InternalError(MmarchError):
+    """A defect of mmarch itself."""
