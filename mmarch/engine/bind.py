@@ -1,0 +1,101 @@
+"""Bind code to one machine for interpretation: the same functions, with other globals.
+
+A bound module is a copy of a module in which every declaration of
+`core_mm.decl` is a view of the machine's memory, every function is a copy that
+looks names up in the bound module, and every hook is a call through pluggy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from types import FunctionType, ModuleType, SimpleNamespace
+from typing import Any
+
+from core_mm.decl import Array, Scalars, Table
+from mmarch.engine.memory import Memory
+from mmarch.engine.program import is_hookspec
+
+
+class Binder:
+    """Makes bound copies of functions and modules, each once.
+
+    packages  top-level packages whose modules are bound; others are used as they are
+    hooks     hook name -> what a call of that hook runs
+    """
+
+    def __init__(self, memory: Memory, packages: set[str], hooks: Mapping[str, Callable[..., int]]) -> None:
+        self.memory, self.packages, self.hooks = memory, packages, hooks
+        self.modules: dict[str, ModuleType] = {}
+        self.functions: dict[FunctionType, FunctionType] = {}
+        self.scalars: dict[str, SimpleNamespace] = {}
+        self.views: dict[str, Any] = {}
+
+    def function(self, function: FunctionType) -> FunctionType:
+        """A copy of `function` that runs on this machine."""
+        if function in self.functions:
+            return self.functions[function]
+        module = sys.modules[function.__module__]
+        bound = FunctionType(
+            function.__code__, vars(self.module(module)), function.__name__,
+            function.__defaults__, function.__closure__,
+        )  # fmt: skip
+        if function in self.functions:  # binding the module bound it already
+            return self.functions[function]
+        bound.__dict__.update(function.__dict__)
+        bound.__qualname__, bound.__module__ = function.__qualname__, function.__module__
+        bound.__doc__, bound.__kwdefaults__ = function.__doc__, function.__kwdefaults__
+        self.functions[function] = bound
+        return bound
+
+    def module(self, module: ModuleType) -> ModuleType:
+        """A copy of `module` for this machine."""
+        if module.__name__ in self.modules:
+            return self.modules[module.__name__]
+        bound = self.modules[module.__name__] = ModuleType(module.__name__)
+        space = vars(bound)
+        space.update(vars(module))
+        for name, value in list(vars(module).items()):
+            space[name] = self.value(value)
+        return bound
+
+    def value(self, value: Any) -> Any:
+        """The bound counterpart of a module's global."""
+        if is_hookspec(value):
+            return self.hooks[value.__name__]
+        if isinstance(value, FunctionType):
+            return self.function(value) if self._ours(value.__module__) else value
+        if isinstance(value, ModuleType):
+            return self.module(value) if self._ours(value.__name__) else value
+        if isinstance(value, Array):
+            return self._view("array", value.name)
+        if isinstance(value, type) and issubclass(value, Table) and value is not Table:
+            return self._view("table", value.__name__)
+        if isinstance(value, type) and issubclass(value, Scalars) and value is not Scalars:
+            return self._group(value.__name__)
+        return value
+
+    def _ours(self, name: str | None) -> bool:
+        return name is not None and name.partition(".")[0] in self.packages and name in sys.modules
+
+    def _view(self, kind: str, name: str) -> Any:
+        if name not in self.views:
+            self.views[name] = self.memory.view(kind, name)
+        return self.views[name]
+
+    def _group(self, name: str) -> SimpleNamespace:
+        if name not in self.scalars:
+            self.scalars[name] = SimpleNamespace(**dict.fromkeys(self.memory.layout.scalars[name].names, 0))
+        return self.scalars[name]
+
+    def load(self) -> None:
+        """Copy scalars from the machine's memory."""
+        for name, group in self.scalars.items():
+            vars(group).update(
+                zip(self.memory.layout.scalars[name].names, self.memory.scalars[name].tolist(), strict=True)
+            )
+
+    def store(self) -> None:
+        """Copy scalars back into the machine's memory."""
+        for name, group in self.scalars.items():
+            self.memory.scalars[name][:] = [vars(group)[n] for n in self.memory.layout.scalars[name].names]

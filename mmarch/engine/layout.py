@@ -1,0 +1,130 @@
+"""Where the machine's memory lies: one root table of addresses and lengths.
+
+Linked code gets the root's address and loads the base of an array from it.
+Each declaration owns two root slots, address and length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core_mm.decl import Array, Column, Scalars, Table
+
+if TYPE_CHECKING:
+    from mmarch.engine.lower import _Function
+
+
+@dataclass(frozen=True)
+class ArrayPlace:
+    """A flat array: its root slot and the name of its size."""
+
+    root: int
+    length: str
+
+
+@dataclass(frozen=True)
+class TablePlace:
+    """A table: its root slot, bytes a row, byte offset of each column, the name of its size."""
+
+    root: int
+    stride: int
+    offsets: dict[str, int]
+    rows: str
+    dtype: np.dtype[np.void]
+
+
+@dataclass(frozen=True)
+class ScalarsPlace:
+    """A group of scalars: its root slot and the names in order."""
+
+    root: int
+    names: tuple[str, ...]
+    constant: bool
+
+
+@dataclass
+class Layout:
+    """Places of every declaration; the order of declaration decides."""
+
+    arrays: dict[str, ArrayPlace] = field(default_factory=dict)
+    tables: dict[str, TablePlace] = field(default_factory=dict)
+    scalars: dict[str, ScalarsPlace] = field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
+    files: list[str] = field(default_factory=list)
+    slots: int = 0
+
+    @classmethod
+    def of(cls, modules: Iterable[ModuleType], hooks: Iterable[str] = ()) -> Layout:
+        """Lay out every declaration that is defined in `modules`."""
+        layout = cls(hooks=tuple(hooks))
+        for module in modules:
+            for value in vars(module).values():
+                layout._add(value, module.__name__)
+        return layout
+
+    def _add(self, value: object, module: str) -> None:
+        if isinstance(value, Array) and value.name not in self.arrays:
+            self.arrays[value.name] = ArrayPlace(self._slot(), value.length)
+        elif isinstance(value, type) and value.__module__ == module:
+            if issubclass(value, Table) and value is not Table:
+                self.tables[value.__name__] = _place(value, self._slot())
+            elif issubclass(value, Scalars) and value is not Scalars:
+                place = ScalarsPlace(self._slot(), value.names, value.constant)
+                self.scalars[value.__name__] = place
+
+    def _slot(self) -> int:
+        self.slots += 2
+        return self.slots - 2
+
+    @property
+    def fault(self) -> int:
+        """Root slots that a checked build reports to: location, index, array."""
+        return self.slots
+
+    @property
+    def size(self) -> int:
+        """Root slots in all."""
+        return self.slots + 3
+
+    def location(self, filename: str, line: int) -> int:
+        """A number for a source line, for reports of checked builds."""
+        if filename not in self.files:
+            self.files.append(filename)
+        return (self.files.index(filename) + 1) << 32 | line
+
+    def hook_number(self, name: str) -> int:
+        """The number that counts of this hook are filed under; 0 is core-mm itself."""
+        return self.hooks.index(name) + 1
+
+    def special(self, function: _Function, name: str) -> tuple[str, str]:
+        """Address and alias tag of a scalar that the linker itself uses."""
+        group = "mach" if name == "hook" else "cfg"
+        place = self.scalars[group]
+        index = place.names.index(name)
+        address = function.value(f"getelementptr i64, ptr {function.base(place.root)}, i64 {index}")
+        return address, function.unit.tag(f"{group}.{name}")
+
+
+def _place(table: type[Table], root: int) -> TablePlace:
+    """Widest columns first, so that none straddles its alignment."""
+    columns: list[Column] = sorted(table.columns.values(), key=lambda c: -c.width)
+    offsets, offset = {}, 0
+    for item in columns:
+        offsets[item.name] = offset
+        offset += item.width // 8
+    widest = max((c.width // 8 for c in columns), default=8)
+    stride = -(-offset // widest) * widest
+    dtype = np.dtype(
+        {
+            "names": list(offsets),
+            "formats": [f"i{table.columns[name].width // 8}" for name in offsets],
+            "offsets": list(offsets.values()),
+            "itemsize": stride,
+        }
+    )
+    return TablePlace(root, stride, offsets, table.rows, dtype)

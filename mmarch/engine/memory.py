@@ -1,0 +1,52 @@
+"""The memory of one machine: NumPy arrays, their views for interpreted code, their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmarch.engine.layout import Layout
+
+
+class Memory:
+    """Zeroed memory for every declaration; pages of it cost nothing until they are written.
+
+    sizes  the length of each named size ("frames", "tables", …), in rows
+    """
+
+    def __init__(self, layout: Layout, sizes: Mapping[str, int]) -> None:
+        self.layout = layout
+        self.arrays = {name: np.zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
+        self.tables = {name: np.zeros(sizes[p.rows], p.dtype) for name, p in layout.tables.items()}
+        self.scalars = {name: np.zeros(len(p.names), np.int64) for name, p in layout.scalars.items()}
+        self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
+        for places, group in (
+            (layout.arrays, self.arrays), (layout.tables, self.tables), (layout.scalars, self.scalars),
+        ):  # fmt: skip
+            for name, place in places.items():  # type: ignore[attr-defined]
+                data = group[name]  # type: ignore[index]
+                self.root[place.root : place.root + 2] = data.ctypes.data, len(data)
+
+    def get(self, group: str, name: str) -> int:
+        """A scalar's value."""
+        return int(self.scalars[group][self.layout.scalars[group].names.index(name)])
+
+    def set(self, group: str, name: str, value: int) -> None:
+        """Set a scalar."""
+        self.scalars[group][self.layout.scalars[group].names.index(name)] = value
+
+    def view(self, kind: str, name: str) -> Any:
+        """What interpreted code indexes: memoryviews give and take Python integers."""
+        if kind == "array":
+            return memoryview(self.arrays[name])  # type: ignore[arg-type]
+        table = self.tables[name]
+        return SimpleNamespace(**{c: memoryview(table[c]) for c in self.layout.tables[name].offsets})
+
+    def image(self) -> dict[str, bytes]:
+        """All contents, for comparing two machines to the byte (small machines only)."""
+        groups: dict[str, NDArray[Any]] = {**self.arrays, **self.tables, **self.scalars}
+        return {name: data.tobytes() for name, data in groups.items()}
