@@ -1,0 +1,42 @@
+"""Single accesses to a page-table entry; these and only these count reads and writes.
+
+The load inside an xchg or cmpxchg is no read of its own, a failed cmpxchg
+returns what it saw and costs nothing more (include/asm-generic/rwonce.h, atomics).
+"""
+
+from __future__ import annotations
+
+from core_mm.mm_types import ptes
+from core_mm.vmstat import PTE_CMPXCHG, PTE_READ, PTE_WRITE, PTE_XCHG, count
+
+
+def READ_ONCE(ptep: int) -> int:
+    """Load one entry."""
+    count(PTE_READ, 1)
+    return ptes[ptep]
+
+
+def WRITE_ONCE(ptep: int, pte: int) -> int:
+    """Store one entry."""
+    count(PTE_WRITE, 1)
+    ptes[ptep] = pte
+    return 0
+
+
+def xchg(ptep: int, pte: int) -> int:
+    """Exchange one entry atomically; returns the old one."""
+    count(PTE_WRITE, 1)
+    count(PTE_XCHG, 1)
+    old = ptes[ptep]
+    ptes[ptep] = pte
+    return old
+
+
+def cmpxchg(ptep: int, old: int, new: int) -> int:
+    """Store `new` if the entry is `old`; returns what was there."""
+    now = ptes[ptep]
+    if now == old:
+        count(PTE_WRITE, 1)
+        count(PTE_CMPXCHG, 1)
+        ptes[ptep] = new
+    return now

@@ -1,0 +1,87 @@
+"""Counting and logging: every count is added where the thing happens (mm/vmstat.c).
+
+`counters` has one row of EVENTS counts for every (operation, outermost hook).
+Events below ARCH_EVENT are core-mm's; an architecture names its own from there.
+"""
+
+from __future__ import annotations
+
+from core_mm.mm_types import LOG_COLUMNS, cfg, counters, log, mach
+
+EVENTS = 128
+HOOKS = 96  # rows of an operation: row 0 is core-mm itself
+
+(
+    PTE_READ, PTE_WRITE, PTE_XCHG, PTE_CMPXCHG, PMD_READ, PMD_WRITE,
+    FAULT, FAULT_ANON, FAULT_ZERO, FAULT_COW, FAULT_REUSE, FAULT_FILE, FAULT_SWAP, FAULT_ACCESS,
+    FAULT_PMD, FAULT_SHMEM, FAULT_STACK,
+    FAULT_AROUND, SPURIOUS_FAULT,
+    GATHER_SLOTS, GATHER_PAGE, GATHER_FLUSH, GATHER_FLUSH_FULL, GATHER_FLUSH_DIRTY, GATHER_FLUSH_VMA,
+    GATHER_FLUSH_TABLES, GATHER_FLUSH_FINISH, GATHER_RESERVE_CLAMP, GATHER_LEAK, GATHER_OVERFLOW,
+    TLB_NEXT_BATCH, TLB_GATHER_MMU, TLB_FINISH_MMU, TLB_REMOVE_TABLE, TLB_REMOVE_FOLIO_PAGES,
+    RMAP_ADD, RMAP_REMOVE, RMAP_PAGES,
+    FOLIO_MARK_DIRTY, FOLIO_MARK_ACCESSED,
+    FOLIO_ALLOC, FOLIO_FREE, FOLIO_SPLIT, PAGE_ALLOC, PAGE_FREE, PTE_TABLE_ALLOC, PTE_TABLE_FREE,
+    PTEP_CLEAR_FLUSH, DO_ANONYMOUS_PAGE, DO_WP_PAGE, SPLIT_PMD,
+    SWAP_OUT, SWAP_IN, READAHEAD, WARN, OP,
+    FOLD, UNFOLD, CONT_INSTALL,
+) = range(59)  # fmt: skip
+ARCH_EVENT = 64
+
+NAMES = (
+    "pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write",
+    "fault", "fault_anon", "fault_zero", "fault_cow", "fault_reuse", "fault_file", "fault_swap", "fault_access",
+    "fault_pmd", "fault_shmem", "fault_stack",
+    "fault_around", "spurious_fault",
+    "gather_slots", "gather_page", "gather_flush", "gather_flush_full", "gather_flush_dirty", "gather_flush_vma",
+    "gather_flush_tables", "gather_flush_finish", "gather_reserve_clamp", "gather_leak", "gather_overflow",
+    "tlb_next_batch", "tlb_gather_mmu", "tlb_finish_mmu", "tlb_remove_table", "__tlb_remove_folio_pages",
+    "folio_add_rmap", "folio_remove_rmap_ptes", "rmap_pages",
+    "folio_mark_dirty", "folio_mark_accessed",
+    "folio_alloc", "folio_free", "folio_split", "page_alloc", "page_free", "pte_table_alloc", "pte_table_free",
+    "ptep_clear_flush", "do_anonymous_page", "do_wp_page", "split_pmd",
+    "swap_out", "swap_in", "readahead", "warn", "op",
+    "fold", "unfold", "cont_install",
+)  # fmt: skip
+
+# kinds of log rows
+LOG_TLBI, LOG_DSB, LOG_ISB, LOG_PTE, LOG_FREE, LOG_OP, LOG_CALL, LOG_ARCH = 1, 2, 3, 4, 5, 6, 7, 16
+
+
+def count(event: int, n: int) -> int:
+    """Add `n` to an event of the operation and hook under way."""
+    counters[mach.scope + mach.hook * EVENTS + event] += n
+    return 0
+
+
+def write_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
+    """Append a row to the log, if it is kept and has room; a full log is seen by its length."""
+    row = mach.log_len
+    if row < cfg.log_capacity:
+        at = row * LOG_COLUMNS
+        log[at] = kind
+        log[at + 1] = a
+        log[at + 2] = b
+        log[at + 3] = c
+        log[at + 4] = asid
+        log[at + 5] = mach.hook
+    mach.log_len = row + 1
+    return 0
+
+
+def WARN(code: int, value: int) -> int:
+    """WARN_ON_ONCE(): count it, keep the first; the run reports it."""
+    if mach.warned == 0:
+        mach.warn_code = code
+        mach.warn_value = value
+    mach.warned += 1
+    return count(WARN_EVENT, 1)
+
+
+WARN_EVENT = NAMES.index("warn")
+
+# codes of WARN()
+(
+    W_GATHER_RANGE, W_DOUBLE_FREE, W_BAD_PTE, W_REFCOUNT, W_MAPCOUNT, W_RSS, W_TABLE_LEAK, W_LOG, W_RMAP,
+    W_BBM, W_STALE,
+) = range(1, 12)  # fmt: skip
