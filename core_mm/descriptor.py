@@ -1,0 +1,66 @@
+"""What an architecture says of itself: a plugin's entry point in group ``mmarch.arch`` yields one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core_mm.hookspecs import API_VERSION
+
+
+class Geometry(BaseModel):
+    """Page-table geometry of one granule.
+
+    page_shift  log2 of the page size in bytes
+    pte_bits    log2 of the entries of a table
+    levels      table levels from the top to the PTE table
+    cont_ptes   entries of a contiguous block, 1 where there is none
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page_shift: int = Field(ge=10, le=20)
+    pte_bits: int = Field(ge=4, le=16)
+    levels: int = Field(ge=2, le=5)
+    cont_ptes: int = Field(default=1, ge=1)
+
+
+class Cpu(BaseModel):
+    """A CPU model: values for the architecture's `cpu_scalars`, and where they come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    features: Mapping[str, int]
+    costs: str = ""  # name of the cost profile that suits it
+    source: str = ""
+
+
+class ArchDescriptor(BaseModel):
+    """An architecture as the framework sees it.
+
+    modules       dotted names of the modules that hold the hook implementations
+    cpu_scalars   the `core_mm.decl.Scalars` class in these modules that `Cpu.features` fills, "" for none
+    required      hooks whose default would be wrong here, each with the reason; they cannot be withheld
+    capabilities  what the conformance suite may expect: "contiguous", "hw_afdbm", "bbm", …
+    events        names of the architecture's own counts, from `core_mm.vmstat.ARCH_EVENT` on
+    folio_order   order of the folios a run uses unless told otherwise
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = ""
+    api_version: int = API_VERSION
+    modules: tuple[str, ...]
+    granules: Mapping[str, Geometry]
+    default_granule: str
+    cpus: Mapping[str, Cpu]
+    default_cpu: str
+    cpu_scalars: str = ""
+    required: Mapping[str, str] = Field(default_factory=dict)
+    capabilities: frozenset[str] = frozenset()
+    events: tuple[str, ...] = ()
+    cost_profiles: Mapping[str, str] = Field(default_factory=dict)  # name -> package resource "pkg:file.toml"
+    folio_order: int = 4

@@ -1,0 +1,236 @@
+"""One machine: an architecture, a release, a CPU, memory, and an engine that runs operations on it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FunctionType, ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pluggy
+from numpy.typing import NDArray
+
+import core_mm.mm_types
+import core_mm.vmstat
+from core_mm import hookspecs, releases, uapi
+from core_mm.descriptor import ArchDescriptor
+from mmarch.engine.bind import Binder
+from mmarch.engine.layout import Layout
+from mmarch.engine.link import Image, link
+from mmarch.engine.lower import Options
+from mmarch.engine.memory import Memory
+from mmarch.engine.program import IMPL_MARK, Program
+
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run fixes. Orders are bit masks of enabled anonymous folio orders."""
+
+    arch: ArchDescriptor
+    generic: ArchDescriptor
+    release: str = releases.DEFAULT_RELEASE
+    cpu: str = ""
+    granule: str = ""
+    without: frozenset[str] = frozenset()
+    anon_orders: int = 0
+    shmem_orders: int = 0
+    memory: int = 16 << 30  # bytes of simulated RAM
+    log_rows: int = 0
+    swap_bytes: int = 256 << 20
+    overrides: Mapping[str, int] = field(default_factory=dict)  # values of cfg, for tests
+
+
+def implementations(arch: ArchDescriptor) -> dict[str, FunctionType]:
+    """Hook name -> function, over the modules of an architecture."""
+    found: dict[str, FunctionType] = {}
+    for name in arch.modules:
+        for value in vars(importlib.import_module(name)).values():
+            if isinstance(value, FunctionType) and hasattr(value, IMPL_MARK) and value.__module__ == name:
+                found[value.__name__] = value
+    return found
+
+
+def declared_modules(archs: Sequence[ArchDescriptor]) -> list[ModuleType]:
+    """Modules that may declare memory: core-mm's, and those of the architectures' packages."""
+    modules = [core_mm.mm_types]
+    for arch in archs:
+        for name in arch.modules:
+            importlib.import_module(name)
+        packages = tuple({name.rpartition(".")[0] or name for name in arch.modules})
+        modules += [
+            module for name, module in sorted(sys.modules.items())
+            if name in arch.modules or name.startswith(tuple(p + "." for p in packages))
+        ]  # fmt: skip
+    unique = {module.__name__: module for module in modules if not module.__name__.startswith("core_mm.hook")}
+    return list(unique.values())
+
+
+class Machine:
+    """Memory plus one engine.
+
+    engine     "linked" or "interpreted"
+    roots      functions of core_mm that may be called from outside
+    overlays   extra pluggy plugins (a tracer, the sanitizer); interpreted only
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        engine: str,
+        roots: Sequence[FunctionType],
+        operations: NDArray[np.int64] | None = None,
+        files: int = 0,
+        file_pages: int = 0,
+        tasks: int = 64,
+        overlays: Sequence[object] = (),
+        options: Options = Options(),
+        progress: Callable[[str], None] = lambda _: None,
+        selectable: Sequence[str] = (),
+    ) -> None:
+        self.config, self.engine, self.roots = config, engine, list(roots)
+        archs = [config.generic] if config.arch.name == config.generic.name else [config.generic, config.arch]
+        self.defaults = implementations(config.generic)
+        own = implementations(config.arch)
+        self.selectable = sorted(set(selectable) & set(own) & set(self.defaults))
+        withheld = set() if self.selectable else set(config.without)
+        self.winners = {**self.defaults, **{n: f for n, f in own.items() if n not in withheld}}
+        self.layout = Layout.of(declared_modules(archs), hookspecs.HOOKS)
+        rows = 0 if operations is None else len(operations)
+        self.memory = Memory(self.layout, sizes(config, rows, files, file_pages, tasks))
+        self._configure()
+        if operations is not None and rows:
+            self.memory.arrays["ops"][: rows * uapi.COLUMNS] = operations.reshape(-1)
+        self._image: Image | None = None
+        if engine == "linked":
+            chosen = {name: self.defaults[name] for name in self.selectable}
+            self.program = Program(self.roots, self.winners, chosen)
+            self._image = link(self.program, self.layout, options, progress)
+        else:
+            self._interpret(archs, overlays)
+
+    def call(self, name: str, *arguments: int) -> int:
+        """Run a root."""
+        if self._image is not None:
+            return self._image.call(name, self.memory, *arguments)
+        self._binder.load()
+        try:
+            return int(self._functions[name](*arguments))
+        finally:
+            self._binder.store()
+
+    def counts(self) -> NDArray[np.int64]:
+        """Counters as [operation][hook][event]."""
+        shape = (-1, core_mm.vmstat.HOOKS, core_mm.vmstat.EVENTS)
+        return self.memory.arrays["counters"].reshape(shape)
+
+    def total(self, event: int | str) -> int:
+        """One event over all operations and hooks."""
+        names = (*core_mm.vmstat.NAMES, *[""] * (core_mm.vmstat.ARCH_EVENT - len(core_mm.vmstat.NAMES)))
+        index = event if isinstance(event, int) else (*names, *self.config.arch.events).index(event)
+        return int(self.counts()[:, :, index].sum())
+
+    # -- interpreted engine --------------------------------------------------------
+
+    def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
+        self.plugins = pluggy.PluginManager(hookspecs.PROJECT)
+        self.plugins.add_hookspecs(hookspecs)
+        packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
+        relay: dict[str, Callable[..., int]] = {}
+        self._binder = Binder(self.memory, packages, relay)
+        group = self._binder._group("mach")
+        for name in hookspecs.HOOKS:
+            relay[name] = relay_hook(self.plugins, name, self.layout.hook_number(name), group)
+        for arch in archs:
+            own = implementations(arch)
+            kept = {n: f for n, f in own.items() if arch is archs[0] or n not in self.config.without}
+            bound = {name: self._binder.function(function) for name, function in kept.items()}
+            self.plugins.register(SimpleNamespace(**bound), name=arch.name)
+        for overlay in overlays:
+            self.plugins.register(overlay)
+        self.plugins.check_pending()
+        self._functions = {root.__name__: self._binder.function(root) for root in self.roots}
+
+    # -- configuration ---------------------------------------------------------------
+
+    def _configure(self) -> None:
+        memory, config = self.memory, self.config
+        arch = config.arch
+        geometry = arch.granules[config.granule or arch.default_granule]
+        pmd_shift = geometry.page_shift + geometry.pte_bits
+        page = 1 << geometry.page_shift
+        values = {
+            "page_shift": geometry.page_shift, "page_size": page,
+            "ptrs_per_pte": 1 << geometry.pte_bits, "pte_bits": geometry.pte_bits,
+            "pmd_shift": pmd_shift, "pmd_size": 1 << pmd_shift, "pmd_order": geometry.pte_bits,
+            "levels": geometry.levels, "cont_ptes": geometry.cont_ptes,
+            "memory_pages": config.memory >> geometry.page_shift,
+            "anon_orders": config.anon_orders, "shmem_orders": config.shmem_orders,
+            "fault_around_bytes": 65536, "swap_slots": config.swap_bytes >> geometry.page_shift,
+            "log_capacity": config.log_rows, "smp": 1,
+            "max_gather_batch": (page - 16) // 8, "max_gather_batch_count": 10000 // ((page - 16) // 8),
+            "max_table_batch": (page - 24) // 8,
+            "withheld": sum(1 << i for i, n in enumerate(self.selectable) if n in config.without),
+            **releases.values(config.release), **config.overrides,
+        }  # fmt: skip
+        for name, value in values.items():
+            memory.set("cfg", name, value)
+        if arch.cpu_scalars:
+            for name, value in arch.cpus[config.cpu or arch.default_cpu].features.items():
+                memory.set(arch.cpu_scalars, name, value)
+
+
+def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any) -> Callable[..., int]:
+    """A function with the hook's own signature that calls it through pluggy by keyword."""
+    caller = getattr(plugins.hook, name)
+    arguments = caller.spec.argnames
+    signature = ", ".join(arguments)
+    keywords = ", ".join(f"{a}={a}" for a in arguments)
+    source = (
+        f"def {name}({signature}):\n"
+        f"    outer = mach.hook\n"
+        f"    if not outer: mach.hook = number\n"
+        f"    result = caller({keywords})\n"
+        f"    mach.hook = outer\n"
+        f"    if result.__class__ is not int: result = checked(result)\n"
+        f"    return result\n"
+    )
+
+    def checked(result: object) -> int:
+        return check_result(plugins, name, result)
+
+    space = {"caller": caller, "mach": mach, "number": number, "checked": checked}
+    exec(source, space)  # noqa: S102  the text is made of the hookspec's own parameter names
+    made: Callable[..., int] = space[name]  # type: ignore[assignment]
+    return made
+
+
+def check_result(plugins: pluggy.PluginManager, name: str, result: object) -> int:
+    """An integer, or MM011 that names the hook and the plugins that were asked."""
+    if isinstance(result, int):
+        return int(result)
+    from mmarch.errors import PluginError
+
+    asked = ", ".join(impl.plugin_name for impl in reversed(getattr(plugins.hook, name).get_hookimpls()))
+    raise PluginError("MM011", f"hook {name} returned {result!r}, not an integer (implemented by: {asked})")
+
+
+def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) -> dict[str, int]:
+    """Rows of every named size; only what is touched costs memory."""
+    geometry = config.arch.granules[config.granule or config.arch.default_granule]
+    frames = config.memory >> geometry.page_shift
+    entries = 1 << geometry.pte_bits
+    tables = max(4096, (frames // entries) * 4 + 64 * tasks)
+    batch = ((1 << geometry.page_shift) - 16) // 8
+    return {
+        "frames": frames + 1, "tables": tables, "ptes": tables * entries,
+        "vmas": 1 << 20, "mms": tasks + 8, "tasks": tasks + 1, "anon_vmas": 1 << 20, "avcs": 1 << 21,
+        "inodes": 2 * files + 4096, "file_pages": file_pages + (1 << 24), "gathers": 64, "batches": 4096,
+        "slots": 4096 * max(batch, 16), "orders": 32, "swap": (config.swap_bytes >> geometry.page_shift) + 2,
+        "log": config.log_rows * core_mm.mm_types.LOG_COLUMNS + 1,
+        "counters": 32 * core_mm.vmstat.HOOKS * core_mm.vmstat.EVENTS,
+        "ops": rows * uapi.COLUMNS + 1, "results": rows + 1,
+    }  # fmt: skip

@@ -1,0 +1,133 @@
+"""ptrace and seccomp, as little of them as recording needs.
+
+Tracees stop at exec, at the birth of a child and at system calls a seccomp filter picks;
+nothing else slows them (man 2 ptrace, man 2 seccomp). x86-64 only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+from dataclasses import dataclass
+
+AUDIT_ARCH_X86_64 = 0xC000003E
+SYS_MMAP, SYS_FTRUNCATE = 9, 77
+
+_CONT, _SEIZE, _LISTEN, _GETEVENTMSG, _GET_SYSCALL_INFO = 7, 0x4206, 0x4208, 0x4201, 0x420E
+EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP = 4, 7, 128
+_TRACEFORK, _TRACEVFORK, _TRACECLONE, _TRACEEXEC, _TRACESECCOMP = 2, 4, 8, 16, 128
+_EXITKILL = 0x100000
+OPTIONS = _TRACEFORK | _TRACEVFORK | _TRACECLONE | _TRACEEXEC | _TRACESECCOMP | _EXITKILL
+
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _PR_SET_THP_DISABLE = 22, 2, 41
+_RET_TRACE, _RET_ALLOW = 0x7FF00000, 0x7FFF0000
+_LOAD, _JUMP_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
+_DATA_NR, _DATA_ARCH, _DATA_FLAGS = 0, 4, 16 + 8 * 3
+_MAP_ANONYMOUS = 0x20
+_WALL = 0x40000000
+_GROUP_STOPS = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def _filter() -> list[tuple[int, int, int, int]]:
+    """(code, jump if true, jump if false, operand): trace file mappings and ftruncate."""
+    return [
+        (_LOAD, 0, 0, _DATA_ARCH),
+        (_JUMP_EQUAL, 0, 6, AUDIT_ARCH_X86_64),
+        (_LOAD, 0, 0, _DATA_NR),
+        (_JUMP_EQUAL, 3, 0, SYS_FTRUNCATE),
+        (_JUMP_EQUAL, 0, 3, SYS_MMAP),
+        (_LOAD, 0, 0, _DATA_FLAGS),
+        (_JUMP_SET, 1, 0, _MAP_ANONYMOUS),
+        (_RETURN, 0, 0, _RET_TRACE),
+        (_RETURN, 0, 0, _RET_ALLOW),
+    ]
+
+
+def stop_at_file_syscalls() -> None:
+    """From now on this task and its children stop for their tracer at mmap of files and ftruncate."""
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in _filter())
+    program = _Program(len(code) // 8, code)
+    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp filter refused")
+
+
+def disable_huge_pages() -> None:
+    """No transparent huge page of any size for this task, its children and their exec's."""
+    if _libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_THP_DISABLE refused")
+
+
+def _ptrace(request: int, pid: int, addr: int = 0, data: int | ctypes.Array[ctypes.c_char] = 0) -> None:
+    if _libc.ptrace(request, pid, addr, data) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def seize(pid: int) -> None:
+    """Trace `pid` and all its descendants; they die with us."""
+    _ptrace(_SEIZE, pid, 0, OPTIONS)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Something happened to `pid`: it stopped (`event`, `signal`), or ended with `status`."""
+
+    pid: int
+    event: int = 0
+    signal: int = 0
+    status: int | None = None
+
+
+def wait() -> Stop:
+    """The next stop or end of any tracee; ChildProcessError when none is left."""
+    pid, status = os.waitpid(-1, _WALL)
+    if os.WIFSTOPPED(status):
+        return Stop(pid, event=status >> 16, signal=os.WSTOPSIG(status))
+    return Stop(pid, status=os.waitstatus_to_exitcode(status))
+
+
+def resume(stop: Stop) -> None:
+    """Let the tracee go on, with the signal it was about to receive; a tracee killed meanwhile is fine."""
+    request, deliver = _CONT, 0
+    if stop.event == EVENT_STOP and stop.signal in _GROUP_STOPS:
+        request = _LISTEN
+    elif stop.event == 0:
+        deliver = stop.signal
+    try:
+        _ptrace(request, stop.pid, 0, deliver)
+    except ProcessLookupError:
+        pass
+
+
+def former_pid(pid: int) -> int:
+    """At an exec stop: the thread id `pid` had before exec made it the leader."""
+    message = ctypes.create_string_buffer(8)
+    _ptrace(_GETEVENTMSG, pid, 0, message)
+    return int.from_bytes(message.raw, "little")
+
+
+@dataclass(frozen=True)
+class Syscall:
+    """ABI (AUDIT_ARCH_*), number and arguments; the last two are 0 outside a seccomp stop."""
+
+    arch: int
+    number: int
+    args: tuple[int, ...]
+
+
+def syscall(pid: int) -> Syscall:
+    """What a stopped tracee is calling."""
+    info = ctypes.create_string_buffer(128)
+    _ptrace(_GET_SYSCALL_INFO, pid, len(info), info)
+    number, *args = struct.unpack_from("=7Q", info.raw, 24)
+    return Syscall(struct.unpack_from("=I", info.raw, 4)[0], number, tuple(args))

@@ -1,0 +1,178 @@
+"""What a stopped task has mapped, and which file is behind it, as records for the timeline.
+
+The records (numbers in hex but for counts) are the recorder's and the importer's private format:
+
+    mmarch_file: file=N size=BYTES kind=KIND        a file first seen, or its size when it changed
+    mmarch_fd: pid=P file=N                         the file of the system call that follows
+    mmarch_exec: pid=P start_brk=ADDR               a new image; its parts follow
+    mmarch_vma: pid=P start=A end=B prot=X flags=X file=N|-1 off=BYTES
+    mmarch_special: pid=P start=A end=B             vdso, vvar: pages of the kernel's own
+    mmarch_present: pid=P start=A pages=COUNT       private anonymous pages execve wrote itself
+    mmarch_exec_end: pid=P
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core_mm import uapi
+
+Emit = Callable[[str], None]
+
+PAGE = 4096
+USER_END = 1 << 63
+_PRESENT, _FILE_OR_SHARED = 1 << 63, 1 << 61
+_MAGIC = {0x01021994: "tmpfs", 0xEF53: "ext4", 0x858458F6: "ramfs", 0x958458F6: "hugetlbfs"}
+_START_BRK = 47 - 1
+_PROT = {"r": uapi.PROT_READ, "w": uapi.PROT_WRITE, "x": uapi.PROT_EXEC}
+_MAPS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+) (\d+) *(.*)")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One line of /proc/PID/maps; `start`, `end` and `offset` in bytes."""
+
+    start: int
+    end: int
+    prot: int
+    shared: bool
+    offset: int
+    inode: int
+    name: str
+
+    @property
+    def flags(self) -> int:
+        """MAP_* that make such a mapping again."""
+        flags = uapi.MAP_SHARED if self.shared else uapi.MAP_PRIVATE
+        if not self.inode:
+            flags |= uapi.MAP_ANONYMOUS
+        if self.name == "[stack]":
+            flags |= uapi.MAP_GROWSDOWN | uapi.MAP_STACK
+        return flags
+
+    @property
+    def special(self) -> bool:
+        return self.name.startswith(("[vdso", "[vvar", "[vsyscall"))
+
+
+def mappings(pid: int) -> list[Mapping]:
+    """The address space of `pid`, ascending."""
+    found = []
+    for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+        match = _MAPS.match(line)
+        if match:
+            start, end, perms, offset, _, inode, name = match.groups()
+            prot = sum(bit for letter, bit in _PROT.items() if letter in perms)
+            found.append(
+                Mapping(int(start, 16), int(end, 16), prot, "s" in perms, int(offset, 16), int(inode), name)
+            )
+    return found
+
+
+def _kind(path: str, info: os.stat_result) -> str:
+    """The kind of page cache behind an open file."""
+    if stat.S_ISCHR(info.st_mode):
+        return "zero" if info.st_rdev == os.makedev(1, 5) else "device"
+    buffer = ctypes.create_string_buffer(512)
+    if _libc.statfs(path.encode(), buffer):
+        return "regular"
+    return _MAGIC.get(struct.unpack_from("=q", buffer.raw)[0], "regular")
+
+
+@dataclass
+class Files:
+    """Numbers for files in order of appearance. Each is held open, so that its inode is not reused."""
+
+    emit: Emit
+    _numbers: dict[tuple[int, int], int] = field(default_factory=dict)
+    _sizes: list[int] = field(default_factory=list)
+    _kinds: list[str] = field(default_factory=list)
+    _held: dict[int, int] = field(default_factory=dict)
+
+    def number(self, path: str) -> int:
+        """The number of the open file behind a /proc link; OSError when there is none."""
+        info = os.stat(path)
+        key = (info.st_dev, info.st_ino)
+        known = self._numbers.get(key)
+        if known is None:
+            known = self._numbers[key] = len(self._sizes)
+            self._sizes.append(-1)
+            self._kinds.append(_kind(path, info))
+            with suppress(OSError):
+                self._held[known] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        self._size(known, info.st_size)
+        return known
+
+    def _size(self, number: int, size: int) -> None:
+        if self._sizes[number] != size:
+            self._sizes[number] = size
+            self.emit(f"mmarch_file: file={number} size={size} kind={self._kinds[number]}")
+
+    def close(self) -> None:
+        """Say the final sizes, and let the files go."""
+        for number, descriptor in self._held.items():
+            self._size(number, os.fstat(descriptor).st_size)
+            os.close(descriptor)
+        self._held.clear()
+
+
+def start_brk(pid: int) -> int:
+    """Where the heap begins (/proc/PID/stat, start_brk)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    after_comm = fields[fields.rindex(")") + 2 :].split()
+    return int(after_comm[_START_BRK - 2])
+
+
+def _runs(words: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, count) of each run of present private anonymous pages in pagemap words."""
+    first = -1
+    for index, word in enumerate([*words, 0]):
+        held = bool(word & _PRESENT) and not word & _FILE_OR_SHARED
+        if held and first < 0:
+            first = index
+        elif not held and first >= 0:
+            yield first, index - first
+            first = -1
+
+
+def anonymous_runs(pid: int, mapping: Mapping) -> list[tuple[int, int]]:
+    """(address, pages) of the private anonymous pages present in `mapping`."""
+    pages = (mapping.end - mapping.start) // PAGE
+    with open(f"/proc/{pid}/pagemap", "rb") as pagemap:
+        pagemap.seek(mapping.start // PAGE * 8)
+        data = pagemap.read(pages * 8)
+    words = list(struct.unpack(f"={len(data) // 8}Q", data))
+    return [(mapping.start + first * PAGE, count) for first, count in _runs(words)]
+
+
+def _emit_vma(pid: int, mapping: Mapping, files: Files, emit: Emit) -> None:
+    where = f"pid={pid} start={mapping.start:#x} end={mapping.end:#x}"
+    if mapping.special:
+        emit(f"mmarch_special: {where}")
+        return
+    file = -1
+    if mapping.inode:
+        file = files.number(f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}")
+    emit(f"mmarch_vma: {where} prot={mapping.prot:#x} flags={mapping.flags:#x} file={file} off={mapping.offset:#x}")
+
+
+def emit_exec(pid: int, files: Files, emit: Emit) -> None:
+    """Describe the image that execve has just mapped, before its first instruction."""
+    image = [mapping for mapping in mappings(pid) if mapping.start < USER_END]
+    emit(f"mmarch_exec: pid={pid} start_brk={start_brk(pid):#x}")
+    for mapping in image:
+        _emit_vma(pid, mapping, files, emit)
+    for mapping in image:
+        if not mapping.special and mapping.prot & uapi.PROT_WRITE:
+            for start, pages in anonymous_runs(pid, mapping):
+                emit(f"mmarch_present: pid={pid} start={start:#x} pages={pages}")
+    emit(f"mmarch_exec_end: pid={pid}")

@@ -1,0 +1,136 @@
+"""A private ftrace instance: its own ring buffer, events, clock and marker.
+
+Nothing outside ``instances/mmarch-PID`` is written, so taking the instance away restores
+tracefs as it was (Documentation/trace/ftrace.rst, "Instances").
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from mmarch.errors import InputError
+
+PREFIX = "mmarch-"
+LOSSES = ("overrun", "commit overrun", "dropped events")
+MIB_KIB = 1024
+
+
+def mount_point(mounts: Path = Path("/proc/mounts")) -> Path:
+    """Where tracefs is mounted; InputError when it is not."""
+    for line in mounts.read_text().splitlines():
+        fields = line.split()
+        if len(fields) > 2 and fields[2] == "tracefs":
+            return Path(fields[1])
+    raise InputError(
+        "cannot record: tracefs is not mounted; as root: mount -t tracefs nodev /sys/kernel/tracing"
+    )
+
+
+class Instance:
+    """One ring buffer per CPU and the switches of its events; made by `instance`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._marker = -1
+
+    def write(self, name: str, text: str) -> None:
+        """Write one control file; OSError as the kernel says."""
+        descriptor = os.open(self.root / name, os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+    def has_event(self, event: str) -> bool:
+        """Whether this kernel has the event, ``subsystem/name``."""
+        return (self.root / "events" / event).is_dir()
+
+    def enable(self, events: Sequence[str], filters: Mapping[str, str]) -> None:
+        """Switch events on, each with its filter if it has one."""
+        for event in events:
+            if event in filters:
+                self.write(f"events/{event}/filter", filters[event])
+            self.write(f"events/{event}/enable", "1")
+
+    def follow(self, pid: int) -> None:
+        """Record events of `pid`, and of its children from their birth."""
+        self.write("set_event_pid", f"{pid}\n")
+
+    def mark(self, text: str) -> None:
+        """Put a line of ours on the timeline."""
+        if self._marker < 0:
+            self._marker = os.open(self.root / "trace_marker", os.O_WRONLY)
+        os.write(self._marker, text.encode())
+
+    def lost(self) -> dict[str, int]:
+        """Events lost so far, by reason, over all CPUs; empty when none were."""
+        lost: dict[str, int] = {}
+        for stats in self.root.glob("per_cpu/cpu*/stats"):
+            for line in stats.read_text().splitlines():
+                reason, _, number = line.partition(":")
+                if reason in LOSSES and int(number):
+                    lost[reason] = lost.get(reason, 0) + int(number)
+        return lost
+
+    @contextmanager
+    def text(self) -> Iterator[TextIO]:
+        """The buffer of all CPUs in order of time, as text."""
+        with open(self.root / "trace", encoding="utf-8", errors="replace") as stream:
+            yield stream
+
+    def remove(self) -> None:
+        """Stop, and give the buffer back."""
+        if self._marker >= 0:
+            os.close(self._marker)
+        with suppress(OSError):
+            self.write("tracing_on", "0")
+        with suppress(OSError):
+            self.write("events/enable", "0")
+        self.root.rmdir()
+
+
+def default_buffer_kib() -> int:
+    """KiB of ring buffer a CPU: 64 MiB, less where that exceeds an eighth of free memory."""
+    free_kib = os.sysconf("SC_AVPHYS_PAGES") * (os.sysconf("SC_PAGE_SIZE") // 1024)
+    share = free_kib // 8 // (os.cpu_count() or 1)
+    return max(MIB_KIB, min(64 * MIB_KIB, share))
+
+
+def _clear_leftovers(instances: Path) -> None:
+    """Take away instances whose recorder was killed before it could."""
+    for left in instances.glob(f"{PREFIX}*"):
+        if not Path("/proc", left.name.removeprefix(PREFIX)).exists():
+            with suppress(OSError):
+                Instance(left).remove()
+
+
+def _make(root: Path) -> Instance:
+    try:
+        _clear_leftovers(root.parent)
+        root.mkdir()
+    except OSError as error:
+        raise InputError(
+            f"cannot record: {root.parent} refuses a new instance ({error.strerror}); "
+            "recording needs root and a kernel that permits tracefs"
+        ) from error
+    return Instance(root)
+
+
+@contextmanager
+def instance(buffer_kib: int) -> Iterator[Instance]:
+    """A fresh instance with `buffer_kib` KiB a CPU and the monotonic clock, gone on exit."""
+    made = _make(mount_point() / "instances" / f"{PREFIX}{os.getpid()}")
+    try:
+        made.write("trace_clock", "mono")
+        made.write("options/event-fork", "1")
+        made.write("options/overwrite", "0")
+        made.write("buffer_size_kb", str(buffer_kib))
+        yield made
+    except OSError as error:
+        raise InputError(f"cannot record: {error.filename or 'tracefs'}: {error.strerror}") from error
+    finally:
+        made.remove()
