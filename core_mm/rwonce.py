@@ -7,7 +7,7 @@ returns what it saw and costs nothing more (include/asm-generic/rwonce.h, atomic
 from __future__ import annotations
 
 from core_mm.mm_types import ptes
-from core_mm.vmstat import PTE_CMPXCHG, PTE_READ, PTE_WRITE, PTE_XCHG, count
+from core_mm.vmstat import PMD_READ, PMD_WRITE, PTE_CMPXCHG, PTE_READ, PTE_WRITE, PTE_XCHG, count
 
 
 def READ_ONCE(ptep: int) -> int:
@@ -40,3 +40,24 @@ def cmpxchg(ptep: int, old: int, new: int) -> int:
         count(PTE_CMPXCHG, 1)
         ptes[ptep] = new
     return now
+
+
+def PMD_READ_ONCE(pmdp: int) -> int:
+    """Load one PMD entry."""
+    count(PMD_READ, 1)
+    return ptes[pmdp]
+
+
+def PMD_WRITE_ONCE(pmdp: int, pmd: int) -> int:
+    """Store one PMD entry."""
+    count(PMD_WRITE, 1)
+    ptes[pmdp] = pmd
+    return 0
+
+
+def PMD_xchg(pmdp: int, pmd: int) -> int:
+    """Exchange one PMD entry; returns the old one."""
+    count(PMD_WRITE, 1)
+    old = ptes[pmdp]
+    ptes[pmdp] = pmd
+    return old

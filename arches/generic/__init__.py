@@ -1,0 +1,20 @@
+"""The fallback of every hook, and a plain architecture in its own right."""
+
+from __future__ import annotations
+
+from core_mm.descriptor import ArchDescriptor, Cpu, Geometry
+
+arch = ArchDescriptor(
+    name="generic",
+    description="plain PTEs, one flush a page, no contiguous bit",
+    modules=(
+        "arches.generic.pte", "arches.generic.pgtable", "arches.generic.pmd",
+        "arches.generic.tlb", "arches.generic.mmu",
+    ),
+    granules={"4k": Geometry(page_shift=12, pte_bits=9, levels=4)},
+    default_granule="4k",
+    cpus={"generic": Cpu(description="a CPU with hardware accessed and dirty bits", features={})},
+    default_cpu="generic",
+    capabilities=frozenset({"hw_afdbm"}),
+    events=("tlbi_page", "tlbi_mm", "tlbi_all"),
+)  # fmt: skip
