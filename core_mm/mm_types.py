@@ -33,6 +33,11 @@ class cfg(Scalars, constant=True):
     max_gather_batch: int
     max_gather_batch_count: int
     max_table_batch: int
+    nr_vmas: int  # rows of the tables and arrays that grow with the workload
+    nr_mms: int
+    nr_tasks: int
+    nr_inodes: int
+    nr_file_pages: int
     fail_nowait: int  # fault injection: the n-th GFP_NOWAIT allocation and all later ones fail; 0 never
     # core-mm of a release: see core_mm/releases.py
     zap_batch: int  # 0 one PTE, 1 clear_ptes into reserved slots (Dec 2023), 2 folio batches
@@ -75,6 +80,7 @@ class mach(Scalars):
     next_batch: int
     next_gather: int
     next_inode: int
+    free_inodes: int
     next_file_page: int
     next_asid: int
     asid_generation: int

@@ -100,8 +100,9 @@ class Machine:
         self.winners = {**self.defaults, **{n: f for n, f in own.items() if n not in withheld}}
         self.layout = Layout.of(declared_modules(archs), hookspecs.HOOKS)
         rows = 0 if operations is None else len(operations)
-        self.memory = Memory(self.layout, sizes(config, rows, files, file_pages, tasks))
-        self._configure()
+        lengths = sizes(config, rows, files, file_pages, tasks)
+        self.memory = Memory(self.layout, lengths)
+        self._configure(lengths)
         if operations is not None and rows:
             self.memory.arrays["ops"][: rows * uapi.COLUMNS] = operations.reshape(-1)
         self._image: Image | None = None
@@ -156,7 +157,7 @@ class Machine:
 
     # -- configuration ---------------------------------------------------------------
 
-    def _configure(self) -> None:
+    def _configure(self, lengths: Mapping[str, int]) -> None:
         memory, config = self.memory, self.config
         arch = config.arch
         geometry = arch.granules[config.granule or arch.default_granule]
@@ -174,6 +175,7 @@ class Machine:
             "max_gather_batch": (page - 16) // 8, "max_gather_batch_count": 10000 // ((page - 16) // 8),
             "max_table_batch": (page - 24) // 8,
             "withheld": sum(1 << i for i, n in enumerate(self.selectable) if n in config.without),
+            **{f"nr_{name}": lengths[name] for name in ("vmas", "mms", "tasks", "inodes", "file_pages")},
             **releases.values(config.release), **config.overrides,
         }  # fmt: skip
         for name, value in values.items():
