@@ -1,0 +1,44 @@
+"""arm64: contiguous blocks folded and unfolded behind core-mm's back, every TLBI accounted."""
+
+from __future__ import annotations
+
+from arches.arm64.cpus import CPUS
+from core_mm.descriptor import ArchDescriptor, Geometry
+
+_GATHER = "a block's accessed and dirty state lies in any of its entries"
+_FOLD = "entries of a folded block must not be stored one by one"
+
+arch = ArchDescriptor(
+    name="arm64",
+    description="AArch64 with the contiguous bit (contpte)",
+    modules=(
+        "arches.arm64.pgtable", "arches.arm64.contpte", "arches.arm64.pmd", "arches.arm64.tlbflush",
+        "arches.arm64.tlb", "arches.arm64.mmu",
+    ),
+    granules={
+        "4k": Geometry(page_shift=12, pte_bits=9, levels=4, cont_ptes=16),
+        "16k": Geometry(page_shift=14, pte_bits=11, levels=4, cont_ptes=128),
+        "64k": Geometry(page_shift=16, pte_bits=13, levels=3, cont_ptes=32),
+    },
+    default_granule="4k",
+    cpus=CPUS,
+    default_cpu="neoverse-n1",
+    cpu_scalars="cpu",
+    required={
+        "ptep_get": _GATHER,
+        "ptep_get_lockless": _GATHER,
+        "set_ptes": _FOLD,
+        "pte_clear": _FOLD,
+        "ptep_get_and_clear": _FOLD,
+        "ptep_set_access_flags": _FOLD,
+        "ptep_test_and_clear_young": _GATHER,
+        "ptep_set_wrprotect": "must not lose a dirty bit that hardware sets meanwhile",
+        "tlb_flush": "an address space that goes away needs no leaf flush; the default would flush pages",
+    },
+    capabilities=frozenset({"contiguous", "bbm", "hw_afdbm", "ttl"}),
+    events=(
+        "tlbi_vale1is", "tlbi_vae1is", "tlbi_rvale1is", "tlbi_rvae1is", "tlbi_aside1is", "tlbi_vmalle1is",
+        "tlbi_vale1", "tlbi_vae1", "tlbi_rvale1", "tlbi_rvae1", "tlbi_vmalle1",
+        "dsb_ish", "dsb_ishst", "dsb_nsh", "dsb_nshst", "isb",
+    ),
+)  # fmt: skip
