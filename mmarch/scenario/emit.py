@@ -1,0 +1,305 @@
+"""Operations to rows of the system call table, one verb at a time.
+
+Regions are PMD-aligned holes in PROT_NONE guards of one PMD on either side, the next region
+four PMDs after the end of the last, so that unmapping a whole region frees its page tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from core_mm import uapi
+from mmarch.workload import File
+
+from .expr import Amount, ExpressionError
+from .model import Act, Operation, Place, Span
+from .verbs import FILE_KINDS
+from .words import fail
+
+MAX_REGION = 64 << 30
+MAX_OPS = 200_000
+MAX_PROCESSES = 4096
+BLOCK_PAGES = {4096: 16, 16384: 128, 65536: 32}
+_WRITE_LIMIT = 2 << 20
+_ANON = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED
+_RW = uapi.PROT_READ | uapi.PROT_WRITE
+Slice = tuple[int, int]
+
+
+def pmd_size(page_size: int) -> int:
+    """Bytes one PMD entry maps: a page of 8-byte entries, each a page."""
+    return page_size // 8 * page_size
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a region lies; bytes."""
+
+    name: str
+    addr: int
+    length: int
+
+
+@dataclass
+class Process:
+    """A process of the scenario: its task index, its regions, where it reserves next."""
+
+    task: int
+    next_address: int
+    regions: dict[str, Region] = field(default_factory=dict)
+
+
+class Emitter:
+    """Rows, files and regions under construction, for one page size, order and kind."""
+
+    def __init__(self, page_size: int, order: int, kind: str, address: int) -> None:
+        self.page_size, self.order, self.kind = page_size, order, kind
+        self.pmd = pmd_size(page_size)
+        self.names = {
+            "page": 1,
+            "block": BLOCK_PAGES[page_size],
+            "pmd": self.pmd // page_size,
+            "folio": min(1 << order, _WRITE_LIMIT // page_size),
+        }
+        self.ops: list[tuple[int, ...]] = []
+        self.lines: list[int] = []
+        self.files: list[File] = []
+        self.regions: list[Region] = []
+        self.parent = Process(0, address)
+        self.child: Process | None = None
+        self._tasks = 1
+        self._file_index: dict[str, int] = {}
+        self._place = Place("", 0, 1)
+        self._line = 0
+        self._row(uapi.OP_SPAWN, 0)
+
+    def perform(self, act: Act) -> Slice:
+        """Append the rows of `act`; the slice that a measurement covers."""
+        if len(self.ops) > MAX_OPS:
+            fail(act.place, f"more than {MAX_OPS} operations; shorten the loop")
+        self._place, self._line = act.place, act.place.line
+        verb = _EMIT.get(act.operation.verb, _simple)
+        return verb(self, act.operation, self.acting(act.child))
+
+    def acting(self, child: bool) -> Process:
+        """The process that acts."""
+        return self.child if child and self.child else self.parent
+
+    def pages(self, amount: Amount, place: Place) -> int:
+        """The amount in pages."""
+        return self._sized(amount, place) // self.page_size
+
+    def extent(self, span: Span, process: Process, place: Place, beyond: int = 0) -> Slice:
+        """Address and length in bytes; fails if it leaves its region by more than `beyond` bytes."""
+        region = process.regions.get(span.region)
+        if region is None:
+            fail(place, f"region {span.region!r} does not exist in this process")
+        if span.first is None:
+            return region.addr, region.length
+        first = self._sized(span.first, place)
+        if span.end is not None:
+            length = self._sized(span.end, place) - first
+        else:
+            assert span.count is not None
+            length = self._sized(span.count, place)
+        if length <= 0:
+            fail(place, f"{span.region!r} from page {first // self.page_size}: an empty range", span.first.column)
+        if first + length > region.length + beyond:
+            size, have = (first + length) // self.page_size, region.length // self.page_size
+            fail(place, f"pages up to {size} of region {span.region!r}, which has {have}", span.first.column)
+        return region.addr + first, length
+
+    def _sized(self, amount: Amount, place: Place) -> int:
+        try:
+            return amount.pages(self.names, self.page_size) * self.page_size
+        except ExpressionError as error:
+            fail(place, str(error), amount.column)
+
+    def _fail(self, message: str, column: int | None = None) -> NoReturn:
+        fail(self._place, message, column)
+
+    def _row(self, op: int, task: int, *args: int) -> Slice:
+        self.ops.append((op, task, *args, *(0,) * (uapi.COLUMNS - 2 - len(args))))
+        self.lines.append(self._line)
+        return len(self.ops) - 1, len(self.ops)
+
+    def _none(self) -> Slice:
+        return len(self.ops), len(self.ops)
+
+    def _extent(self, operation: Operation, process: Process) -> Slice:
+        assert operation.span is not None
+        return self.extent(operation.span, process, self._place)
+
+    def _bytes(self, operation: Operation) -> int:
+        assert operation.amount is not None
+        return self._sized(operation.amount, self._place)
+
+    def _reserve(self, operation: Operation, process: Process) -> Slice:
+        """A guard with a PMD-aligned hole; the region is the hole."""
+        assert operation.span is not None
+        length = self._bytes(operation)
+        if not 0 < length <= MAX_REGION:
+            self._fail(f"a region of {length} bytes; 1 page to {MAX_REGION >> 30} GiB")
+        guard = -(-process.next_address // self.pmd) * self.pmd
+        process.next_address = guard + length + 4 * self.pmd
+        region = Region(operation.span.region, guard + self.pmd, length)
+        process.regions[region.name] = region
+        if region not in self.regions:
+            self.regions.append(region)
+        flags = _ANON | uapi.MAP_NORESERVE
+        return self._row(uapi.OP_MMAP, process.task, guard, length + 2 * self.pmd, uapi.PROT_NONE, flags, -1)
+
+    def _map(self, operation: Operation, process: Process) -> Slice:
+        if operation.amount is not None:
+            self._reserve(operation, process)
+        addr, length = self._extent(operation, process)
+        flags, file = self._backing(operation, length)
+        measured = self._row(uapi.OP_MMAP, process.task, addr, length, operation.prot, flags, file)
+        advice = self._advice(operation)
+        if flags == _ANON and advice:
+            self._row(uapi.OP_MADVISE, process.task, addr, length, advice)
+        return measured
+
+    def _backing(self, operation: Operation, length: int) -> Slice:
+        if operation.file:
+            kind = uapi.MAP_SHARED if operation.shared else uapi.MAP_PRIVATE
+            return kind | uapi.MAP_FIXED, self._file_index[operation.file]
+        if operation.shared:
+            self.files.append(File(uapi.FILE_SHMEM, length))
+            return uapi.MAP_SHARED | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED, len(self.files) - 1
+        return _ANON, -1
+
+    def _advice(self, operation: Operation) -> int:
+        if operation.advice == "none" or (operation.advice == "huge" and not self.order):
+            return 0
+        return uapi.MADV_HUGEPAGE if self.order else uapi.MADV_NOHUGEPAGE
+
+    def _touch(self, operation: Operation, process: Process) -> Slice:
+        addr, length = self._extent(operation, process)
+        return self._row(uapi.OP_TOUCH, process.task, addr, length // self.page_size, operation.code)
+
+    def _advise(self, operation: Operation, process: Process) -> Slice:
+        return self._row(uapi.OP_MADVISE, process.task, *self._extent(operation, process), operation.code)
+
+    def _protect(self, operation: Operation, process: Process) -> Slice:
+        return self._row(uapi.OP_MPROTECT, process.task, *self._extent(operation, process), operation.prot)
+
+    def _unmap(self, operation: Operation, process: Process) -> Slice:
+        return self._row(uapi.OP_MUNMAP, process.task, *self._extent(operation, process))
+
+    def _msync(self, operation: Operation, process: Process) -> Slice:
+        return self._row(uapi.OP_MSYNC, process.task, *self._extent(operation, process), operation.code)
+
+    def _move(self, operation: Operation, process: Process) -> Slice:
+        old, length = self._extent(operation, process)
+        target = process.regions.get(operation.target)
+        if target is None:
+            self._fail(f"region {operation.target!r} does not exist in this process")
+        offset = self._bytes(operation)
+        if offset + length > target.length:
+            self._fail(f"{length // self.page_size} pages do not fit into {target.name!r} at its page "
+                       f"{offset // self.page_size}")  # fmt: skip
+        flags = uapi.MREMAP_MAYMOVE | uapi.MREMAP_FIXED
+        return self._row(uapi.OP_MREMAP, process.task, old, length, length, flags, target.addr + offset)
+
+    def _fork(self, operation: Operation, process: Process) -> Slice:
+        if self._tasks >= MAX_PROCESSES:
+            self._fail(f"more than {MAX_PROCESSES} processes")
+        self.child = Process(self._tasks, process.next_address, dict(process.regions))
+        self._tasks += 1
+        return self._row(uapi.OP_FORK, process.task, self.child.task)
+
+    def _reap(self, operation: Operation, process: Process) -> Slice:
+        assert self.child is not None
+        task, self.child = self.child.task, None
+        return self._row(uapi.OP_EXIT, task)
+
+    def _drop(self, operation: Operation, process: Process) -> Slice:
+        addr, length = self._extent(operation, process)
+        assert operation.span is not None
+        del process.regions[operation.span.region]
+        return self._row(uapi.OP_MUNMAP, process.task, addr - self.pmd, length + 2 * self.pmd)
+
+    def _end(self, operation: Operation, process: Process) -> Slice:
+        first = len(self.ops)
+        for region in sorted(process.regions.values(), key=lambda r: r.name):
+            self._row(uapi.OP_MUNMAP, process.task, region.addr - self.pmd, region.length + 2 * self.pmd)
+        process.regions.clear()
+        return first, len(self.ops)
+
+    def _anchor(self, operation: Operation, process: Process) -> Slice:
+        """A page in the leading guard: the tables above the region exist from then on."""
+        addr = self._extent(operation, process)[0] - self.pmd
+        first = len(self.ops)
+        self._row(uapi.OP_MMAP, process.task, addr, self.page_size, _RW, _ANON, -1)
+        self._row(uapi.OP_TOUCH, process.task, addr, 1, uapi.ACCESS_WRITE)
+        return first, len(self.ops)
+
+    def _file(self, operation: Operation, process: Process) -> Slice:
+        word = self.kind if operation.target == "kind" else operation.target
+        if word not in FILE_KINDS:
+            self._fail(f"kind {word!r} is no kind of file; there are: {', '.join(FILE_KINDS)}")
+        self._file_index[operation.file] = len(self.files)
+        self.files.append(File(FILE_KINDS[word], self._bytes(operation) if operation.amount else 0))
+        return self._none()
+
+    def _truncate(self, operation: Operation, process: Process) -> Slice:
+        index = self._file_index[operation.file]
+        return self._row(uapi.OP_FTRUNCATE, process.task, index, self._bytes(operation))
+
+    def _fill(self, operation: Operation, process: Process) -> Slice:
+        assert operation.chunk is not None
+        chunk = self._chunk(operation.chunk)
+        index, size = self._file_index[operation.file], self._bytes(operation)
+        return self._row(uapi.OP_PWRITE, process.task, index, 0, size, chunk)
+
+    def _chunk(self, amount: Amount) -> int:
+        try:
+            return amount.bytes(self.names, self.page_size) or self.page_size
+        except ExpressionError as error:
+            self._fail(str(error), amount.column)
+
+    def _unlink(self, operation: Operation, process: Process) -> Slice:
+        return self._row(uapi.OP_UNLINK, process.task, self._file_index[operation.file])
+
+    def _clear_refs(self, operation: Operation, process: Process) -> Slice:
+        return self._row(uapi.OP_CLEAR_REFS, process.task, operation.code)
+
+    def _nothing(self, operation: Operation, process: Process) -> Slice:
+        return self._none()
+
+    def system(self, op: int, process: Process) -> Slice:
+        """An operation without arguments."""
+        return self._row(op, process.task)
+
+
+_SIMPLE = {"drop_caches": uapi.OP_DROP_CACHES, "age": uapi.OP_LRU_GEN_AGE}
+
+
+def _simple(emitter: Emitter, operation: Operation, process: Process) -> Slice:
+    return emitter.system(_SIMPLE[operation.verb], process)
+
+
+_EMIT: dict[str, Callable[[Emitter, Operation, Process], Slice]] = {
+    "reserve": Emitter._reserve,
+    "map": Emitter._map,
+    "touch": Emitter._touch,
+    "advise": Emitter._advise,
+    "protect": Emitter._protect,
+    "unmap": Emitter._unmap,
+    "msync": Emitter._msync,
+    "move": Emitter._move,
+    "fork": Emitter._fork,
+    "reap": Emitter._reap,
+    "drop": Emitter._drop,
+    "end": Emitter._end,
+    "anchor": Emitter._anchor,
+    "file": Emitter._file,
+    "truncate": Emitter._truncate,
+    "fill": Emitter._fill,
+    "unlink": Emitter._unlink,
+    "clear_refs": Emitter._clear_refs,
+    "nothing": Emitter._nothing,
+}

@@ -1,0 +1,211 @@
+"""The operations of the language: each verb's arguments, in a long and a one-letter form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+from core_mm import uapi
+
+from .expr import Amount
+from .model import Operation, Span
+from .words import Words
+
+FILE_KINDS = {
+    "regular": uapi.FILE_REGULAR,
+    "tmpfs": uapi.FILE_TMPFS,
+    "tmpfs_huge_always": uapi.FILE_TMPFS_HUGE,
+    "ext4": uapi.FILE_EXT4,
+    "ramfs": uapi.FILE_RAMFS,
+    "shmem": uapi.FILE_SHMEM,
+}
+ADVICE = {
+    name.removeprefix("MADV_").lower(): value for name, value in vars(uapi).items() if name.startswith("MADV_")
+}
+_PROT = {
+    "none": uapi.PROT_NONE,
+    "read": uapi.PROT_READ,
+    "write": uapi.PROT_WRITE,
+    "exec": uapi.PROT_EXEC,
+    "rw": uapi.PROT_READ | uapi.PROT_WRITE,
+}
+_MS_SYNC = 4
+_MAP_OPTIONS = ("of", "shared", "private", "advised", *_PROT)
+
+
+@dataclass
+class Known:
+    """Names a scenario has introduced so far."""
+
+    regions: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+
+
+Verb = Callable[[Words, Known], Operation]
+
+
+def span(words: Words, known: Known, stop: Collection[str] = ()) -> Span:
+    """`NAME`, `NAME FIRST COUNT` or `NAME FIRST..END`; a word of `stop` ends it after the name."""
+    name = words.known("region", known.regions)
+    if not words or words.peek() in stop:
+        return Span(name)
+    both = words.range()
+    if both:
+        return Span(name, both[0], None, both[1])
+    first = words.size("the first page")
+    return Span(name, first, words.size("the number of pages (or write a range, FIRST..END)"))
+
+
+def _prot(words: Words) -> int:
+    if words.peek().isdecimal():
+        return words.integer("protection", 7)
+    value, first = 0, True
+    while words.peek() in _PROT or first:
+        value |= _PROT[words.known("protection", _PROT)]
+        first = False
+    return value
+
+
+def _spanned(verb: str, code: int = 0) -> Verb:
+    def parse(words: Words, known: Known) -> Operation:
+        return Operation(verb, span(words, known), code=code)
+
+    return parse
+
+
+def _plain(verb: str) -> Verb:
+    return lambda words, known: Operation(verb)
+
+
+def _map(words: Words, known: Known) -> Operation:
+    again = words.peek() in known.regions
+    name = words.name("a region")
+    operation = Operation("map", Span(name))
+    if not again or (words and words.peek() not in _MAP_OPTIONS):
+        operation = replace(operation, amount=words.size("the size"))
+    known.regions.add(name)
+    while words:
+        operation = _map_option(operation, words, known)
+    return operation
+
+
+def _map_option(operation: Operation, words: Words, known: Known) -> Operation:
+    if words.accept("of"):
+        return replace(operation, file=words.known("file", known.files))
+    if words.accept("shared"):
+        return replace(operation, shared=True)
+    if words.accept("private"):
+        return replace(operation, shared=False)
+    if words.accept("advised"):
+        return replace(operation, advice=words.known("advice of a mapping", ("order", "huge", "none")))
+    if words.peek() in _PROT:
+        return replace(operation, prot=_prot(words))
+    words.fail(f"{words.peek()!r} is no option of map; there are: {', '.join(_MAP_OPTIONS)}")
+
+
+def _reserve(words: Words, known: Known) -> Operation:
+    name = words.name("a region")
+    known.regions.add(name)
+    return Operation("reserve", Span(name), amount=words.size("the size"))
+
+
+def _madvise(words: Words, known: Known) -> Operation:
+    where = span(words, known, ADVICE)
+    return Operation("advise", where, code=ADVICE[words.known("advice", ADVICE)])
+
+
+def _protect(words: Words, known: Known) -> Operation:
+    where = span(words, known, _PROT)
+    return Operation("protect", where, prot=_prot(words))
+
+
+def _move(words: Words, known: Known) -> Operation:
+    source = span(words, known, ("to",))
+    words.accept("to")
+    target = words.known("region", known.regions)
+    offset = words.size("the target page") if words else Amount("0")
+    return Operation("move", source, target=target, amount=offset)
+
+
+def _drop(words: Words, known: Known) -> Operation:
+    return Operation("drop", Span(words.known("region", known.regions)))
+
+
+def _anchor(words: Words, known: Known) -> Operation:
+    return Operation("anchor", Span(words.known("region", known.regions)))
+
+
+def _file(words: Words, known: Known) -> Operation:
+    name = words.name("a file")
+    kind = words.known("kind of file", (*FILE_KINDS, "kind"))
+    size = words.size("the size") if words else None
+    known.files.add(name)
+    return Operation("file", file=name, target=kind, amount=size)
+
+
+def _truncate(words: Words, known: Known) -> Operation:
+    return Operation("truncate", file=words.known("file", known.files), amount=words.size("the size"))
+
+
+def _fill(words: Words, known: Known) -> Operation:
+    name = words.known("file", known.files)
+    size = words.size("the size")
+    if not words.accept("by"):
+        words.fail("say how much one write covers: by 64KiB, or by folio")
+    return Operation("fill", file=name, amount=size, chunk=words.size("the size of one write"))
+
+
+def _unlink(words: Words, known: Known) -> Operation:
+    return Operation("unlink", file=words.known("file", known.files))
+
+
+def _clear_refs(words: Words, known: Known) -> Operation:
+    return Operation("clear_refs", code=words.integer("what to clear", 5) if words else 1)
+
+
+VERBS: dict[str, Verb] = {
+    "map": _map,
+    "reserve": _reserve,
+    "write": _spanned("touch", uapi.ACCESS_WRITE),
+    "read": _spanned("touch", uapi.ACCESS_READ),
+    "execute": _spanned("touch", uapi.ACCESS_EXEC),
+    "dontneed": _spanned("advise", uapi.MADV_DONTNEED),
+    "free": _spanned("advise", uapi.MADV_FREE),
+    "cold": _spanned("advise", uapi.MADV_COLD),
+    "pageout": _spanned("advise", uapi.MADV_PAGEOUT),
+    "remove": _spanned("advise", uapi.MADV_REMOVE),
+    "collapse": _spanned("advise", uapi.MADV_COLLAPSE),
+    "madvise": _madvise,
+    "protect": _protect,
+    "unmap": _spanned("unmap"),
+    "move": _move,
+    "msync": _spanned("msync", _MS_SYNC),
+    "drop": _drop,
+    "anchor": _anchor,
+    "file": _file,
+    "truncate": _truncate,
+    "fill": _fill,
+    "unlink": _unlink,
+    "fork": _plain("fork"),
+    "reap": _plain("reap"),
+    "clear_refs": _clear_refs,
+    "drop_caches": _plain("drop_caches"),
+    "age": _plain("age"),
+    "nothing": _plain("nothing"),
+    "end": _plain("end"),
+}
+SHORT = {
+    "m": "map",
+    "R": "reserve",
+    "w": "write",
+    "r": "read",
+    "d": "dontneed",
+    "f": "free",
+    "c": "cold",
+    "p": "protect",
+    "u": "unmap",
+    "v": "move",
+    "k": "fork",
+    "x": "reap",
+    "E": "end",
+}
