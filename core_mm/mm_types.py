@@ -85,6 +85,10 @@ class mach(Scalars):
     next_asid: int
     asid_generation: int
     zero_page: int
+    huge_zero_page: int  # made by the first read fault that wants it
+    frontier: int  # frames from here on were never handed out
+    pcp: int  # free single frames, kept back from the buddy lists
+    pcp_count: int
     nowait: int  # GFP_NOWAIT allocations so far
     seed: int
     log_len: int
