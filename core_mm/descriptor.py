@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core_mm.hookspecs import API_VERSION
+from core_mm.vmstat import ARCH_EVENT, EVENTS
+
+Group = Literal["tlbi", "barrier"]
+
+_GROUPS: Mapping[str, Group] = {"tlbi_": "tlbi", "dsb_": "barrier"}
+
+# What a capability promises: hooks that have to be the architecture's own.
+CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    "contiguous": ("ptep_get", "set_ptes", "pte_batch_hint"),
+    "hw_afdbm": ("arch_has_hw_pte_young",),
+    "bbm": (),
+    "ttl": (),
+}
 
 
 class Geometry(BaseModel):
@@ -43,8 +56,10 @@ class ArchDescriptor(BaseModel):
     modules       dotted names of the modules that hold the hook implementations
     cpu_scalars   the `core_mm.decl.Scalars` class in these modules that `Cpu.features` fills, "" for none
     required      hooks whose default would be wrong here, each with the reason; they cannot be withheld
-    capabilities  what the conformance suite may expect: "contiguous", "hw_afdbm", "bbm", …
+    api_version   the version of the hooks that it was written for, `core_mm.hookspecs.API_VERSION` then
+    capabilities  what the conformance suite may expect, of `CAPABILITIES`
     events        names of the architecture's own counts, from `core_mm.vmstat.ARCH_EVENT` on
+    event_groups  prefix of event names -> what they are: a TLB invalidation, or a wait for its completion
     folio_order   order of the folios a run uses unless told otherwise
     """
 
@@ -52,7 +67,7 @@ class ArchDescriptor(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str = ""
-    api_version: int = API_VERSION
+    api_version: int = 1
     modules: tuple[str, ...]
     granules: Mapping[str, Geometry]
     default_granule: str
@@ -61,6 +76,21 @@ class ArchDescriptor(BaseModel):
     cpu_scalars: str = ""
     required: Mapping[str, str] = Field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
-    events: tuple[str, ...] = ()
+    events: tuple[str, ...] = Field(default=(), max_length=EVENTS - ARCH_EVENT)
+    event_groups: Mapping[str, Group] = Field(default=_GROUPS)
     cost_profiles: Mapping[str, str] = Field(default_factory=dict)  # name -> package resource "pkg:file.toml"
     folio_order: int = 4
+
+    @model_validator(mode="after")
+    def _defaults_exist(self) -> Self:
+        for what, default, known in (
+            ("granule", self.default_granule, self.granules), ("cpu", self.default_cpu, self.cpus),
+        ):  # fmt: skip
+            if default not in known:
+                raise ValueError(f"default_{what} {default!r} is none of {', '.join(known)}")
+        return self
+
+    def group(self, group: Group) -> tuple[str, ...]:
+        """Events that belong to `group`, in order."""
+        prefixes = tuple(prefix for prefix, kind in self.event_groups.items() if kind == group)
+        return tuple(event for event in self.events if event.startswith(prefixes))
