@@ -33,6 +33,8 @@ class cfg(Scalars, constant=True):
     max_gather_batch: int
     max_gather_batch_count: int
     max_table_batch: int
+    max_tables: int  # page-table slots there are
+    max_batches: int
     nr_vmas: int  # rows of the tables and arrays that grow with the workload
     nr_mms: int
     nr_tasks: int

@@ -1,0 +1,123 @@
+"""Inodes and their mappings: rows, references, the list of VMAs that map each (fs/inode.c, i_mmap).
+
+Rows 1 … of the workload's files are made by whoever loads it; rows after them
+back shared anonymous memory and are used again.
+"""
+
+from __future__ import annotations
+
+from core_mm import truncate
+from core_mm.mm_types import INODE, VMA, cfg, mach
+from core_mm.uapi import FILE_SHMEM, FILE_TMPFS, FILE_TMPFS_HUGE
+
+
+def file_inode(file: int) -> int:
+    """The inode of the workload's file number `file`, or 0 if there is none."""
+    inode = file + 1
+    if file < 0 or inode >= mach.next_inode:
+        return 0
+    return inode
+
+
+def shmem_mapping(inode: int) -> int:
+    """Whether the pages are shared memory: tmpfs or shared anonymous (mm/shmem.c:shmem_mapping)."""
+    kind = INODE.kind[inode]
+    return int(kind == FILE_SHMEM or kind == FILE_TMPFS or kind == FILE_TMPFS_HUGE)
+
+
+def take_inode(pages: int) -> int:
+    """A free row with room for `pages` pages, or 0."""
+    last = 0
+    inode = mach.free_inodes
+    while inode:
+        if INODE.pages[inode] >= pages:
+            if last:
+                INODE.i_mmap[last] = INODE.i_mmap[inode]
+            else:
+                mach.free_inodes = INODE.i_mmap[inode]
+            return inode
+        last = inode
+        inode = INODE.i_mmap[inode]
+    inode = max(mach.next_inode, 1)
+    if inode >= cfg.nr_inodes or mach.next_file_page + pages > cfg.nr_file_pages:
+        return 0
+    mach.next_inode = inode + 1
+    INODE.first[inode] = mach.next_file_page
+    INODE.pages[inode] = pages
+    mach.next_file_page += pages
+    return inode
+
+
+def shmem_zero_setup(size: int) -> int:
+    """An unlinked inode of `size` bytes behind a shared anonymous mapping, or 0 (mm/shmem.c)."""
+    inode = take_inode((size + cfg.page_size - 1) >> cfg.page_shift)
+    if inode:
+        INODE.size[inode] = size
+        INODE.kind[inode] = FILE_SHMEM
+        INODE.i_mmap[inode] = 0
+        INODE.nlink[inode] = 0
+        INODE.nrpages[inode] = 0
+        INODE.users[inode] = 0
+    return inode
+
+
+def get_file(inode: int) -> int:
+    """One more mapping of it."""
+    INODE.users[inode] += 1
+    return 0
+
+
+def fput(inode: int) -> int:
+    """One mapping less; the last reference of an unlinked inode frees its pages."""
+    INODE.users[inode] -= 1
+    if INODE.users[inode] == 0 and INODE.nlink[inode] == 0:
+        evict_inode(inode)
+    return 0
+
+
+def unlink(inode: int) -> int:
+    """The last name goes."""
+    INODE.nlink[inode] = 0
+    if INODE.users[inode] == 0:
+        evict_inode(inode)
+    return 0
+
+
+def evict_inode(inode: int) -> int:
+    """Free the pages, and the row if it stood for anonymous memory."""
+    truncate.truncate_inode_pages(inode, 0)
+    INODE.size[inode] = 0
+    if INODE.kind[inode] == FILE_SHMEM:
+        INODE.i_mmap[inode] = mach.free_inodes
+        mach.free_inodes = inode
+    return 0
+
+
+def i_mmap_insert(vma: int) -> int:
+    """The mapping becomes visible to rmap walks of its file (mm/vma.c:vma_link_file)."""
+    inode = VMA.vm_file[vma]
+    if inode:
+        first = INODE.i_mmap[inode]
+        VMA.i_mmap_next[vma] = first
+        VMA.i_mmap_prev[vma] = 0
+        if first:
+            VMA.i_mmap_prev[first] = vma
+        INODE.i_mmap[inode] = vma
+    return 0
+
+
+def unlink_file_vma(vma: int) -> int:
+    """And no longer is (mm/vma.c:unlink_file_vma)."""
+    inode = VMA.vm_file[vma]
+    if inode:
+        before = VMA.i_mmap_prev[vma]
+        after = VMA.i_mmap_next[vma]
+        if before:
+            VMA.i_mmap_next[before] = after
+        elif INODE.i_mmap[inode] == vma:
+            INODE.i_mmap[inode] = after
+        if after:
+            VMA.i_mmap_prev[after] = before
+        VMA.i_mmap_next[vma] = 0
+        VMA.i_mmap_prev[vma] = 0
+    return 0

@@ -1,0 +1,167 @@
+"""Copying page tables at fork (mm/memory.c:copy_page_range; Linux 6.7 to 7.3)."""
+
+from __future__ import annotations
+
+from core_mm import huge_memory
+from core_mm.folio import folio_ref_add, folio_test_anon, folio_test_large, page_folio
+from core_mm.hookspecs import (
+    arch_enter_lazy_mmu_mode,
+    arch_leave_lazy_mmu_mode,
+    pmd_leaf,
+    pmd_none,
+    pte_mkclean,
+    pte_mkold,
+    pte_none,
+    pte_pfn,
+    pte_present,
+    pte_special,
+    pte_swp_clear_exclusive,
+    pte_swp_exclusive,
+    pte_to_swp_entry,
+    pte_write,
+    pte_wrprotect,
+    ptep_get,
+    set_ptes,
+    wrprotect_ptes,
+)
+from core_mm.internal import (
+    FPB_MERGE_WRITE,
+    FPB_RESPECT_DIRTY,
+    batch_hint,
+    folio_nr_pages_cont_mapped,
+    folio_pte_batch_flags,
+)
+from core_mm.memory.rss import add_mm_counter, mm_counter
+from core_mm.mm_types import (
+    ENOMEM,
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    VM_MAYWRITE,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
+    VM_SHARED,
+    VMA,
+    cfg,
+    ptes,
+)
+from core_mm.pgtable import pmd_addr_end, pmd_alloc, pmd_off, pte_alloc, pte_offset_map
+from core_mm.rmap import folio_dup_file_rmap_ptes, folio_try_dup_anon_rmap_ptes
+from core_mm.swapfile import swap_duplicate
+
+
+def is_cow_mapping(flags: int) -> int:
+    """Whether writes through such a mapping copy."""
+    return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
+
+
+def vma_needs_copy(src_vma: int) -> int:
+    """Page faults can fill a mapping of a file again; what has no other source is copied."""
+    return VMA.anon_vma[src_vma] != 0 or VMA.vm_flags[src_vma] & (VM_PFNMAP | VM_MIXEDMAP) != 0
+
+
+def copy_page_range(dst_vma: int, src_vma: int) -> int:
+    """Copy the page tables of one VMA; 0 or -ENOMEM."""
+    if not vma_needs_copy(src_vma):
+        return 0
+    addr, end = VMA.vm_start[src_vma], VMA.vm_end[src_vma]
+    while addr < end:
+        after = pmd_addr_end(addr, end)
+        src_pmdp = pmd_off(VMA.vm_mm[src_vma], addr)
+        if src_pmdp and not pmd_none(ptes[src_pmdp]):
+            error = copy_pmd(dst_vma, src_vma, src_pmdp, addr, after)
+            if error:
+                return error
+        addr = after
+    return 0
+
+
+def copy_pmd(dst_vma: int, src_vma: int, src_pmdp: int, addr: int, end: int) -> int:
+    """Copy what lies under one PMD."""
+    dst_mm = VMA.vm_mm[dst_vma]
+    dst_pmdp = pmd_alloc(dst_mm, addr)
+    if dst_pmdp == 0:
+        return -ENOMEM
+    if pmd_leaf(ptes[src_pmdp]):
+        error = huge_memory.copy_huge_pmd(dst_vma, src_vma, dst_pmdp, src_pmdp, addr)
+        if error <= 0:
+            return error
+    if pte_alloc(dst_mm, dst_pmdp):
+        return -ENOMEM
+    return copy_pte_range(dst_vma, src_vma, pte_offset_map(dst_pmdp, addr), pte_offset_map(src_pmdp, addr), addr, end)
+
+
+def copy_pte_range(dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, addr: int, end: int) -> int:
+    """Copy the PTEs of one table, by batches of one folio."""
+    arch_enter_lazy_mmu_mode()
+    while addr < end:
+        pte = ptep_get(src_ptep)
+        nr = 1
+        if not pte_none(pte):
+            if pte_present(pte):
+                limit = (end - addr) >> cfg.page_shift
+                nr = copy_present_ptes(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr, limit)
+            else:
+                copy_nonpresent_pte(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr)
+        dst_ptep += nr
+        src_ptep += nr
+        addr += nr << cfg.page_shift
+    return arch_leave_lazy_mmu_mode()
+
+
+def copy_present_ptes(
+    dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, pte: int, addr: int, limit: int
+) -> int:
+    """Copy one PTE or a batch; returns how many."""
+    if pte_special(pte):
+        install_copies(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr, 1)
+        return 1
+    page = pte_pfn(pte)
+    folio = page_folio(page)
+    nr, pte = fork_batch(src_vma, folio, src_ptep, pte, limit)
+    folio_ref_add(folio, nr)
+    if folio_test_anon(folio):
+        folio_try_dup_anon_rmap_ptes(folio, page, nr, src_vma)
+        add_mm_counter(VMA.vm_mm[dst_vma], MM_ANONPAGES, nr)
+    else:
+        folio_dup_file_rmap_ptes(folio, page, nr)
+        add_mm_counter(VMA.vm_mm[dst_vma], mm_counter(folio), nr)
+    install_copies(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr, nr)
+    return nr
+
+
+def fork_batch(src_vma: int, folio: int, src_ptep: int, pte: int, limit: int) -> tuple[int, int]:
+    """How many PTEs are copied at once, and the PTE, writable if any of them is."""
+    if limit == 1 or not folio_test_large(folio) or cfg.fork_batch == 0:
+        return 1, pte
+    if cfg.fork_batch == 1:
+        if cfg.batch_hint:
+            return min(batch_hint(src_ptep, pte), limit), pte
+        return folio_nr_pages_cont_mapped(folio, src_ptep, pte, limit), pte
+    flags = FPB_MERGE_WRITE
+    if not VMA.vm_flags[src_vma] & VM_SHARED:
+        flags |= FPB_RESPECT_DIRTY
+    return folio_pte_batch_flags(folio, src_ptep, pte, limit, flags)
+
+
+def install_copies(
+    dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, pte: int, addr: int, nr: int
+) -> int:
+    """`__copy_present_ptes`: write-protect the parent where writes must copy, give the child old PTEs."""
+    if is_cow_mapping(VMA.vm_flags[src_vma]) and pte_write(pte):
+        wrprotect_ptes(VMA.vm_mm[src_vma], addr, src_ptep, nr)
+        pte = pte_wrprotect(pte)
+    if VMA.vm_flags[src_vma] & VM_SHARED:
+        pte = pte_mkclean(pte)
+    return set_ptes(VMA.vm_mm[dst_vma], addr, dst_ptep, pte_mkold(pte), nr)
+
+
+def copy_nonpresent_pte(
+    dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, pte: int, addr: int
+) -> int:
+    """A swapped-out page is shared from now on."""
+    swap_duplicate(pte_to_swp_entry(pte))
+    if pte_swp_exclusive(pte):
+        pte = pte_swp_clear_exclusive(pte)
+        set_ptes(VMA.vm_mm[src_vma], addr, src_ptep, pte, 1)
+    add_mm_counter(VMA.vm_mm[dst_vma], MM_SWAPENTS, 1)
+    return set_ptes(VMA.vm_mm[dst_vma], addr, dst_ptep, pte, 1)

@@ -1,0 +1,275 @@
+"""Unmapping (mm/memory.c:zap_pte_range and what leads to it; Linux 6.7 to 7.3)."""
+
+from __future__ import annotations
+
+from core_mm import huge_memory
+from core_mm.folio import folio_mark_accessed, folio_mark_dirty, folio_test_anon, folio_test_large, page_folio
+from core_mm.hookspecs import (
+    arch_check_zapped_pte,
+    arch_enter_lazy_mmu_mode,
+    arch_flush_tlb_batched_pending,
+    arch_leave_lazy_mmu_mode,
+    clear_full_ptes,
+    clear_not_present_full_ptes,
+    clear_ptes,
+    pmd_leaf,
+    pmd_none,
+    pte_dirty,
+    pte_none,
+    pte_pfn,
+    pte_present,
+    pte_special,
+    pte_to_swp_entry,
+    pte_young,
+    ptep_get,
+    ptep_get_and_clear_full,
+    table_slot,
+    tlb_delay_rmap,
+)
+from core_mm.internal import batch_hint, folio_nr_pages_cont_mapped, folio_pte_batch
+from core_mm.memory.rss import add_mm_counter, mm_counter
+from core_mm.mm_types import (
+    GATHER,
+    MM,
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+    VMA,
+    cfg,
+    ptes,
+)
+from core_mm.mmu_gather import (
+    pte_free_tlb,
+    tlb_end_vma,
+    tlb_finish_mmu,
+    tlb_flush_mmu,
+    tlb_flush_mmu_tlbonly,
+    tlb_flush_rmaps,
+    tlb_gather_mmu,
+    tlb_get_guaranteed_space,
+    tlb_remove_folio_pages,
+    tlb_remove_tlb_entries,
+    tlb_reserve_space,
+    tlb_start_vma,
+)
+from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.rmap import folio_remove_rmap_ptes
+from core_mm.swapfile import free_swap_and_cache_nr, swap_pte_batch
+from core_mm.vmstat import (
+    GATHER_FLUSH_DIRTY,
+    GATHER_FLUSH_FULL,
+    GATHER_LEAK,
+    GATHER_RESERVE_CLAMP,
+    count,
+)
+
+# struct zap_details, as bits
+ZAP_KEEP_COWS = 1  # truncation that leaves private copies alone
+ZAP_RECLAIM_PT = 2  # free PTE tables that this empties (7.x)
+
+FORCE_FLUSH, FORCE_BREAK, SKIPPED = 1, 2, 4
+
+
+def unmap_vmas(tlb: int, vma: int, start: int, end: int) -> int:
+    """Zap [start, end) of a list of VMAs."""
+    while vma and VMA.vm_start[vma] < end:
+        unmap_single_vma(tlb, vma, start, end, 0)
+        vma = VMA.vm_next[vma]
+    return 0
+
+
+def unmap_single_vma(tlb: int, vma: int, start: int, end: int, details: int) -> int:
+    """Zap the part of one VMA that lies in [start, end)."""
+    start = max(start, VMA.vm_start[vma])
+    end = min(end, VMA.vm_end[vma])
+    return unmap_page_range(tlb, vma, start, end, details) if start < end else 0
+
+
+def zap_page_range_single(vma: int, address: int, size: int, details: int) -> int:
+    """Zap a range of one VMA in a gather of its own."""
+    tlb = tlb_gather_mmu(VMA.vm_mm[vma])
+    unmap_single_vma(tlb, vma, address, address + size, details)
+    return tlb_finish_mmu(tlb)
+
+
+def unmap_page_range(tlb: int, vma: int, addr: int, end: int, details: int) -> int:
+    """Zap a range, PMD by PMD."""
+    tlb_start_vma(tlb, vma)
+    while addr < end:
+        addr = zap_pmd(tlb, vma, addr, pmd_addr_end(addr, end), details)
+    return tlb_end_vma(tlb, vma)
+
+
+def zap_pmd(tlb: int, vma: int, addr: int, end: int, details: int) -> int:
+    """Zap what lies under one PMD; returns where to go on."""
+    pmdp = pmd_off(VMA.vm_mm[vma], addr)
+    if pmdp == 0:
+        return end
+    pmd = ptes[pmdp]
+    if pmd_none(pmd):
+        return end
+    if pmd_leaf(pmd):
+        if end - addr == cfg.pmd_size:
+            huge_memory.zap_huge_pmd(tlb, vma, pmdp, addr)
+            return end
+        huge_memory.split_huge_pmd(vma, pmdp, addr)
+    while addr < end and ptes[pmdp] != 0:
+        addr = zap_pte_range(tlb, vma, pmdp, addr, end, details)
+    return end
+
+
+def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: int) -> int:
+    """Zap the PTEs of one table; stops early when the gather is full."""
+    mm, start = VMA.vm_mm[vma], addr
+    ptep = pte_offset_map(pmdp, addr)
+    if MM.tlb_flush_batched[mm]:
+        arch_flush_tlb_batched_pending(mm)
+        MM.tlb_flush_batched[mm] = 0
+    arch_enter_lazy_mmu_mode()
+    state = 0
+    while addr < end:
+        pte = ptep_get(ptep)
+        nr = 1
+        if not pte_none(pte):
+            limit = (end - addr) >> cfg.page_shift
+            if pte_present(pte):
+                nr, seen = zap_present_ptes(tlb, vma, ptep, pte, addr, limit, details)
+            else:
+                nr, seen = zap_nonpresent_ptes(tlb, vma, ptep, pte, addr, limit, details)
+            state |= seen
+        ptep += nr
+        addr += nr << cfg.page_shift
+        if state & FORCE_BREAK:
+            break
+    arch_leave_lazy_mmu_mode()
+    reclaimed = 0
+    if cfg.pt_reclaim and details & ZAP_RECLAIM_PT and addr == end and end - start == cfg.pmd_size:
+        reclaimed = reclaim_pte_table(pmdp, state)
+    if state & FORCE_FLUSH:
+        count(GATHER_FLUSH_FULL if state & FORCE_BREAK else GATHER_FLUSH_DIRTY, 1)
+        tlb_flush_mmu_tlbonly(tlb)
+        tlb_flush_rmaps(tlb, vma)
+        tlb_flush_mmu(tlb)
+    if reclaimed:
+        pte_free_tlb(tlb, reclaimed, start)
+    return addr
+
+
+def reclaim_pte_table(pmdp: int, state: int) -> int:
+    """Take an emptied table out of the tree (mm/pt_reclaim.c, 7.x); its slot, or 0 if it is not empty."""
+    slot = table_slot(ptes[pmdp])
+    if state & SKIPPED:
+        for i in range(cfg.ptrs_per_pte):
+            if not pte_none(ptep_get(slot * cfg.ptrs_per_pte + i)):
+                return 0
+    ptes[pmdp] = 0
+    return slot
+
+
+def zap_present_ptes(
+    tlb: int, vma: int, ptep: int, pte: int, addr: int, limit: int, details: int
+) -> tuple[int, int]:
+    """Zap one PTE or a batch; how many, and what the caller must do."""
+    if pte_special(pte):
+        pte = ptep_get_and_clear_full(VMA.vm_mm[vma], addr, ptep, GATHER.fullmm[tlb])
+        arch_check_zapped_pte(vma, pte)
+        tlb_remove_tlb_entries(tlb, ptep, 1, addr)
+        return 1, 0
+    page = pte_pfn(pte)
+    folio = page_folio(page)
+    if details & ZAP_KEEP_COWS and folio_test_anon(folio):
+        return 1, SKIPPED
+    if cfg.zap_batch == 2:
+        nr = 1
+        if limit > 1 and folio_test_large(folio):
+            nr = folio_pte_batch(folio, ptep, pte, limit)
+        return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
+    if cfg.zap_batch == 1:
+        return zap_reserved_ptes(tlb, vma, folio, page, ptep, pte, addr, limit)
+    return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
+
+
+def zap_present_folio_ptes(tlb: int, vma: int, folio: int, page: int, ptep: int, nr: int, addr: int) -> int:
+    """Zap `nr` PTEs of one folio: clear, record, remove the rmaps, queue the references."""
+    mm, full = VMA.vm_mm[vma], GATHER.fullmm[tlb]
+    delay_rmap, state = 0, 0
+    if folio_test_anon(folio):
+        clear_full_ptes(mm, addr, ptep, nr, full)
+        add_mm_counter(mm, MM_ANONPAGES, -nr)
+    else:
+        pte = clear_ptes(mm, addr, ptep, nr, full)
+        if pte_dirty(pte):
+            folio_mark_dirty(folio)
+            if tlb_delay_rmap(tlb):
+                delay_rmap = 1
+                state = FORCE_FLUSH
+        if pte_young(pte) and vma_has_recency(vma):
+            folio_mark_accessed(folio)
+        add_mm_counter(mm, mm_counter(folio), -nr)
+    arch_check_zapped_pte(vma, 0)
+    tlb_remove_tlb_entries(tlb, ptep, nr, addr)
+    if not delay_rmap:
+        folio_remove_rmap_ptes(folio, page, nr, vma)
+    if tlb_remove_folio_pages(tlb, page, nr, delay_rmap):
+        state = FORCE_FLUSH | FORCE_BREAK
+    return state
+
+
+def zap_reserved_ptes(
+    tlb: int, vma: int, folio: int, page: int, ptep: int, pte: int, addr: int, limit: int
+) -> tuple[int, int]:
+    """December 2023: clear no more PTEs at once than the gather has slots for, a slot a page.
+
+    The space is asked for before this batch sets `delayed_rmap`, which may then
+    take the promised page of slots away: v3 loses the rest of the batch, v4
+    runs past the end. Both are counted.
+    """
+    mm = VMA.vm_mm[vma]
+    if cfg.batch_hint:
+        nr = min(batch_hint(ptep, pte), limit)
+    else:
+        nr = folio_nr_pages_cont_mapped(folio, ptep, pte, limit)
+    space = tlb_reserve_space(tlb, nr) if cfg.gather_reserve == 4 else tlb_get_guaranteed_space(tlb)
+    if space < nr:
+        count(GATHER_RESERVE_CLAMP, 1)
+        nr = max(space, 1)
+    pte = clear_ptes(mm, addr, ptep, nr, GATHER.fullmm[tlb])
+    arch_check_zapped_pte(vma, pte)
+    delay_rmap, state = 0, 0
+    if not folio_test_anon(folio):
+        if pte_dirty(pte):
+            folio_mark_dirty(folio)
+            if tlb_delay_rmap(tlb):
+                delay_rmap, state = 1, FORCE_FLUSH
+        if pte_young(pte) and vma_has_recency(vma):
+            folio_mark_accessed(folio)
+    for i in range(nr):
+        tlb_remove_tlb_entries(tlb, ptep + i, 1, addr + (i << cfg.page_shift))
+        add_mm_counter(mm, mm_counter(folio), -1)
+        if not delay_rmap:
+            folio_remove_rmap_ptes(folio, page + i, 1, vma)
+        if tlb_remove_folio_pages(tlb, page + i, 1, delay_rmap):
+            state = FORCE_FLUSH | FORCE_BREAK
+            if cfg.gather_reserve == 3 and i + 1 < nr:
+                count(GATHER_LEAK, nr - i - 1)
+                break
+    return nr, state
+
+
+def zap_nonpresent_ptes(
+    tlb: int, vma: int, ptep: int, pte: int, addr: int, limit: int, details: int
+) -> tuple[int, int]:
+    """Free swap entries; no translation of them can be cached, so that none is recorded."""
+    if details & ZAP_KEEP_COWS:
+        return 1, SKIPPED
+    nr = swap_pte_batch(ptep, limit, pte)
+    add_mm_counter(VMA.vm_mm[vma], MM_SWAPENTS, -nr)
+    free_swap_and_cache_nr(pte_to_swp_entry(pte), nr)
+    clear_not_present_full_ptes(VMA.vm_mm[vma], addr, ptep, nr, GATHER.fullmm[tlb])
+    return nr, 0
+
+
+def vma_has_recency(vma: int) -> int:
+    """Whether accesses through this VMA say anything about what is worth keeping."""
+    return VMA.vm_flags[vma] & (VM_SEQ_READ | VM_RAND_READ) == 0
