@@ -105,7 +105,7 @@ class Emitter:
             assert span.count is not None
             length = self._sized(span.count, place)
         if length <= 0:
-            fail(place, f"{span.region!r} from page {first // self.page_size}: an empty range", span.first.column)
+            fail(place, f"an empty range of {span.region!r}", span.first.column)
         if first + length > region.length + beyond:
             size, have = (first + length) // self.page_size, region.length // self.page_size
             fail(place, f"pages up to {size} of region {span.region!r}, which has {have}", span.first.column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .expr import Amount
@@ -106,6 +107,19 @@ class Scenario:
     lists: dict[str, dict[int, tuple[int, ...]]] = field(default_factory=dict)
     body: list[Line] = field(default_factory=list)
     ended: bool = False
+
+    @property
+    def reported(self) -> frozenset[str]:
+        """The names its steps are reported under: its own and those of its parts."""
+        return frozenset((self.name, *_parts(self.body)))
+
+
+def _parts(body: list[Line]) -> Iterator[str]:
+    for line in body:
+        if isinstance(line, Part):
+            yield line.name
+        elif isinstance(line, Loop):
+            yield from _parts(line.body)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ MAX_LINES = 100_000
 MAX_ORDER = 13
 MAX_VALUES = 1000
 _PAGE_SIZES = {"4K": 4096, "16K": 16384, "64K": 65536}
-_DIRECTIVES = ("scenario", "orders", "kinds", "list", "for", "done", "part", "dump", "step", "setup:", "child:", "as")
+_STARTS = ("scenario", "orders", "kinds", "list", "for", "done", "part", "dump", "step", "setup:", "child:", "as")
 _STEP = re.compile(r"\s*step\s+(\S+?)\s*:(?=\s|$)")
 _DUMP = re.compile(r"\s*dump\s+(\S+?)\s*:(?=\s|$)")
 _PREFIX = re.compile(r"\s*(?:(setup|child)\s*:(?=\s|$)|(K)\s)")
@@ -210,7 +210,7 @@ class _Parser:
         verb = words.take("the operation")
         verb = SHORT.get(verb, verb)
         if verb not in VERBS:
-            words.fail(f"unknown operation {verb!r}{suggest(verb, (*VERBS, *_DIRECTIVES))}", column)
+            words.fail(f"unknown operation {verb!r}{suggest(verb, (*VERBS, *_STARTS))}", column)
         operation = VERBS[verb](words, self.known)
         words.done()
         self._processes(scenario, words, verb, column)

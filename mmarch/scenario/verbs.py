@@ -20,7 +20,7 @@ FILE_KINDS = {
     "shmem": uapi.FILE_SHMEM,
 }
 ADVICE = {
-    name.removeprefix("MADV_").lower(): value for name, value in vars(uapi).items() if name.startswith("MADV_")
+    name.removeprefix("MADV_").lower(): code for name, code in vars(uapi).items() if name.startswith("MADV_")
 }
 _PROT = {
     "none": uapi.PROT_NONE,
