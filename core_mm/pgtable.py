@@ -59,12 +59,8 @@ def table_free(slot: int) -> int:
 
 
 def pgd_alloc(mm: int) -> int:
-    """The top-level table of a new mm; 0 or -ENOMEM."""
-    slot = table_alloc(mm, cfg.levels - 1)
-    if slot == 0:
-        return -ENOMEM
-    MM.pgd[mm] = slot
-    return 0
+    """The slot of a new top-level table; 0 if memory is out."""
+    return table_alloc(mm, cfg.levels - 1)
 
 
 def pgd_free(mm: int) -> int:
