@@ -87,11 +87,12 @@ class Bundle:
 def bundled() -> Bundle:
     """The measurements and scenarios that come with mmarch: of the wheel, or of the source tree."""
     package = Path(mmarch.__file__).parent
-    inside, source = package / "_bundled", package.parent
-    measurements = inside / "measured" if inside.is_dir() else source / "tests" / "measured"
-    scenarios = inside / "scenarios" if inside.is_dir() else source / "examples" / "scenarios"
+    inside, source = package / "data", package.parent
+    installed = (inside / "measured").is_dir()
+    measurements = inside / "measured" if installed else source / "tests" / "measured"
+    scenarios = inside / "scenarios" if installed else source / "examples" / "scenarios"
     if not measurements.is_dir() or not scenarios.is_dir():
-        raise InputError(f"no bundled measurements in {inside} or {measurements}; name files with --measured")
+        raise InputError(f"no measurements in {inside} or {measurements}; name files with --measured")
     return Bundle(
         tuple(sorted(measurements.glob("**/*.json.gz"))),
         (*sorted(scenarios.glob("*.scn")), *sorted(measurements.glob("**/*.txt"))),

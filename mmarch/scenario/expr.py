@@ -119,7 +119,8 @@ class _Parser:
             return self._extremum(token)
         if token[:1].isalpha() or token[:1] == "_":
             return self._name(token)
-        raise ExpressionError(f"{self.text!r}: unexpected {token!r}" if token else f"{self.text!r} ends too early")
+        problem = f"unexpected {token!r}" if token else "it ends too early"
+        raise ExpressionError(f"{self.text!r}: {problem}")
 
     def _number(self, token: str) -> int:
         if len(token) > 15:

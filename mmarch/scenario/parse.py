@@ -20,7 +20,8 @@ MAX_LINES = 100_000
 MAX_ORDER = 13
 MAX_VALUES = 1000
 _PAGE_SIZES = {"4K": 4096, "16K": 16384, "64K": 65536}
-_STARTS = ("scenario", "orders", "kinds", "list", "for", "done", "part", "dump", "step", "setup:", "child:", "as")
+_HEADERS = ("scenario", "orders", "kinds", "list", "for", "done", "part", "as")
+_STARTS = (*_HEADERS, "dump", "step", "setup:", "child:")
 _STEP = re.compile(r"\s*step\s+(\S+?)\s*:(?=\s|$)")
 _DUMP = re.compile(r"\s*dump\s+(\S+?)\s*:(?=\s|$)")
 _PREFIX = re.compile(r"\s*(?:(setup|child)\s*:(?=\s|$)|(K)\s)")
