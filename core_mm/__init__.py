@@ -1,0 +1,1 @@
+"""Linux's mm/: what every architecture shares. Knows none of them."""

@@ -1,0 +1,1 @@
+"""One source, two engines: interpreted through pluggy, or linked with LLVM."""

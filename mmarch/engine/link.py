@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import platformdirs
@@ -63,7 +64,10 @@ def digest(program: Program, layout: Layout, options: Options) -> str:
 
 
 def link(
-    program: Program, layout: Layout, options: Options = Options(), progress: Callable[[str], None] = lambda _: None
+    program: Program,
+    layout: Layout,
+    options: Options = Options(),
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Image:
     """The image of `program`, from the cache or compiled now; `progress` gets one line if compiled."""
     path = cache_dir() / "images" / f"{digest(program, layout, options)}.o"
@@ -112,7 +116,7 @@ def _host_cpu() -> str:
     return str(llvm.get_host_cpu_name())
 
 
-def _target(llvm):  # type: ignore[no-untyped-def]
+def _target(llvm: Any) -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
@@ -122,7 +126,7 @@ def _target(llvm):  # type: ignore[no-untyped-def]
     )
 
 
-def _engine(llvm):  # type: ignore[no-untyped-def]
+def _engine(llvm: Any) -> Any:
     machine = _target(llvm)
     empty = llvm.parse_assembly("")
     empty.triple = machine.triple

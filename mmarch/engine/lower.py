@@ -571,7 +571,8 @@ class _Function:
             return self.extreme(node, "smin" if target is min else "smax"), "i64"
         if target in (int, bool):
             inner = node.args[0]
-            return (self.expr(inner) if target is int else self.value(f"zext i1 {self.condition(inner)} to i64")), "i64"
+            truth = target is bool
+            return (self.value(f"zext i1 {self.condition(inner)} to i64") if truth else self.expr(inner)), "i64"
         if not isinstance(target, FunctionType):
             raise self.fail(node, f"{ast.unparse(node.func)} cannot be called here")
         if is_hookspec(target):
@@ -679,4 +680,4 @@ def eval_binary(op: ast.operator, left: int, right: int) -> int | None:
     return None if function is None else int(function(left, right))
 
 
-__all__ = ["Options", "lower", "Table"]
+__all__ = ["Options", "Table", "lower"]

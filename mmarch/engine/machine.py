@@ -6,8 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType, SimpleNamespace
-from typing import Any
+from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 
 import numpy as np
 import pluggy
@@ -22,8 +21,9 @@ from mmarch.engine.layout import Layout
 from mmarch.engine.link import Image, link
 from mmarch.engine.lower import Options
 from mmarch.engine.memory import Memory
-from mmarch.engine.program import IMPL_MARK, Program
-
+from mmarch.engine.program import Program
+from mmarch.engine.relay import blame, guard, relay_hook
+from mmarch.hookimpls import implementations
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,6 @@ class Config:
     log_rows: int = 0
     swap_bytes: int = 256 << 20
     overrides: Mapping[str, int] = field(default_factory=dict)  # values of cfg, for tests
-
-
-def implementations(arch: ArchDescriptor) -> dict[str, FunctionType]:
-    """Hook name -> function, over the modules of an architecture."""
-    found: dict[str, FunctionType] = {}
-    for name in arch.modules:
-        for value in vars(importlib.import_module(name)).values():
-            if isinstance(value, FunctionType) and hasattr(value, IMPL_MARK) and value.__module__ == name:
-                found[value.__name__] = value
-    return found
 
 
 def declared_modules(archs: Sequence[ArchDescriptor]) -> list[ModuleType]:
@@ -120,6 +110,11 @@ class Machine:
         self._binder.load()
         try:
             return int(self._functions[name](*arguments))
+        except Exception as error:
+            blamed = blame(error, self._hook_codes, self._packages)
+            if blamed is None:
+                raise
+            raise blamed from error
         finally:
             self._binder.store()
 
@@ -140,6 +135,8 @@ class Machine:
         self.plugins = pluggy.PluginManager(hookspecs.PROJECT)
         self.plugins.add_hookspecs(hookspecs)
         packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
+        self._hook_codes: dict[CodeType, str] = {}
+        self._packages = [name for arch in archs for name in arch.modules]
         relay: dict[str, Callable[..., int]] = {}
         self._binder = Binder(self.memory, packages, relay)
         group = self._binder._group("mach")
@@ -148,7 +145,8 @@ class Machine:
         for arch in archs:
             own = implementations(arch)
             kept = {n: f for n, f in own.items() if arch is archs[0] or n not in self.config.without}
-            bound = {name: self._binder.function(function) for name, function in kept.items()}
+            bound = {n: guard(arch.name, f, self._binder.function(f)) for n, f in kept.items()}
+            self._hook_codes.update({function.__code__: arch.name for function in kept.values()})
             self.plugins.register(SimpleNamespace(**bound), name=arch.name)
         for overlay in overlays:
             self.plugins.register(overlay)
@@ -184,41 +182,6 @@ class Machine:
         if arch.cpu_scalars:
             for name, value in arch.cpus[config.cpu or arch.default_cpu].features.items():
                 memory.set(arch.cpu_scalars, name, value)
-
-
-def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any) -> Callable[..., int]:
-    """A function with the hook's own signature that calls it through pluggy by keyword."""
-    caller = getattr(plugins.hook, name)
-    arguments = caller.spec.argnames
-    signature = ", ".join(arguments)
-    keywords = ", ".join(f"{a}={a}" for a in arguments)
-    source = (
-        f"def {name}({signature}):\n"
-        f"    outer = mach.hook\n"
-        f"    if not outer: mach.hook = number\n"
-        f"    result = caller({keywords})\n"
-        f"    mach.hook = outer\n"
-        f"    if result.__class__ is not int: result = checked(result)\n"
-        f"    return result\n"
-    )
-
-    def checked(result: object) -> int:
-        return check_result(plugins, name, result)
-
-    space = {"caller": caller, "mach": mach, "number": number, "checked": checked}
-    exec(source, space)  # noqa: S102  the text is made of the hookspec's own parameter names
-    made: Callable[..., int] = space[name]  # type: ignore[assignment]
-    return made
-
-
-def check_result(plugins: pluggy.PluginManager, name: str, result: object) -> int:
-    """An integer, or MM011 that names the hook and the plugins that were asked."""
-    if isinstance(result, int):
-        return int(result)
-    from mmarch.errors import PluginError
-
-    asked = ", ".join(impl.plugin_name for impl in reversed(getattr(plugins.hook, name).get_hookimpls()))
-    raise PluginError("MM011", f"hook {name} returned {result!r}, not an integer (implemented by: {asked})")
 
 
 def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) -> dict[str, int]:

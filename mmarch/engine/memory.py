@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,10 @@ class Memory:
         self.tables = {name: np.zeros(sizes[p.rows], p.dtype) for name, p in layout.tables.items()}
         self.scalars = {name: np.zeros(len(p.names), np.int64) for name, p in layout.scalars.items()}
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
-        for places, group in (
-            (layout.arrays, self.arrays), (layout.tables, self.tables), (layout.scalars, self.scalars),
-        ):  # fmt: skip
-            for name, place in places.items():  # type: ignore[attr-defined]
-                data = group[name]  # type: ignore[index]
+        everything: dict[str, NDArray[Any]] = {**self.arrays, **self.tables, **self.scalars}
+        for places in (layout.arrays, layout.tables, layout.scalars):
+            for name, place in places.items():
+                data = everything[name]
                 self.root[place.root : place.root + 2] = data.ctypes.data, len(data)
 
     def get(self, group: str, name: str) -> int:
@@ -42,8 +41,8 @@ class Memory:
     def view(self, kind: str, name: str) -> Any:
         """What interpreted code indexes: memoryviews give and take Python integers."""
         if kind == "array":
-            return memoryview(self.arrays[name])  # type: ignore[arg-type]
-        table = self.tables[name]
+            return memoryview(cast(Any, self.arrays[name]))
+        table: Any = self.tables[name]
         return SimpleNamespace(**{c: memoryview(table[c]) for c in self.layout.tables[name].offsets})
 
     def image(self) -> dict[str, bytes]:

@@ -8,11 +8,11 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from types import FunctionType
 from typing import Any
 
-SPEC_MARK, IMPL_MARK = "mmarch_spec", "mmarch_impl"
+SPEC_MARK = "mmarch_spec"
 Function = Callable[..., Any]
 
 
@@ -25,14 +25,14 @@ def is_hookspec(value: object) -> bool:
     return isinstance(value, FunctionType) and hasattr(value, SPEC_MARK)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module_tree(filename: str) -> tuple[ast.Module, str]:
     with open(filename, encoding="utf-8") as file:
         text = file.read()
     return ast.parse(text, filename), text
 
 
-@lru_cache(maxsize=None)
+@cache
 def _definitions(filename: str) -> dict[tuple[str, int], ast.FunctionDef]:
     """Top-level functions of a file by name and first line (of the first decorator)."""
     found = {}

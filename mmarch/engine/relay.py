@@ -1,0 +1,90 @@
+"""How interpreted code reaches a hook, and whom to blame when a hook breaks its contract (MM011)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, FunctionType
+from typing import Any
+
+import pluggy
+
+from mmarch.errors import MmarchError, PluginError
+from mmarch.hookimpls import IMPL_MARK, parameters, where
+
+Hook = Callable[..., int]
+LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
+
+
+def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any) -> Hook:
+    """A function with the hook's own signature that calls it through pluggy by keyword."""
+    caller = getattr(plugins.hook, name)
+    arguments = caller.spec.argnames
+    source = (
+        f"def {name}({', '.join(arguments)}):\n"
+        f"    outer = mach.hook\n"
+        f"    if not outer: mach.hook = number\n"
+        f"    result = caller({', '.join(f'{a}={a}' for a in arguments)})\n"
+        f"    mach.hook = outer\n"
+        f"    return result if result.__class__ is int else checked(result)\n"
+    )
+
+    def checked(result: object) -> int:
+        asked = ", ".join(impl.plugin_name for impl in reversed(caller.get_hookimpls()))
+        return check_result(name, asked or "nobody", result)
+
+    return _made(name, source, {"caller": caller, "mach": mach, "number": number, "checked": checked})
+
+
+def guard(plugin: str, original: FunctionType, bound: FunctionType) -> FunctionType:
+    """`bound`, checked: pluggy would take None for "ask the next plugin" and hide the mistake."""
+    name, arguments = bound.__name__, ", ".join(parameters(bound))
+    source = (
+        f"def {name}({arguments}):\n"
+        f"    result = bound({arguments})\n"
+        f"    if result.__class__ is int and {LOWEST} <= result <= {HIGHEST}: return result\n"
+        f"    return checked(result)\n"
+    )
+
+    def checked(result: object) -> int:
+        return check_result(name, f"{plugin}, {where(original)}", result)
+
+    function = _made(name, source, {"bound": bound, "checked": checked})
+    setattr(function, IMPL_MARK, getattr(bound, IMPL_MARK))
+    return function
+
+
+def check_result(name: str, who: str, result: object) -> int:
+    """A 64-bit integer, or MM011 that names the hook and who answered."""
+    if isinstance(result, int) and LOWEST <= result <= HIGHEST:
+        return int(result)
+    hint = "; a hook without a result returns 0" if result is None else ""
+    raise PluginError("MM011", f"hook {name} returned {result!r:.60}, not a 64-bit integer ({who}){hint}")
+
+
+def blame(error: Exception, hooks: Mapping[CodeType, str], packages: Sequence[str]) -> PluginError | None:
+    """The error to show if `error` came out of a hook: innermost hook, its plugin, deepest line of theirs.
+
+    hooks     code of every implementation -> its plugin
+    packages  top-level folders of plugins, whose lines are theirs
+    """
+    if isinstance(error, MmarchError):
+        return None
+    frames = list(traceback.walk_tb(error.__traceback__))
+    inside = [index for index, (frame, _) in enumerate(frames) if frame.f_code in hooks]
+    if not inside:
+        return None
+    code = frames[inside[-1]][0].f_code
+    places = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in frames[inside[-1] :]
+        if frame.f_code is code or frame.f_globals.get("__name__", "").startswith(tuple(packages))
+    ]
+    what = f"{type(error).__name__}: {error}"
+    return PluginError("MM011", f"hook {code.co_name} of plugin {hooks[code]} raised {what} ({places[-1]})")
+
+
+def _made(name: str, source: str, space: dict[str, Any]) -> FunctionType:
+    exec(source, space)  # the text is made of a hook's own parameter names
+    made: FunctionType = space[name]
+    return made

@@ -1,0 +1,53 @@
+"""Which architectures are installed, from metadata alone: nothing of them is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from mmarch.errors import PluginError
+from mmarch.suggest import unknown
+
+GROUP = "mmarch.arch"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry point that offers an architecture."""
+
+    entry: EntryPoint
+    distribution: str
+    version: str
+
+    @property
+    def name(self) -> str:
+        """What --arch takes."""
+        return self.entry.name
+
+    @property
+    def origin(self) -> str:
+        """Distribution, version and object, for messages."""
+        return f"{self.distribution} {self.version}, {self.entry.value}"
+
+
+def find_archs() -> dict[str, list[Found]]:
+    """Name -> who offers it; more than one is an error once the name is chosen."""
+    found: dict[str, list[Found]] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+        dist = entry.dist
+        item = Found(entry, dist.name if dist else "unknown", dist.version if dist else "?")
+        found.setdefault(entry.name, []).append(item)
+    return found
+
+
+def find_arch(name: str) -> Found:
+    """The one entry point called `name`; InputError if there is none, MM009 if there are two."""
+    found = find_archs()
+    if name not in found:
+        installed = ", ".join(found) or "none"
+        raise unknown("arch", name, found, f"Installed: {installed}. See 'mmarch arch list'.")
+    offers = found[name]
+    if len(offers) > 1:
+        both = " and ".join(offer.origin for offer in offers)
+        raise PluginError("MM009", f"arch {name!r} is offered by {both}; uninstall one of them")
+    return offers[0]
