@@ -7,7 +7,7 @@ that a machine of millions of frames costs only what it uses.
 from __future__ import annotations
 
 from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, free_area, mach
-from core_mm.vmstat import LOG_FREE, PAGE_ALLOC, PAGE_FREE, W_DOUBLE_FREE, WARN, count, write_log
+from core_mm.vmstat import PAGE_ALLOC, PAGE_FREE, W_DOUBLE_FREE, WARN, count
 
 PCP_ORDER = 5  # what an empty list of single frames takes at once
 PCP_HIGH = 1024
@@ -216,8 +216,6 @@ def free_pages(pfn: int, order: int) -> int:
         return WARN(W_DOUBLE_FREE, pfn)
     mach.free_pages += 1 << order
     count(PAGE_FREE, 1 << order)
-    if cfg.log_capacity:
-        write_log(LOG_FREE, pfn, 1 << order, 0, 0)
     PAGE.refcount[pfn] = 0
     if order:
         return free_one_page(pfn, order)

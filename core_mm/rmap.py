@@ -15,6 +15,8 @@ from core_mm.anon_vma import (
     unlink_anon_vmas,
 )
 from core_mm.folio import (
+    folio_entire_mapcount,
+    folio_mapcount,
     folio_nr_pages,
     folio_test_large,
     folio_test_pmd_mappable,
@@ -82,10 +84,17 @@ def sub_large_mapcount(folio: int, nr: int, vma: int) -> int:
 
 
 def folio_maybe_mapped_shared(folio: int) -> int:
-    """Whether more than one mm may map the folio."""
+    """Whether more than one mm may map the folio; before 6.15 a guess (folio_likely_mapped_shared)."""
     if not folio_test_large(folio):
         return PAGE.mapcount[folio] > 1
-    return PAGE.index[folio + 1]
+    if cfg.release >= 615:
+        return PAGE.index[folio + 1]
+    total = folio_mapcount(folio)
+    if total <= 1:
+        return 0
+    if folio_entire_mapcount(folio) or total > folio_nr_pages(folio):
+        return 1
+    return PAGE.mapcount[folio] > 1
 
 
 def add_ptes(folio: int, page: int, nr: int, vma: int) -> int:
@@ -153,7 +162,7 @@ def folio_add_anon_rmap_pmd(folio: int, page: int, vma: int, address: int, exclu
 
 
 def folio_try_dup_anon_rmap_ptes(folio: int, page: int, nr: int, src_vma: int, dst_vma: int = 0) -> int:
-    """fork: the child maps `nr` pages too, none is exclusive now; 0, or -EBUSY for pinned pages (there are none)."""
+    """fork: the child maps `nr` pages too, none is exclusive now; 0 (no page is pinned)."""
     for i in range(page, page + nr):
         PAGE.flags[i] &= ~PG_ANON_EXCLUSIVE
     return add_ptes(folio, page, nr, dst_vma)

@@ -1,39 +1,89 @@
-"""Swap slots and their reference counts (mm/swapfile.c, mm/internal.h:swap_pte_batch)."""
+"""Swap slots of one fast device (mm/swapfile.c; Linux 6.12).
+
+`swap_map` counts the page-table entries that refer to a slot; slot 0 is never used.
+"""
 
 from __future__ import annotations
 
-from core_mm.hookspecs import pte_none, pte_present, pte_swp_exclusive, pte_to_swp_entry, ptep_get
-from core_mm.mm_types import mach, swap_cache, swap_map
-from core_mm.swap_state import delete_from_swap_cache
+from core_mm.folio import folio_mapped, page_folio
+from core_mm.hookspecs import (
+    pte_none,
+    pte_present,
+    pte_swp_exclusive,
+    pte_swp_mkexclusive,
+    pte_to_swp_entry,
+    ptep_get,
+    swp_entry_to_pte,
+)
+from core_mm.mm_types import cfg, mach, swap_cache, swap_map
+from core_mm.swap_state import folio_free_swap
+
+
+def swap_slots_free(slot: int, nr: int) -> int:
+    """Whether nothing refers to `nr` slots from `slot` on."""
+    for i in range(slot, slot + nr):
+        if swap_map[i] or swap_cache[i]:
+            return 0
+    return 1
+
+
+def get_swap_pages(order: int) -> int:
+    """An aligned run of 1 << `order` free slots, 0 if there is none."""
+    nr = 1 << order
+    if mach.swap_used + nr > cfg.swap_slots:
+        return 0
+    slot = align_up(max(mach.swap_next, 1), nr)
+    for _ in range(cfg.swap_slots >> order):
+        if slot + nr > cfg.swap_slots:
+            slot = nr
+        if swap_slots_free(slot, nr):
+            mach.swap_next = slot + nr
+            mach.swap_used += nr
+            return slot
+        slot += nr
+    return 0
+
+
+def align_up(value: int, size: int) -> int:
+    """The next multiple of a power of two."""
+    return (value + size - 1) & -size
 
 
 def swap_duplicate(entry: int) -> int:
-    """One more PTE refers to the slot."""
+    """One more page-table entry refers to a slot."""
     swap_map[entry] += 1
     return 0
 
 
-def swap_pte_batch(ptep: int, max_nr: int, pte: int) -> int:
-    """How many entries from `ptep` on are consecutive slots with the same marks."""
-    nr = 1
-    while nr < max_nr:
-        other = ptep_get(ptep + nr)
-        if pte_none(other) or pte_present(other):
-            break
-        if pte_to_swp_entry(other) != pte_to_swp_entry(pte) + nr:
-            break
-        if pte_swp_exclusive(other) != pte_swp_exclusive(pte):
-            break
-        nr += 1
-    return nr
+def swap_free_nr(entry: int, nr: int) -> int:
+    """One reference fewer to each of `nr` slots."""
+    for slot in range(entry, entry + nr):
+        swap_map[slot] -= 1
+        if swap_map[slot] == 0 and swap_cache[slot] == 0:
+            mach.swap_used -= 1
+    return 0
 
 
 def free_swap_and_cache_nr(entry: int, nr: int) -> int:
-    """Drop a reference to each of `nr` slots; the last one frees the slot and what is cached of it."""
+    """As swap_free_nr, and drop cached pages that nothing else needs."""
+    swap_free_nr(entry, nr)
     for slot in range(entry, entry + nr):
-        swap_map[slot] -= 1
-        if swap_map[slot] == 0:
-            if swap_cache[slot]:
-                delete_from_swap_cache(slot)
-            mach.swap_used -= 1
+        page = swap_cache[slot]
+        if page and not swap_map[slot] and not folio_mapped(page_folio(page)):
+            folio_free_swap(page_folio(page))
     return 0
+
+
+def swap_pte_batch(ptep: int, max_nr: int, pte: int) -> int:
+    """How many entries from `ptep` on refer to consecutive slots, with equal marks (mm/internal.h)."""
+    entry = pte_to_swp_entry(pte)
+    nr = 1
+    while nr < max_nr:
+        expected = swp_entry_to_pte(entry + nr)
+        if pte_swp_exclusive(pte):
+            expected = pte_swp_mkexclusive(expected)
+        other = ptep_get(ptep + nr)
+        if pte_none(other) or pte_present(other) or other != expected:
+            break
+        nr += 1
+    return nr

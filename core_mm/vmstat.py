@@ -83,5 +83,5 @@ WARN_EVENT = NAMES.index("warn")
 # codes of WARN()
 (
     W_GATHER_RANGE, W_DOUBLE_FREE, W_BAD_PTE, W_REFCOUNT, W_MAPCOUNT, W_RSS, W_TABLE_LEAK, W_LOG, W_RMAP,
-    W_BBM, W_STALE,
-) = range(1, 12)  # fmt: skip
+    W_BBM, W_STALE, W_FAULT_LOOP,
+) = range(1, 13)  # fmt: skip

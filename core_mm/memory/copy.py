@@ -120,10 +120,10 @@ def copy_present_ptes(
     nr, pte = fork_batch(src_vma, folio, src_ptep, pte, limit)
     folio_ref_add(folio, nr)
     if folio_test_anon(folio):
-        folio_try_dup_anon_rmap_ptes(folio, page, nr, src_vma)
+        folio_try_dup_anon_rmap_ptes(folio, page, nr, src_vma, dst_vma)
         add_mm_counter(VMA.vm_mm[dst_vma], MM_ANONPAGES, nr)
     else:
-        folio_dup_file_rmap_ptes(folio, page, nr)
+        folio_dup_file_rmap_ptes(folio, page, nr, dst_vma)
         add_mm_counter(VMA.vm_mm[dst_vma], mm_counter(folio), nr)
     install_copies(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr, nr)
     return nr

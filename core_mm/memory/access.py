@@ -1,0 +1,95 @@
+"""Accesses of a program: the hardware's walk, the fault it may take, the retry (arch/*/mm/fault.c)."""
+
+from __future__ import annotations
+
+from core_mm import mmap
+from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none
+from core_mm.memory.fault import handle_mm_fault
+from core_mm.mm_types import (
+    EFAULT,
+    ENOMEM,
+    SIGBUS,
+    SIGSEGV,
+    VM_ACCESS_FLAGS,
+    VM_EXEC,
+    VM_WRITE,
+    VMA,
+    cfg,
+    ptes,
+)
+from core_mm.pgtable import pmd_off, pte_offset_map
+from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
+from core_mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV
+from core_mm.vma_tree import find_vma
+from core_mm.vmstat import FAULT, FAULT_STACK, W_FAULT_LOOP, WARN, count
+
+MAX_FAULTS = 8  # of one access; a copy after a swap-in or after a split takes two or three
+
+
+def access_process(mm: int, addr: int, access: int) -> int:
+    """One access by the program; 0, or -SIGSEGV, -SIGBUS, -ENOMEM, or -EFAULT if faults do not end."""
+    for _ in range(MAX_FAULTS):
+        if hardware_access(mm, addr, access):
+            return 0
+        error = do_page_fault(mm, addr, access)
+        if error:
+            return error
+    WARN(W_FAULT_LOOP, addr)
+    return -EFAULT
+
+
+def access_range(mm: int, addr: int, pages: int, access: int) -> int:
+    """One access to each of `pages` pages from `addr` on, ascending; stops at the first error."""
+    for i in range(pages):
+        error = access_process(mm, addr + (i << cfg.page_shift), access)
+        if error:
+            return error
+    return 0
+
+
+def hardware_access(mm: int, addr: int, access: int) -> int:
+    """Whether the walk finds a leaf that lets the access through."""
+    pmdp = pmd_off(mm, addr)
+    if not pmdp:
+        return 0
+    pmd = ptes[pmdp]
+    if pmd_none(pmd):
+        return 0
+    if pmd_leaf(pmd):
+        return mmu_access(mm, addr, pmdp, 2, access)
+    return mmu_access(mm, addr, pte_offset_map(pmdp, addr), 3, access)
+
+
+def do_page_fault(mm: int, addr: int, access: int) -> int:
+    """Find the VMA, check what it permits, handle the fault; 0 or a negated signal or error."""
+    count(FAULT, 1)
+    vma = find_vma(mm, addr)
+    if not vma:
+        return -SIGSEGV
+    if VMA.vm_start[vma] > addr:
+        vma = mmap.expand_stack(mm, addr)
+        if not vma:
+            return -SIGSEGV
+        count(FAULT_STACK, 1)
+    if access_error(vma, access):
+        return -SIGSEGV
+    return fault_error(handle_mm_fault(vma, addr, access))
+
+
+def access_error(vma: int, access: int) -> int:
+    """Whether the VMA forbids the access; what can be written or executed can be read."""
+    flags = VMA.vm_flags[vma]
+    if access == ACCESS_WRITE:
+        return not flags & VM_WRITE
+    if access == ACCESS_EXEC:
+        return not flags & VM_EXEC
+    return not flags & VM_ACCESS_FLAGS
+
+
+def fault_error(result: int) -> int:
+    """What a fault's result means for the task."""
+    if result & VM_FAULT_OOM:
+        return -ENOMEM
+    if result & VM_FAULT_SIGBUS:
+        return -SIGBUS
+    return -SIGSEGV if result & VM_FAULT_SIGSEGV else 0
