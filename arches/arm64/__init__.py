@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arches.arm64.cpus import CPUS
+from arches.arm64.events import EVENTS
 from core_mm.descriptor import ArchDescriptor, Geometry
 
 _GATHER = "a block's accessed and dirty state lies in any of its entries"
@@ -36,9 +37,5 @@ arch = ArchDescriptor(
         "tlb_flush": "an address space that goes away needs no leaf flush; the default would flush pages",
     },
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm", "ttl"}),
-    events=(
-        "tlbi_vale1is", "tlbi_vae1is", "tlbi_rvale1is", "tlbi_rvae1is", "tlbi_aside1is", "tlbi_vmalle1is",
-        "tlbi_vale1", "tlbi_vae1", "tlbi_rvale1", "tlbi_rvae1", "tlbi_vmalle1",
-        "dsb_ish", "dsb_ishst", "dsb_nsh", "dsb_nshst", "isb",
-    ),
+    events=EVENTS,
 )  # fmt: skip

@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 from arches.arm64.cpufeature import cpu
+from arches.arm64.events import (
+    CLEAR_FLUSH_YOUNG,
+    CLEAR_FLUSH_YOUNG_PTES,
+    CLEAR_FULL,
+    CLEAR_YOUNG_DIRTY,
+    CONVERT,
+    GET,
+    GET_AND_CLEAR_FULL,
+    GET_LOCKLESS,
+    SET_ACCESS_FLAGS,
+    SET_PTES,
+    TEST_AND_CLEAR_YOUNG,
+    TEST_AND_CLEAR_YOUNG_PTES,
+    UNFOLD_PARTIAL,
+    WRPROTECT,
+)
 from arches.arm64.fault import ACCESS_FLAGS, __ptep_set_access_flags
 from arches.arm64.pgtable import (
     ___ptep_set_wrprotect,
@@ -66,6 +82,7 @@ def pfn_align_down(pte: int) -> int:
 
 def contpte_convert(mm: int, addr: int, ptep: int, pte: int) -> int:
     """Break before make: clear the block, flush it, write it again with all of its A/D state."""
+    count(CONVERT, 1)
     start = contpte_align_down(ptep)
     base = addr & -cont_size()
     pte = pfn_align_down(pte)
@@ -127,6 +144,7 @@ def folio_covers(addr: int, pfn: int) -> int:
 
 def contpte_try_unfold_partial(mm: int, addr: int, ptep: int, nr: int) -> int:
     """Unfold the ragged edges of a batch; blocks that it covers whole stay folded."""
+    count(UNFOLD_PARTIAL, 1)
     last = cfg.cont_ptes - 1
     if ptep & last != 0 or nr < cfg.cont_ptes:
         contpte_try_unfold(mm, addr, ptep, READ_ONCE(ptep))
@@ -145,6 +163,7 @@ def ptep_get(ptep: int) -> int:
     pte = READ_ONCE(ptep)
     if not pte_valid_cont(pte):
         return pte
+    count(GET, 1)
     if cfg.release >= 700:
         return gather_early_exit(ptep, pte)
     start = contpte_align_down(ptep)
@@ -180,6 +199,10 @@ def gather_early_exit(ptep: int, pte: int) -> int:
 @hookimpl
 def ptep_get_lockless(ptep: int) -> int:
     """Read a block until all of it is consistent; its entries may change meanwhile."""
+    pte = READ_ONCE(ptep)
+    if not pte_valid_cont(pte):
+        return pte
+    count(GET_LOCKLESS, 1)
     while True:
         pte = READ_ONCE(ptep)
         if not pte_valid_cont(pte):
@@ -225,7 +248,10 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
         contpte_try_unfold(mm, addr, ptep, READ_ONCE(ptep))
         WRITE_ONCE(ptep, pte)
         return contpte_try_fold(mm, addr, ptep, pte)
-    if not mm_is_user(mm) or cpu.no_contpte or cfg.cont_ptes == 1:
+    if cpu.no_contpte or cfg.cont_ptes == 1:
+        return __set_ptes(ptep, pte, nr)
+    count(SET_PTES, 1)
+    if not mm_is_user(mm):
         return __set_ptes(ptep, pte, nr)
     if cfg.release >= 700 and not pte_valid(pte):
         return __set_ptes(ptep, pte, nr)
@@ -274,6 +300,7 @@ def clear_ptes(mm: int, addr: int, ptep: int, nr: int, full: int) -> int:
     """`get_and_clear_full_ptes`: whole blocks go without being unfolded."""
     if nr == 1:
         return ptep_get_and_clear(mm, addr, ptep)
+    count(GET_AND_CLEAR_FULL, 1)
     contpte_try_unfold_partial(mm, addr, ptep, nr)
     return __get_and_clear_full_ptes(ptep, nr)
 
@@ -283,6 +310,7 @@ def clear_full_ptes(mm: int, addr: int, ptep: int, nr: int, full: int) -> int:
     if nr == 1:
         ptep_get_and_clear(mm, addr, ptep)
         return 0
+    count(CLEAR_FULL, 1)
     contpte_try_unfold_partial(mm, addr, ptep, nr)
     return __clear_full_ptes(ptep, nr)
 
@@ -294,6 +322,7 @@ def clear_full_ptes(mm: int, addr: int, ptep: int, nr: int, full: int) -> int:
 def wrprotect_ptes(mm: int, addr: int, ptep: int, nr: int) -> int:
     """A block that is write-protected whole stays folded until the flush that fork does anyway."""
     if nr > 1:
+        count(WRPROTECT, 1)
         contpte_try_unfold_partial(mm, addr, ptep, nr)
         return __wrprotect_ptes(ptep, nr)
     pte = READ_ONCE(ptep)
@@ -323,6 +352,7 @@ def clear_young_dirty_ptes(vma: int, addr: int, ptep: int, nr: int, flags: int) 
     """Widened to whole blocks, never unfolded: the bits of a block are one."""
     if nr == 1 and not pte_valid_cont(READ_ONCE(ptep)):
         return __clear_young_dirty_ptes(ptep, 1, flags)
+    count(CLEAR_YOUNG_DIRTY, 1)
     first, pages = widen(ptep, nr)
     return __clear_young_dirty_ptes(first, pages, flags)
 
@@ -339,6 +369,7 @@ def clear_young(ptep: int, nr: int) -> int:
 def ptep_test_and_clear_young(vma: int, addr: int, ptep: int) -> int:
     if not pte_valid_cont(READ_ONCE(ptep)):
         return __ptep_test_and_clear_young(ptep)
+    count(TEST_AND_CLEAR_YOUNG, 1)
     return clear_young(contpte_align_down(ptep), cfg.cont_ptes)
 
 
@@ -351,6 +382,7 @@ def ptep_clear_flush_young(vma: int, addr: int, ptep: int) -> int:
         if young:
             flush_tlb_page_nosync(mm, addr)
         return young
+    count(CLEAR_FLUSH_YOUNG, 1)
     young = clear_young(contpte_align_down(ptep), cfg.cont_ptes)
     if young:
         base = addr & -cont_size()
@@ -362,6 +394,7 @@ def ptep_clear_flush_young(vma: int, addr: int, ptep: int) -> int:
 def test_and_clear_young_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
     if nr == 1 and not pte_valid_cont(READ_ONCE(ptep)):
         return __ptep_test_and_clear_young(ptep)
+    count(TEST_AND_CLEAR_YOUNG_PTES, 1)
     first, pages = widen(ptep, nr)
     return clear_young(first, pages)
 
@@ -373,6 +406,7 @@ def clear_flush_young_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
         young = __ptep_test_and_clear_young(ptep)
         first, pages = ptep, 1
     else:
+        count(CLEAR_FLUSH_YOUNG_PTES, 1)
         first, pages = widen(ptep, nr)
         young = clear_young(first, pages)
     if young:
@@ -388,6 +422,7 @@ def ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty: 
     pte = READ_ONCE(ptep)
     if not pte_valid_cont(pte):
         return __ptep_set_access_flags(vma, address, ptep, entry, dirty, 3)
+    count(SET_ACCESS_FLAGS, 1)
     start = contpte_align_down(ptep)
     if block_has_flags(start, entry):
         return 0

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from arches.arm64.cpufeature import cpu
+from arches.arm64.events import (
+    ASIDE1IS,
+    ISB,
+    ISH,
+    ISHST,
+    NSH,
+    NSHST,
+    RVAE1IS,
+    RVALE1,
+    RVALE1IS,
+    VAE1IS,
+    VALE1,
+    VALE1IS,
+    VMALLE1IS,
+)
 from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VMA, cfg
-from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_ISB, LOG_TLBI, count, write_log
-
-EVENTS = (
-    "tlbi_vale1is", "tlbi_vae1is", "tlbi_rvale1is", "tlbi_rvae1is", "tlbi_aside1is", "tlbi_vmalle1is",
-    "tlbi_vale1", "tlbi_vae1", "tlbi_rvale1", "tlbi_rvae1", "tlbi_vmalle1",
-    "dsb_ish", "dsb_ishst", "dsb_nsh", "dsb_nshst", "isb",
-)  # fmt: skip
-(
-    VALE1IS, VAE1IS, RVALE1IS, RVAE1IS, ASIDE1IS, VMALLE1IS, VALE1, VAE1, RVALE1, RVAE1, VMALLE1,
-    ISH, ISHST, NSH, NSHST, ISB,
-) = range(ARCH_EVENT, ARCH_EVENT + 16)  # fmt: skip
+from core_mm.vmstat import LOG_DSB, LOG_ISB, LOG_TLBI, count, write_log
 
 TLBI_TTL_UNKNOWN = -1
 MAX_TLBI_RANGE_PAGES = 32 << 16
