@@ -1,0 +1,142 @@
+"""A machine for a workload: sizes, files, the roots of core-mm, and the engine that suits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+
+import numpy as np
+
+from core_mm import uapi
+from mmarch.configure import Setup
+from mmarch.engine.lower import Options
+from mmarch.engine.machine import Config, Machine
+from mmarch.engine.program import NotLinkable
+from mmarch.engine.returns import missing_return
+from mmarch.errors import InputError
+from mmarch.hookimpls import short_where
+from mmarch.withhold import optional_hooks
+from mmarch.workload import Workload
+
+Note = Callable[[str], None]
+ENGINES = ("auto", "interpreted", "linked")
+# Operations and touched pages that take about as long to interpret as an image takes to link.
+SMALL = 5000
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to run: the engine, whether to attribute counts to hooks, rows of log, runs of its like."""
+
+    engine: str = "auto"
+    by_hook: bool = False
+    log_rows: int = 0
+    runs: int = 1
+
+
+def roots() -> list[FunctionType]:
+    """Functions of core-mm that are called from outside."""
+    from core_mm import syscalls
+
+    return [syscalls.boot, syscalls.run_operations]
+
+
+def machine_config(setup: Setup, log_rows: int = 0) -> Config:
+    """What the engine is told."""
+    chosen = setup.configuration
+    orders = sum(1 << order for order in chosen.folio_orders)
+    return Config(
+        arch=setup.arch.descriptor,
+        generic=setup.generic.descriptor,
+        release=chosen.release,
+        cpu=chosen.cpu,
+        granule=chosen.granule,
+        without=frozenset(chosen.without),
+        anon_orders=orders,
+        memory=chosen.memory,
+        log_rows=log_rows,
+        overrides={"anon_always": orders},
+    )
+
+
+def assemble(setup: Setup, workload: Workload, request: Request, note: Note) -> Machine:
+    """A booted machine with the workload in its memory; `note` gets a line for each surprise."""
+    engine = choose_engine(workload, request)
+    if engine == "linked":
+        try:
+            _check_returns(setup)
+            return _boot(setup, workload, "linked", request, note)
+        except NotLinkable as error:
+            if request.engine == "linked":
+                raise InputError(f"--engine linked: {error}; use --engine interpreted") from error
+            note(f"interpreting, because this does not link: {error}")
+    return _boot(setup, workload, "interpreted", request, note)
+
+
+def choose_engine(workload: Workload, request: Request) -> str:
+    """ "interpreted" for small jobs, else "linked", unless one was asked for."""
+    if request.engine != "auto":
+        return request.engine
+    touched = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH][:, 3]
+    work = len(workload.ops) + int(np.minimum(touched, 1 << 32).sum())
+    return "linked" if work * request.runs > SMALL else "interpreted"
+
+
+def _check_returns(setup: Setup) -> None:
+    for name, function in setup.arch.hooks.items():
+        if line := missing_return(function):
+            raise NotLinkable(f"{short_where(function)}: hook {name} may end without a result (line {line})")
+
+
+def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note: Note) -> Machine:
+    pages = file_pages(workload, setup.page_size)
+    machine = Machine(
+        machine_config(setup, request.log_rows),
+        engine,
+        roots(),
+        operations=workload.ops,
+        files=len(workload.files),
+        file_pages=sum(pages),
+        tasks=tasks(workload),
+        options=Options(attribute=request.by_hook),
+        progress=note,
+        selectable=optional_hooks(setup.arch) if engine == "linked" else (),
+    )
+    machine.memory.set("mach", "seed", setup.configuration.seed)
+    _place_files(machine, workload, pages)
+    if error := machine.call("boot"):
+        raise InputError(f"the machine does not boot with --memory {setup.configuration.memory} ({error})")
+    return machine
+
+
+def tasks(workload: Workload) -> int:
+    """One more than the highest task index."""
+    ops = workload.ops
+    if not len(ops):
+        return 1
+    births = ops[np.isin(ops[:, 0], (uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM))]
+    return int(max(ops[:, 1].max(), births[:, 2].max(initial=0))) + 1
+
+
+def file_pages(workload: Workload, page_size: int) -> list[int]:
+    """Pages that each file needs at its largest."""
+    largest = [file.size for file in workload.files]
+    ops = workload.ops
+    for file, length in ops[ops[:, 0] == uapi.OP_FTRUNCATE][:, 2:4].tolist():
+        largest[file] = max(largest[file], length)
+    for file, offset, length in ops[ops[:, 0] == uapi.OP_PWRITE][:, 2:5].tolist():
+        largest[file] = max(largest[file], offset + length)
+    return [-(-size // page_size) for size in largest]
+
+
+def _place_files(machine: Machine, workload: Workload, pages: Sequence[int]) -> None:
+    """Rows 1 … of the inodes."""
+    inodes = machine.memory.tables["INODE"]
+    first = 0
+    for row, (file, room) in enumerate(zip(workload.files, pages, strict=True), 1):
+        inodes["size"][row], inodes["kind"][row] = file.size, file.kind
+        inodes["first"][row], inodes["pages"][row], inodes["nlink"][row] = first, room, 1
+        first += room
+    machine.memory.set("mach", "next_inode", len(pages) + 1)
+    machine.memory.set("mach", "next_file_page", first)

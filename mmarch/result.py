@@ -1,0 +1,125 @@
+"""What a run found: a versioned, frozen model, the same for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Counts = Mapping[str, int]  # event -> count; an event that did not happen is left out
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class Configuration(_Model):
+    """What a run fixes. `folio_orders` are the orders of anonymous folios, `memory` is in bytes."""
+
+    arch: str
+    release: str
+    cpu: str
+    granule: str
+    folio_orders: tuple[int, ...]
+    without: tuple[str, ...] = ()
+    memory: int
+    seed: int = 0
+
+
+class Provenance(_Model):
+    """The workload: its name, its file, how many operations, what was left out and what it says of itself."""
+
+    name: str
+    source: str
+    operations: int
+    ignored: Counts = Field(default_factory=dict)
+    facts: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Operation(_Model):
+    """One kind of operation: how often it ran, and the events it caused."""
+
+    count: int
+    events: Counts
+
+
+class Failure(_Model):
+    """Operations that failed alike: where the first one is, which error, how many."""
+
+    operation: str
+    error: str
+    line: int
+    row: int
+    count: int = 1
+
+
+class Warn(_Model):
+    """WARN_ON()s of core-mm: how many, the first one's name and value."""
+
+    count: int
+    first: str
+    value: int
+
+
+class Result(_Model):
+    """Counts of one run, exact and reproducible.
+
+    groups  what kind of event a name is: "tlbi" (TLB invalidations), "barrier" (waits for them)
+    hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
+    saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
+    """
+
+    schema_: Literal["mmarch.result/1"] = Field(default="mmarch.result/1", alias="schema")
+    configuration: Configuration
+    engine: Literal["interpreted", "linked"]
+    versions: Mapping[str, str]
+    workload: Provenance
+    groups: Mapping[str, tuple[str, ...]]
+    totals: Counts
+    operations: Mapping[str, Operation]
+    hooks: Mapping[str, Counts] | None = None
+    saved: Counts | None = None
+    failures: tuple[Failure, ...] = ()
+    warnings: Warn | None = None
+
+    def total(self, *events: str) -> int:
+        """Sum of events, or of a group of them, over all operations."""
+        return total(self.totals, self.groups, *events)
+
+
+def total(counts: Counts, groups: Mapping[str, tuple[str, ...]], *events: str) -> int:
+    """Sum of events; a group's name stands for its events."""
+    names = [name for event in events for name in groups.get(event, (event,))]
+    return sum(counts.get(name, 0) for name in names)
+
+
+class Comparison(_Model):
+    """Several runs of the same workload."""
+
+    schema_: Literal["mmarch.compare/1"] = Field(default="mmarch.compare/1", alias="schema")
+    results: tuple[Result, ...]
+
+
+class Withheld(_Model):
+    """One ablation: the hooks that were withheld, and how many more of each event that took."""
+
+    name: str
+    hooks: tuple[str, ...]
+    extra: Counts
+
+
+class Ablation(_Model):
+    """What each hook of an architecture buys, and which ones it cannot do without."""
+
+    schema_: Literal["mmarch.ablate/1"] = Field(default="mmarch.ablate/1", alias="schema")
+    baseline: Result
+    withheld: tuple[Withheld, ...]
+    required: Mapping[str, str]
+
+
+def difference(more: Result, less: Result) -> dict[str, int]:
+    """Events of `more` minus those of `less`, without zeros; groups are summed under their names."""
+    names = [*more.groups, *more.totals, *less.totals]
+    found = {name: more.total(name) - less.total(name) for name in dict.fromkeys(names)}
+    return {name: value for name, value in found.items() if value}

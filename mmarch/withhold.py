@@ -1,0 +1,58 @@
+"""Which hooks an ablation may withhold from an architecture, so that the generic one runs instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core_mm.hookspecs import HOOKS
+from mmarch.errors import InputError
+from mmarch.plugins import LoadedArch
+from mmarch.suggest import unknown
+
+# One hook under several names; and hooks that make sense only together.
+ALIASES = {"get_and_clear_full_ptes": "clear_ptes", "clear_nonpresent_ptes": "clear_not_present_full_ptes"}
+TOGETHER = {"clear_ptes": ("clear_ptes", "clear_full_ptes")}
+
+_VALUES = HOOKS[: HOOKS.index("ptep_get")]
+# An entry's format is the architecture's own: another's cannot stand in for a part of it.
+FORMAT = frozenset(_VALUES) - {"pte_accessible", "pte_needs_flush"} | {"mmu_access"}
+
+# Hooks that work on a whole batch, or tell core-mm how large it is.
+BATCH = (
+    "pte_batch_hint", "set_ptes", "clear_ptes", "clear_full_ptes", "clear_not_present_full_ptes",
+    "wrprotect_ptes", "test_and_clear_young_ptes", "clear_flush_young_ptes", "clear_young_dirty_ptes",
+    "modify_prot_start_ptes", "modify_prot_commit_ptes",
+)  # fmt: skip
+
+
+def reason_required(arch: LoadedArch, hook: str) -> str:
+    """Why `hook` cannot be withheld from `arch`; empty if it can."""
+    if hook in arch.descriptor.required:
+        return arch.descriptor.required[hook]
+    return "it defines the format of entries" if hook in FORMAT else ""
+
+
+def optional_hooks(arch: LoadedArch) -> tuple[str, ...]:
+    """Hooks that `arch` overrides and can do without, in the order of the hookspecs."""
+    if arch.descriptor.name == "generic":
+        return ()
+    return tuple(name for name in HOOKS if name in arch.hooks and not reason_required(arch, name))
+
+
+def expand(arch: LoadedArch, names: Iterable[str]) -> frozenset[str]:
+    """The hooks that `--without` of `names` withholds; InputError for unknown and required ones."""
+    withheld: set[str] = set()
+    for given in names:
+        name = ALIASES.get(given, given)
+        if name not in HOOKS:
+            raise unknown("hook", given, HOOKS, f"See 'mmarch arch show {arch.descriptor.name}'.")
+        reason = reason_required(arch, name)
+        if reason and name in arch.hooks:
+            raise InputError(f"--without {given}: {arch.descriptor.name} requires this hook: {reason}")
+        withheld.update(TOGETHER.get(name, (name,)))
+    return frozenset(withheld)
+
+
+def batch_hooks(arch: LoadedArch) -> tuple[str, ...]:
+    """The batch hooks that `arch` overrides and can do without."""
+    return tuple(name for name in optional_hooks(arch) if name in BATCH)
