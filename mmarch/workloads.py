@@ -20,7 +20,9 @@ DEFAULT_TRACE = "redis-bgsave"
 SUFFIX = ".ftrace.txt.gz"
 HEAD = 1 << 16  # bytes looked at to tell what a file is
 
-_TRACE = re.compile(rb"^# (?:tracer|mmarch trace):|^\s*\S.*-\d+\s+(?:\(.*\)\s+)?\[\d+\]|^cpus=\d|^version = \d", re.M)
+_TRACE = re.compile(
+    rb"^# (?:tracer|mmarch trace):|^\s*\S.*-\d+\s+(?:\(.*\)\s+)?\[\d+\]|^cpus=\d|^version = \d", re.M
+)
 _SCENARIO = re.compile(rb"^\s*scenario\b", re.M)
 
 
