@@ -27,12 +27,16 @@ SMALL = 5000
 
 @dataclass(frozen=True)
 class Request:
-    """How to run: the engine, whether to attribute counts to hooks, rows of log, runs of its like."""
+    """How to run: the engine, whether to attribute counts to hooks, rows of log, runs of its like.
+
+    `madvise` enables the folio orders where MADV_HUGEPAGE asks for them, and for all shared memory.
+    """
 
     engine: str = "auto"
     by_hook: bool = False
     log_rows: int = 0
     runs: int = 1
+    madvise: bool = False
 
 
 def roots() -> list[FunctionType]:
@@ -42,7 +46,7 @@ def roots() -> list[FunctionType]:
     return [syscalls.boot, syscalls.run_operations]
 
 
-def machine_config(setup: Setup, log_rows: int = 0) -> Config:
+def machine_config(setup: Setup, request: Request = Request()) -> Config:
     """What the engine is told."""
     chosen = setup.configuration
     orders = sum(1 << order for order in chosen.folio_orders)
@@ -55,8 +59,9 @@ def machine_config(setup: Setup, log_rows: int = 0) -> Config:
         without=frozenset(chosen.without),
         anon_orders=orders,
         memory=chosen.memory,
-        log_rows=log_rows,
-        overrides={"anon_always": orders},
+        log_rows=request.log_rows,
+        shmem_orders=orders if request.madvise else 0,
+        overrides={} if request.madvise else {"anon_always": orders},
     )
 
 
@@ -92,7 +97,7 @@ def _check_returns(setup: Setup) -> None:
 def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note: Note) -> Machine:
     pages = file_pages(workload, setup.page_size)
     machine = Machine(
-        machine_config(setup, request.log_rows),
+        machine_config(setup, request),
         engine,
         roots(),
         operations=workload.ops,

@@ -1,0 +1,137 @@
+"""Run a workload step by step and look: every TLBI and DSB in order, calls, and the leaves it left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm.mm_types import LOG_COLUMNS
+from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
+from mmarch.assemble import Request, assemble
+from mmarch.configure import Choices, configure
+from mmarch.engine.machine import Machine
+from mmarch.errors import InputError, InternalError
+from mmarch.observed import Leaf, Observed, Tlbi
+from mmarch.workload import Dump, Step, Workload
+
+LOG_ROWS = 1 << 20
+GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
+
+
+class Twin:
+    """The runner that `mmarch validate` compares with measurements."""
+
+    def __init__(self, arch: str = "arm64", engine: str = "linked") -> None:
+        self.arch, self.engine = arch, engine
+
+    def run(
+        self, workload: Workload, release: str, cpu: str, page_size: int, order: int
+    ) -> Sequence[Observed]:
+        """One Observed for each step of `workload`, on a fresh machine."""
+        setup = configure(
+            Choices(
+                arch=self.arch, release=release, cpu=cpu, granule=GRANULES[page_size],
+                folio_orders=str(order), memory="4G",
+            )
+        )  # fmt: skip
+        request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True)
+        machine = assemble(setup, workload, request, lambda _: None)
+        return list(steps(machine, workload))
+
+
+def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:
+    """Run everything, yielding what each step did."""
+    done = 0
+    for step in workload.steps:
+        run_rows(machine, workload, done, step.first)
+        before = counts(machine)
+        machine.memory.set("mach", "log_len", 0)
+        run_rows(machine, workload, step.first, step.last)
+        done = step.last
+        yield observed(machine, step, before)
+    run_rows(machine, workload, done, len(workload.ops))
+
+
+def run_rows(machine: Machine, workload: Workload, first: int, last: int) -> None:
+    """Run operations that must all succeed."""
+    if first >= last:
+        return
+    machine.call("run_operations", first, last)
+    failed = np.flatnonzero(machine.memory.arrays["results"][first:last] < 0)
+    if len(failed):
+        row = first + int(failed[0])
+        error = int(machine.memory.arrays["results"][row])
+        line = int(workload.lines[row])
+        operation = workload.ops[row].tolist()
+        raise InputError(f"{workload.source}:{line}: operation {operation} failed ({error})")
+
+
+def observed(machine: Machine, step: Step, before: Counter[str]) -> Observed:
+    """What the log and the counters say of the step that has just run."""
+    rows = log_rows(machine)
+    names = event_names(machine)
+    tlbi, dsb = [], Counter[str]()
+    for kind, a, b, c, asid, _ in rows.tolist():
+        if kind == LOG_TLBI and asid >= 0:
+            tlbi.append(instruction(names[a].removeprefix("tlbi_"), b, c))
+        elif kind == LOG_DSB:
+            dsb[names[a].removeprefix("dsb_")] += 1
+    calls = counts(machine)
+    calls.subtract(before)
+    return Observed(
+        tlbi=tlbi,
+        dsb=dsb,
+        calls={name: n for name, n in calls.items() if n},
+        dumps=[list(leaves(machine, dump)) for dump in step.dumps],
+    )
+
+
+def instruction(op: str, addr: int, operand: int) -> Tlbi:
+    """A TLBI from its log row; whole-ASID operations have no address."""
+    if operand == 0:
+        return Tlbi(op)
+    return Tlbi(op, addr, operand & 0xFFFFFFFF, operand >> 32)
+
+
+def log_rows(machine: Machine) -> NDArray[np.int64]:
+    """Rows of the log since it was last emptied."""
+    length = machine.memory.get("mach", "log_len")
+    if length > machine.memory.get("cfg", "log_capacity"):
+        raise InternalError(f"the log holds {LOG_ROWS} rows, {length} were written")
+    return machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
+
+
+def event_names(machine: Machine) -> tuple[str, ...]:
+    """The name of every event number."""
+    return (*NAMES, *[""] * (ARCH_EVENT - len(NAMES)), *machine.config.arch.events)
+
+
+def counts(machine: Machine) -> Counter[str]:
+    """All events so far."""
+    sums = machine.counts().sum(axis=(0, 1)).tolist()
+    return Counter({name: n for name, n in zip(event_names(machine), sums, strict=False) if name})
+
+
+def leaves(machine: Machine, dump: Dump) -> Iterator[Leaf]:
+    """Leaf entries of a range, and the empty entries above where there is no table."""
+    memory = machine.memory
+    shift, bits = memory.get("cfg", "page_shift"), memory.get("cfg", "pte_bits")
+    top = memory.get("cfg", "levels") - 1
+    ptes, mm = memory.arrays["ptes"], int(memory.tables["TASK"]["mm"][dump.task])
+    slot_of, leaf = machine.winners["table_slot"], machine.winners["pmd_leaf"]
+    root = int(memory.tables["MM"]["pgd"][mm])
+    addr, end = dump.addr, dump.addr + dump.length
+    while addr < end:
+        slot, level = root, top
+        while True:
+            span = 1 << (shift + level * bits)
+            entry = int(ptes[(slot << bits) + ((addr // span) & ((1 << bits) - 1))])
+            if level == 0 or entry == 0 or (level == 1 and leaf(entry)):
+                break
+            slot, level = slot_of(entry), level - 1
+        yield Leaf((addr - dump.addr) >> shift, 3 - level, entry)
+        addr = (addr + span) & -span
+
