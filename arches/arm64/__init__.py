@@ -38,4 +38,7 @@ arch = ArchDescriptor(
     },
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm", "ttl"}),
     events=EVENTS,
+    cost_profiles={
+        name: f"arches.arm64:costs/{name}.toml" for name in ("ye2020-norange", "range-assumed")
+    },
 )  # fmt: skip
