@@ -47,7 +47,7 @@ Verb = Callable[[Words, Known], Operation]
 def span(words: Words, known: Known, stop: Collection[str] = ()) -> Span:
     """`NAME`, `NAME FIRST COUNT` or `NAME FIRST..END`; a word of `stop` ends it after the name."""
     name = words.known("region", known.regions)
-    if not words or words.peek() in stop:
+    if not words or words.peek() in stop or (stop and len(words.rest()) == 1):
         return Span(name)
     both = words.range()
     if both:
