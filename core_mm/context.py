@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core_mm.hookspecs import flush_tlb_all
-from core_mm.mm_types import MM, mach
+from core_mm.mm_types import MM, cfg, mach
+from core_mm.vmstat import LOG_ASID, write_log
 
 ASID_BITS = 16
 
@@ -25,6 +26,8 @@ def new_context(mm: int) -> int:
         mach.next_asid = 1
         flush_tlb_all()
     MM.asid[mm] = mach.asid_generation << ASID_BITS | mach.next_asid
+    if cfg.log_ptes:
+        write_log(LOG_ASID, mm, MM.asid[mm], 0, 0)
     return 0
 
 

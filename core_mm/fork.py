@@ -12,7 +12,7 @@ from core_mm.mm_types import (
 )  # fmt: skip
 from core_mm.mmap import exit_mmap
 from core_mm.pgtable import pgd_alloc, pgd_free
-from core_mm.vma import remove_vma, vma_link
+from core_mm.vma import vma_link
 from core_mm.vma_tree import vm_area_dup, vm_area_free
 
 

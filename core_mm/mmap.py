@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from core_mm import rmap
 from core_mm.gup import mm_populate
-from core_mm.inode import file_inode, get_file, shmem_zero_setup
-from core_mm.memory.zap import free_pgtables, unmap_vmas
+from core_mm.inode import file_inode, get_file, shmem_zero_setup, unlink_file_vma
+from core_mm.memory.free_pgtables import free_pgtables
+from core_mm.memory.zap import unmap_vmas
 from core_mm.mm_types import (
     EEXIST, EINVAL, ENOMEM, MM, VM_ACCESS_FLAGS, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_MAYEXEC, VM_MAYREAD,
     VM_MAYSHARE, VM_MAYWRITE, VM_NOHUGEPAGE, VM_NORESERVE, VM_READ, VM_SHARED, VM_WRITE, VMA, cfg,
@@ -184,8 +185,19 @@ def unmap_region(mm: int, vma: int, prev: int, after: int) -> int:
     unmap_vmas(tlb, vma, VMA.vm_start[vma], VMA.vm_end[last])
     floor = VMA.vm_end[prev] if prev else 0
     ceiling = VMA.vm_start[after] if after else 0
+    unlink_mappings(vma)
     free_pgtables(tlb, vma, floor, ceiling)
     return tlb_finish_mmu(tlb)
+
+
+def unlink_mappings(vma: int) -> int:
+    """Hide a detached chain from rmap walks before its tables go (mm/memory.c:free_pgtables)."""
+    while vma:
+        if VMA.avc[vma]:
+            rmap.unlink_anon_vmas(vma)
+        unlink_file_vma(vma)
+        vma = VMA.vm_next[vma]
+    return 0
 
 
 def remove_vmas(vma: int) -> int:
@@ -204,6 +216,7 @@ def exit_mmap(mm: int) -> int:
         return 0
     tlb = tlb_gather_mmu_fullmm(mm)
     unmap_vmas(tlb, vma, 0, task_size())
+    unlink_mappings(vma)
     free_pgtables(tlb, vma, 0, 0)
     tlb_finish_mmu(tlb)
     MM.mmap[mm] = 0

@@ -110,7 +110,7 @@ def split_vma(vma: int, addr: int, new_below: int) -> int:
 def discard_vma(vma: int) -> int:
     """Unlink and free a VMA whose range another has taken over (mm/vma.c:vma_complete)."""
     unlink_file_vma(vma)
-    if VMA.anon_vma[vma]:
+    if VMA.avc[vma]:
         rmap.unlink_anon_vmas(vma)
     unlink_vma(VMA.vm_mm[vma], vma)
     return remove_vma(vma)

@@ -112,9 +112,13 @@ def vma_merge_new_range(
         end = VMA.vm_end[after]
         discard_vma(after)
     if left:
+        if source and dup_anon_vma(prev, source):
+            return 0
         VMA.vm_end[prev] = end
         return prev
     if right:
+        if source and dup_anon_vma(after, source):
+            return 0
         vma_set_range(after, start, VMA.vm_end[after], pgoff)
         return after
     return 0
