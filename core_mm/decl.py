@@ -9,7 +9,7 @@ gets their addresses.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 
 
 class Unbound(RuntimeError):
@@ -33,9 +33,9 @@ class Column:
         _unbound(f"{self.owner}.{self.name}")
 
 
-def column(bits: int = 64) -> Any:
+def column(bits: int = 64) -> Column:
     """A signed column of 8, 16, 32 or 64 bits."""
-    return bits
+    return bits  # type: ignore[return-value]
 
 
 class Table:
