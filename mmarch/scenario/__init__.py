@@ -1,7 +1,7 @@
 """The scenario language: files people write, and the workloads they stand for."""
 
-from .lower import FIRST_ADDRESS, Lowered, StepInfo, lower
+from .lower import FIRST_ADDRESS, Lowered, StepInfo, lower, variants
 from .model import Document, Scenario
 from .parse import load, parse
 
-__all__ = ["FIRST_ADDRESS", "Document", "Lowered", "Scenario", "StepInfo", "load", "lower", "parse"]
+__all__ = ["FIRST_ADDRESS", "Document", "Lowered", "Scenario", "StepInfo", "load", "lower", "parse", "variants"]

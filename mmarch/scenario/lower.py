@@ -11,7 +11,7 @@ import numpy as np
 
 from mmarch.workload import Dump, Step, Workload
 
-from .emit import Emitter, Process, Region
+from .emit import BLOCK_PAGES, Emitter, Process, Region
 from .model import Act, Line, Loop, Part, Place, Scenario, Show
 from .words import fail
 
@@ -55,6 +55,18 @@ def lower(
     `kind` is the backing for a scenario that has several; `address` is where the first region goes.
     """
     return _Lowerer(scenario, Emitter(page_size, order, kind or scenario.kinds[0], address)).run()
+
+
+def variants(scenario: Scenario, page_size: int, order: int | None = None) -> list[tuple[int, str]]:
+    """The (order, kind) pairs to run: the scenario's own orders, or `order`.
+
+    A scenario for any order runs with contpte-sized folios unless told otherwise.
+    """
+    own = scenario.orders or (BLOCK_PAGES[page_size].bit_length() - 1,)
+    if order is not None and scenario.orders is not None and order not in own:
+        meant = ", ".join(map(str, own))
+        fail(scenario.place, f"scenario {scenario.name!r} is meant for order {meant}, not {order}")
+    return [(o, kind) for o in (own if order is None else (order,)) for kind in scenario.kinds]
 
 
 class _Lowerer:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core_mm import uapi
-from mmarch.scenario import load, lower, parse
+from mmarch.errors import InputError
+from mmarch.scenario import load, lower, parse, variants
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "scenarios").glob("*.scn"))
@@ -152,3 +153,24 @@ def test_examples_lower_at_every_order(path, page_size):
                 workload = lower(scenario, page_size, order, kind).workload
                 assert all(0 < s.first <= s.last <= len(workload.ops) for s in workload.steps)
                 assert len(workload.steps) > 0
+
+
+def test_variants_are_the_orders_and_kinds_a_scenario_is_for():
+    """Any order means contpte-sized folios; a scenario for some orders refuses others."""
+    anyone, some = parse("scenario a\nkinds x y\nmap A 1\nscenario b\norders 0 9\nmap A 1").scenarios
+    assert variants(anyone, 4096) == [(4, "x"), (4, "y")]
+    assert variants(anyone, 16384)[0] == (7, "x")
+    assert variants(anyone, 4096, 2) == [(2, "x"), (2, "y")]
+    assert variants(some, 4096) == [(0, "anon"), (9, "anon")]
+    with pytest.raises(InputError, match="meant for order 0, 9, not 4"):
+        variants(some, 4096, 4)
+
+
+def test_the_examples_in_the_reference_are_valid():
+    """Each block of the language's page parses and lowers for both page sizes."""
+    blocks = (ROOT / "docs" / "reference" / "scenarios.md").read_text().split("```\n")[1::2]
+    assert len(blocks) == 3
+    for block in blocks:
+        for scenario in parse(block).scenarios:
+            for page_size in (4096, 16384):
+                assert lower(scenario, page_size, 4).workload.steps
