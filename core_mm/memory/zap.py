@@ -55,6 +55,7 @@ from core_mm.mmu_gather import (
 )
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_remove_rmap_ptes
+from core_mm.rwonce import store
 from core_mm.swapfile import free_swap_and_cache_nr, swap_pte_batch
 from core_mm.vmstat import (
     GATHER_FLUSH_DIRTY,
@@ -114,21 +115,35 @@ def zap_pmd(tlb: int, vma: int, addr: int, end: int, details: int) -> int:
             huge_memory.zap_huge_pmd(tlb, vma, pmdp, addr)
             return end
         huge_memory.split_huge_pmd(vma, pmdp, addr)
-    while addr < end and ptes[pmdp] != 0:
-        addr = zap_pte_range(tlb, vma, pmdp, addr, end, details)
-    return end
+    return zap_pte_range(tlb, vma, pmdp, addr, end, details)
 
 
 def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: int) -> int:
-    """Zap the PTEs of one table; stops early when the gather is full."""
-    mm, start = VMA.vm_mm[vma], addr
-    ptep = pte_offset_map(pmdp, addr)
+    """Zap the PTEs of one table, flushing and going on whenever the gather is full."""
+    mm, start, seen, reclaimed = VMA.vm_mm[vma], addr, 0, 0
     if MM.tlb_flush_batched[mm]:
         arch_flush_tlb_batched_pending(mm)
         MM.tlb_flush_batched[mm] = 0
+    while addr < end:
+        addr, state = zap_ptes(tlb, vma, pte_offset_map(pmdp, addr), addr, end, details)
+        seen |= state
+        if addr == end and cfg.pt_reclaim and details & ZAP_RECLAIM_PT and end - start == cfg.pmd_size:
+            reclaimed = reclaim_pte_table(pmdp, seen)
+        if state & FORCE_FLUSH:
+            count(GATHER_FLUSH_FULL if state & FORCE_BREAK else GATHER_FLUSH_DIRTY, 1)
+            tlb_flush_mmu_tlbonly(tlb)
+            tlb_flush_rmaps(tlb, vma)
+            tlb_flush_mmu(tlb)
+    if reclaimed:
+        pte_free_tlb(tlb, reclaimed, start)
+    return end
+
+
+def zap_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, details: int) -> tuple[int, int]:
+    """Zap PTEs until the gather is full; where it stopped, and what the caller must do."""
     arch_enter_lazy_mmu_mode()
     state = 0
-    while addr < end:
+    while addr < end and not state & FORCE_BREAK:
         pte = ptep_get(ptep)
         nr = 1
         if not pte_none(pte):
@@ -140,20 +155,8 @@ def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: i
             state |= seen
         ptep += nr
         addr += nr << cfg.page_shift
-        if state & FORCE_BREAK:
-            break
     arch_leave_lazy_mmu_mode()
-    reclaimed = 0
-    if cfg.pt_reclaim and details & ZAP_RECLAIM_PT and addr == end and end - start == cfg.pmd_size:
-        reclaimed = reclaim_pte_table(pmdp, state)
-    if state & FORCE_FLUSH:
-        count(GATHER_FLUSH_FULL if state & FORCE_BREAK else GATHER_FLUSH_DIRTY, 1)
-        tlb_flush_mmu_tlbonly(tlb)
-        tlb_flush_rmaps(tlb, vma)
-        tlb_flush_mmu(tlb)
-    if reclaimed:
-        pte_free_tlb(tlb, reclaimed, start)
-    return addr
+    return addr, state
 
 
 def reclaim_pte_table(pmdp: int, state: int) -> int:
@@ -163,7 +166,7 @@ def reclaim_pte_table(pmdp: int, state: int) -> int:
         for i in range(cfg.ptrs_per_pte):
             if not pte_none(ptep_get(slot * cfg.ptrs_per_pte + i)):
                 return 0
-    ptes[pmdp] = 0
+    store(pmdp, 0)
     return slot
 
 
