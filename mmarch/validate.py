@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -105,13 +106,17 @@ def validate(
     scenarios: Sequence[Path],
     runner: Runner,
     exemptions: Sequence[exempt.Exemption] = (),
+    evidence: Sequence[Path] = (),
     progress: Callable[[str], None] = lambda text: None,
 ) -> Report:
-    """Compare the twin with the measurement files; `scenarios` are searched in the order given."""
+    """Compare the twin with the measurement files; `scenarios` are searched in the order given.
+
+    Exemptions may call on the measurements in `evidence` besides those compared.
+    """
     loaded = [measured.load(path) for path in measurements]
     documents = [load_scenarios(path) for path in scenarios]
     rows: list[Row] = []
-    judge = _Judge(exemptions, loaded)
+    judge = _Judge(exemptions, (*measurements, *(path for path in evidence if path not in measurements)))
     for measurement in loaded:
         progress(str(measurement.path))
         rows += _rows(measurement, documents, runner, judge)
@@ -121,8 +126,12 @@ def validate(
 @dataclass
 class _Judge:
     exemptions: Sequence[exempt.Exemption]
-    measurements: Sequence[Measurement]
+    evidence: Sequence[Path]
     unused: list[exempt.Exemption] = field(default_factory=list)
+
+    @cached_property
+    def measurements(self) -> list[Measurement]:
+        return [measured.load(path) for path in self.evidence]
 
     def result(self, measurement: Measurement, step: Phase | Ptes, found: list[Difference]) -> Result:
         entry = exempt.find(self.exemptions, measurement, step)

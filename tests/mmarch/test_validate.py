@@ -113,9 +113,9 @@ class Wrong(Replay):
         return seen
 
 
-def wrong(exemptions=()):
-    """A report with three wrong steps, one at each order, in one scenario."""
-    return validate([SMALL], BUNDLE.scenarios, Wrong(SMALL, "shared_munmap2"), exemptions)
+def wrong(exemptions=(), evidence=()):
+    """A report with wrong steps, at each order, in one scenario."""
+    return validate([SMALL], BUNDLE.scenarios, Wrong(SMALL, "shared_munmap2"), exemptions, evidence)
 
 
 def test_a_wrong_instruction_is_one_different_step():
@@ -138,6 +138,12 @@ def test_exemptions_need_a_task_or_a_measurement_that_disagrees():
     bad = wrong().count(DIFFERENT)
     assert wrong([entry()]).count(DIFFERENT) == bad
     assert wrong([entry(disagrees="neoverse-n9")]).count(DIFFERENT) == bad
+    other = next(path for path in BUNDLE.measurements if path.name.startswith("7.3.4-cloud.neoverse-n1"))
+    assert wrong([entry(disagrees="neoverse-n1")], [other]).count(DIFFERENT) == bad  # it agrees
+    place = {"scenario": "fork", "kind": "anon", "step": "cow_all", "order": 4}
+    step = entry(disagrees="neoverse-n1").model_copy(update=place)
+    cow = validate([SMALL], BUNDLE.scenarios, Wrong(SMALL, "cow_all"), [step], [other])
+    assert cow.count(EXEMPT) == 1
     named = wrong([entry(task="kswapd")])
     assert (named.count(DIFFERENT), named.count(EXEMPT)) == (bad - 1, 1)
 
