@@ -35,7 +35,7 @@ from core_mm.vmstat import (
     GATHER_OVERFLOW,
     GATHER_PAGE,
     GATHER_SLOTS,
-    LOG_FREE,
+    LOG_EXIT,
     TLB_FINISH_MMU,
     TLB_GATHER_MMU,
     TLB_NEXT_BATCH,
@@ -204,6 +204,8 @@ def tlb_gather_mmu(mm: int) -> int:
 
 def tlb_gather_mmu_fullmm(mm: int) -> int:
     """Begin the gather of an mm that goes away."""
+    if cfg.log_ptes:
+        write_log(LOG_EXIT, mm, 0, 0, 0)
     return tlb_gather_start(mm, 1)
 
 
@@ -365,8 +367,6 @@ def put_queued(slot: int) -> int:
     if encoded & NR_PAGES_NEXT:
         pages, used = slots[slot + 1], 2
     folio = page_folio(page)
-    if cfg.log_capacity:
-        write_log(LOG_FREE, page, pages, folio, 0)
     free_swap_cache(folio)
     folio_put_refs(folio, pages)
     return used

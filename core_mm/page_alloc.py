@@ -7,7 +7,7 @@ that a machine of millions of frames costs only what it uses.
 from __future__ import annotations
 
 from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, free_area, mach
-from core_mm.vmstat import PAGE_ALLOC, PAGE_FREE, W_DOUBLE_FREE, WARN, count
+from core_mm.vmstat import LOG_FREE, PAGE_ALLOC, PAGE_FREE, W_DOUBLE_FREE, WARN, count, write_log
 
 PCP_ORDER = 5  # what an empty list of single frames takes at once
 PCP_HIGH = 1024
@@ -217,6 +217,8 @@ def free_pages(pfn: int, order: int) -> int:
     mach.free_pages += 1 << order
     count(PAGE_FREE, 1 << order)
     PAGE.refcount[pfn] = 0
+    if cfg.log_ptes:
+        write_log(LOG_FREE, pfn, 1 << order, 0, 0)
     if order:
         return free_one_page(pfn, order)
     push_pcp(pfn)

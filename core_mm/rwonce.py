@@ -6,8 +6,26 @@ returns what it saw and costs nothing more (include/asm-generic/rwonce.h, atomic
 
 from __future__ import annotations
 
-from core_mm.mm_types import ptes
-from core_mm.vmstat import PMD_READ, PMD_WRITE, PTE_CMPXCHG, PTE_READ, PTE_WRITE, PTE_XCHG, count
+from core_mm.mm_types import cfg, ptes
+from core_mm.vmstat import (
+    LOG_PTE,
+    PMD_READ,
+    PMD_WRITE,
+    PTE_CMPXCHG,
+    PTE_READ,
+    PTE_WRITE,
+    PTE_XCHG,
+    count,
+    write_log,
+)
+
+
+def store(ptep: int, entry: int) -> int:
+    """Change one entry of any level, uncounted; the log sees it if it is asked to."""
+    if cfg.log_ptes:
+        write_log(LOG_PTE, ptep, ptes[ptep], entry, 0)
+    ptes[ptep] = entry
+    return 0
 
 
 def READ_ONCE(ptep: int) -> int:
@@ -19,8 +37,7 @@ def READ_ONCE(ptep: int) -> int:
 def WRITE_ONCE(ptep: int, pte: int) -> int:
     """Store one entry."""
     count(PTE_WRITE, 1)
-    ptes[ptep] = pte
-    return 0
+    return store(ptep, pte)
 
 
 def xchg(ptep: int, pte: int) -> int:
@@ -28,7 +45,7 @@ def xchg(ptep: int, pte: int) -> int:
     count(PTE_WRITE, 1)
     count(PTE_XCHG, 1)
     old = ptes[ptep]
-    ptes[ptep] = pte
+    store(ptep, pte)
     return old
 
 
@@ -38,7 +55,7 @@ def cmpxchg(ptep: int, old: int, new: int) -> int:
     if now == old:
         count(PTE_WRITE, 1)
         count(PTE_CMPXCHG, 1)
-        ptes[ptep] = new
+        store(ptep, new)
     return now
 
 
@@ -51,13 +68,12 @@ def PMD_READ_ONCE(pmdp: int) -> int:
 def PMD_WRITE_ONCE(pmdp: int, pmd: int) -> int:
     """Store one PMD entry."""
     count(PMD_WRITE, 1)
-    ptes[pmdp] = pmd
-    return 0
+    return store(pmdp, pmd)
 
 
 def PMD_xchg(pmdp: int, pmd: int) -> int:
     """Exchange one PMD entry; returns the old one."""
     count(PMD_WRITE, 1)
     old = ptes[pmdp]
-    ptes[pmdp] = pmd
+    store(pmdp, pmd)
     return old

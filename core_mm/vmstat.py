@@ -46,6 +46,10 @@ NAMES = (
 
 # kinds of log rows
 LOG_TLBI, LOG_DSB, LOG_ISB, LOG_PTE, LOG_FREE, LOG_OP, LOG_CALL, LOG_ARCH = 1, 2, 3, 4, 5, 6, 7, 16
+LOG_TABLE, LOG_ASID, LOG_EXIT = 8, 9, 10
+# operands: TLBI event, address, pages | level hint << 32, ASID; DSB event; with cfg.log_ptes also
+# PTE index, old, new; FREE frame, pages; TABLE slot, level, mm (level -1: freed); ASID mm, asid;
+# EXIT mm (it never runs again); OP row, operation, task
 
 
 def count(event: int, n: int) -> int:

@@ -6,6 +6,7 @@ from core_mm.hookspecs import pmd_leaf, table_slot
 from core_mm.mm_types import MM, VMA, GATHER, cfg, ptes
 from core_mm.mmu_gather import UNBOUNDED, pte_free_tlb, table_free_tlb
 from core_mm.pgtable import entry_at, level_addr_end, level_shift
+from core_mm.rwonce import store
 
 
 def free_pgtables(tlb: int, vma: int, floor: int, ceiling: int) -> int:
@@ -51,7 +52,7 @@ def free_tables_under(tlb: int, slot: int, level: int, addr: int, end: int, floo
         if entry != 0 and not (level == 1 and pmd_leaf(entry)):
             child = table_slot(entry)
             if level == 1:
-                ptes[at] = 0
+                store(at, 0)
                 pte_free_tlb(tlb, child, addr)
             else:
                 free_tables_under(tlb, child, level - 1, addr, after, floor, ceiling)
@@ -68,5 +69,5 @@ def free_if_unused(
     start = addr & -span
     if start < floor or end > ceiling & -span:
         return 0
-    ptes[at] = 0
+    store(at, 0)
     return table_free_tlb(tlb, child, start, level - 1)
