@@ -10,7 +10,8 @@ from __future__ import annotations
 from core_mm.hookspecs import mk_table, pmd_leaf, pmd_none, table_slot
 from core_mm.mm_types import ENOMEM, MM, PG_TABLE, PTDESC, PAGE, cfg, mach, ptes
 from core_mm.page_alloc import alloc_pages, free_pages
-from core_mm.vmstat import PTE_TABLE_ALLOC, PTE_TABLE_FREE, count
+from core_mm.rwonce import store
+from core_mm.vmstat import LOG_TABLE, PTE_TABLE_ALLOC, PTE_TABLE_FREE, count, write_log
 
 
 def level_shift(level: int) -> int:
@@ -44,12 +45,16 @@ def table_alloc(mm: int, level: int) -> int:
     mach.tables += 1
     MM.pgtables[mm] += 1
     count(PTE_TABLE_ALLOC, 1)
+    if cfg.log_ptes:
+        write_log(LOG_TABLE, slot, level, mm, 0)
     return slot
 
 
 def table_free(slot: int) -> int:
     """Give a table back; nobody may walk it any more."""
     page = PTDESC.page[slot]
+    if cfg.log_ptes:
+        write_log(LOG_TABLE, slot, -1, page, 0)
     PAGE.flags[page] &= ~PG_TABLE
     free_pages(page, 0)
     PTDESC.next[slot] = mach.free_tables
@@ -92,7 +97,33 @@ def pmd_alloc(mm: int, addr: int) -> int:
             if slot == 0:
                 return 0
             entry = mk_table(slot)
-            ptes[at] = entry
+            store(at, entry)
+        at = entry_at(table_slot(entry), addr, level)
+    return at
+
+
+def pud_off(mm: int, addr: int) -> int:
+    """The entry that points to the PMD table of `addr`, 0 if a level above it is missing."""
+    at = entry_at(MM.pgd[mm], addr, cfg.levels - 1)
+    for level in range(cfg.levels - 2, 1, -1):
+        entry = ptes[at]
+        if entry == 0:
+            return 0
+        at = entry_at(table_slot(entry), addr, level)
+    return at
+
+
+def pud_alloc(mm: int, addr: int) -> int:
+    """That entry, with the levels above it made; 0 if memory is out."""
+    at = entry_at(MM.pgd[mm], addr, cfg.levels - 1)
+    for level in range(cfg.levels - 2, 1, -1):
+        entry = ptes[at]
+        if entry == 0:
+            slot = table_alloc(mm, level)
+            if slot == 0:
+                return 0
+            entry = mk_table(slot)
+            store(at, entry)
         at = entry_at(table_slot(entry), addr, level)
     return at
 
@@ -110,8 +141,7 @@ def pte_free(mm: int, slot: int) -> int:
 
 def pmd_populate(mm: int, pmdp: int, slot: int) -> int:
     """Hang a PTE table into the tree."""
-    ptes[pmdp] = mk_table(slot)
-    return 0
+    return store(pmdp, mk_table(slot))
 
 
 def pte_alloc(mm: int, pmdp: int) -> int:
