@@ -120,7 +120,7 @@ def leaves(machine: Machine, dump: Dump) -> Iterator[Leaf]:
     memory = machine.memory
     shift, bits = memory.get("cfg", "page_shift"), memory.get("cfg", "pte_bits")
     top = memory.get("cfg", "levels") - 1
-    ptes, mm = memory.arrays["ptes"], int(memory.tables["TASK"]["mm"][dump.task])
+    ptes, mm = memory.arrays["ptes"], int(memory.tables["TASK"]["mm"][dump.task + 1])
     slot_of, leaf = machine.winners["table_slot"], machine.winners["pmd_leaf"]
     root = int(memory.tables["MM"]["pgd"][mm])
     addr, end = dump.addr, dump.addr + dump.length

@@ -48,7 +48,7 @@ def mapped(engine: str, size: str, order: int, variant: str, cpu: str) -> tuple[
 def split(twin: Twin, length: int) -> None:
     """Map every huge page of the region by PTEs."""
     tables = twin.machine.memory.tables
-    mm = int(tables["TASK"]["mm"][1])
+    mm = int(tables["TASK"]["mm"][2])  # row 0 is no task
     vma = next(i for i in range(1, 64) if tables["VMA"]["vm_start"][i] == BASE and tables["VMA"]["vm_mm"][i] == mm)
     for address in range(BASE, BASE + length, 2 << 20):
         pmdp = twin.machine.call("pmd_off", mm, address)
