@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from core_mm.tlb_model import TlbModel
 from core_mm.vmstat import ARCH_EVENT, EVENTS
 
 Group = Literal["tlbi", "barrier"]
@@ -60,6 +61,7 @@ class ArchDescriptor(BaseModel):
     capabilities  what the conformance suite may expect, of `CAPABILITIES`
     events        names of the architecture's own counts, from `core_mm.vmstat.ARCH_EVENT` on
     event_groups  prefix of event names -> what they are: a TLB invalidation, or a wait for its completion
+    tlb_model     what these mean, for the TLB oracle; without it `--sanitize` and its checks have nothing to go by
     folio_order   order of the folios a run uses unless told otherwise
     """
 
@@ -78,6 +80,7 @@ class ArchDescriptor(BaseModel):
     capabilities: frozenset[str] = frozenset()
     events: tuple[str, ...] = Field(default=(), max_length=EVENTS - ARCH_EVENT)
     event_groups: Mapping[str, Group] = Field(default=_GROUPS)
+    tlb_model: TlbModel | None = None
     cost_profiles: Mapping[str, str] = Field(default_factory=dict)  # name -> package resource "pkg:file.toml"
     folio_order: int = 4
 

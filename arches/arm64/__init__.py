@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arches.arm64.cpus import CPUS
 from arches.arm64.events import EVENTS
+from arches.arm64.tlb_model import TLB_MODEL
 from core_mm.descriptor import ArchDescriptor, Geometry
 
 _GATHER = "a block's accessed and dirty state lies in any of its entries"
@@ -38,6 +39,7 @@ arch = ArchDescriptor(
     },
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm", "ttl"}),
     events=EVENTS,
+    tlb_model=TLB_MODEL,
     cost_profiles={
         name: f"arches.arm64:costs/{name}.toml" for name in ("ye2020-norange", "range-assumed")
     },

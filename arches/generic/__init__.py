@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm.descriptor import ArchDescriptor, Cpu, Geometry
+from core_mm.tlb_model import Tlbi, TlbModel
 
 arch = ArchDescriptor(
     name="generic",
@@ -17,4 +18,8 @@ arch = ArchDescriptor(
     default_cpu="generic",
     capabilities=frozenset({"hw_afdbm"}),
     events=("tlbi_page", "tlbi_mm", "tlbi_all"),
+    tlb_model=TlbModel(
+        tlbi={"tlbi_page": Tlbi(scope="pages"), "tlbi_mm": Tlbi(scope="asid"), "tlbi_all": Tlbi(scope="all")},
+        synchronous=True,
+    ),
 )  # fmt: skip

@@ -1,0 +1,22 @@
+"""What the TLBI and DSB instructions do (Arm ARM D8.17, TLB maintenance instructions)."""
+
+from __future__ import annotations
+
+from arches.arm64.pgtable_hwdef import PTE_CONT
+from core_mm.tlb_model import Tlbi, TlbModel
+
+LEAF, WALK = Tlbi(scope="pages", walk=False), Tlbi(scope="pages")
+LOCAL_LEAF, LOCAL_WALK = Tlbi(scope="pages", walk=False, local=True), Tlbi(scope="pages", local=True)
+
+TLB_MODEL = TlbModel(
+    tlbi={
+        "tlbi_vale1is": LEAF, "tlbi_vae1is": WALK, "tlbi_rvale1is": LEAF, "tlbi_rvae1is": WALK,
+        "tlbi_aside1is": Tlbi(scope="asid"), "tlbi_vmalle1is": Tlbi(scope="all"),
+        "tlbi_vale1": LOCAL_LEAF, "tlbi_vae1": LOCAL_WALK, "tlbi_rvale1": LOCAL_LEAF, "tlbi_rvae1": LOCAL_WALK,
+        "tlbi_vmalle1": Tlbi(scope="all", local=True),
+    },
+    publish=frozenset({"dsb_ish", "dsb_ishst", "dsb_nsh", "dsb_nshst"}),
+    complete={"dsb_ish": "all", "dsb_nsh": "local"},
+    cont_mask=PTE_CONT,
+    relaxed_bbm=("bbml2_noabort", "bbml3"),
+)  # fmt: skip

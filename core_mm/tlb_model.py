@@ -1,0 +1,55 @@
+"""What an architecture's TLB maintenance means: data that a TLB oracle reads the event log by.
+
+A log row of a TLB invalidation carries the event, a virtual address in bytes, the number of pages
+in the low half and a level hint in the high half of the next column, and the address space's ASID
+(`core_mm.vmstat.LOG_TLBI`). The hint is 0 for none, else its low two bits are the level of
+the leaf: 3 for a PTE, 2 for a PMD. The ASID -1 matches no address space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Tlbi(BaseModel):
+    """One kind of invalidation.
+
+    scope  the pages of the row, the ASID of the row, or everything
+    walk   whether cached upper-level entries on the way to these pages go as well
+    local  on this CPU only, so that other CPUs keep what they have
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scope: Literal["pages", "asid", "all"]
+    walk: bool = True
+    local: bool = False
+
+
+class TlbModel(BaseModel):
+    """How invalidations and barriers act.
+
+    tlbi         event name -> what it invalidates
+    publish      barriers after which the table walker sees earlier stores
+    complete     barriers that wait for earlier invalidations -> whose: everyone's or this CPU's
+    synchronous  there are no barriers: stores are seen and invalidations done at once
+    asid_mask    bits of an ASID that tell address spaces apart
+    cont_mask    bits of an entry that say it belongs to a contiguous block, 0 where there is none
+    plain        "module:function" of (raw entry, index in its table): the entry of one page that it stands for;
+                 "" if a raw entry of a block says so itself
+    relaxed_bbm  features, any of which on the CPU allows a block to change its size without break before make
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tlbi: Mapping[str, Tlbi]
+    publish: frozenset[str] = frozenset()
+    complete: Mapping[str, Literal["all", "local"]] = Field(default_factory=dict)
+    synchronous: bool = False
+    asid_mask: int = 0xFFFF
+    cont_mask: int = 0
+    plain: str = ""
+    relaxed_bbm: tuple[str, ...] = ()
