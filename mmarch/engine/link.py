@@ -53,6 +53,7 @@ def digest(program: Program, layout: Layout, options: Options) -> str:
     """A name that changes with any source, winner, layout, option or tool version."""
     parts = [
         *program.sources(),
+        *(root.symbol for root in program.roots),
         *(f"{name}={f.__module__}.{f.__qualname__}" for name, f in sorted(program.winners.items())),
         *(f"{name}~{f.__module__}.{f.__qualname__}" for name, f in sorted(program.defaults.items())),
         *_own_sources(),
