@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core_mm.mm_types import LOG_COLUMNS
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
@@ -14,6 +13,7 @@ from mmarch.assemble import Request, assemble
 from mmarch.configure import Choices, configure
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
+from mmarch.inlined import Row, inlined, listed
 from mmarch.observed import Leaf, Observed, Tlbi
 from mmarch.workload import Dump, Step, Workload
 
@@ -37,7 +37,7 @@ class Twin:
                 folio_orders=str(order), memory="4G",
             )
         )  # fmt: skip
-        request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True)
+        request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True)
         machine = assemble(setup, workload, request, lambda _: None)
         return list(steps(machine, workload))
 
@@ -51,7 +51,7 @@ def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:
         machine.memory.set("mach", "log_len", 0)
         run_rows(machine, workload, step.first, step.last)
         done = step.last
-        yield observed(machine, step, before)
+        yield observed(machine, step, before, workload.ops[step.first : step.last].tolist())
     run_rows(machine, workload, done, len(workload.ops))
 
 
@@ -69,16 +69,14 @@ def run_rows(machine: Machine, workload: Workload, first: int, last: int) -> Non
         raise InputError(f"{workload.source}:{line}: operation {operation} failed ({error})")
 
 
-def observed(machine: Machine, step: Step, before: Counter[str]) -> Observed:
+def observed(machine: Machine, step: Step, before: Counter[str], operations: Sequence[Row]) -> Observed:
     """What the log and the counters say of the step that has just run."""
-    rows = log_rows(machine)
-    names = event_names(machine)
-    tlbi, dsb = [], Counter[str]()
-    for kind, a, b, c, asid, _ in rows.tolist():
-        if kind == LOG_TLBI and asid >= 0:
-            tlbi.append(instruction(names[a].removeprefix("tlbi_"), b, c))
-        elif kind == LOG_DSB:
-            dsb[names[a].removeprefix("dsb_")] += 1
+    rows, names = log_rows(machine), event_names(machine)
+    rules = inlined(machine.config.release, operations)
+    waits = [i for i, name in enumerate(names) if name in ("dsb_ish", "dsb_nsh")]
+    barriers = listed(rows, rules, ("", *machine.layout.hooks), waits)
+    tlbi = [instruction(names[row[1]].removeprefix("tlbi_"), row[2], row[3]) for row in rows if is_tlbi(row)]
+    dsb = Counter(names[row[1]].removeprefix("dsb_") for row in barriers)
     calls = counts(machine)
     calls.subtract(before)
     return Observed(
@@ -89,6 +87,11 @@ def observed(machine: Machine, step: Step, before: Counter[str]) -> Observed:
     )
 
 
+def is_tlbi(row: Row) -> bool:
+    """Not those that an erratum repeats; they carry no ASID."""
+    return row[0] == LOG_TLBI and row[4] >= 0
+
+
 def instruction(op: str, addr: int, operand: int) -> Tlbi:
     """A TLBI from its log row; whole-ASID operations have no address."""
     if operand == 0:
@@ -96,12 +99,13 @@ def instruction(op: str, addr: int, operand: int) -> Tlbi:
     return Tlbi(op, addr, operand & 0xFFFFFFFF, operand >> 32)
 
 
-def log_rows(machine: Machine) -> NDArray[np.int64]:
+def log_rows(machine: Machine) -> list[Row]:
     """Rows of the log since it was last emptied."""
     length = machine.memory.get("mach", "log_len")
     if length > machine.memory.get("cfg", "log_capacity"):
         raise InternalError(f"the log holds {LOG_ROWS} rows, {length} were written")
-    return machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
+    rows: list[Row] = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
+    return [row for row in rows if row[0] in (LOG_TLBI, LOG_DSB)]
 
 
 def event_names(machine: Machine) -> tuple[str, ...]:
