@@ -43,7 +43,7 @@ def roots() -> list[FunctionType]:
     """Functions of core-mm that are called from outside."""
     from core_mm import syscalls
 
-    return [syscalls.boot, syscalls.run_operations]
+    return [function for function in (syscalls.boot, syscalls.run_operations) if isinstance(function, FunctionType)]
 
 
 def machine_config(setup: Setup, request: Request = Request()) -> Config:

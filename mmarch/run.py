@@ -70,7 +70,7 @@ def _execute(machine: Machine, workload: Workload, setup: Setup, progress: Progr
 def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last: int) -> None:
     """InputError for what makes the rest meaningless."""
     results = machine.memory.arrays["results"][first:last]
-    for row in (first + np.flatnonzero(results)).tolist():
+    for row in (first + np.flatnonzero(results < 0)).tolist():
         error = -int(machine.memory.arrays["results"][row])
         if error == mm_types.ENOMEM:
             memory = setup.configuration.memory
@@ -154,7 +154,7 @@ def _failures(machine: Machine, workload: Workload) -> tuple[Failure, ...]:
     """Failed operations, alike ones together, each kind with its first place."""
     results = machine.memory.arrays["results"][: len(workload.ops)]
     found: dict[tuple[str, str], Failure] = {}
-    for row in np.flatnonzero(results).tolist():
+    for row in np.flatnonzero(results < 0).tolist():
         operation = uapi.OP_NAMES.get(int(workload.ops[row, 0]), "unknown")
         error = error_name(-int(results[row]))
         old = found.get((operation, error))

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mmarch.configure import Setup
 from mmarch.errors import InputError
-from mmarch.scenario import Document, Scenario, load, lower
+from mmarch.scenario import Document, Scenario, load, lower, variants
 from mmarch.suggest import unknown
 from mmarch.workload import Workload
 
@@ -29,6 +29,11 @@ _SCENARIO = re.compile(rb"^\s*scenario\b", re.M)
 class Source(Protocol):
     """A workload that may depend on page size and folio order."""
 
+    @property
+    def advised(self) -> bool:
+        """Whether it asks for large folios with MADV_HUGEPAGE, as the measurements did."""
+        ...
+
     def workload(self, setup: Setup) -> Workload:
         """The operations for one configuration."""
         ...
@@ -39,6 +44,7 @@ class Trace:
     """A recording: the same operations for every configuration."""
 
     recorded: Workload
+    advised: bool = False
 
     def workload(self, setup: Setup) -> Workload:
         """As recorded."""
@@ -51,10 +57,12 @@ class Script:
 
     scenario: Scenario
     backing: str
+    advised: bool = True
 
     def workload(self, setup: Setup) -> Workload:
-        """Lowered for the page size and the largest folio order."""
+        """Lowered for the page size and the largest folio order, which has to suit the scenario."""
         order = max(setup.configuration.folio_orders, default=0)
+        variants(self.scenario, setup.page_size, order)
         return lower(self.scenario, setup.page_size, order, self.backing or None).workload
 
 

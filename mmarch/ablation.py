@@ -1,0 +1,63 @@
+"""The patch's claims: configurations side by side, and what each hook buys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from mmarch.assemble import Note, Request
+from mmarch.configure import Setup
+from mmarch.result import Ablation, Comparison, Withheld, difference
+from mmarch.run import run
+from mmarch.withhold import TOGETHER, batch_hooks, optional_hooks, reason_required
+from mmarch.workload import Workload
+from mmarch.workloads import Source
+
+Progress = Callable[[int, int], None]  # runs done, runs in all
+ALL_BATCH = "all batch hooks"
+
+
+def compare(
+    source: Source, setups: Sequence[Setup], request: Request, note: Note, progress: Progress
+) -> Comparison:
+    """The same workload on several configurations."""
+    request = replace(request, runs=len(setups))
+    results = []
+    for number, setup in enumerate(setups, 1):
+        results.append(run(source.workload(setup), setup, request, note))
+        progress(number, len(setups))
+    return Comparison(results=tuple(results))
+
+
+def ablations(setup: Setup) -> dict[str, tuple[str, ...]]:
+    """What is withheld together, by the name it is reported under."""
+    already = set(setup.configuration.without)
+    optional = [hook for hook in optional_hooks(setup.arch) if hook not in already]
+    together = {member for members in TOGETHER.values() for member in members}
+    found: dict[str, tuple[str, ...]] = {hook: (hook,) for hook in optional if hook not in together}
+    for name, members in TOGETHER.items():
+        if present := tuple(member for member in members if member in optional):
+            found[name] = present
+    batch = tuple(hook for hook in batch_hooks(setup.arch) if hook not in already)
+    return {**found, ALL_BATCH: batch} if len(batch) > 1 else found
+
+
+def ablate(workload: Workload, setup: Setup, request: Request, note: Note, progress: Progress) -> Ablation:
+    """Withhold each optional hook that the architecture overrides, and all batch hooks together."""
+    chosen = ablations(setup)
+    request = replace(request, runs=len(chosen) + 1)
+    baseline = run(workload, setup, request, note)
+    withheld = []
+    for number, (name, hooks) in enumerate(chosen.items(), 1):
+        result = run(workload, setup.withholding(hooks), request, lambda _: None)
+        withheld.append(Withheld(name=name, hooks=hooks, extra=difference(result, baseline)))
+        progress(number, len(chosen))
+    return Ablation(baseline=baseline, withheld=tuple(withheld), required=_required(setup))
+
+
+def _required(setup: Setup) -> dict[str, str]:
+    """Hooks that cannot be withheld, with the reason; those that make the format as one."""
+    declared = setup.arch.descriptor.required
+    own = {hook: declared[hook] for hook in setup.arch.hooks if hook in declared}
+    rest = [hook for hook in setup.arch.hooks if hook not in declared and reason_required(setup.arch, hook)]
+    return {**own, f"{len(rest)} more ({rest[0]}, …)": "they define the format of entries"} if rest else own

@@ -1,0 +1,50 @@
+"""The commands; each module here imports its work only when its command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmarch import __version__
+from mmarch.cli import arch, costs, measure, trace
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    help="A twin of Linux where core-mm meets an architecture: counts what page-table code does.",
+    epilog="Example: mmarch run --arch arm64    Exit codes: 0 ok, 1 findings, 2 bad input, 3 plugin, 4 internal.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mmarch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show tracebacks of errors; also MMARCH_TRACEBACK=1.")
+    ] = False,
+) -> None:
+    """Options before the command; main() handles them."""
+
+
+app.command("run", short_help="Replay a workload and count.")(measure.run)
+app.command("compare", short_help="Configurations side by side.")(measure.compare)
+app.command("ablate", short_help="What each hook of an architecture buys.")(measure.ablate)
+app.command(
+    "record",
+    short_help="Record a program with ftrace (root).",
+    context_settings={"allow_interspersed_args": False},
+)(trace.record)
+app.command("validate", short_help="The twin against measured kernels.")(trace.validate)
+app.add_typer(arch.app, name="arch")
+app.add_typer(costs.app, name="costs")

@@ -1,0 +1,114 @@
+"""`arch list` and `arch show`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as to_json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import answer
+
+if TYPE_CHECKING:
+    from mmarch.plugins import LoadedArch
+    from mmarch.plugins.showing import Listed, Winner
+
+app = typer.Typer(no_args_is_help=True, help="Architectures, and which hooks they implement.")
+Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=o.complete_arch)]
+
+
+@app.command("list")
+def list_(json: o.Json = False, output: o.Output = "") -> None:
+    """List installed architectures, broken ones too."""
+    from mmarch.plugins.showing import list_archs
+
+    items = list_archs()
+    if json:
+        found = [_listed_json(item) for item in items]
+        answer(to_json.dumps({"schema": "mmarch.arch-list/1", "archs": found}, indent=2), output)
+    else:
+        answer("\n".join(_listed_text(items)), output)
+
+
+def _listed_json(item: Listed) -> dict[str, Any]:
+    found = item.found
+    return {
+        "name": found.name, "version": found.version, "api": item.api, "status": item.status,
+        "hooks": item.hooks, "distribution": found.distribution, "object": found.entry.value,
+        "problem": item.problem,
+    }  # fmt: skip
+
+
+def _listed_text(items: list[Listed]) -> list[str]:
+    from core_mm.hookspecs import HOOKS
+    from mmarch.report.table import table, wrap
+
+    rows = []
+    for item in items:
+        hooks = "-" if item.hooks is None else f"{item.hooks}/{len(HOOKS)}"
+        origin = f"{item.found.distribution} ({item.found.entry.value})"
+        rows.append([item.found.name, item.found.version, str(item.api or "?"), item.status, hooks, origin])
+    lines = table(["NAME", "VERSION", "API", "STATUS", "HOOKS", "FROM"], rows, left=6)
+    for item in items:
+        if item.problem:
+            lines += ["", *(line for part in item.problem.splitlines() for line in wrap(part, "    "))]
+    return lines
+
+
+@app.command()
+def show(
+    name: Name,
+    hooks: Annotated[bool, typer.Option("--hooks", help="Also say whether each hook links.")] = False,
+    json: o.Json = False,
+    output: o.Output = "",
+) -> None:
+    """Describe an architecture, and say which implementation wins each hook, and where it is."""
+    from mmarch.plugins import load_arch
+    from mmarch.plugins.showing import winners
+
+    arch = load_arch(name)
+    generic = arch if name == "generic" else load_arch("generic")
+    found = winners(arch, generic, linking=hooks)
+    if json:
+        document = {
+            "schema": "mmarch.arch/1",
+            "arch": arch.descriptor.model_dump(mode="json"),
+            "hooks": [dataclasses.asdict(winner) for winner in found],
+        }
+        answer(to_json.dumps(document, indent=2), output)
+    else:
+        answer("\n".join([*_described(arch), "", *_winners(found, hooks)]), output)
+
+
+def _described(arch: LoadedArch) -> list[str]:
+    from mmarch.report.table import wrap
+
+    d = arch.descriptor
+    granules = (f"{name} ({g.levels} levels, {g.cont_ptes} PTEs a block)" for name, g in d.granules.items())
+    facts = {
+        "from": arch.found.origin,
+        "granules": ", ".join(granules),
+        "capabilities": ", ".join(sorted(d.capabilities)) or "none",
+        "cost profiles": ", ".join(d.cost_profiles) or "none",
+        "events": ", ".join(d.events) or "none",
+    }
+    lines = [*wrap(f"{d.name}: {d.description}")]
+    lines += [line for key, value in facts.items() for line in wrap(f"{key}: {value}", "    ")]
+    lines += ["cpus:"]
+    for name, cpu in d.cpus.items():
+        lines += wrap(f"  {name}{' (default)' if name == d.default_cpu else ''}: {cpu.description}", "      ")
+    return lines
+
+
+def _winners(found: list[Winner], linking: bool) -> list[str]:
+    from mmarch.report.table import table
+
+    rows = [
+        [w.hook, w.plugin, "required" if w.required else "", w.where, *([w.linkable[:3]] if linking else [])]
+        for w in found
+    ]
+    headings = ["HOOK", "WINNER", "", "AT", *(["LINKS"] if linking else [])]
+    reasons = [(w.hook, w.linkable.removeprefix("no: ")) for w in found if w.linkable not in ("", "yes")]
+    return [*table(headings, rows, left=5), *(f"{hook} does not link: {why}" for hook, why in reasons)]

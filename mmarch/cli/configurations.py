@@ -1,0 +1,42 @@
+"""`-c key=value,…`: configurations to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmarch.configure import Choices
+from mmarch.errors import InputError
+from mmarch.suggest import unknown
+
+KEYS = ("arch", "release", "cpu", "granule", "folio-orders", "without")
+MOST = 8
+
+
+def parse_all(texts: Sequence[str], base: Choices) -> list[Choices]:
+    """Every configuration; InputError unless there are two to eight."""
+    if not 2 <= len(texts) <= MOST:
+        raise InputError(
+            f"compare needs 2 to {MOST} configurations, got {len(texts)}; "
+            "for example: -c release=contpte-v3 -c release=contpte-v4"
+        )
+    return [parse(text, base) for text in texts]
+
+
+def parse(text: str, base: Choices) -> Choices:
+    """`base` with the keys of one ``-c``."""
+    given: dict[str, str] = {}
+    for item in filter(None, text.split(",")):
+        key, equals, value = item.partition("=")
+        key = key.strip().replace("_", "-")
+        if key not in KEYS:
+            raise unknown(f"key in -c {text!r}:", key, KEYS)
+        if not equals or not value.strip():
+            raise InputError(f"-c {text!r}: {key} has no value; write {key}=VALUE")
+        if key in given:
+            raise InputError(f"-c {text!r}: {key} is given twice; join values with +")
+        given[key] = value.strip()
+    without = given.pop("without", "")
+    changes: dict[str, str] = {key.replace("-", "_"): value for key, value in given.items()}
+    chosen = replace(base, **changes)  # type: ignore[arg-type]
+    return replace(chosen, without=tuple(without.split("+"))) if without else chosen

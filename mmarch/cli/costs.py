@@ -1,0 +1,53 @@
+"""`costs list` and `costs show`."""
+
+from __future__ import annotations
+
+import json as to_json
+from typing import Annotated
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import answer
+
+app = typer.Typer(no_args_is_help=True, help="Cost profiles: nanoseconds for events, with sources.")
+
+
+@app.command("list")
+def list_(arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = "") -> None:
+    """List the cost profiles that an architecture ships."""
+    from mmarch.costs import load_costs, profiles
+    from mmarch.plugins import load_arch
+    from mmarch.report.table import wrap
+
+    descriptor = load_arch(arch).descriptor
+    found = {name: load_costs(name, descriptor).profile.description for name in profiles(descriptor)}
+    if json:
+        answer(to_json.dumps({"schema": "mmarch.costs-list/1", "profiles": found}, indent=2), output)
+        return
+    lines = [line for name, text in found.items() for line in wrap(f"{name}: {text}", "    ")]
+    answer("\n".join(lines) or f"{arch} ships no cost profile", output)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="PROFILE", help="A name, or a TOML file.")],
+    arch: o.Arch = "arm64",
+    json: o.Json = False,
+    output: o.Output = "",
+) -> None:
+    """Show a profile: each figure with its source."""
+    from mmarch.costs import load_costs
+    from mmarch.plugins import load_arch
+    from mmarch.report.table import wrap
+
+    priced = load_costs(name, load_arch(arch).descriptor)
+    profile = priced.profile
+    if json:
+        answer(to_json.dumps({"schema": "mmarch.costs/1", **profile.model_dump()}, indent=2), output)
+        return
+    lines = wrap(f"{profile.name}: {profile.description}")
+    figures = {**{f"any {group}": f for group, f in profile.groups.items()}, **profile.events}
+    for event, figure in figures.items():
+        lines += wrap(f"{event:<14}{figure.ns:>8g} ns  {figure.source}", " " * 27)
+    answer("\n".join(lines), output)

@@ -1,0 +1,186 @@
+"""`run`, `compare`, `ablate`: workloads counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import Talk, answer
+from mmarch.errors import EXIT_FINDINGS
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from mmarch.configure import Choices, Setup
+    from mmarch.costs import Priced
+    from mmarch.result import Result
+
+
+def run(
+    workload: o.Workload = "",
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    without: o.Without = None,
+    engine: o.EngineOption = o.Engine.auto,
+    by: Annotated[o.By, typer.Option(help="Attribute counts to system calls or to hooks.")] = o.By.op,
+    costs: o.Costs = "",
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    json: o.Json = False,
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Replay a workload and count what the architecture's page-table code did."""
+    from mmarch.assemble import Request
+    from mmarch.configure import Choices
+    from mmarch.report.run import render
+    from mmarch.run import run_with_saving
+    from mmarch.workloads import open_workload
+
+    talk = Talk(quiet)
+    choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
+    setup = _setup(choices, talk)
+    priced = _priced(costs, setup)
+    source = open_workload(workload, scenario, backing)
+    work = source.workload(setup)
+    request = Request(engine.value, by_hook=by is o.By.hook, runs=2, madvise=source.advised)
+    with talk.progress(work.name) as progress:
+        result = run_with_saving(work, setup, request, talk.note, progress)
+    answer(_json(result) if json else "\n".join(render(result, setup.geometry.page_shift, priced)), output)
+    _findings([result], talk)
+
+
+def compare(
+    workload: o.Workload = "",
+    configuration: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-c",
+            "--configuration",
+            metavar="KEY=VALUE,…",
+            help="One configuration; give two or more. Keys: arch, release, cpu, granule, folio-orders, "
+            "without. Several values of a key are joined with +. What is left out is as in the options.",
+        ),
+    ] = None,
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    without: o.Without = None,
+    engine: o.EngineOption = o.Engine.auto,
+    by: Annotated[str, typer.Option(metavar="op", help="Add a table for each system call.")] = "",
+    costs: o.Costs = "",
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    json: o.Json = False,
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Put configurations side by side, on the same workload."""
+    from mmarch import ablation
+    from mmarch.assemble import Request
+    from mmarch.cli.configurations import parse_all
+    from mmarch.configure import Choices
+    from mmarch.report.compare import compare as render
+    from mmarch.workloads import open_workload
+
+    talk = Talk(quiet)
+    base = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
+    setups = [_setup(choices, talk) for choices in parse_all(configuration or [], base)]
+    priced = [p for setup in setups if (p := _priced(costs, setup))]
+    source = open_workload(workload, scenario, backing)
+    with talk.progress("comparing") as progress:
+        request = Request(engine.value, madvise=source.advised)
+        found = ablation.compare(source, setups, request, talk.note, progress)
+    shifts = [setup.geometry.page_shift for setup in setups]
+    answer(_json(found) if json else "\n".join(render(found, shifts, priced, by == "op")), output)
+    _findings(found.results, talk)
+
+
+def ablate(
+    workload: o.Workload = "",
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    without: o.Without = None,
+    engine: o.EngineOption = o.Engine.auto,
+    costs: o.Costs = "",
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    json: o.Json = False,
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Withhold each optional hook of an architecture in turn, and say what it buys."""
+    from mmarch import ablation
+    from mmarch.assemble import Request
+    from mmarch.configure import Choices
+    from mmarch.report.compare import ablate as render
+    from mmarch.workloads import open_workload
+
+    talk = Talk(quiet)
+    choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
+    setup = _setup(choices, talk)
+    priced = _priced(costs, setup)
+    source = open_workload(workload, scenario, backing)
+    work = source.workload(setup)
+    request = Request(engine.value, madvise=source.advised)
+    with talk.progress("ablating") as progress:
+        found = ablation.ablate(work, setup, request, talk.note, progress)
+    answer(_json(found) if json else "\n".join(render(found, setup.geometry.page_shift, priced)), output)
+    _findings([found.baseline], talk)
+
+
+def _setup(choices: Choices, talk: Talk) -> Setup:
+    from mmarch.configure import configure
+
+    setup = configure(choices)
+    idle = [hook for hook in setup.configuration.without if hook not in setup.arch.hooks]
+    if choices.arch == "generic":
+        idle = list(setup.configuration.without)
+    if idle:
+        talk.note(f"{choices.arch} does not override {', '.join(idle)}: withholding changes nothing")
+    return setup
+
+
+def _priced(costs: str, setup: Setup) -> Priced | None:
+    if not costs:
+        return None
+    from mmarch.costs import load_costs
+
+    return load_costs(costs, setup.arch.descriptor)
+
+
+def _json(model: BaseModel) -> str:
+    return model.model_dump_json(indent=2, exclude_none=True)
+
+
+def _findings(results: Sequence[Result], talk: Talk) -> None:
+    """Say what failed in a replay, and end with 1 if anything did."""
+    bad = False
+    for result in results:
+        for failure in result.failures:
+            bad = True
+            where = f"{result.workload.source}:{failure.line}"
+            more = f" (and {failure.count - 1} more like it)" if failure.count > 1 else ""
+            talk.problem(f"{where}: {failure.operation} failed with {failure.error}{more}")
+        if warn := result.warnings:
+            bad = True
+            talk.problem(f"core-mm warned {warn.count} times, first {warn.first} with value {warn.value:#x}")
+    if bad:
+        raise typer.Exit(EXIT_FINDINGS)

@@ -1,0 +1,69 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Engine(StrEnum):
+    """How core-mm and the hooks are run."""
+
+    auto = "auto"
+    interpreted = "interpreted"
+    linked = "linked"
+
+
+class By(StrEnum):
+    """What counts are attributed to."""
+
+    op = "op"
+    hook = "hook"
+
+
+def complete_arch(incomplete: str) -> list[str]:
+    """Names of installed architectures, from metadata alone."""
+    from mmarch.plugins.finding import find_archs
+
+    return [name for name in find_archs() if name.startswith(incomplete)]
+
+
+Workload = Annotated[
+    str,
+    typer.Argument(
+        metavar="[WORKLOAD]",
+        help="A trace, a scenario file or the name of a bundled trace.",
+        show_default="the bundled trace redis-bgsave",
+    ),
+]
+Arch = Annotated[
+    str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete_arch)
+]
+Release = Annotated[str, typer.Option(help="Linux release or patch series.", show_default="6.12")]
+Cpu = Annotated[str, typer.Option(help="CPU model.", show_default="the architecture's")]
+Granule = Annotated[str, typer.Option(help="Page size: 4k, 16k, 64k.", show_default="the architecture's")]
+FolioOrders = Annotated[
+    str,
+    typer.Option(
+        help="Orders or sizes of anonymous folios (mTHP): 4 or 64K,2M; 0 is none.", show_default="64K"
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOOK", help="Withhold a hook; the generic one runs instead. Repeatable."),
+]
+EngineOption = Annotated[Engine, typer.Option(help="auto interprets small jobs and links large ones.")]
+Costs = Annotated[
+    str, typer.Option(metavar="PROFILE", help="Estimate times by a cost profile, a name or a TOML file.")
+]
+Memory = Annotated[str, typer.Option(help="Simulated memory.")]
+Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Seed of every random choice.")]
+Scenario = Annotated[str, typer.Option(metavar="NAME", help="Which scenario of a scenario file.")]
+Backing = Annotated[
+    str, typer.Option(metavar="KIND", help="Which kind of memory, if a scenario has several.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON with a versioned schema.")]
+Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Write to a file; - is stdout.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]

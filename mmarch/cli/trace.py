@@ -1,0 +1,86 @@
+"""`record` and `validate`: real programs, real kernels."""
+
+from __future__ import annotations
+
+import json as to_json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import Talk, answer
+from mmarch.errors import EXIT_FINDINGS
+
+if TYPE_CHECKING:
+    from mmarch.validate import Report
+
+
+def record(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The program and its arguments.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="The trace; gzip if it ends in .gz.")
+    ],
+    buffer: Annotated[int, typer.Option(min=0, metavar="KIB", help="Trace buffer a CPU; 0 chooses.")] = 0,
+    huge_pages: Annotated[
+        bool, typer.Option("--huge-pages", help="Let the program have huge pages.")
+    ] = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Run a program and record what it does to its memory, with ftrace (root)."""
+    from mmarch.recorder import record as do_record
+
+    done = do_record(Path(output), command, buffer_kib=buffer or None, huge_pages=huge_pages)
+    Talk(quiet).note(f"{done.path}: {done.lines} lines, {done.faults} faults, {done.tasks} tasks")
+    if done.exit_status:
+        Talk(quiet).note(f"the program ended with status {done.exit_status}")
+
+
+def validate(
+    measured: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Measurements. Repeatable.")
+    ] = None,
+    scenarios: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Scenario files they were made with. Repeatable."),
+    ] = None,
+    arch: o.Arch = "arm64",
+    engine: o.EngineOption = o.Engine.auto,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every different step side by side.")] = False,
+    json: o.Json = False,
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Compare the twin with measurements of real kernels, step by step."""
+    from mmarch.exempt import load as load_exemptions
+    from mmarch.observe import Twin
+    from mmarch.validate import DIFFERENT, bundled
+    from mmarch.validate import validate as do_validate
+    from mmarch.validate_table import as_json
+
+    bundle = bundled()
+    report = do_validate(
+        measured or bundle.measurements,
+        scenarios or bundle.scenarios,
+        Twin(arch, engine.value),
+        load_exemptions(bundle.exemptions),
+        evidence=bundle.measurements,
+        progress=Talk(quiet).note,
+    )
+    answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
+    if report.count(DIFFERENT):
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _text(report: Report, diff: bool) -> str:
+    """The tables without colour or cropping, as they go into a file or a pipe."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from mmarch.report.table import WIDTH
+    from mmarch.validate_table import show
+
+    text = StringIO()
+    show(report, Console(file=text, width=WIDTH, color_system=None), diff)
+    return text.getvalue()

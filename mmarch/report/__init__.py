@@ -1,0 +1,1 @@
+"""Results as text for people: plain, at most 80 columns."""

@@ -1,0 +1,58 @@
+"""The columns that every report shares: what a page-table person asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mmarch.costs import Priced
+from mmarch.report.table import number
+from mmarch.result import Configuration, Counts, total
+from mmarch.sizes import show_orders, show_size
+
+Groups = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and the events that are summed under it."""
+
+    heading: str
+    events: tuple[str, ...]
+
+
+FAULTS = Column("faults", ("fault",))
+TLBIS = Column("TLBIs", ("tlbi",))
+BATCH_PAGES = Column("batch pages", ("gather_page",))
+BORDER = (
+    Column("PTE reads", ("pte_read",)),
+    Column("PTE writes", ("pte_write",)),
+    Column("folds", ("fold",)),
+    Column("unfolds", ("unfold",)),
+    TLBIS,
+    Column("DSBs", ("barrier",)),
+)
+HAZARDS = ("gather_reserve_clamp", "gather_leak", "gather_overflow")
+
+
+def cells(counts: Counts, groups: Groups, columns: tuple[Column, ...]) -> list[str]:
+    """One row's numbers."""
+    return [number(total(counts, groups, *column.events)) for column in columns]
+
+
+def milliseconds(counts: Counts, costs: Priced) -> str:
+    """Estimated time of the events that have a figure."""
+    return f"{costs.ns(counts) / 1e6:,.3f}"
+
+
+def title(chosen: Configuration, page_shift: int) -> str:
+    """What was run, on one line or two."""
+    parts = [
+        chosen.arch, f"Linux {chosen.release}" if chosen.release[0].isdigit() else chosen.release,
+        f"cpu {chosen.cpu}", f"granule {chosen.granule}", f"folios {show_orders(chosen.folio_orders, page_shift)}",
+    ]  # fmt: skip
+    if chosen.without:
+        parts.append(f"without {' '.join(chosen.without)}")
+    if chosen.memory != 16 << 30:
+        parts.append(f"memory {show_size(chosen.memory)}")
+    return ", ".join(parts)

@@ -1,0 +1,125 @@
+"""`mmarch run` as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmarch.costs import Priced
+from mmarch.report.columns import BORDER, FAULTS, HAZARDS, cells, milliseconds, title
+from mmarch.report.table import number, table, wrap
+from mmarch.result import Counts, Operation, Result
+
+
+def render(result: Result, page_shift: int, costs: Priced | None = None) -> list[str]:
+    """All of it: what was run, the tables, and what there is to say about them."""
+    lines = [*wrap(title(result.configuration, page_shift)), *wrap(_workload(result)), ""]
+    lines += by_hook(result, costs) if result.hooks is not None else by_operation(result, costs)
+    lines += _by_tlbi(result)
+    lines += ["", *_remarks(result)] if _remarks(result) else []
+    return lines + (["", *cost_note(result, costs)] if costs else [])
+
+
+def _workload(result: Result) -> str:
+    workload = result.workload
+    text = f"{workload.name}: {number(workload.operations)} operations, {result.engine} engine"
+    if workload.ignored:
+        kinds = ", ".join(f"{name} {number(count)}" for name, count in workload.ignored.items())
+        text += f"; without effect on page tables, left out: {kinds}"
+    return text
+
+
+def by_operation(result: Result, costs: Priced | None = None) -> list[str]:
+    """One row a system call."""
+    columns = (FAULTS, *BORDER)
+    headings = ["call", "count", *(column.heading for column in columns), *(["ms"] if costs else [])]
+    everything = Operation(count=result.workload.operations, events=result.totals)
+    rows = [
+        [name, number(item.count), *cells(item.events, result.groups, columns), *_time(item.events, costs)]
+        for name, item in [*_sorted(result), ("total", everything)]
+    ]
+    return table(headings, rows, total=True)
+
+
+def by_hook(result: Result, costs: Priced | None = None) -> list[str]:
+    """One row an outermost hook."""
+    headings = ["hook", *(column.heading for column in BORDER), *(["ms"] if costs else [])]
+    items = [(name or "(core-mm)", counts) for name, counts in (result.hooks or {}).items()]
+    events = {event for column in BORDER for e in column.events for event in result.groups.get(e, (e,))}
+    shown = [(name, counts) for name, counts in items if events & counts.keys()]
+    rows = [
+        [name, *cells(counts, result.groups, BORDER), *_time(counts, costs)]
+        for name, counts in [*shown, ("total", result.totals)]
+    ]
+    return table(headings, rows, total=True)
+
+
+def _sorted(result: Result) -> Sequence[tuple[str, Operation]]:
+    """Operations by what they did to page tables, most first."""
+    return sorted(result.operations.items(), key=lambda item: -sum(item[1].events.values()))
+
+
+def _time(counts: Counts, costs: Priced | None) -> list[str]:
+    return [milliseconds(counts, costs)] if costs else []
+
+
+def _by_tlbi(result: Result) -> list[str]:
+    """TLBIs by operation, where there were any."""
+    used = [event for event in result.groups.get("tlbi", ()) if result.totals.get(event)]
+    if not used:
+        return []
+    headings = ["TLBIs by operation", *(_bare(event) for event in used)]
+    rows = [
+        [name, *(number(item.events.get(event, 0)) for event in used)]
+        for name, item in _sorted(result)
+        if any(item.events.get(event) for event in used)
+    ]
+    totals = ["total", *(number(result.totals[event]) for event in used)]
+    return ["", *table(headings, [*rows, totals], total=True)]
+
+
+def _bare(event: str) -> str:
+    """Without the prefix that all of them share."""
+    return event.removeprefix("tlbi_")
+
+
+def _remarks(result: Result) -> list[str]:
+    lines = []
+    if result.saved is not None:
+        lines += wrap(saving(result))
+    for hazard in HAZARDS:
+        if count := result.totals.get(hazard):
+            lines += wrap(f"hazard: {hazard} {number(count)} (counted, not executed)")
+    return lines
+
+
+def saving(result: Result) -> str:
+    """What clear_ptes saved."""
+    saved = result.saved or {}
+    now = result.total("tlbi")
+    tlbis = saved.get("tlbi", 0)
+    share = f" ({100 * tlbis / (now + tlbis):.1f} % of those without it)" if tlbis > 0 else ""
+    unfolds = saved.get("unfold", 0)
+    return (
+        f"clear_ptes saved {number(tlbis)} TLBIs{share}, {number(saved.get('barrier', 0))} DSBs and "
+        f"{number(unfolds)} unfolds against the generic loop"
+    )
+
+
+def cost_note(result: Result, costs: Priced) -> list[str]:
+    """Whose times these are, and what they leave out."""
+    profile = costs.profile
+    events = (*[e for c in BORDER for e in c.events if e not in result.groups], *_group_events(result))
+    missing = costs.unpriced(result.totals, events)
+    assumed = [
+        event for event, figure in costs.figures.items() if figure.assumed and result.totals.get(event)
+    ]
+    lines = wrap(f"ms: estimated by cost profile {profile.name} ({profile.description})")
+    if assumed:
+        lines += wrap(f"  assumed, not measured: {', '.join(assumed)}", "    ")
+    if missing:
+        lines += wrap(f"  without a figure, not included: {', '.join(missing)}", "    ")
+    return lines
+
+
+def _group_events(result: Result) -> list[str]:
+    return [event for events in result.groups.values() for event in events]

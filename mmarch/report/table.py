@@ -1,0 +1,66 @@
+"""Plain tables of at most 80 columns; a wider one continues below, its first column repeated."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+WIDTH = 80
+Row = Sequence[str]
+
+
+def number(value: int) -> str:
+    """With a comma every three digits."""
+    return f"{value:,}"
+
+
+def table(headings: Row, rows: Sequence[Row], left: int = 1, total: bool = False) -> list[str]:
+    """Lines of a table; the first `left` columns are text, the others numbers.
+
+    total  the last row is a sum and is set off by a rule
+    """
+    lines: list[str] = []
+    for columns in _blocks([headings, *rows], left):
+        if lines:
+            lines.append("")
+        lines += _block(headings, rows, columns, left, total)
+    return lines
+
+
+def _widths(rows: Sequence[Row]) -> list[int]:
+    return [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+
+
+def _blocks(rows: Sequence[Row], left: int) -> list[list[int]]:
+    """Which columns stand beside each other: the first one always, the others as they fit."""
+    widths = _widths(rows)
+    blocks, room = [[0]], WIDTH - widths[0]
+    for column in range(1, len(widths)):
+        need = widths[column] + 2
+        if need > room and len(blocks[-1]) > 1 and column >= left:
+            blocks.append([0])
+            room = WIDTH - widths[0]
+        blocks[-1].append(column)
+        room -= need
+    return blocks
+
+
+def _block(headings: Row, rows: Sequence[Row], columns: list[int], left: int, total: bool) -> list[str]:
+    widths = _widths([headings, *rows])
+
+    def line(row: Row) -> str:
+        cells = [
+            row[column].ljust(widths[column]) if column < left else row[column].rjust(widths[column])
+            for column in columns
+        ]
+        return "  ".join(cells).rstrip()
+
+    lines = [line(headings), *map(line, rows)]
+    if total and rows:
+        lines.insert(-1, "-" * max(map(len, lines)))
+    return lines
+
+
+def wrap(text: str, indent: str = "  ") -> list[str]:
+    """A paragraph, its further lines indented."""
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
