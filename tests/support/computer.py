@@ -67,7 +67,9 @@ class Computer:
         self.row = (self.row + 1) % ROWS
         return result
 
-    def map(self, page: int, pages: int, prot: int = RW, flags: int = ANON, file: int = -1, offset: int = 0) -> int:
+    def map(
+        self, page: int, pages: int, prot: int = RW, flags: int = ANON, file: int = -1, offset: int = 0
+    ) -> int:
         """mmap at a fixed address; 0 if that is the result."""
         addr = BASE + page * PAGE
         result = self.do(uapi.OP_MMAP, addr, pages * PAGE, prot, flags, file, offset * PAGE)
