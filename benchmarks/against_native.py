@@ -1,0 +1,271 @@
+"""The same operations on the running kernel and on the twin, in turn, and how the two compare.
+
+    python benchmarks/against_native.py [--rounds N] [--sizes 64,1024] [--json FILE]
+
+Needs a C compiler. Folio order 4 needs root and a kernel with mTHP, since only sysfs can enable it; where
+that is missing the rows are left out and the reason is printed. Ratios are native / twin: above 1 the
+twin is faster. Times are per 4 KiB page, or per iteration of the small loops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from core_mm import uapi
+from mmarch.assemble import Request, assemble
+from mmarch.configure import Choices, configure
+from mmarch.engine.machine import Machine
+from mmarch.workload import Workload
+
+HERE = Path(__file__).parent
+SYSFS = Path("/sys/kernel/mm/transparent_hugepage")
+PAGE, HUGE = 4096, 2 << 20
+BASE = 1 << 40
+RW = uapi.PROT_READ | uapi.PROT_WRITE
+ANON = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED
+LOOPS = 20000
+TWINS = (("arm64", "7.3"), ("arm64", "6.12"), ("generic", "7.3"))
+
+Times = dict[str, float]
+
+
+def build(folder: Path) -> Path:
+    """Compile the yardstick."""
+    program = folder / "native"
+    subprocess.run(["cc", "-O2", "-o", program, HERE / "native.c"], check=True)
+    return program
+
+
+def native(program: Path, *arguments: str) -> Times:
+    """One pass on the running kernel."""
+    run = subprocess.run([program, *arguments], check=True, capture_output=True, text=True)
+    return {name: float(value) for name, value in (line.split() for line in run.stdout.splitlines())}
+
+
+@contextmanager
+def enabled_order(order: int) -> Iterator[str]:
+    """Enable one folio size for MADV_HUGEPAGE in sysfs; yields why not, or nothing."""
+    if order == 0:
+        yield ""
+        return
+    files = sorted(SYSFS.glob("hugepages-*kB/enabled"))
+    wanted = SYSFS / f"hugepages-{4 << order}kB" / "enabled"
+    if wanted not in files:
+        yield f"this kernel has no {4 << order} KiB folios"
+        return
+    before = {file: file.read_text().split("[")[1].split("]")[0] for file in files}
+    try:
+        for file in files:
+            file.write_text("madvise" if file == wanted else "never")
+        yield ""
+    except OSError as error:
+        yield f"folio sizes cannot be enabled: {error}"
+    finally:
+        for file, value in before.items():
+            try:
+                file.write_text(value)
+            except OSError:
+                continue
+
+
+class Twin:
+    """A booted machine on which the pass of native.c runs."""
+
+    def __init__(self, arch: str, release: str, order: int, length: int) -> None:
+        memory = max(4 * length, 1 << 30)
+        setup = configure(
+            Choices(arch=arch, release=release, folio_orders=str(order), memory=str(memory), granule="4k")
+        )
+        rows = 4 * LOOPS if length == 0 else 2 * length // HUGE + 16
+        ops = np.zeros((rows, uapi.COLUMNS), np.int64)
+        ops[:, 1] = 3  # the highest task
+        empty = Workload("benchmark", ops, np.zeros(rows, np.int32))
+        request = Request(engine="linked", madvise=True)
+        self.machine: Machine = assemble(setup, empty, request, lambda text: print(text, file=sys.stderr))
+        self.order, self.length, self.pages = order, length, length // PAGE
+        self.do((uapi.OP_SPAWN, 1))
+
+    def do(self, *rows: tuple[int, ...]) -> float:
+        """Run operations, all of which must succeed; nanoseconds."""
+        ops = self.machine.memory.arrays["ops"]
+        for i, row in enumerate(rows):
+            padded = [*row, *[0] * (uapi.COLUMNS - len(row))]
+            ops[i * uapi.COLUMNS : (i + 1) * uapi.COLUMNS] = padded
+        begin = time.perf_counter_ns()
+        self.machine.call("run_operations", 0, len(rows))
+        elapsed = time.perf_counter_ns() - begin
+        failed = self.machine.memory.arrays["results"][: len(rows)] < 0
+        if failed.any():
+            raise SystemExit(f"operation {rows[int(failed.argmax())]} failed in the twin")
+        return float(elapsed)
+
+    def fresh(self) -> None:
+        """Reserve and map."""
+        none = uapi.MAP_NORESERVE | ANON
+        advice = uapi.MADV_HUGEPAGE if self.order else uapi.MADV_NOHUGEPAGE
+        self.do(
+            (uapi.OP_MMAP, 1, BASE - HUGE, self.length + 2 * HUGE, uapi.PROT_NONE, none, -1),
+            (uapi.OP_MMAP, 1, BASE, self.length, RW, ANON, -1),
+            (uapi.OP_MADVISE, 1, BASE, self.length, advice),
+        )
+
+    def touch(self) -> float:
+        """Write to every page."""
+        return self.do((uapi.OP_TOUCH, 1, BASE, self.pages, uapi.ACCESS_WRITE))
+
+    def populated(self) -> None:
+        """Mapped and written; huge pages by PTEs."""
+        self.fresh()
+        self.touch()
+        self.map_by_ptes()
+
+    def map_by_ptes(self) -> None:
+        """Split huge pages as the native program does."""
+        if self.order != 9:
+            return
+        rows = []
+        for address in range(BASE, BASE + self.length, HUGE):
+            rows += [
+                (uapi.OP_MPROTECT, 1, address, PAGE, uapi.PROT_READ),
+                (uapi.OP_MPROTECT, 1, address, PAGE, RW),
+            ]
+        self.do(*rows)
+
+    def unmap(self) -> None:
+        """Everything."""
+        self.do((uapi.OP_MUNMAP, 1, BASE - HUGE, self.length + 2 * HUGE))
+
+    def run(self) -> Times:
+        """The pass of native.c; nanoseconds a page."""
+        times = {}
+        self.fresh()
+        times["touch"] = self.touch()
+        self.map_by_ptes()
+        times["munmap"] = self.do((uapi.OP_MUNMAP, 1, BASE, self.length))
+        self.unmap()
+        self.populated()
+        times["dontneed"] = self.do((uapi.OP_MADVISE, 1, BASE, self.length, uapi.MADV_DONTNEED))
+        self.unmap()
+        self.populated()
+        times["mprotect_ro"] = self.do((uapi.OP_MPROTECT, 1, BASE, self.length, uapi.PROT_READ))
+        times["mprotect_rw"] = self.do((uapi.OP_MPROTECT, 1, BASE, self.length, RW))
+        self.unmap()
+        self.populated()
+        times["fork"] = self.do((uapi.OP_FORK, 1, 2))
+        times["child_exit"] = self.do((uapi.OP_EXIT, 2))
+        self.do((uapi.OP_FORK, 1, 2))
+        times["cow"] = self.touch()
+        self.do((uapi.OP_EXIT, 2))
+        self.unmap()
+        return {name: value / self.pages for name, value in times.items()}
+
+    def loops(self) -> Times:
+        """The small operations of native.c; nanoseconds an iteration."""
+        page = (
+            (uapi.OP_MMAP, 1, BASE, PAGE, RW, ANON, -1),
+            (uapi.OP_TOUCH, 1, BASE, 1, uapi.ACCESS_WRITE),
+            (uapi.OP_MUNMAP, 1, BASE, PAGE),
+        )
+        heap = 1 << 30
+        self.do((uapi.OP_EXEC, 1, heap))
+        breaks = ((uapi.OP_BRK, 1, heap + 16 * PAGE), (uapi.OP_BRK, 1, heap))
+        return {
+            "mmap_touch_munmap": self.do(*page * LOOPS) / LOOPS,
+            "brk_up_down": self.do(*breaks * LOOPS) / LOOPS,
+        }
+
+
+def measure(program: Path, size: int, order: int, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Nanoseconds by who and operation, one value a round; the first round of each is a warm-up."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    twins = {f"{arch} {release}": Twin(arch, release, order, size) for arch, release in TWINS}
+    for number in range(rounds + 1):
+        everyone = {"native": native(program, str(size), str(order)) if size else native(program, "loop", str(LOOPS))}
+        for name, twin in twins.items():
+            everyone[name] = twin.run() if size else twin.loops()
+        for who, times in everyone.items():
+            for operation, value in times.items():
+                if number:
+                    found[who][operation].append(value)
+    return found
+
+
+def show(console: Console, title: str, found: dict[str, dict[str, list[float]]]) -> None:
+    """One table: medians, and native / twin as minimum, median and maximum over the rounds."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("operation")
+    table.add_column("native ns", justify="right")
+    for who in found:
+        if who != "native":
+            table.add_column(f"{who} ns", justify="right")
+            table.add_column("native / twin", justify="right")
+    for operation, values in found["native"].items():
+        cells = [f"{statistics.median(values):.1f}"]
+        for who, times in found.items():
+            if who == "native":
+                continue
+            ratios = [n / t for n, t in zip(values, times[operation], strict=True)]
+            cells += [
+                f"{statistics.median(times[operation]):.2f}",
+                f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})",
+            ]
+        table.add_row(operation, *cells)
+    console.print(table)
+
+
+def main() -> None:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", default="64,1024", help="MiB, comma-separated")
+    parser.add_argument("--orders", default="0,4,9")
+    parser.add_argument("--json", type=Path, help="also write every value here")
+    options = parser.parse_args()
+    console = Console(width=170)
+    console.print(f"{platform.machine()}, {platform.system()} {platform.release()}, {processor()}")
+    console.print("native does, and the twin does not: zero pages, fill real TLBs, walk nested tables")
+    everything = {}
+    with tempfile.TemporaryDirectory() as folder:
+        program = build(Path(folder))
+        for order in map(int, options.orders.split(",")):
+            with enabled_order(order) as reason:
+                if reason:
+                    console.print(f"order {order} left out: {reason}")
+                    continue
+                for size in map(int, options.sizes.split(",")):
+                    found = measure(program, size << 20, order, options.rounds)
+                    everything[f"{size} MiB, order {order}"] = found
+                    show(console, f"{size} MiB, order {order}: ns per page", found)
+        found = measure(program, 0, 0, options.rounds)
+        everything["loops"] = found
+        show(console, "small operations: ns per iteration", found)
+    if options.json:
+        options.json.write_text(json.dumps(everything, indent=1))
+
+
+def processor() -> str:
+    """The CPU's name, if the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "unknown CPU"
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+
+
+if __name__ == "__main__":
+    main()
