@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm.descriptor import ArchDescriptor, Geometry
+
 from mmarch_riscv_svnapot.cpus import CPUS
 from mmarch_riscv_svnapot.tlbflush import EVENTS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import ptes
 from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
+
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.pgtable_bits import (
     PAGE_ACCESSED,

@@ -12,6 +12,7 @@ from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE, xchg
 from core_mm.vmstat import CONT_INSTALL, FOLD, UNFOLD, count
+
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.pgtable_bits import (
     IN_BLOCK,

@@ -10,6 +10,7 @@ from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE
+
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.napot import block_size, try_unfold, try_unfold_partial
 from mmarch_riscv_svnapot.pgtable_bits import ACCESS_FLAGS, IN_BLOCK, PAGE_ACCESSED, PAGE_DIRTY, PAGE_WRITE

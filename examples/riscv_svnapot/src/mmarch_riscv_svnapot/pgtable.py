@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VM_ACCESS_FLAGS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
+
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.pgtable_bits import (
     NAPOT,

@@ -6,6 +6,7 @@ from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA
 from core_mm.rwonce import PMD_READ_ONCE, PMD_WRITE_ONCE, PMD_xchg
+
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.pgtable_bits import (
     IN_BLOCK,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from core_mm.mm_types import cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE, cmpxchg, xchg
+
 from mmarch_riscv_svnapot.pgtable_bits import (
     IN_BLOCK,
     NAPOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm.hookspecs import hookimpl
+
 from mmarch_riscv_svnapot.pgtable_bits import SWP_EXCLUSIVE, SWP_OFFSET_SHIFT, SWP_TYPE
 
 

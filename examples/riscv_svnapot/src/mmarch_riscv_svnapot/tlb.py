@@ -6,6 +6,7 @@ from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import GATHER
 from core_mm.mmu_gather import tlb_get_unmap_size
+
 from mmarch_riscv_svnapot.tlbflush import flush_mm_range
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VMA, cfg
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, count, write_log
+
 from mmarch_riscv_svnapot.cpufeature import cpu
 
 EVENTS = (
