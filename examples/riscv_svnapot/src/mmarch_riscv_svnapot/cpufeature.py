@@ -1,4 +1,4 @@
-"""Extensions of the CPU model, and how it reaches other harts (arch/riscv/kernel/cpufeature.c; Linux 6.12)."""
+"""Extensions of the CPU model, how it reaches other harts (arch/riscv/kernel/cpufeature.c; Linux 6.12)."""
 
 from __future__ import annotations
 

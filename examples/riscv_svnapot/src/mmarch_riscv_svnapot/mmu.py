@@ -20,7 +20,7 @@ from mmarch_riscv_svnapot.pgtable_bits import (
 
 @hookimpl
 def mmu_access(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
-    """Of a NAPOT block only the entry that was walked changes. Without Svadu nothing does: the access faults."""
+    """Of a NAPOT block only the entry that was walked changes. Without Svadu the access faults."""
     raw = ptes[ptep]
     needs, sets = PAGE_READ, PAGE_ACCESSED
     if access == ACCESS_EXEC:

@@ -43,7 +43,7 @@ def can_fold(mm: int, pte: int) -> int:
 
 
 def convert(mm: int, addr: int, ptep: int, pte: int, fold: int) -> int:
-    """Break before make: clear the block, fence all of it, write it in the other form with all its A/D state."""
+    """Break before make: clear the block, fence all of it, write it in the other form with all A/D state."""
     start, base = ptep - slot(ptep), addr & -block_size()
     pte &= ~(IN_BLOCK | NAPOT | NAPOT_PFN_MASK)
     for i in range(cfg.cont_ptes):
@@ -107,7 +107,7 @@ def block_is_uniform(start: int, pte: int) -> int:
 
 @hookimpl
 def ptep_get(ptep: int) -> int:
-    """Of a block, with the accessed and dirty state of all of its entries, as far as that takes reading them."""
+    """Of a block, with the accessed and dirty state of all of its entries; stops when both are found."""
     raw = READ_ONCE(ptep)
     if not is_napot(raw):
         return raw

@@ -113,7 +113,7 @@ def ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty: 
 
 
 def set_access_flags(vma: int, address: int, ptep: int, pte: int, entry: int) -> int:
-    """One entry. Without Svvptc the caller fences in any case (`update_mmu_cache_range`), so that 1 is returned."""
+    """One entry. Without Svvptc 1 in any case, so that the caller fences (`update_mmu_cache_range`)."""
     if pte != entry:
         WRITE_ONCE(ptep, entry)
         if cpu.svvptc:

@@ -1,4 +1,4 @@
-"""PMD leaves and table pointers (arch/riscv/include/asm/pgtable.h, pgtable-64.h, mm/pgtable.c; Linux 6.12)."""
+"""PMD leaves, table pointers (arch/riscv/include/asm/pgtable.h, pgtable-64.h, mm/pgtable.c; Linux 6.12)."""
 
 from __future__ import annotations
 

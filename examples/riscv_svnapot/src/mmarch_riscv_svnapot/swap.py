@@ -1,4 +1,4 @@
-"""Entries that carry a swap slot (arch/riscv/include/asm/pgtable.h: "Encode/decode swap entries"; Linux 6.12)."""
+"""Entries that carry a swap slot (arch/riscv/include/asm/pgtable.h, __SWP_OFFSET_SHIFT; Linux 6.12)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ arch = ArchDescriptor(
     name="x86",
     description="x86-64 with 4 or 5 levels of page tables",
     modules=tuple(
-        f"mmarch_x86.{name}" for name in ("pgtable", "swap", "ptep", "pmd", "tlbflush", "tlbbatch", "tlb", "mmu")
+        f"mmarch_x86.{name}"
+        for name in ("pgtable", "swap", "ptep", "pmd", "tlbflush", "tlbbatch", "tlb", "mmu")
     ),
     granules={
         "4k": Geometry(page_shift=12, pte_bits=9, levels=4),

@@ -1,4 +1,4 @@
-"""Entries that carry a swap slot (arch/x86/include/asm/pgtable_64.h: "Encode and de-code a swap entry"; Linux 6.12).
+"""Entries that carry a swap slot (arch/x86/include/asm/pgtable_64.h, SWP_OFFSET_FIRST_BIT; Linux 6.12).
 
 The offset is stored inverted, so that small ones point to no memory (L1TF); type 0.
 """

@@ -1,4 +1,4 @@
-"""Flushes that reclaim defers (arch/x86/include/asm/tlbflush.h, mm/tlb.c:arch_tlbbatch_flush; Linux 6.12, 7.3)."""
+"""Flushes that reclaim defers (arch/x86/mm/tlb.c:arch_tlbbatch_flush, asm/tlbflush.h; Linux 6.12, 7.3)."""
 
 from __future__ import annotations
 

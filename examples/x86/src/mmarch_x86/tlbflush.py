@@ -65,7 +65,7 @@ def drop(op: int, addr: int, pages: int, mm: int, times: int) -> int:
 
 
 def flush_tlb_one_user(mm: int, addr: int, cpus: int) -> int:
-    """INVLPG; with PTI the user half has another PCID, flushed by INVPCID or on the way back to user space."""
+    """INVLPG; with PTI the user half has another PCID: INVPCID, or a flush on the way back to user space."""
     drop(INVLPG, addr, 1, mm, cpus)
     if not cpu.pti:
         return 0
@@ -177,7 +177,7 @@ def flush_tlb_fix_spurious_fault(vma: int, address: int, ptep: int) -> int:
 
 @hookimpl
 def pte_needs_flush(oldpte: int, newpte: int) -> int:
-    """Unless the change only adds what hardware sets by itself, or concerns software (`pte_flags_need_flush`)."""
+    """Not if the change only adds what hardware sets by itself, or is software's (`pte_flags_need_flush`)."""
     if not oldpte & PAGE_PRESENT:
         return 0
     if pte_pfn(oldpte) != pte_pfn(newpte):
