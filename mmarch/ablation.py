@@ -59,5 +59,8 @@ def _required(setup: Setup) -> dict[str, str]:
     """Hooks that cannot be withheld, with the reason; those that make the format as one."""
     declared = setup.arch.descriptor.required
     own = {hook: declared[hook] for hook in setup.arch.hooks if hook in declared}
-    rest = [hook for hook in setup.arch.hooks if hook not in declared and reason_required(setup.arch, hook)]
-    return {**own, f"{len(rest)} more ({rest[0]}, …)": "they define the format of entries"} if rest else own
+    others: dict[str, list[str]] = {}
+    for hook in setup.arch.hooks:
+        if hook not in declared and (reason := reason_required(setup.arch, hook)):
+            others.setdefault(reason, []).append(hook)
+    return {**own, **{", ".join(hooks): reason for reason, hooks in others.items()}}

@@ -83,10 +83,14 @@ def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last:
 
 
 def _place(workload: Workload, row: int) -> str:
-    """`file:line` of an operation, or of the next one before it that has a line."""
+    """`file:line` of an operation."""
+    return f"{workload.source or workload.name}:{_line(workload, row)}"
+
+
+def _line(workload: Workload, row: int) -> int:
+    """The line of an operation, or of the last one before it that has a line."""
     known = np.flatnonzero(workload.lines[: row + 1])
-    line = int(workload.lines[known[-1]]) if len(known) else 0
-    return f"{workload.source or workload.name}:{line}"
+    return int(workload.lines[known[-1]]) if len(known) else 0
 
 
 def _describe(workload: Workload, row: int) -> str:
@@ -153,15 +157,16 @@ def _by_hook(machine: Machine, names: list[str], counters: NDArray[np.int64]) ->
 def _failures(machine: Machine, workload: Workload) -> tuple[Failure, ...]:
     """Failed operations, alike ones together, each kind with its first place."""
     results = machine.memory.arrays["results"][: len(workload.ops)]
-    found: dict[tuple[str, str], Failure] = {}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
     for row in np.flatnonzero(results < 0).tolist():
         operation = uapi.OP_NAMES.get(int(workload.ops[row, 0]), "unknown")
         error = error_name(-int(results[row]))
-        old = found.get((operation, error))
-        line = int(_place(workload, row).rpartition(":")[2])
-        new = Failure(operation=operation, error=error, line=line, row=row)
-        found[operation, error] = old.model_copy(update={"count": old.count + 1}) if old else new
-    return tuple(found.values())
+        first, count = found.get((operation, error), (row, 0))
+        found[operation, error] = first, count + 1
+    return tuple(
+        Failure(operation=operation, error=error, line=_line(workload, row), row=row, count=count)
+        for (operation, error), (row, count) in found.items()
+    )
 
 
 def _warnings(machine: Machine) -> Warn | None:

@@ -11,11 +11,27 @@ from mmarch.suggest import unknown
 
 # One hook under several names; and hooks that make sense only together.
 ALIASES = {"get_and_clear_full_ptes": "clear_ptes", "clear_nonpresent_ptes": "clear_not_present_full_ptes"}
-TOGETHER = {"clear_ptes": ("clear_ptes", "clear_full_ptes")}
+TOGETHER = {
+    "clear_ptes": ("clear_ptes", "clear_full_ptes"),
+    "ptep_modify_prot_start": ("ptep_modify_prot_start", "ptep_modify_prot_commit"),
+    "modify_prot_start_ptes": ("modify_prot_start_ptes", "modify_prot_commit_ptes"),
+    "arch_enter_lazy_mmu_mode": ("arch_enter_lazy_mmu_mode", "arch_leave_lazy_mmu_mode"),
+    "arch_tlbbatch_should_defer": (
+        "arch_tlbbatch_should_defer", "arch_tlbbatch_add_pending", "arch_tlbbatch_flush",
+        "arch_flush_tlb_batched_pending",
+    ),
+}  # fmt: skip
+# A member of a pair stands for the pair; clear_full_ptes alone falls back to a working clear_ptes.
+_PAIRS = {member: pair for pair in TOGETHER.values() for member in pair} | {
+    "clear_full_ptes": ("clear_full_ptes",)
+}
 
 _VALUES = HOOKS[: HOOKS.index("ptep_get")]
 # An entry's format is the architecture's own: another's cannot stand in for a part of it.
 FORMAT = frozenset(_VALUES) - {"pte_accessible", "pte_needs_flush"} | {"mmu_access"}
+
+# Linux leaves these to every architecture.
+MANDATORY = frozenset({"flush_tlb_all", "flush_tlb_mm", "flush_tlb_range", "flush_tlb_page", "set_pte"})
 
 # Hooks that work on a whole batch, or tell core-mm how large it is.
 BATCH = (
@@ -29,6 +45,8 @@ def reason_required(arch: LoadedArch, hook: str) -> str:
     """Why `hook` cannot be withheld from `arch`; empty if it can."""
     if hook in arch.descriptor.required:
         return arch.descriptor.required[hook]
+    if hook in MANDATORY:
+        return "Linux has no default for it"
     return "it defines the format of entries" if hook in FORMAT else ""
 
 
@@ -49,7 +67,7 @@ def expand(arch: LoadedArch, names: Iterable[str]) -> frozenset[str]:
         reason = reason_required(arch, name)
         if reason and name in arch.hooks:
             raise InputError(f"--without {given}: {arch.descriptor.name} requires this hook: {reason}")
-        withheld.update(TOGETHER.get(name, (name,)))
+        withheld.update(_PAIRS.get(name, (name,)))
     return frozenset(withheld)
 
 

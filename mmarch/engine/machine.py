@@ -25,6 +25,8 @@ from mmarch.engine.program import Program
 from mmarch.engine.relay import blame, guard, relay_hook
 from mmarch.hookimpls import implementations
 
+_images: dict[object, Image] = {}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -97,9 +99,7 @@ class Machine:
             self.memory.arrays["ops"][: rows * uapi.COLUMNS] = operations.reshape(-1)
         self._image: Image | None = None
         if engine == "linked":
-            chosen = {name: self.defaults[name] for name in self.selectable}
-            self.program = Program(self.roots, self.winners, chosen)
-            self._image = link(self.program, self.layout, options, progress)
+            self._image = self._link(options, progress)
         else:
             self._interpret(archs, overlays)
 
@@ -128,6 +128,16 @@ class Machine:
         names = (*core_mm.vmstat.NAMES, *[""] * (core_mm.vmstat.ARCH_EVENT - len(core_mm.vmstat.NAMES)))
         index = event if isinstance(event, int) else (*names, *self.config.arch.events).index(event)
         return int(self.counts()[:, :, index].sum())
+
+    def _link(self, options: Options, progress: Callable[[str], None]) -> Image:
+        """The image; the one of a machine with the same code is used again."""
+        chosen = {name: self.defaults[name] for name in self.selectable}
+        code = (tuple(self.roots), *(tuple(sorted(f.items())) for f in (self.winners, chosen)))
+        key = (code, options, repr((self.layout.arrays, self.layout.tables, self.layout.scalars)))
+        if key not in _images or options.checked:
+            program = Program(self.roots, self.winners, chosen)
+            _images[key] = link(program, self.layout, options, progress)
+        return _images[key]
 
     # -- interpreted engine --------------------------------------------------------
 

@@ -27,7 +27,7 @@ def compare(
     lines += [*wrap(f"{workload.name}: {number(workload.operations)} operations"), ""]
     lines += _totals(results, costs)
     for name in _operations(results) if by_op else []:
-        lines += ["", *_one_operation(results, name)]
+        lines += _one_operation(results, name)
     for result, priced in zip(results[:1], costs, strict=False):
         lines += ["", *cost_note(result, priced)]
     return lines
@@ -67,8 +67,8 @@ def _totals(results: Sequence[Result], costs: Sequence[Priced]) -> list[str]:
 def _one_operation(results: Sequence[Result], name: str) -> list[str]:
     nothing = Operation(count=0, events={})
     rows = _rows(results, [r.operations.get(name, nothing) for r in results])
-    changed = [row for row in rows if any(cell not in ("0", "") for cell in row[1:])]
-    return table([name, *_headings(results)], changed)
+    happened = [row for row in rows if any(cell not in ("0", "") for cell in row[1:])]
+    return ["", *table([name, *_headings(results)], happened)] if happened else []
 
 
 def _operations(results: Sequence[Result]) -> list[str]:
@@ -92,9 +92,10 @@ def ablate(ablation: Ablation, page_shift: int, costs: Priced | None = None) -> 
         "",
     ]
     items = sorted(ablation.withheld, key=lambda item: [-abs(_sum(item, column)) for column in columns])
+    useful = [item for item in items if any(_sum(item, column) for column in columns)]
     rows = [
         [item.name, *(number(_sum(item, column)) for column in columns), *_time(item.extra, costs)]
-        for item in items
+        for item in useful
     ]
     whole = [number(base.total(*column.events)) for column in columns]
     rows.append(["(total as it is)", *whole, *_time(base.totals, costs)])
@@ -102,6 +103,8 @@ def ablate(ablation: Ablation, page_shift: int, costs: Priced | None = None) -> 
     lines += table(headings, rows, total=True)
     if costs:
         lines += ["", *cost_note(base, costs)]
+    if idle := [item.name for item in items if item not in useful]:
+        lines += ["", *wrap(f"no difference on this workload: {', '.join(idle)}")]
     if ablation.required:
         lines += ["", "required, cannot be withheld:"]
         for hook, reason in ablation.required.items():

@@ -9,6 +9,9 @@ from mmarch.report.columns import BORDER, FAULTS, HAZARDS, cells, milliseconds, 
 from mmarch.report.table import number, table, wrap
 from mmarch.result import Counts, Operation, Result
 
+# Events that take time by themselves; a fold or a fault is made of these.
+PRICED = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write")
+
 
 def render(result: Result, page_shift: int, costs: Priced | None = None) -> list[str]:
     """All of it: what was run, the tables, and what there is to say about them."""
@@ -108,8 +111,7 @@ def saving(result: Result) -> str:
 def cost_note(result: Result, costs: Priced) -> list[str]:
     """Whose times these are, and what they leave out."""
     profile = costs.profile
-    events = (*[e for c in BORDER for e in c.events if e not in result.groups], *_group_events(result))
-    missing = costs.unpriced(result.totals, events)
+    missing = costs.unpriced(result.totals, (*PRICED, *_group_events(result)))
     assumed = [
         event for event, figure in costs.figures.items() if figure.assumed and result.totals.get(event)
     ]
