@@ -119,5 +119,7 @@ class Anonymizer:
             if not self._started and not self._begins(pid, text):
                 continue
             self._started = True
-            number, body = (0, self._mark(text)) if text.startswith(_MARK) else (self._number(pid), self._body(text))
+            ours = text.startswith(_MARK)
+            number = 0 if ours else self._number(pid)
+            body = self._mark(text) if ours else self._body(text)
             yield f"           <...>-{number:<7d} {cpu} {flags} {self._time(seconds, fraction)}: {body}\n"

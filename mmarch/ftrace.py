@@ -168,5 +168,5 @@ def load_ftrace(path: Path, *, max_text: int = MAX_TEXT) -> Workload:
         files=loader.tasks.files.result(),
         source=str(path),
         ignored=dict(sorted(loader.rows.ignored.items())),
-        provenance=loader.preamble.facts,
+        provenance=loader.preamble.provenance(),
     )

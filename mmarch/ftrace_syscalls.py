@@ -92,11 +92,13 @@ class Syscalls:
 
     def _other(self, name: str) -> None:
         if name in UNSUPPORTED:
-            raise TraceError(f"{name} maps memory in a way that is not modelled; this program cannot be replayed")
+            raise TraceError(
+                f"{name} maps memory in a way that is not modelled; the trace cannot be replayed"
+            )
         self.rows.ignored[f"{name} (not modelled)" if name in UNMODELLED else f"sys_{name}"] += 1
 
     def _range(self, start: int, length: int) -> tuple[int, int]:
-        if start + length >= ADDRESS_END:
+        if start + align(length) >= ADDRESS_END:
             raise TraceError(f"{start:#x} + {length:#x} is not a range of user addresses")
         return start, align(length)
 
@@ -104,31 +106,30 @@ class Syscalls:
         _, length, prot, flags, descriptor, offset = call.args[:6]
         start, length = self._range(result, length)
         task.mm.cover(start, start + length)
-        file: int | None = -1
-        if not flags & uapi.MAP_ANONYMOUS:
-            file, flags = self._backing(call, descriptor, flags)
-            if file is None:
-                task.mm.add_special(start, start + length)
-                self.rows.ignored["mmap of a device"] += 1
-                return
-        offset = offset if file >= 0 else 0
+        kind, file = self._backing(call, descriptor, flags)
+        if kind == "device":
+            task.mm.add_special(start, start + length)
+            self.rows.ignored["mmap of a device"] += 1
+            return
+        if file < 0:
+            flags, offset = flags | uapi.MAP_ANONYMOUS, 0
         if offset >= ADDRESS_END or (prot | flags) >= ADDRESS_END:
             raise TraceError(f"mmap with offset {offset:#x}, prot {prot:#x}, flags {flags:#x}")
         self.rows.add(line, uapi.OP_MMAP, task.index, start, length, prot, flags, file, offset)
 
-    def _backing(self, call: Call, descriptor: int, flags: int) -> tuple[int | None, int]:
-        """(file index, or -1 anonymous, or None a device; flags)."""
+    def _backing(self, call: Call, descriptor: int, flags: int) -> tuple[str, int]:
+        """(kind, file index or -1): what a new mapping maps; /dev/zero is anonymous memory."""
+        if flags & uapi.MAP_ANONYMOUS:
+            return "anonymous", -1
         if call.file is None:
             raise TraceError(
                 f"mmap of descriptor {descriptor & 0xFFFFFFFF}: no mmarch_fd record says which file it is; "
                 "record with: mmarch record"
             )
         kind = self.tasks.files.kinds[call.file]
-        if kind == "zero":
-            return -1, flags | uapi.MAP_ANONYMOUS
         if kind == "hugetlbfs":
             raise TraceError("mmap of a hugetlbfs file is not modelled; this program cannot be replayed")
-        return (None if kind == "device" else call.file), flags
+        return kind, -1 if kind == "zero" else call.file
 
     def _munmap(self, task: Task, call: Call, _result: int, _line: int) -> None:
         self.rows.fill(call.row, uapi.OP_MUNMAP, task.index, *self._range(*call.args[:2]))
@@ -168,7 +169,7 @@ class Syscalls:
         """Only what shrinks a file touches page tables; growth is in the files' sizes."""
         files, size = self.tasks.files, call.args[1]
         if call.file is None:
-            raise TraceError("ftruncate: no mmarch_fd record says which file it is; record with: mmarch record")
+            raise TraceError("ftruncate: no mmarch_fd record says of which file; record with: mmarch record")
         if size >= ADDRESS_END:
             raise TraceError(f"ftruncate to {size:#x} bytes")
         if files.resize(call.file, size):

@@ -25,7 +25,7 @@ PAGE = 4096
 ADDRESS_END = 1 << 63
 ROW = struct.Struct(f"={uapi.COLUMNS}q")
 CLONE_VM, CLONE_VFORK, CLONE_THREAD = 0x100, 0x4000, 0x10000
-NO_SNAPSHOT = "the mappings execve made are not in the trace (mmarch_exec records); record with: mmarch record"
+NO_SNAPSHOT = "the mappings execve made (mmarch_exec records) are missing; record with: mmarch record"
 
 _KINDS = {
     "regular": uapi.FILE_REGULAR,
@@ -246,7 +246,7 @@ class Tasks:
         parent, flags = self.get(pid), int(match[2], 16)
         old = self.by_pid.get(match[1])
         if old is not None and old.state is not State.EXITED:
-            raise TraceError(f"pid {match[1]} is born, but has not exited before this; is sched_process_exit missing?")
+            raise TraceError(f"pid {match[1]} is born twice without an exit; is sched_process_exit missing?")
         child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork())
         self.by_pid[match[1]] = child
         op = uapi.OP_FORK
@@ -328,7 +328,7 @@ class Tasks:
     def _of(self, record: dict[str, int | str], state: State) -> Task:
         task = self.get(str(number(record, "pid")))
         if task.state is not state:
-            raise TraceError(f"this record does not belong here: the task is {task.state.name}, not {state.name}")
+            raise TraceError(f"record out of place: the task is {task.state.name}, not {state.name}")
         return task
 
     def _range(self, record: dict[str, int | str]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from mmarch.errors import InputError
 
@@ -15,6 +15,7 @@ MAX_LINE = 4096
 MAX_TEXT = 1 << 30
 BLOCK = 1 << 20
 SHOWN = 80
+FORMAT_KEY, FORMAT = "mmarch trace", "1"
 
 _FOREIGN = {
     b"\x17\x08\x44tracing": "a trace.dat of trace-cmd; convert it with: trace-cmd report",
@@ -48,19 +49,19 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
     try:
         with open(path, "rb") as probe:
             head = probe.read(16)
         for magic, what in _FOREIGN.items():
             if head.startswith(magic):
                 raise InputError(f"{path}: not ftrace text but {what}")
-        return gzip.open(path, "rb") if head.startswith(b"\x1f\x8b") else open(path, "rb")
+        return gzip.GzipFile(path, "rb") if head.startswith(b"\x1f\x8b") else open(path, "rb")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _blocks(stream: IO[bytes], path: Path, max_text: int) -> Iterator[str]:
+def _blocks(stream: BinaryIO | gzip.GzipFile, path: Path, max_text: int) -> Iterator[str]:
     total = 0
     while True:
         try:
@@ -120,21 +121,28 @@ class Preamble:
         if match is None:
             return
         key, value = match.groups()
+        first = value.split(" ")[0]
         if key == "entries-in-buffer/entries-written":
-            kept, _, written = value.split()[0].partition("/")
+            kept, _, written = first.partition("/")
             if kept != written:
-                raise TraceError(f"of {written} events only {kept} are here; record again with a larger buffer")
+                raise TraceError(f"of {written} events {kept} are here; record again with a larger buffer")
         elif key == "end":
-            self.announced = int(value.split()[0]) if value.split()[0].isdecimal() else -1
-        elif key == "mmarch trace" and value != "1":
-            raise TraceError(f"mmarch trace format {value!r}; this mmarch reads format '1'")
+            self.announced = int(first) if first.isdecimal() else -1
+        elif key == FORMAT_KEY and value != FORMAT:
+            raise TraceError(f"mmarch trace format {value!r}; this mmarch reads {FORMAT!r}")
         if len(self.facts) < 64:
             self.facts[key] = value
+
+    def provenance(self) -> dict[str, str]:
+        """What our recorder says of the recording."""
+        if FORMAT_KEY not in self.facts:
+            return {}
+        return {key: value for key, value in self.facts.items() if key not in ("tracer", "end")}
 
     def check_end(self, events: int) -> None:
         """TraceError unless all events that were written are here."""
         if not events:
             raise TraceError("no events: an empty file, or not an ftrace text")
-        if "mmarch trace" in self.facts and self.announced != events:
+        if FORMAT_KEY in self.facts and self.announced != events:
             said = "its end is missing" if self.announced is None else f"{self.announced} were written"
             raise TraceError(f"truncated: {events} events are here, {said}")

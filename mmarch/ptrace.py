@@ -17,6 +17,7 @@ SYS_MMAP, SYS_FTRUNCATE = 9, 77
 
 _CONT, _SEIZE, _LISTEN, _GETEVENTMSG, _GET_SYSCALL_INFO = 7, 0x4206, 0x4208, 0x4201, 0x420E
 EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP = 4, 7, 128
+EVENT_BIRTHS = (1, 2, 3)  # fork, vfork, clone
 _TRACEFORK, _TRACEVFORK, _TRACECLONE, _TRACEEXEC, _TRACESECCOMP = 2, 4, 8, 16, 128
 _EXITKILL = 0x100000
 OPTIONS = _TRACEFORK | _TRACEVFORK | _TRACECLONE | _TRACEEXEC | _TRACESECCOMP | _EXITKILL
@@ -109,8 +110,36 @@ def resume(stop: Stop) -> None:
         pass
 
 
-def former_pid(pid: int) -> int:
-    """At an exec stop: the thread id `pid` had before exec made it the leader."""
+class Tracees:
+    """Who is alive. A child's own stops, even its end, may be reported before its birth is."""
+
+    def __init__(self, root: int) -> None:
+        self.alive = {root}
+        self._unannounced: set[int] = set()
+        self._ended_early: set[int] = set()
+
+    def born(self, pid: int) -> None:
+        """The parent's fork, vfork or clone stop tells of `pid`."""
+        self._unannounced.discard(pid)
+        if pid in self._ended_early:
+            self._ended_early.discard(pid)
+        else:
+            self.alive.add(pid)
+
+    def stopped(self, pid: int) -> None:
+        if pid not in self.alive:
+            self.alive.add(pid)
+            self._unannounced.add(pid)
+
+    def ended(self, pid: int) -> None:
+        self.alive.discard(pid)
+        if pid in self._unannounced:
+            self._unannounced.discard(pid)
+            self._ended_early.add(pid)
+
+
+def event_pid(pid: int) -> int:
+    """At a birth stop, the child; at an exec stop, the thread id `pid` had before."""
     message = ctypes.create_string_buffer(8)
     _ptrace(_GETEVENTMSG, pid, 0, message)
     return int.from_bytes(message.raw, "little")

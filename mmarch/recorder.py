@@ -15,8 +15,9 @@ import platform
 import resource
 import shutil
 import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -25,9 +26,7 @@ from mmarch import ptrace, snapshot, tracefs
 from mmarch.anonymize import Anonymizer
 from mmarch.errors import InputError
 from mmarch.ftrace_syscalls import UNMODELLED, UNSUPPORTED
-from mmarch.ftrace_text import words
-
-FORMAT = 1
+from mmarch.ftrace_text import FORMAT, FORMAT_KEY, words
 
 
 def _both_ends(names: Iterable[str]) -> list[str]:
@@ -71,7 +70,7 @@ class _Session:
     trace: tracefs.Instance
     files: snapshot.Files
     root: int
-    live: set[int]
+    tracees: ptrace.Tracees
     exit_status: int = 0
     image_seen: bool = False
 
@@ -112,10 +111,14 @@ def _become(program: str, command: Sequence[str], gate: int, huge_pages: bool) -
 
 def _stop(session: _Session, stop: ptrace.Stop) -> None:
     """Take down what a stopped tracee is about to do."""
-    if stop.event == ptrace.EVENT_EXEC:
+    if stop.event in ptrace.EVENT_BIRTHS:
+        session.tracees.born(ptrace.event_pid(stop.pid))
+    elif stop.event == ptrace.EVENT_EXEC:
         if ptrace.syscall(stop.pid).arch != ptrace.AUDIT_ARCH_X86_64:
             raise InputError("cannot record a 32-bit program: the kernel traces no compat system calls")
-        if ptrace.former_pid(stop.pid) != stop.pid:
+        former = ptrace.event_pid(stop.pid)
+        if former != stop.pid:  # exec in a thread: its pid is gone, the leader's exit ended our following
+            session.tracees.ended(former)
             session.trace.follow(stop.pid)
         snapshot.emit_exec(stop.pid, session.files, session.trace.mark)
         session.image_seen = True
@@ -129,11 +132,11 @@ def _stop(session: _Session, stop: ptrace.Stop) -> None:
 
 def _handle(session: _Session, stop: ptrace.Stop) -> None:
     if stop.status is not None:
-        session.live.discard(stop.pid)
+        session.tracees.ended(stop.pid)
         if stop.pid == session.root:
             session.exit_status = stop.status
         return
-    session.live.add(stop.pid)
+    session.tracees.stopped(stop.pid)
     try:
         _stop(session, stop)
     except ProcessLookupError:
@@ -143,12 +146,15 @@ def _handle(session: _Session, stop: ptrace.Stop) -> None:
 
 def _kill(session: _Session) -> None:
     """End the tracees that are left, after an error or Ctrl-C."""
-    for pid in session.live:
+    alive = session.tracees.alive
+    for pid in alive:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     with suppress(ChildProcessError):
-        while session.live:
-            session.live.discard(ptrace.wait().pid)
+        while alive:
+            stop = ptrace.wait()
+            if stop.status is not None:
+                alive.discard(stop.pid)
 
 
 def _launch(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> tuple[int, int]:
@@ -168,7 +174,9 @@ def _launch(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -
     except OSError as error:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        raise InputError(f"cannot record: tracing a child is refused ({error.strerror}); run as root") from error
+        raise InputError(
+            f"cannot record: ptrace of a child is refused ({error.strerror}); run as root"
+        ) from error
     return pid, write_end
 
 
@@ -176,10 +184,10 @@ def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _
     """Run the program to the end of its last descendant."""
     trace.enable(_events(trace), FILTERS)
     pid, gate = _launch(command, trace, huge_pages)
-    session = _Session(trace, snapshot.Files(trace.mark), pid, {pid})
+    session = _Session(trace, snapshot.Files(trace.mark), pid, ptrace.Tracees(pid))
     try:
         os.write(gate, b".")
-        while session.live:
+        while session.tracees.alive:
             _handle(session, ptrace.wait())
         session.files.close()
     finally:
@@ -187,14 +195,15 @@ def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _
         _kill(session)
     trace.write("tracing_on", "0")
     if not session.image_seen:
-        raise InputError(f"cannot record: {command[0]!r} could not be executed (status {session.exit_status})")
+        status = session.exit_status
+        raise InputError(f"cannot record: {command[0]!r} could not be executed (status {status})")
     return session
 
 
 def _header(command: Sequence[str], huge_pages: bool) -> str:
     pages = "as the system has them" if huge_pages else "off for the program (PR_SET_THP_DISABLE)"
     facts = {
-        "mmarch trace": str(FORMAT),
+        FORMAT_KEY: FORMAT,
         "program": Path(command[0]).name,
         "kernel": platform.release(),
         "arch": platform.machine(),
@@ -208,22 +217,31 @@ def _header(command: Sequence[str], huge_pages: bool) -> str:
 
 
 @contextmanager
-def _output(path: Path) -> Iterator[IO[str]]:
-    """Text that appears at `path` whole or not at all; gzip if the name ends in .gz."""
+def _partial(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, gone afterwards unless it was renamed."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(partial, "wb") as raw:
-            if path.name.endswith(".gz"):
-                with gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed, io.TextIOWrapper(packed) as text:
-                    yield text
-            else:
-                with io.TextIOWrapper(raw) as text:
-                    yield text
+        partial.touch()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _text(partial: Path, path: Path) -> Iterator[IO[str]]:
+    """Text that appears at `path` at the end; gzip if the name ends in .gz."""
+    gzipped = path.name.endswith(".gz")
+    try:
+        with ExitStack() as stack:
+            raw = stack.enter_context(open(partial, "wb"))
+            packed = stack.enter_context(gzip.GzipFile("", "wb", 9, raw, mtime=0)) if gzipped else raw
+            yield stack.enter_context(io.TextIOWrapper(packed))
         partial.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
@@ -235,10 +253,10 @@ def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
         )
 
 
-def _save(output: Path, command: Sequence[str], session: _Session, huge_pages: bool) -> Recording:
+def _save(partial: Path, output: Path, header: str, session: _Session) -> Recording:
     names = Anonymizer(session.root)
-    with _output(output) as text, session.trace.text() as raw:
-        text.write(_header(command, huge_pages))
+    with _text(partial, output) as text, session.trace.text() as raw:
+        text.write(header)
         for line in names.lines(raw):
             text.write(line)
         lines = names.events.total()
@@ -256,6 +274,23 @@ def _raise_file_limit() -> None:
     """Files stay open while recording, so that no inode number is used twice."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def _termination_unwinds() -> Iterator[None]:
+    """SIGTERM leaves through the same door as Ctrl-C; only the main thread may arrange that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def record(
@@ -277,7 +312,7 @@ def record(
     _check_host()
     size = buffer_kib or tracefs.default_buffer_kib()
     _raise_file_limit()
-    with tracefs.instance(size) as trace:
+    with _termination_unwinds(), _partial(output) as partial, tracefs.instance(size) as trace:
         session = _run(command, trace, huge_pages)
         _check_complete(trace.lost(), size)
-        return _save(output, command, session, huge_pages)
+        return _save(partial, output, _header(command, huge_pages), session)

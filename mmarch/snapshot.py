@@ -162,7 +162,8 @@ def _emit_vma(pid: int, mapping: Mapping, files: Files, emit: Emit) -> None:
     file = -1
     if mapping.inode:
         file = files.number(f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}")
-    emit(f"mmarch_vma: {where} prot={mapping.prot:#x} flags={mapping.flags:#x} file={file} off={mapping.offset:#x}")
+    what = f"prot={mapping.prot:#x} flags={mapping.flags:#x} file={file} off={mapping.offset:#x}"
+    emit(f"mmarch_vma: {where} {what}")
 
 
 def emit_exec(pid: int, files: Files, emit: Emit) -> None:

@@ -36,6 +36,7 @@ class Instance:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._marker = -1
+        self._lost_marks = 0
 
     def write(self, name: str, text: str) -> None:
         """Write one control file; OSError as the kernel says."""
@@ -64,11 +65,14 @@ class Instance:
         """Put a line of ours on the timeline."""
         if self._marker < 0:
             self._marker = os.open(self.root / "trace_marker", os.O_WRONLY)
-        os.write(self._marker, text.encode())
+        try:
+            os.write(self._marker, text.encode())
+        except OSError:  # EBADF: the buffer is full (kernel/trace/trace.c, writing a mark)
+            self._lost_marks += 1
 
     def lost(self) -> dict[str, int]:
         """Events lost so far, by reason, over all CPUs; empty when none were."""
-        lost: dict[str, int] = {}
+        lost = {"marks": self._lost_marks} if self._lost_marks else {}
         for stats in self.root.glob("per_cpu/cpu*/stats"):
             for line in stats.read_text().splitlines():
                 reason, _, number = line.partition(":")
@@ -120,17 +124,26 @@ def _make(root: Path) -> Instance:
     return Instance(root)
 
 
+def _configure(made: Instance, buffer_kib: int) -> None:
+    settings = {
+        "trace_clock": "mono",
+        "options/event-fork": "1",
+        "options/overwrite": "0",
+        "buffer_size_kb": str(buffer_kib),
+    }
+    for name, value in settings.items():
+        try:
+            made.write(name, value)
+        except OSError as error:
+            raise InputError(f"cannot record: tracefs refuses {name} = {value} ({error.strerror})") from error
+
+
 @contextmanager
 def instance(buffer_kib: int) -> Iterator[Instance]:
     """A fresh instance with `buffer_kib` KiB a CPU and the monotonic clock, gone on exit."""
     made = _make(mount_point() / "instances" / f"{PREFIX}{os.getpid()}")
     try:
-        made.write("trace_clock", "mono")
-        made.write("options/event-fork", "1")
-        made.write("options/overwrite", "0")
-        made.write("buffer_size_kb", str(buffer_kib))
+        _configure(made, buffer_kib)
         yield made
-    except OSError as error:
-        raise InputError(f"cannot record: {error.filename or 'tracefs'}: {error.strerror}") from error
     finally:
         made.remove()

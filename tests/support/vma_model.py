@@ -147,8 +147,8 @@ class Judge:
         self.ended.add(task)
         del self.mms[task]
 
-    def _mmap(self, _at: int, task: int, addr: int, length: int, prot: int, flags: int, file: int, off: int) -> None:
-        self.mms[task].map(Vma(addr, addr + length, prot, flags, file, off))
+    def _mmap(self, _at: int, task: int, addr: int, length: int, *how: int) -> None:
+        self.mms[task].map(Vma(addr, addr + length, *how))
 
     def _munmap(self, _at: int, task: int, addr: int, length: int, *_: int) -> None:
         self.mms[task].unmap(addr, length)
@@ -165,7 +165,8 @@ class Judge:
         if not self.mms[task].covered(addr, length):
             self.holes.append(at)
 
-    def _mremap(self, at: int, task: int, old: int, old_len: int, new_len: int, flags: int, new: int, *_: int) -> None:
+    def _mremap(self, at: int, task: int, old: int, old_len: int, *more: int) -> None:
+        new_len, flags, new = more[:3]
         mm = self.mms[task]
         vma = mm.find(old)
         if vma is None:
