@@ -5,7 +5,7 @@ from __future__ import annotations
 from core_mm.descriptor import ArchDescriptor, Geometry
 
 from mmarch_riscv_svnapot.cpus import CPUS
-from mmarch_riscv_svnapot.tlbflush import EVENTS
+from mmarch_riscv_svnapot.tlbflush import EVENTS, TLB_MODEL
 
 _GATHER = "a block's accessed and dirty state lies in any of its entries, and its frame depends on the slot"
 _FOLD = "an entry of a NAPOT block must not be stored alone"
@@ -41,6 +41,7 @@ arch = ArchDescriptor(
     },
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm"}),
     events=EVENTS,
+    tlb_model=TLB_MODEL,
     event_groups={
         "sfence_vma": "tlbi", "sinval_vma": "tlbi", "sbi_remote": "tlbi",
         "sfence_w": "barrier", "sfence_inval": "barrier",

@@ -34,9 +34,14 @@ def slot(ptep: int) -> int:
 
 def decode(raw: int, ptep: int) -> int:
     """The value of the entry `raw` at `ptep`: sixteen equal entries, sixteen frames."""
+    return plain_entry(raw, ptep) | IN_BLOCK if is_napot(raw) else raw
+
+
+def plain_entry(raw: int, index: int) -> int:
+    """The ordinary entry that the entry `raw` at `index` of its table stands for."""
     if not is_napot(raw):
         return raw
-    return (raw & ~(NAPOT | NAPOT_PFN_MASK)) | (slot(ptep) << PFN_SHIFT) | IN_BLOCK
+    return (raw & ~(NAPOT | NAPOT_PFN_MASK)) | (index << PFN_SHIFT & NAPOT_PFN_MASK)
 
 
 def encode_block(pte: int) -> int:

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VMA, cfg
+from core_mm.tlb_model import Tlbi, TlbModel
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, count, write_log
 
 from mmarch_riscv_svnapot.cpufeature import cpu
+from mmarch_riscv_svnapot.pgtable_bits import NAPOT
 
 EVENTS = (
     "sfence_vma_va_asid", "sfence_vma_asid", "sfence_vma", "sfence_vma_va_local", "sinval_vma_va_asid",
-    "sbi_remote_sfence_vma_asid", "sbi_remote_sfence_vma", "sfence_w_inval", "sfence_inval_ir", "ipi",
+    "sbi_remote_sfence_range", "sbi_remote_sfence_asid", "sbi_remote_sfence_all",
+    "sfence_w_inval", "sfence_inval_ir", "ipi",
 )  # fmt: skip
 (
     SFENCE_VMA_VA_ASID, SFENCE_VMA_ASID, SFENCE_VMA, SFENCE_VMA_VA_LOCAL, SINVAL_VMA_VA_ASID,
-    SBI_REMOTE_SFENCE_VMA_ASID, SBI_REMOTE_SFENCE_VMA, SFENCE_W_INVAL, SFENCE_INVAL_IR, IPI,
-) = range(ARCH_EVENT, ARCH_EVENT + 10)  # fmt: skip
+    SBI_REMOTE_RANGE, SBI_REMOTE_ASID, SBI_REMOTE_ALL, SFENCE_W_INVAL, SFENCE_INVAL_IR, IPI,
+) = range(ARCH_EVENT, ARCH_EVENT + 11)  # fmt: skip
+
+_LEAVES = Tlbi(scope="pages", walk=False)  # "applies only to leaf PTEs", RISC-V privileged architecture
+TLB_MODEL = TlbModel(
+    tlbi={
+        "sfence_vma_va_asid": _LEAVES,
+        "sinval_vma_va_asid": _LEAVES,
+        "sbi_remote_sfence_range": _LEAVES,
+        "sfence_vma_va_local": Tlbi(scope="pages", walk=False, local=True),
+        "sfence_vma_asid": Tlbi(scope="asid"),
+        "sbi_remote_sfence_asid": Tlbi(scope="asid"),
+        "sfence_vma": Tlbi(scope="all"),
+        "sbi_remote_sfence_all": Tlbi(scope="all"),
+    },
+    synchronous=True,  # a fence orders and completes by itself; the two around SINVAL.VMA are only counted
+    asid_mask=0xFFFF,
+    cont_mask=NAPOT,
+    plain="mmarch_riscv_svnapot.raw:plain_entry",
+)
 
 ASID_MASK = 0xFFFF
 TLB_FLUSH_ALL_THRESHOLD = 64
@@ -65,8 +86,9 @@ def __flush_tlb_range(mm: int, start: int, size: int, stride: int) -> int:
     if cpu.harts <= 1:
         return flush_range_asid(start, size, stride, asid, 1)
     if cpu.sbi_rfence:
-        pages = 0 if size == WHOLE else (size + cfg.page_size - 1) >> cfg.page_shift
-        return fence(SBI_REMOTE_SFENCE_VMA_ASID, start, pages, asid, 1)
+        if size == WHOLE:
+            return fence(SBI_REMOTE_ASID, 0, 0, asid, 1)
+        return fence(SBI_REMOTE_RANGE, start, (size + cfg.page_size - 1) >> cfg.page_shift, asid, 1)
     count(IPI, cpu.harts - 1)
     return flush_range_asid(start, size, stride, asid, cpu.harts)
 
@@ -76,7 +98,7 @@ def flush_everything() -> int:
     if cpu.harts <= 1:
         return fence(SFENCE_VMA, 0, 0, 0, 1)
     if cpu.sbi_rfence:
-        return fence(SBI_REMOTE_SFENCE_VMA, 0, 0, 0, 1)
+        return fence(SBI_REMOTE_ALL, 0, 0, 0, 1)
     count(IPI, cpu.harts - 1)
     return fence(SFENCE_VMA, 0, 0, 0, cpu.harts)
 

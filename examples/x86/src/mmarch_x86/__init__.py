@@ -5,7 +5,7 @@ from __future__ import annotations
 from core_mm.descriptor import ArchDescriptor, Geometry
 
 from mmarch_x86.cpus import CPUS
-from mmarch_x86.tlbflush import EVENTS
+from mmarch_x86.tlbflush import EVENTS, TLB_MODEL
 
 _ATOMIC = "the hardware sets accessed and dirty at any time; a plain read and write would lose that"
 
@@ -33,5 +33,6 @@ arch = ArchDescriptor(
     },
     capabilities=frozenset({"hw_afdbm"}),
     events=EVENTS,
+    tlb_model=TLB_MODEL,
     event_groups={"invl": "tlbi", "invpcid_": "tlbi", "cr3_": "tlbi", "tlbsync": "barrier"},
 )

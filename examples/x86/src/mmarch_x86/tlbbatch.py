@@ -8,7 +8,7 @@ from core_mm.vmstat import LOG_TLBI, count, write_log
 
 from mmarch_x86.cpufeature import cpu
 from mmarch_x86.tlbflush import (
-    CR3_WRITE,
+    CR3_WRITE_LOADED,
     USER_PCID_FLUSH,
     flush_everything,
     send_ipis,
@@ -39,5 +39,5 @@ def arch_tlbbatch_flush() -> int:
     cpus = send_ipis()
     if cpu.pti:
         count(USER_PCID_FLUSH, cpus)
-    count(CR3_WRITE, cpus)
-    return write_log(LOG_TLBI, CR3_WRITE, 0, 0, 0)
+    count(CR3_WRITE_LOADED, cpus)
+    return write_log(LOG_TLBI, CR3_WRITE_LOADED, 0, 0, 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from core_mm.decl import Array, Scalars
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VMA, cfg
+from core_mm.tlb_model import Tlbi, TlbModel
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, count, write_log
 
 from mmarch_x86.cpufeature import cpu
@@ -27,13 +28,27 @@ from mmarch_x86.pgtable_types import (
 )
 
 EVENTS = (
-    "invlpg", "invpcid_one", "invpcid_all", "cr3_write", "user_pcid_flush",
+    "invlpg", "invpcid_one", "invpcid_all", "cr3_write", "cr3_write_loaded", "user_pcid_flush",
     "invlpgb_range", "invlpgb_pcid", "invlpgb_all", "tlbsync", "ipi",
 )  # fmt: skip
 (
-    INVLPG, INVPCID_ONE, INVPCID_ALL, CR3_WRITE, USER_PCID_FLUSH,
+    INVLPG, INVPCID_ONE, INVPCID_ALL, CR3_WRITE, CR3_WRITE_LOADED, USER_PCID_FLUSH,
     INVLPGB_RANGE, INVLPGB_PCID, INVLPGB_ALL, TLBSYNC, IPI,
-) = range(ARCH_EVENT, ARCH_EVENT + 10)  # fmt: skip
+) = range(ARCH_EVENT, ARCH_EVENT + 11)  # fmt: skip
+
+TLB_MODEL = TlbModel(
+    tlbi={
+        "invlpg": Tlbi(scope="pages"),  # walk caches too, Intel SDM volume 3, 4.10.4.1
+        "invpcid_one": Tlbi(scope="pages"),
+        "invlpgb_range": Tlbi(scope="pages"),
+        "cr3_write": Tlbi(scope="asid"),
+        "invlpgb_pcid": Tlbi(scope="asid"),
+        "cr3_write_loaded": Tlbi(scope="all"),  # what is not loaded is flushed when it is
+        "invpcid_all": Tlbi(scope="all"),
+        "invlpgb_all": Tlbi(scope="all"),
+    },
+    synchronous=True,
+)
 
 TLB_SINGLE_PAGE_FLUSH_CEILING = 33
 FLUSH_ON_CHANGE = (
