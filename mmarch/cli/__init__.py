@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given in (["--version"], ["-V"]):
         print(f"mmarch {__version__}")
         return 0
-    if "--traceback" in _before_dashes(given):
+    if "--traceback" in _ours(given):
         given.remove("--traceback")
         os.environ[TRACEBACK] = "1"
     try:
@@ -39,8 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERNAL
 
 
-def _before_dashes(arguments: list[str]) -> list[str]:
-    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+def _ours(arguments: list[str]) -> list[str]:
+    """The arguments without those of a program to record."""
+    ends = [arguments.index(word) for word in ("--", "record") if word in arguments]
+    return arguments[: min(ends)] if ends else arguments
 
 
 def _run(arguments: list[str]) -> int:

@@ -106,9 +106,12 @@ def _winners(found: list[Winner], linking: bool) -> list[str]:
     from mmarch.report.table import table
 
     rows = [
-        [w.hook, w.plugin, "required" if w.required else "", w.where, *([w.linkable[:3]] if linking else [])]
+        [w.hook + "*" * w.required, w.plugin, *([w.linkable[:3].rstrip(":")] if linking else []), w.where]
         for w in found
     ]
-    headings = ["HOOK", "WINNER", "", "AT", *(["LINKS"] if linking else [])]
+    headings = ["HOOK", "WINNER", *(["LINKS"] if linking else []), "AT"]
     reasons = [(w.hook, w.linkable.removeprefix("no: ")) for w in found if w.linkable not in ("", "yes")]
-    return [*table(headings, rows, left=5), *(f"{hook} does not link: {why}" for hook, why in reasons)]
+    notes = ["", "* required: the generic implementation would be wrong here"] if any(w.required for w in found) else []
+    return [
+        *table(headings, rows, left=5), *notes, *(f"{hook} does not link: {why}" for hook, why in reasons),
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer
+from mmarch.cli.output import Talk, answer, check_output
 from mmarch.errors import EXIT_FINDINGS
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(
     from mmarch.workloads import open_workload
 
     talk = Talk(quiet)
+    check_output(output)
     choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
     setup = _setup(choices, talk)
     priced = _priced(costs, setup)
@@ -96,6 +97,7 @@ def compare(
     from mmarch.workloads import open_workload
 
     talk = Talk(quiet)
+    check_output(output)
     base = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
     setups = [_setup(choices, talk) for choices in parse_all(configuration or [], base)]
     priced = [p for setup in setups if (p := _priced(costs, setup))]
@@ -134,6 +136,7 @@ def ablate(
     from mmarch.workloads import open_workload
 
     talk = Talk(quiet)
+    check_output(output)
     choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
     setup = _setup(choices, talk)
     priced = _priced(costs, setup)

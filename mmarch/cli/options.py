@@ -33,7 +33,7 @@ def complete_arch(incomplete: str) -> list[str]:
 Workload = Annotated[
     str,
     typer.Argument(
-        metavar="[WORKLOAD]",
+        metavar="WORKLOAD",
         help="A trace, a scenario file or the name of a bundled trace.",
         show_default="the bundled trace redis-bgsave",
     ),

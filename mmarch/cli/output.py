@@ -34,6 +34,15 @@ def _umask() -> int:
     return mask
 
 
+def check_output(output: str) -> None:
+    """InputError now if `answer` could not write to `output` later."""
+    folder = Path(output).parent
+    if output in ("", "-"):
+        return
+    if Path(output).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"--output {output}: not a file in a folder that can be written to")
+
+
 class Talk:
     """Notes and progress on stderr; silent if `quiet`, a bar only on a terminal."""
 
