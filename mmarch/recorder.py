@@ -249,7 +249,7 @@ def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
         what = ", ".join(f"{number} ({reason})" for reason, number in losses.items())
         raise InputError(
             f"events were lost: {what}; nothing was written. Record again with a buffer larger "
-            f"than {buffer_kib} KiB a CPU, or record less"
+            f"than {buffer_kib} KiB a CPU (--buffer), or record less"
         )
 
 
@@ -303,7 +303,7 @@ def record(
     buffer_kib  KiB of trace buffer a CPU
     huge_pages  False: none for the program, so that the first touch of every page is a fault
 
-    Lasts until the last descendant has ended. tracefs is as before afterwards, also after
+    Lasts until the last descendant has ended; reaps every child of the calling process. tracefs is as before afterwards, also after
     Ctrl-C, which ends the program and writes nothing. InputError when the machine does not
     permit recording or events were lost. The text holds no paths, names or real pids.
     """
