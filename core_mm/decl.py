@@ -9,7 +9,17 @@ gets their addresses.
 
 from __future__ import annotations
 
-from typing import ClassVar, NoReturn
+from collections.abc import Callable
+from typing import ClassVar, NoReturn, TypeVar
+
+NOINLINE = "mmarch_noinline"
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def noinline(function: F) -> F:
+    """Keep a function out of line in linked code, as the kernel does with rare and long paths."""
+    setattr(function, NOINLINE, True)
+    return function
 
 
 class Unbound(RuntimeError):

@@ -10,7 +10,7 @@ from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERV
 from core_mm.vmstat import LOG_FREE, PAGE_ALLOC, PAGE_FREE, W_DOUBLE_FREE, WARN, count, write_log
 
 PCP_ORDER = 5  # what an empty list of single frames takes at once
-PCP_HIGH = 1024
+PCP_HIGH = 1024  # at least; they may keep a quarter of memory
 PCP_BATCH = 512
 ON_PCP = PG_BUDDY | 31 << PG_ORDER_SHIFT  # no order has this mark, so that no buddy merges with it
 
@@ -222,6 +222,6 @@ def free_pages(pfn: int, order: int) -> int:
     if order:
         return free_one_page(pfn, order)
     push_pcp(pfn)
-    if mach.pcp_count > PCP_HIGH:
+    if mach.pcp_count > max(PCP_HIGH, cfg.memory_pages >> 2):
         drain_pages(PCP_BATCH)
     return 0

@@ -51,6 +51,7 @@ from arches.arm64.tlbflush import (
     local_flush_tlb_range,
 )
 from core_mm import hookspecs as hook
+from core_mm.decl import noinline
 from core_mm.folio import folio_nr_pages, page_folio
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
@@ -80,6 +81,7 @@ def pfn_align_down(pte: int) -> int:
     return pte & ~(cont_size() - cfg.page_size)
 
 
+@noinline
 def contpte_convert(mm: int, addr: int, ptep: int, pte: int) -> int:
     """Break before make: clear the block, flush it, write it again with all of its A/D state."""
     count(CONVERT, 1)
@@ -104,7 +106,13 @@ def elide_flush() -> int:
 
 def contpte_try_unfold(mm: int, addr: int, ptep: int, pte: int) -> int:
     """Make the block of a folded entry ordinary."""
-    if pte_valid_cont(pte) and mm_is_user(mm):
+    return __contpte_try_unfold(mm, addr, ptep, pte) if pte_valid_cont(pte) else 0
+
+
+@noinline
+def __contpte_try_unfold(mm: int, addr: int, ptep: int, pte: int) -> int:
+    """For user mappings."""
+    if mm_is_user(mm):
         count(UNFOLD, 1)
         contpte_convert(mm, addr, ptep, pte_mknoncont(pte))
     return 0
@@ -120,6 +128,7 @@ def contpte_try_fold(mm: int, addr: int, ptep: int, pte: int) -> int:
     return __contpte_try_fold(mm, addr, ptep, pte)
 
 
+@noinline
 def __contpte_try_fold(mm: int, addr: int, ptep: int, pte: int) -> int:
     """One folio over the whole block, and every entry equal but for young and dirty."""
     if not mm_is_user(mm) or not folio_covers(addr, pte_pfn(pte)):
@@ -142,6 +151,7 @@ def folio_covers(addr: int, pfn: int) -> int:
     return first <= base and first + (folio_nr_pages(folio) << cfg.page_shift) >= base + cont_size()
 
 
+@noinline
 def contpte_try_unfold_partial(mm: int, addr: int, ptep: int, nr: int) -> int:
     """Unfold the ragged edges of a batch; blocks that it covers whole stay folded."""
     count(UNFOLD_PARTIAL, 1)
@@ -161,8 +171,12 @@ def contpte_try_unfold_partial(mm: int, addr: int, ptep: int, nr: int) -> int:
 def ptep_get(ptep: int) -> int:
     """Of a block, with the accessed and dirty state of all of its entries."""
     pte = READ_ONCE(ptep)
-    if not pte_valid_cont(pte):
-        return pte
+    return contpte_ptep_get(ptep, pte) if pte_valid_cont(pte) else pte
+
+
+@noinline
+def contpte_ptep_get(ptep: int, pte: int) -> int:
+    """The gathered value of a folded entry."""
     count(GET, 1)
     if cfg.release >= 700:
         return gather_early_exit(ptep, pte)
@@ -198,10 +212,14 @@ def gather_early_exit(ptep: int, pte: int) -> int:
 
 @hookimpl
 def ptep_get_lockless(ptep: int) -> int:
-    """Read a block until all of it is consistent; its entries may change meanwhile."""
+    """A block is read until all of it is consistent; its entries may change meanwhile."""
     pte = READ_ONCE(ptep)
-    if not pte_valid_cont(pte):
-        return pte
+    return contpte_ptep_get_lockless(ptep) if pte_valid_cont(pte) else pte
+
+
+@noinline
+def contpte_ptep_get_lockless(ptep: int) -> int:
+    """The gathered value of a folded entry, without the PTL."""
     count(GET_LOCKLESS, 1)
     while True:
         pte = READ_ONCE(ptep)
@@ -258,6 +276,7 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
     return contpte_set_ptes(addr, ptep, pte, nr)
 
 
+@noinline
 def contpte_set_ptes(addr: int, ptep: int, pte: int, nr: int) -> int:
     """Whole blocks get the contiguous bit at once, ragged edges do not."""
     mask = cont_size() - 1

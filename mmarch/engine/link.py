@@ -89,7 +89,7 @@ def compile_object(assembly: str, optimize: bool = True) -> bytes:
     machine = _target(llvm)
     module = llvm.parse_assembly(assembly)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2 if optimize else 1)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3 if optimize else 1)
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))

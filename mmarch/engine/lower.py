@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
-from core_mm.decl import Array, Column, Scalars, Table
+from core_mm.decl import NOINLINE, Array, Column, Scalars, Table
 from mmarch.engine.layout import Layout
 from mmarch.engine.program import NotLinkable, Program, Routine, is_hookspec
 
@@ -160,7 +160,8 @@ class _Function:
         self.block(self.routine.node.body)
         self.put(f"ret {self.result_type} " + ("0" if self.routine.results == 1 else "zeroinitializer"))
         params = ", ".join(["ptr noalias %S", *(f"i64 %p.{name}" for name in names)])
-        head = f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}) {{\nentry:'
+        cold = " noinline" if hasattr(self.routine.function, NOINLINE) else ""
+        head = f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}){cold} {{\nentry:'
         return "\n".join([head, *self.entry, *self.body, "}"])
 
     @property
@@ -430,10 +431,19 @@ class _Function:
 
     def ex_Attribute(self, node: ast.Attribute) -> str:
         try:
+            if self.is_hook_number(node):
+                return "0"
             address, tag, constant = self.scalar(node)
         except LookupError as error:
             raise self.fail(node, f"{ast.unparse(node)} is not declared") from error
         return self.value(f"load i64, ptr {address}, {tag}" + (", !invariant.load !0" if constant else ""))
+
+    def is_hook_number(self, node: ast.Attribute) -> bool:
+        """`mach.hook`, in an image that does not attribute counts to hooks."""
+        if self.unit.options.attribute or node.attr != "hook":
+            return False
+        owner = self.routine.resolve(node.value)
+        return isinstance(owner, type) and issubclass(owner, Scalars) and owner.__name__ == "mach"
 
     def ex_Subscript(self, node: ast.Subscript) -> str:
         try:

@@ -1,0 +1,98 @@
+"""A machine for tests of hooks: interpreted, but without pluggy between a call and the winner.
+
+Ten times as fast as the dispatching engine, and single functions of core-mm can be replaced,
+which is how a suite watches or disturbs what a hook does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm import hookspecs
+from core_mm.descriptor import ArchDescriptor
+from mmarch.engine.bind import Binder
+from mmarch.engine.machine import Config, Machine
+from mmarch.engine.relay import HIGHEST, LOWEST, check_result
+from mmarch.hookimpls import parameters, where
+
+Bound = Callable[..., int]
+Replace = Callable[[Bound], Bound]
+
+
+class DirectMachine(Machine):
+    """Memory, and every function of core-mm and the architecture bound to it.
+
+    instead  function of core-mm -> what makes its replacement from the bound original
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        instead: Mapping[FunctionType, Replace] | None = None,
+        operations: NDArray[np.int64] | None = None,
+        tasks: int = 64,
+        files: int = 0,
+        file_pages: int = 0,
+    ) -> None:
+        self._instead = dict(instead or {})
+        self.hooks: dict[str, Bound] = {}
+        super().__init__(
+            config, "interpreted", [], operations=operations, tasks=tasks, files=files, file_pages=file_pages
+        )
+        self._binder.load()
+
+    @property
+    def mach(self) -> SimpleNamespace:
+        """The machine's scalars, live."""
+        return self._binder._group("mach")
+
+    @property
+    def cfg(self) -> SimpleNamespace:
+        """What the run fixes; tests may change it."""
+        return self._binder._group("cfg")
+
+    def bound(self, function: FunctionType) -> Bound:
+        """A function of core-mm or of the architecture on this machine."""
+        return self._binder.function(function)
+
+    def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
+        packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
+        self._binder = Binder(self.memory, packages, self.hooks)
+        cells = {}
+        for name in hookspecs.HOOKS:
+            self.hooks[name], cells[name] = self._stub(name)
+        for original, make in self._instead.items():
+            replacement = make(self._binder.function(original))
+            self._binder.functions[original] = replacement  # type: ignore[assignment]
+            vars(self._binder.modules[original.__module__])[original.__name__] = replacement
+        for name, function in self.winners.items():
+            cells[name]["target"] = self._binder.function(function)
+        self._functions = {}
+
+    def _stub(self, name: str) -> tuple[Bound, dict[str, Any]]:
+        """What code that calls the hook gets: attribution, the winner, a look at its result."""
+        winner = self.winners.get(name)
+        who = where(winner) if winner else "nobody"
+        space: dict[str, Any] = {
+            "mach": self.mach,
+            "number": self.layout.hook_number(name),
+            "checked": lambda result: check_result(name, who, result),
+            "target": None,
+        }
+        arguments = ", ".join(parameters(getattr(hookspecs, name)))
+        source = (
+            f"def {name}({arguments}):\n"
+            f"    outer = mach.hook\n"
+            f"    if not outer: mach.hook = number\n"
+            f"    result = target({arguments})\n"
+            f"    mach.hook = outer\n"
+            f"    if result.__class__ is int and {LOWEST} <= result <= {HIGHEST}: return result\n"
+            f"    return checked(result)\n"
+        )
+        exec(source, space)  # the text is made of a hook's own parameter names
+        return space[name], space
