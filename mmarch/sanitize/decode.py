@@ -1,0 +1,115 @@
+"""What an entry lets the hardware do, asked of the architecture's own value hooks and table walker."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from core_mm.tlb_model import TlbModel
+from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
+from mmarch.engine.direct import DirectMachine
+from mmarch.engine.machine import Config
+
+READ, WRITE, EXEC, SILENT_WRITE = 1, 2, 4, 8
+_NAMES = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (SILENT_WRITE, "d"))
+SCRATCH = 8  # an entry of no table
+WALK_LEVEL = 3
+
+
+class Leaf(NamedTuple):
+    """A translation: `permits` of READ, WRITE, EXEC, and SILENT_WRITE (writes that mark nothing dirty any more)."""
+
+    pfn: int
+    permits: int
+    contiguous: bool
+    likeness: int  # equal in entries that differ in frame, accessed and dirty alone
+
+
+INVALID = Leaf(0, 0, False, 0)
+
+
+def show_permits(permits: int) -> str:
+    """As in `rw-d`."""
+    return "".join(letter if permits & bit else "-" for bit, letter in _NAMES)
+
+
+class Decoder:
+    """Raw entries to translations, for one configuration; every distinct set of attributes is asked for once."""
+
+    def __init__(self, config: Config, model: TlbModel) -> None:
+        machine = DirectMachine(replace(config, memory=16 << 20, log_rows=0))
+        self.hooks, self.model = machine.hooks, model
+        self.geometry = config.arch.granules[config.granule or config.arch.default_granule]
+        self._ptes = machine.memory.arrays["ptes"]
+        self._plain = _function(machine, model.plain) if model.plain else None
+        self._mask, self._shift = self._frame_bits()
+        self._attributes: dict[int, tuple[int, int] | None] = {}
+
+    def _frame_bits(self) -> tuple[int, int]:
+        """The bits of a plain entry that hold the frame, as a mask and a shift."""
+        bits = [self.hooks["pfn_pte"](1 << k, 0) for k in range(28)]
+        mask, shift = 0, bits[0].bit_length() - 1
+        for k, bit in enumerate(bits):
+            if bit == 1 << (shift + k):
+                mask |= bit
+        return mask, shift
+
+    def leaf(self, raw: int, index: int) -> Leaf:
+        """The translation through a PTE at `index` of its table."""
+        if not raw:
+            return INVALID
+        plain = self._plain(raw, index) if self._plain else raw & ~self.model.cont_mask
+        return self._decoded(plain, bool(raw & self.model.cont_mask))
+
+    def huge(self, raw: int) -> Leaf:
+        """The translation through a PMD leaf."""
+        return self._decoded(self.hooks["pmd_pte"](raw), False)
+
+    def _decoded(self, plain: int, contiguous: bool) -> Leaf:
+        attributes = plain & ~self._mask
+        if attributes not in self._attributes:
+            self._attributes[attributes] = self._ask(plain)
+        known = self._attributes[attributes]
+        if known is None:
+            return INVALID
+        permits, likeness = known
+        return Leaf((plain & self._mask) >> self._shift, permits, contiguous, likeness)
+
+    def _ask(self, plain: int) -> tuple[int, int] | None:
+        """What the attributes permit, and what they are but for accessed and dirty; None if not valid."""
+        hooks = self.hooks
+        if not hooks["pte_present"](plain) or not hooks["pte_valid"](plain):
+            return None
+        young = hooks["pte_mkyoung"](plain)
+        permits = 0
+        for access, bit in ((ACCESS_READ, READ), (ACCESS_EXEC, EXEC), (ACCESS_WRITE, WRITE)):
+            before, after = self._walk(young, access)
+            if after is not None:
+                permits |= bit
+                if access == ACCESS_WRITE and after == before:
+                    permits |= SILENT_WRITE
+        return permits, hooks["pte_mkold"](hooks["pte_mkclean"](plain)) & ~self._mask
+
+    def _walk(self, entry: int, access: int) -> tuple[int, int | None]:
+        """The entry before and after one access by the hardware; None after a fault."""
+        self._ptes[SCRATCH] = entry
+        done = self.hooks["mmu_access"](2, 0, SCRATCH, WALK_LEVEL, access)
+        return entry, int(self._ptes[SCRATCH]) if done else None
+
+    # -- upper levels -----------------------------------------------------------------
+
+    def is_huge(self, raw: int) -> bool:
+        """Whether a PMD entry is a leaf."""
+        return bool(raw) and not self.hooks["pmd_none"](raw) and bool(self.hooks["pmd_leaf"](raw))
+
+    def child(self, raw: int) -> int:
+        """The table that an upper entry points to; 0 for none."""
+        return self.hooks["table_slot"](raw) if raw and not self.hooks["pmd_none"](raw) else 0
+
+
+def _function(machine: DirectMachine, dotted: str) -> Callable[..., int]:
+    """A function of the plugin, named as "module:function", on `machine`."""
+    module, _, name = dotted.partition(":")
+    return machine.bound(getattr(importlib.import_module(module), name))

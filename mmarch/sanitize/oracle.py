@@ -1,0 +1,370 @@
+"""The TLB oracle: reads the event log of a run, in either engine, and says what a real TLB could get wrong.
+
+It models a TLB of unlimited memory: whatever valid translation the walker can reach is cached at
+once, and stays until an invalidation of it was waited for. What does not count: address spaces
+that never run again, as long as their ASID is not handed out anew; translations that
+permit no more than the entry in the table (an accessed flag cleared, a permission added).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from core_mm import hookspecs, vmstat
+from core_mm.tlb_model import TlbModel
+from core_mm.vmstat import ARCH_EVENT
+from mmarch.engine.machine import Config
+from mmarch.sanitize.blocks import Blocks
+from mmarch.sanitize.decode import INVALID, Decoder, Leaf, show_permits
+from mmarch.sanitize.stale import PMD_LEVEL, PTE_LEVEL, Stale, StaleSet, Walk
+from mmarch.sanitize.violation import Violation, Where
+
+Row = Sequence[int]
+KEPT = 100  # violations
+
+
+@dataclass(slots=True)
+class TableInfo:
+    """A page-table page: `base` is the first page number it translates, None while it hangs nowhere."""
+
+    level: int
+    mm: int
+    base: int | None
+
+
+@dataclass
+class Oracle:
+    """Feed it every row of the log in order, then call `finish`.
+
+    config  of the machine that writes the log
+    """
+
+    config: Config
+    violations: list[Violation] = field(default_factory=list)
+    found: int = 0
+    flushes: Counter[str] = field(default_factory=Counter)
+    superfluous: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        arch = self.config.arch
+        if arch.tlb_model is None:
+            raise ValueError(f"arch {arch.name} declares no tlb_model")
+        self.model: TlbModel = arch.tlb_model
+        geometry = arch.granules[self.config.granule or arch.default_granule]
+        self._bits, self._shift = geometry.pte_bits, geometry.page_shift
+        self._top = geometry.levels - 1
+        cpu = arch.cpus[self.config.cpu or arch.default_cpu]
+        self._relaxed = any(cpu.features.get(name) for name in self.model.relaxed_bbm)
+        self._bbm = "bbm" in arch.capabilities
+        self._events = {ARCH_EVENT + i: name for i, name in enumerate(arch.events)}
+        self.decoder = Decoder(self.config, self.model)
+        self.stale = StaleSet(self.model.synchronous)
+        self.blocks = Blocks(self.decoder, geometry.cont_ptes)
+        self.tables: dict[int, TableInfo] = {}
+        self.entries: dict[int, dict[int, int]] = {}  # table -> index -> raw entry
+        self.mapped: Counter[int] = Counter()  # frame -> valid PTEs
+        self.asids: dict[int, int] = {}
+        self.dying: set[int] = set()
+        self.lingering: set[int] = set()
+        self.generation = 0
+        self.flushed_all = False
+        self.now = Where()
+        self._recent: list[Stale] = []
+        self._handlers = {
+            vmstat.LOG_PTE: self._entry, vmstat.LOG_TLBI: self._tlbi, vmstat.LOG_DSB: self._dsb,
+            vmstat.LOG_FREE: self._free, vmstat.LOG_TABLE: self._table, vmstat.LOG_ASID: self._asid,
+            vmstat.LOG_EXIT: self._exit, vmstat.LOG_OP: self._op,
+        }  # fmt: skip
+
+    def feed(self, rows: Iterable[Row]) -> None:
+        """Take the next rows of the log."""
+        for row in rows:
+            handler = self._handlers.get(row[0])
+            if handler:
+                handler(row)
+
+    def finish(self) -> None:
+        """The run is over, or paused between two operations."""
+        self._settle()
+
+    # -- page tables ------------------------------------------------------------------
+
+    def _entry(self, row: Row) -> None:
+        ptep, old, new, hook = row[1], row[2], row[3], row[5]
+        slot, index = ptep >> self._bits, ptep & ((1 << self._bits) - 1)
+        table = self.tables.get(slot)
+        if table is None:
+            return
+        own = self.entries[slot]
+        if new:
+            own[index] = new
+        else:
+            own.pop(index, None)
+        if table.level == 0:
+            if self.blocks.size > 1:
+                self.blocks.touch(own, slot, index, self._address_of(table, index), old, new)
+            self._leaf(table, index, ptep, self.decoder.leaf(old, index), self.decoder.leaf(new, index), row)
+        else:
+            self._upper(table, index, ptep, old, new, hook)
+
+    def _address_of(self, table: TableInfo, index: int) -> tuple[int, int]:
+        return table.mm, (table.base or 0) + index
+
+    def _leaf(self, table: TableInfo, index: int, ptep: int, old: Leaf, new: Leaf, row: Row) -> None:
+        if old is not INVALID:
+            self.mapped[old.pfn] -= 1
+        if new is not INVALID:
+            self.mapped[new.pfn] += 1
+        if table.base is None:
+            return
+        change = (ptep, row[2], row[3], row[5])
+        self._changed(table.mm, table.base + index, 1, PTE_LEVEL, old, new, change)
+
+    def _changed(
+        self, mm: int, page: int, pages: int, level: int, old: Leaf, new: Leaf, change: tuple[int, int, int, int]
+    ) -> None:
+        """A reachable leaf changed: what it was may be cached, and what it is may meet that."""
+        asid = self.asids.get(mm)
+        if asid is None or mm in self.dying:
+            return
+        ptep, before, after, hook = change
+        if old is not INVALID and old != new:
+            item = Stale(mm, asid, page, pages, level, old, ptep, before, after, hook, len(self._ops) - 1)
+            self.stale.add(item)
+            self._recent.append(item)
+        if new is not INVALID and self._bbm:
+            for item in list(self.stale.at(asid, page, pages)):
+                if self._conflicts(item, new, level):
+                    self._report_bbm(item, new, hook)
+
+    def _conflicts(self, item: Stale, new: Leaf, level: int) -> bool:
+        """Whether `new` must not be made while `item` may still be cached (Arm ARM, break-before-make)."""
+        if item.level != level or (item.leaf.pfn != new.pfn and level == PTE_LEVEL):
+            return True
+        return item.leaf.contiguous != new.contiguous and not self._relaxed
+
+    def _upper(self, table: TableInfo, index: int, ptep: int, old: int, new: int, hook: int) -> None:
+        page = None if table.base is None else table.base + (index << self._bits * table.level)
+        pages = 1 << self._bits * table.level
+        if table.level == 1:
+            was, now = self._huge(old), self._huge(new)
+            if page is not None and (was is not INVALID or now is not INVALID):
+                self._changed(table.mm, page, pages, PMD_LEVEL, was, now, (ptep, old, new, hook))
+        gone, come = self._child(table, old), self._child(table, new)
+        if gone and gone != come:
+            self._unhook(table.mm, gone, (ptep, old, new, hook))
+        if come and come in self.tables and page is not None:
+            self._hang(table.mm, come, page, hook)
+
+    def _huge(self, raw: int) -> Leaf:
+        return self.decoder.huge(raw) if self.decoder.is_huge(raw) else INVALID
+
+    def _child(self, table: TableInfo, raw: int) -> int:
+        if table.level == 1 and self.decoder.is_huge(raw):
+            return 0
+        return self.decoder.child(raw)
+
+    def _hang(self, mm: int, slot: int, page: int, hook: int) -> None:
+        """A table became reachable, and what is in it."""
+        table = self.tables[slot]
+        table.base, table.mm = page, mm
+        asid = self.asids.get(mm)
+        for index, raw in self.entries[slot].items():
+            if table.level == 0:
+                leaf = self.decoder.leaf(raw, index)
+                if leaf is not INVALID and asid is not None and mm not in self.dying and self._bbm:
+                    for item in list(self.stale.at(asid, page + index, 1)):
+                        if self._conflicts(item, leaf, PTE_LEVEL):
+                            self._report_bbm(item, leaf, hook)
+            elif (child := self._child(table, raw)) in self.tables and child:
+                self._hang(mm, child, page + (index << self._bits * table.level), hook)
+
+    def _unhook(self, mm: int, slot: int, change: tuple[int, int, int, int]) -> None:
+        """A table left the tree: it, and what is in it, may be cached."""
+        table = self.tables.get(slot)
+        asid = self.asids.get(mm)
+        if table is None or table.base is None:
+            return
+        if asid is not None:
+            ptep, before, after, hook = change
+            span = 1 << self._bits * (table.level + 1)
+            self.stale.add_walk(
+                Walk(mm, asid, table.base, span, slot, ptep, before, after, hook, len(self._ops) - 1)
+            )
+        for index, raw in self.entries[slot].items():
+            if table.level == 0:
+                leaf = self.decoder.leaf(raw, index)
+                if leaf is not INVALID:
+                    self._changed(mm, table.base + index, 1, PTE_LEVEL, leaf, INVALID, change)
+            elif child := self._child(table, raw):
+                self._unhook(mm, child, change)
+        table.base = None
+
+    def _table(self, row: Row) -> None:
+        slot, level, mm = row[1], row[2], row[3]
+        if level >= 0:
+            self.tables[slot] = TableInfo(level, mm, 0 if level == self._top else None)
+            self.entries[slot] = {}
+            if level == self._top:
+                self.asids.pop(mm, None)
+                self.dying.discard(mm)
+            return
+        for walks in self.stale.walks.values():
+            for walk in walks:
+                if walk.child == slot:
+                    self._report(
+                        "freed-table", "page-table page freed while a walk cache may lead to it", walk, row[5]
+                    )
+                    self.stale.drop(walk)
+                    break
+        for index, raw in self.entries.pop(slot, {}).items():
+            if self.tables[slot].level == 0 and (leaf := self.decoder.leaf(raw, index)) is not INVALID:
+                self.mapped[leaf.pfn] -= 1
+        self.tables.pop(slot, None)
+
+    # -- TLB maintenance --------------------------------------------------------------
+
+    def _tlbi(self, row: Row) -> None:
+        event, address, packed, asid = row[1], row[2], row[3], row[4]
+        name = self._events.get(event, str(event))
+        scope = self.model.tlbi.get(name)
+        if scope is None:
+            return
+        self._check_blocks(row[5])
+        if asid < 0:
+            return
+        self.flushes[name] += 1
+        asid &= self.model.asid_mask
+        hint = (packed >> 32) & 3
+        pages = max(packed & 0xFFFFFFFF, 1)
+        hit = self.stale.invalidate(scope, asid, address >> self._shift, pages, hint)
+        if scope.scope != "pages" and not scope.local:
+            self.flushed_all |= scope.scope == "all"
+            hit += len(self.lingering) if scope.scope == "all" else asid in self.lingering
+            self.lingering = set() if scope.scope == "all" else self.lingering - {asid}
+        if not hit:
+            self.superfluous[name] += 1
+
+    def _dsb(self, row: Row) -> None:
+        name = self._events.get(row[1], "")
+        if name in self.model.publish:
+            self.stale.publish()
+        if self.model.complete.get(name) == "all":
+            self.stale.complete()
+
+    # -- obligations ------------------------------------------------------------------
+
+    def _free(self, row: Row) -> None:
+        for item in list(self.stale.of_frame(row[1], row[2])):
+            self._report("freed-frame", f"frame {item.leaf.pfn:#x} freed while a TLB may translate to it", item, row[5])
+            self.stale.drop(item)
+        for frame in range(row[1], row[1] + row[2]):
+            if self.mapped.get(frame):
+                if self.mapped[frame] > 0:
+                    what = f"frame {frame:#x} freed while {self.mapped[frame]} entries map it"
+                    self._add(Violation("freed-frame", what, self._where(row[5]), self.now, 0, 0, 0, 0, 0, "unmapping"))
+                del self.mapped[frame]
+
+    def _asid(self, row: Row) -> None:
+        mm, full = row[1], row[2]
+        asid, generation = full & self.model.asid_mask, full >> 16
+        if generation != self.generation:
+            self.generation = generation
+            if self.flushed_all:
+                self.lingering.clear()
+            else:
+                self.lingering |= set(self.asids.values())
+            self.asids.clear()
+        if asid in self.lingering:
+            what = f"ASID {asid:#x} handed to mm {mm} while translations of its last owner may be cached"
+            missing = "a flush of this ASID, or of everything when ASIDs begin anew"
+            self._add(Violation("asid", what, self._where(row[5]), self.now, mm, 0, 0, 0, 0, missing))
+            self.lingering.discard(asid)
+        self.asids[mm] = asid
+
+    def _exit(self, row: Row) -> None:
+        """The address space never runs again."""
+        mm = row[1]
+        self.dying.add(mm)
+        asid = self.asids.get(mm)
+        if asid is not None:
+            self.stale.forget(asid)
+            self.lingering.add(asid)
+
+    def _op(self, row: Row) -> None:
+        self._settle()
+        self.now = Where(row[1], row[2])
+        self._ops.append(self.now)
+        self.flushed_all = False
+
+    _ops: list[Where] = field(default_factory=lambda: [Where()])
+
+    def _settle(self) -> None:
+        """An operation is over: nothing may be cached that permits more than the tables do."""
+        self._check_blocks(0)
+        for item in self._recent:
+            if not item.gone:
+                if not self._harmless(item):
+                    self._report("stale", self._stale_text(item), item, 0)
+                self.stale.drop(item)
+        self._recent.clear()
+
+    def _harmless(self, item: Stale) -> bool:
+        table = self.tables.get(item.ptep >> self._bits)
+        index = item.ptep & ((1 << self._bits) - 1)
+        if table is None or item.mm in self.dying:
+            return table is not None
+        raw = self.entries[item.ptep >> self._bits].get(index, 0)
+        at = None if table.base is None else table.base + (index << self._bits * table.level)
+        if at != item.page or table.mm != item.mm:
+            return False
+        now = self.decoder.leaf(raw, index) if item.level == PTE_LEVEL else self._huge(raw)
+        return now is not INVALID and now.pfn == item.leaf.pfn and not item.leaf.permits & ~now.permits
+
+    def _stale_text(self, item: Stale) -> str:
+        return (
+            f"a TLB may still translate to frame {item.leaf.pfn:#x} "
+            f"({show_permits(item.leaf.permits)}) after the operation"
+        )
+
+    # -- reports ----------------------------------------------------------------------
+
+    def stale_frames(self, pfn: int, pages: int) -> list[Stale]:
+        """Translations into these frames that may be cached although no entry says so."""
+        return list(self.stale.of_frame(pfn, pages))
+
+    def _check_blocks(self, hook: int) -> None:
+        for mm, page, ptep, raw, what in self.blocks.check():
+            if mm not in self.dying:
+                address = page << self._shift
+                missing = "unfolding the block, or changing all of it"
+                self._add(Violation("block", what, self._where(hook), self.now, mm, address, ptep, raw, raw, missing))
+
+    def _report_bbm(self, item: Stale, new: Leaf, hook: int) -> None:
+        kind = "frame" if item.leaf.pfn != new.pfn else "size"
+        what = f"a translation was made while one of another {kind} may be cached (break before make)"
+        self._report("bbm", what, item, hook)
+        self.stale.drop(item)
+
+    def _report(self, kind: str, what: str, item: Stale | Walk, hook: int) -> None:
+        cause = self._ops[item.op]
+        where = Where(cause.row, cause.op, self._hook(item.hook))
+        self._add(
+            Violation(
+                kind, what, self._where(hook), where, item.mm, item.page << self._shift, item.ptep, item.before,
+                item.after, item.why,
+            )
+        )  # fmt: skip
+
+    def _where(self, hook: int) -> Where:
+        return Where(self.now.row, self.now.op, self._hook(hook))
+
+    def _hook(self, number: int) -> str:
+        return hookspecs.HOOKS[number - 1] if number else ""
+
+    def _add(self, violation: Violation) -> None:
+        self.found += 1
+        if len(self.violations) < KEPT:
+            self.violations.append(violation)

@@ -1,0 +1,91 @@
+"""Run a workload under the TLB oracle (`mmarch run --sanitize`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from core_mm.mm_types import LOG_COLUMNS
+from mmarch.assemble import Note, Request, assemble, machine_config
+from mmarch.configure import Setup
+from mmarch.engine.machine import Machine
+from mmarch.errors import InputError, PluginError
+from mmarch.sanitize.oracle import Oracle
+from mmarch.sanitize.violation import Violation
+from mmarch.workload import Workload
+
+LOG_ROWS = 1 << 22
+CHUNK_ROWS = LOG_ROWS // 16  # of log after which the next operations wait for the oracle
+
+
+@dataclass(frozen=True)
+class Sanitized:
+    """What the oracle says of a run.
+
+    violations   the first hundred, in order
+    found        how many there were
+    flushes      TLB invalidations by event
+    superfluous  those of them that concerned no translation that differs from the tables
+    """
+
+    operations: int
+    violations: tuple[Violation, ...]
+    found: int
+    flushes: Mapping[str, int]
+    superfluous: Mapping[str, int]
+
+
+def sanitize(
+    workload: Workload,
+    setup: Setup,
+    request: Request = Request(),
+    note: Note = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Sanitized:
+    """Run `workload` and judge every flush and every missing one.
+
+    PluginError if the architecture declares no tlb_model; InputError if one operation does more than the log holds.
+    """
+    if setup.arch.descriptor.tlb_model is None:
+        raise PluginError(
+            "MM010", f"arch {setup.arch.descriptor.name!r} declares no tlb_model, which --sanitize needs"
+        )
+    request = replace(request, log_rows=LOG_ROWS, by_hook=True)
+    machine = assemble(setup, workload, request, note)
+    machine.memory.set("cfg", "log_ptes", 1)
+    oracle = Oracle(machine_config(setup, request))
+    total = len(workload.ops)
+    row = 0
+    while row < total:
+        row = run_some(machine, oracle, row, total, workload)
+        progress(row, total)
+    oracle.finish()
+    return report(oracle, total)
+
+
+def report(oracle: Oracle, operations: int) -> Sanitized:
+    """What `oracle` has found so far."""
+    return Sanitized(
+        operations, tuple(oracle.violations), oracle.found, dict(oracle.flushes), dict(oracle.superfluous)
+    )
+
+
+def run_some(machine: Machine, oracle: Oracle, row: int, total: int, workload: Workload) -> int:
+    """Run operations until the log is worth reading; the next row."""
+    while row < total and machine.memory.get("mach", "log_len") < CHUNK_ROWS:
+        machine.call("run_operations", row, row + 1)
+        row += 1
+    drain(machine, oracle, f"operation {row - 1} of {workload.name}")
+    return row
+
+
+def drain(machine: Machine, oracle: Oracle, what: str) -> None:
+    """Give the log to the oracle and empty it."""
+    length = machine.memory.get("mach", "log_len")
+    capacity = machine.memory.get("cfg", "log_capacity")
+    if length > capacity:
+        raise InputError(f"{what} causes {length} events; the log has room for {capacity}: use a smaller workload")
+    rows = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
+    for first in range(0, length, 1 << 16):
+        oracle.feed(rows[first : first + (1 << 16)].tolist())
+    machine.memory.set("mach", "log_len", 0)
