@@ -303,9 +303,10 @@ def record(
     buffer_kib  KiB of trace buffer a CPU
     huge_pages  False: none for the program, so that the first touch of every page is a fault
 
-    Lasts until the last descendant has ended; reaps every child of the calling process. tracefs is as before afterwards, also after
-    Ctrl-C, which ends the program and writes nothing. InputError when the machine does not
-    permit recording or events were lost. The text holds no paths, names or real pids.
+    Lasts until the last descendant has ended, and reaps every child of the calling process.
+    tracefs is as before afterwards, also after Ctrl-C, which ends the program and writes nothing.
+    InputError when the machine does not permit recording or events were lost. The text holds no
+    paths, names or real pids.
     """
     if not command:
         raise InputError("cannot record: no command was given")
