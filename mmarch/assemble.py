@@ -16,6 +16,7 @@ from mmarch.engine.program import NotLinkable
 from mmarch.engine.returns import missing_return
 from mmarch.errors import InputError
 from mmarch.hookimpls import short_where
+from mmarch.sizes import show_size
 from mmarch.withhold import optional_hooks
 from mmarch.workload import Workload
 
@@ -23,6 +24,7 @@ Note = Callable[[str], None]
 ENGINES = ("auto", "interpreted", "linked")
 # Operations and touched pages that take about as long to interpret as an image takes to link.
 SMALL = 5000
+MOST_FILE_PAGES = 1 << 27  # 512 GiB of 4 KiB pages
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ def roots() -> list[FunctionType]:
     """Functions of core-mm that are called from outside."""
     from core_mm import syscalls
 
-    return [function for function in (syscalls.boot, syscalls.run_operations) if isinstance(function, FunctionType)]
+    return [
+        function
+        for function in (syscalls.boot, syscalls.run_operations)
+        if isinstance(function, FunctionType)
+    ]
 
 
 def machine_config(setup: Setup, request: Request = Request()) -> Config:
@@ -96,22 +102,31 @@ def _check_returns(setup: Setup) -> None:
 
 def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note: Note) -> Machine:
     pages = file_pages(workload, setup.page_size)
-    machine = Machine(
-        machine_config(setup, request),
-        engine,
-        roots(),
-        operations=workload.ops,
-        files=len(workload.files),
-        file_pages=sum(pages),
-        tasks=tasks(workload),
-        options=Options(attribute=request.by_hook),
-        progress=note,
-        selectable=optional_hooks(setup.arch) if engine == "linked" else (),
-    )
+    try:
+        machine = Machine(
+            machine_config(setup, request),
+            engine,
+            roots(),
+            operations=workload.ops,
+            files=len(workload.files),
+            file_pages=sum(pages),
+            tasks=tasks(workload),
+            options=Options(attribute=request.by_hook),
+            progress=note,
+            selectable=optional_hooks(setup.arch) if engine == "linked" else (),
+        )
+    except MemoryError:
+        size = show_size(setup.configuration.memory)
+        raise InputError(
+            f"this computer lacks the memory to simulate {size}; run with a smaller --memory"
+        ) from None
     machine.memory.set("mach", "seed", setup.configuration.seed)
     _place_files(machine, workload, pages)
-    if error := machine.call("boot"):
-        raise InputError(f"the machine does not boot with --memory {setup.configuration.memory} ({error})")
+    error = machine.call("boot")
+    machine.memory.arrays["counters"][:] = 0  # booting is no operation
+    if error:
+        size = show_size(setup.configuration.memory)
+        raise InputError(f"the machine does not boot with --memory {size} (error {error})")
     return machine
 
 
@@ -132,7 +147,13 @@ def file_pages(workload: Workload, page_size: int) -> list[int]:
         largest[file] = max(largest[file], length)
     for file, offset, length in ops[ops[:, 0] == uapi.OP_PWRITE][:, 2:5].tolist():
         largest[file] = max(largest[file], offset + length)
-    return [-(-size // page_size) for size in largest]
+    pages = [-(-size // page_size) for size in largest]
+    if sum(pages) > MOST_FILE_PAGES:
+        size = show_size(sum(pages) * page_size)
+        raise InputError(
+            f"{workload.source or workload.name}: files of {size} in all; there is room for {show_size(MOST_FILE_PAGES * page_size)}"
+        )
+    return pages
 
 
 def _place_files(machine: Machine, workload: Workload, pages: Sequence[int]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mmarch as package
 from mmarch import ablation, run
+from mmarch.engine.machine import Machine
 from mmarch.errors import InternalError
 from tests.mmarch.conftest import Ran
 from tests.support import trace_text
@@ -190,14 +192,17 @@ def test_output_is_checked_first(mmarch: Cli, tiny: Path, tmp_path: Path) -> Non
     assert "--output" in ran.err
 
 
-def test_quiet_is_quiet(mmarch: Cli, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linking is told on stderr, unless -q."""
-    monkeypatch.setenv("MMARCH_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr("mmarch.engine.machine._images", {})
-    assert "linking" in mmarch("run", "--engine", "linked", tiny).err
-    monkeypatch.setenv("MMARCH_CACHE_DIR", str(tmp_path / "again"))
-    monkeypatch.setattr("mmarch.engine.machine._images", {})
-    assert mmarch("run", "--engine", "linked", "-q", tiny).err == ""
+def test_quiet_is_quiet(mmarch: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes such as that of a link in progress go to stderr, unless -q."""
+    real = run.assemble
+
+    def telling(*arguments: Any) -> Machine:
+        arguments[-1]("linking 3 functions …")
+        return real(*arguments)
+
+    monkeypatch.setattr(run, "assemble", telling)
+    assert "mmarch: linking 3 functions …\n" in mmarch("run", tiny).err
+    assert mmarch("run", "-q", tiny).err == ""
 
 
 def test_arch_list(mmarch: Cli) -> None:
