@@ -1,10 +1,71 @@
-"""Splitting a large folio into pages (mm/huge_memory.c:split_huge_page_to_list)."""
+"""Splitting a large folio into single pages (mm/huge_memory.c:split_huge_page_to_list_to_order; 6.12, 7.3)."""
 
 from __future__ import annotations
 
-from core_mm.mm_types import EBUSY
+from core_mm import page_cache
+from core_mm.folio import (
+    folio_mapcount,
+    folio_nr_pages,
+    folio_put,
+    folio_ref_count,
+    folio_test_anon,
+    folio_test_large,
+    folio_test_swapcache,
+)
+from core_mm.migrate import remove_migration_ptes, try_to_migrate
+from core_mm.mm_types import EAGAIN, PAGE, PG_ANON_EXCLUSIVE, PG_LARGE, PG_ORDER_SHIFT
+from core_mm.tlb_batched import try_to_unmap_flush
+from core_mm.unmap import try_to_unmap
+from core_mm.vmstat import FOLIO_SPLIT, count
+
+ORDER_MASK = -1 << PG_ORDER_SHIFT
+KEPT_BY_HEAD = ~(PG_LARGE | PG_ANON_EXCLUSIVE | ORDER_MASK)
 
 
 def split_folio(folio: int) -> int:
-    """Split it. Returns 0 or -EBUSY."""
-    return -EBUSY
+    """Split it; the caller holds one reference, which stays with the first page. 0 or -EAGAIN if others do."""
+    if not folio_test_large(folio):
+        return 0
+    extra = cache_references(folio)
+    if folio_mapcount(folio) != folio_ref_count(folio) - extra - 1:
+        return -EAGAIN
+    nr, anon = folio_nr_pages(folio), folio_test_anon(folio)
+    if anon:
+        try_to_migrate(folio)
+    else:
+        try_to_unmap(folio)
+    try_to_unmap_flush()
+    if folio_ref_count(folio) != extra + 1:
+        if anon:
+            remove_migration_ptes(folio)
+        return -EAGAIN
+    count(FOLIO_SPLIT, 1)
+    split_pages(folio, nr, extra != 0)
+    if anon:
+        for page in range(folio, folio + nr):
+            remove_migration_ptes(page)
+    for page in range(folio + 1, folio + nr):
+        folio_put(page)
+    return 0
+
+
+def cache_references(folio: int) -> int:
+    """References that the page cache or the swap cache holds."""
+    if folio_test_anon(folio) and not folio_test_swapcache(folio):
+        return 0
+    return folio_nr_pages(folio)
+
+
+def split_pages(folio: int, nr: int, cached: int) -> int:
+    """Every page becomes a folio with the caller's reference, and one of the cache if that holds it."""
+    flags = PAGE.flags[folio] & KEPT_BY_HEAD
+    mapping, index, private = PAGE.mapping[folio], PAGE.index[folio], PAGE.private[folio]
+    for i in range(nr):
+        page = folio + i
+        PAGE.flags[page] = flags | PAGE.flags[page] & PG_ANON_EXCLUSIVE
+        PAGE.refcount[page] = 1 + cached
+        PAGE.head[page] = page
+        PAGE.mapping[page] = mapping
+        PAGE.index[page] = index + i
+        PAGE.private[page] = private + i if private else 0
+    return page_cache.drop_beyond_eof(folio, nr)

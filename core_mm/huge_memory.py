@@ -44,6 +44,7 @@ from core_mm.hookspecs import (
     set_pmd_at,
     set_ptes,
 )
+from core_mm.memory.entry import maybe_mkwrite
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
     ENOMEM,
@@ -73,9 +74,11 @@ from core_mm.rmap import (
     folio_move_anon_rmap,
     folio_remove_rmap_pmd,
     folio_try_dup_anon_rmap_pmd,
+    folio_try_share_anon_rmap_pte,
 )
 from core_mm.rwonce import PMD_READ_ONCE
 from core_mm.swap_state import folio_free_swap
+from core_mm.swapops import make_migration_pte
 from core_mm.thp import thp_vma_suitable_order
 from core_mm.uapi import ACCESS_WRITE
 from core_mm.vm_fault import VM_FAULT_FALLBACK, VM_FAULT_OOM
@@ -114,11 +117,6 @@ def pmdp_huge_clear_flush(vma: int, haddr: int, pmdp: int) -> int:
     pmd = pmdp_huge_get_and_clear_full(vma, haddr, pmdp, 0)
     flush_pmd_tlb_range(vma, haddr, haddr + cfg.pmd_size)
     return pmd
-
-
-def maybe_mkwrite(pte: int, vma: int) -> int:
-    """Writable if the VMA is."""
-    return pte_mkwrite(pte) if VMA.vm_flags[vma] & VM_WRITE else pte
 
 
 # --- faults ---
@@ -274,6 +272,27 @@ def split_huge_pmd(vma: int, pmdp: int, address: int) -> int:
     set_ptes(VMA.vm_mm[vma], haddr, slot * cfg.ptrs_per_pte, split_entry(vma, page, pmd), nr)
     folio_remove_rmap_pmd(folio, page, vma)
     return pmd_populate(VMA.vm_mm[vma], pmdp, slot)
+
+
+def split_huge_pmd_freeze(vma: int, pmdp: int, address: int) -> int:
+    """Replace a leaf by a table of migration entries: the page is about to be split or moved."""
+    mm, haddr = VMA.vm_mm[vma], address & -cfg.pmd_size
+    count(SPLIT_PMD, 1)
+    pmd = pmd_pte(pmdp_invalidate(vma, haddr, pmdp))
+    page = pte_pfn(pmd)
+    folio = page_folio(page)
+    dirty, exclusive = pte_dirty(pmd), PageAnonExclusive(page)
+    if dirty:
+        PAGE.flags[folio] |= PG_DIRTY
+    if exclusive:
+        folio_try_share_anon_rmap_pte(folio, page)
+    slot = pgtable_trans_huge_withdraw(mm)
+    for i in range(cfg.ptrs_per_pte):
+        entry = make_migration_pte(page + i, pte_write(pmd), exclusive, pte_young(pmd), dirty)
+        set_ptes(mm, haddr + (i << cfg.page_shift), slot * cfg.ptrs_per_pte + i, entry, 1)
+    folio_remove_rmap_pmd(folio, page, vma)
+    folio_put(folio)
+    return pmd_populate(mm, pmdp, slot)
 
 
 def split_entry(vma: int, page: int, pmd: int) -> int:

@@ -99,6 +99,7 @@ class mach(Scalars):
     warn_code: int  # the first of them
     warn_value: int
     error: int  # -errno of the operation under way
+    tlb_ubc: int  # deferred flushes wait for arch_tlbbatch_flush()
     swap_next: int
     swap_used: int
     tmp0: int
@@ -113,6 +114,7 @@ log = Array("log", "log")  # LOG_COLUMNS a row
 slots = Array("slots", "slots")  # encoded pages of gather batches
 free_area = Array("free_area", "orders")  # head of the free list of each order
 i_pages = Array("i_pages", "file_pages")  # page cache: pfn of each file page, or a swap entry (negative)
+isolated = Array("isolated", "frames")  # folios that reclaim took off the LRU
 swap_map = Array("swap_map", "swap")  # references to each swap slot
 swap_cache = Array("swap_cache", "swap")  # pfn cached for each swap slot
 

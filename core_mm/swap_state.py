@@ -6,7 +6,7 @@ A folio in the cache holds one reference a page; page i of it has slot `PAGE.pri
 from __future__ import annotations
 
 from core_mm.folio import folio_mapped, folio_nr_pages, folio_put_refs, folio_ref_add, folio_test_swapcache
-from core_mm.mm_types import PAGE, PG_SWAPCACHE, mach, swap_cache, swap_map
+from core_mm.mm_types import PAGE, PG_DIRTY, PG_SWAPCACHE, mach, swap_cache, swap_map
 
 
 def add_to_swap_cache(folio: int, slot: int) -> int:
@@ -40,6 +40,7 @@ def folio_free_swap(folio: int) -> int:
     for i in range(folio_nr_pages(folio)):
         if swap_map[slot + i]:
             return 0
+    PAGE.flags[folio] |= PG_DIRTY  # memory is the only copy now
     delete_from_swap_cache(folio)
     return 1
 

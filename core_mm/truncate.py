@@ -1,8 +1,99 @@
-"""Removing pages from the page cache (mm/truncate.c)."""
+"""Removing pages from a file, and from whoever maps them (mm/truncate.c, mm/memory.c, mm/shmem.c)."""
 
 from __future__ import annotations
 
+from core_mm import folio_split
+from core_mm.folio import (
+    folio_get,
+    folio_mapped,
+    folio_nr_pages,
+    folio_put,
+    page_folio,
+)
+from core_mm.memory import zap
+from core_mm.mm_types import INODE, PAGE, VMA, cfg, i_pages
+from core_mm.page_cache import filemap_get_page, filemap_get_swap, filemap_remove_folio, pages_of_size
+from core_mm.swapfile import swap_free_nr
+
+
+def unmap_mapping_pages(inode: int, start: int, nr: int, even_cows: int) -> int:
+    """Zap pages [start, start + nr) of a file from every mapping, one gather each; `even_cows`: private copies too."""
+    details = 0 if even_cows else zap.ZAP_KEEP_COWS
+    vma = INODE.i_mmap[inode]
+    while vma:
+        size = (VMA.vm_end[vma] - VMA.vm_start[vma]) >> cfg.page_shift
+        first = max(start, VMA.vm_pgoff[vma])
+        last = min(start + nr, VMA.vm_pgoff[vma] + size)
+        if first < last:
+            address = VMA.vm_start[vma] + ((first - VMA.vm_pgoff[vma]) << cfg.page_shift)
+            zap.zap_page_range_single(vma, address, (last - first) << cfg.page_shift, details)
+        vma = VMA.i_mmap_next[vma]
+    return 0
+
+
+def do_truncate(inode: int, size: int) -> int:
+    """ftruncate: unmap, drop the pages, unmap what faults brought back meanwhile. Returns 0."""
+    old = INODE.size[inode]
+    INODE.size[inode] = size
+    if size >= old:
+        return 0
+    start = pages_of_size(size)
+    rest = INODE.pages[inode] - start
+    unmap_mapping_pages(inode, start, rest, 1)
+    truncate_inode_pages(inode, size >> cfg.page_shift)
+    return unmap_mapping_pages(inode, start, rest, 1)
+
+
+def punch_hole(inode: int, offset: int, size: int) -> int:
+    """The whole pages in [offset, offset + size) bytes go (fallocate, MADV_REMOVE); private copies stay. Returns 0."""
+    start = pages_of_size(offset)
+    end = (offset + size) >> cfg.page_shift
+    if start < end:
+        unmap_mapping_pages(inode, start, end - start, 0)
+        truncate_inode_pages_range(inode, start, end)
+    return 0
+
 
 def truncate_inode_pages(inode: int, start: int) -> int:
-    """Drop the pages from page number `start` on."""
+    """Drop the pages from the first whole one at or behind page `start` on."""
+    return truncate_inode_pages_range(inode, start, INODE.pages[inode])
+
+
+def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
+    """Drop pages [start, end); a large folio across a border is split first, or stays if it cannot be."""
+    split_at(inode, start)
+    split_at(inode, end)
+    index = start
+    while index < end:
+        page = filemap_get_page(inode, index)
+        slot = filemap_get_swap(inode, index)
+        nr = 1
+        if page:
+            folio = page_folio(page)
+            nr = folio_nr_pages(folio) - (page - folio)
+            if PAGE.index[folio] >= start and PAGE.index[folio] + folio_nr_pages(folio) <= end:
+                truncate_inode_folio(folio)
+        elif slot:
+            i_pages[INODE.first[inode] + index] = 0
+            swap_free_nr(slot, 1)
+        index += nr
     return 0
+
+
+def split_at(inode: int, index: int) -> int:
+    """If a folio lies across this border, split it (truncate_inode_partial_folio)."""
+    page = filemap_get_page(inode, index)
+    if not page or page_folio(page) == page:
+        return 0
+    folio = page_folio(page)
+    folio_get(folio)
+    folio_split.split_folio(folio)
+    return folio_put(folio)
+
+
+def truncate_inode_folio(folio: int) -> int:
+    """Drop one folio, whatever state it is in; unmap it first if a fault was faster."""
+    if folio_mapped(folio):
+        nr, inode = folio_nr_pages(folio), PAGE.mapping[folio]
+        unmap_mapping_pages(inode, PAGE.index[folio], nr, 0)
+    return filemap_remove_folio(folio, 0)

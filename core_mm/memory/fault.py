@@ -27,6 +27,7 @@ from core_mm.hookspecs import (
     update_mmu_tlb_range,
 )
 from core_mm.memory import file_fault, swap_fault
+from core_mm.memory.entry import pte_range_none, vmf_pte_changed
 from core_mm.memory.rss import add_mm_counter
 from core_mm.memory.wp import do_wp_page
 from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_SHARED, VM_WRITE, VMA, cfg, mach
@@ -104,12 +105,6 @@ def do_pte_missing(vma: int, address: int, pmdp: int, orig: int, valid: int, acc
     return do_anonymous_page(vma, address, pmdp, orig, valid, access)
 
 
-def vmf_pte_changed(ptep: int, orig: int, valid: int) -> int:
-    """Whether the entry is not what the fault began with."""
-    pte = ptep_get(ptep)
-    return pte != orig if valid else not pte_none(pte)
-
-
 def do_anonymous_page(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
     """First touch of anonymous memory: the zero page for a read, else a new folio."""
     count(DO_ANONYMOUS_PAGE, 1)
@@ -137,14 +132,6 @@ def map_zero_page(vma: int, address: int, pmdp: int, orig: int, valid: int) -> i
     entry = pte_mkspecial(pfn_pte(mach.zero_page, VMA.vm_page_prot[vma]))
     set_ptes(VMA.vm_mm[vma], address, ptep, entry, 1)
     return update_mmu_cache_range(0, vma, address, ptep, 1)
-
-
-def pte_range_none(ptep: int, nr: int) -> int:
-    """Whether `nr` entries are all none."""
-    for i in range(nr):
-        if not pte_none(ptep_get_lockless(ptep + i)):
-            return 0
-    return 1
 
 
 def anon_folio_order(vma: int, address: int, pmdp: int) -> int:

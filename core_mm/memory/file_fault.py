@@ -1,15 +1,230 @@
-"""Faults on file mappings (mm/memory.c:do_fault)."""
+"""Faults on file mappings (mm/memory.c:do_fault; Linux 6.12, 7.3)."""
 
 from __future__ import annotations
 
-from core_mm.vm_fault import VM_FAULT_SIGBUS
+from core_mm import filemap, shmem
+from core_mm.folio import (
+    folio_alloc,
+    folio_mark_dirty,
+    folio_nr_pages,
+    folio_order,
+    folio_put,
+    folio_ref_add,
+    folio_test_dirty,
+    page_folio,
+)
+from core_mm.hookspecs import (
+    arch_wants_old_prefaulted_pte,
+    pfn_pte,
+    pmd_mkhuge,
+    pmd_none,
+    pte_mkdirty,
+    pte_mkold,
+    pte_write,
+    set_pmd_at,
+    set_ptes,
+    update_mmu_cache_range,
+    update_mmu_tlb_range,
+)
+from core_mm.mapping import shmem_mapping
+from core_mm.memory.entry import maybe_mkwrite, pte_range_none, vmf_pte_changed
+from core_mm.memory.rss import add_mm_counter, mm_counter
+from core_mm.mm_types import (
+    INODE,
+    MM_ANONPAGES,
+    PAGE,
+    PG_LRU,
+    VM_NOHUGEPAGE,
+    VM_SHARED,
+    VMA,
+    cfg,
+    ptes,
+)
+from core_mm.pgtable import pte_alloc, pte_offset_map
+from core_mm.rmap import (
+    anon_vma_prepare,
+    folio_add_file_rmap_pmd,
+    folio_add_file_rmap_ptes,
+    folio_add_new_anon_rmap,
+    linear_page_index,
+)
+from core_mm.thp import thp_vma_suitable_order
+from core_mm.uapi import ACCESS_WRITE, FILE_SHMEM
+from core_mm.vm_fault import VM_FAULT_FALLBACK, VM_FAULT_NOPAGE, VM_FAULT_OOM
+from core_mm.vmstat import FAULT_AROUND, FAULT_COW, FAULT_FILE, FAULT_PMD, FAULT_SHMEM, count
+
+# --- the three faults ---
 
 
 def do_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
-    """A missing page of a file."""
-    return VM_FAULT_SIGBUS
+    """A missing page of a file; `valid` says that a table was there and held `orig`. 0 or VM_FAULT_*."""
+    count(FAULT_SHMEM if shmem_mapping(VMA.vm_file[vma]) else FAULT_FILE, 1)
+    if access != ACCESS_WRITE:
+        ret = do_read_fault(vma, address, pmdp, orig, valid, access)
+    elif VMA.vm_flags[vma] & VM_SHARED:
+        ret = do_shared_fault(vma, address, pmdp, orig, valid, access)
+    else:
+        ret = do_cow_fault(vma, address, pmdp, orig, valid, access)
+    return ret & ~VM_FAULT_NOPAGE
 
 
-def wp_page_shared(vma: int, address: int, ptep: int, orig: int, folio: int) -> int:
-    """A write to a read-only entry of a shared mapping."""
-    return VM_FAULT_SIGBUS
+def do_read_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
+    """Map what is cached around it, else bring the page in and map that."""
+    if cfg.fault_around_bytes > cfg.page_size:
+        ret = do_fault_around(vma, address, pmdp, access)
+        if ret:
+            return ret
+    page, ret = vm_fault(vma, address)
+    if ret:
+        return ret
+    ret = finish_fault(vma, address, pmdp, page, orig, valid, access)
+    return put_page(page, ret)
+
+
+def do_cow_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
+    """A write to a private mapping maps a copy at once."""
+    if anon_vma_prepare(vma):
+        return VM_FAULT_OOM
+    copy = folio_alloc(0)
+    if not copy:
+        return VM_FAULT_OOM
+    page, ret = vm_fault(vma, address)
+    if ret:
+        return put_page(copy, ret)
+    count(FAULT_COW, 1)
+    ret = finish_fault(vma, address, pmdp, copy, orig, valid, access)
+    put_page(copy, ret)
+    folio_put(page_folio(page))
+    return ret
+
+
+def do_shared_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
+    """A write to a shared mapping: tell the file system, map, mark dirty."""
+    page, ret = vm_fault(vma, address)
+    if ret:
+        return ret
+    if not shmem_mapping(VMA.vm_file[vma]):
+        folio_mark_dirty(page_folio(page))
+    ret = finish_fault(vma, address, pmdp, page, orig, valid, access)
+    if not ret:
+        folio_mark_dirty(page_folio(page))  # fault_dirty_shared_page()
+    return put_page(page, ret)
+
+
+def vm_fault(vma: int, address: int) -> tuple[int, int]:
+    """vma->vm_ops->fault(): the page with a reference, and 0 or VM_FAULT_*."""
+    index = linear_page_index(vma, address)
+    if shmem_mapping(VMA.vm_file[vma]):
+        page, ret = shmem.shmem_fault(vma, address, index)
+    else:
+        page, ret = filemap.filemap_fault(vma, index)
+    return page, ret
+
+
+def put_page(page: int, result: int) -> int:
+    """Drop the fault's reference, unless the mapping has taken it over."""
+    if result:
+        folio_put(page_folio(page))
+    return result
+
+
+# --- mapping ---
+
+
+def table_window(vma: int, address: int) -> tuple[int, int]:
+    """The pages [first, after) of the file that the VMA maps through the table of `address`."""
+    start = max(address & -cfg.pmd_size, VMA.vm_start[vma])
+    end = min((address & -cfg.pmd_size) + cfg.pmd_size, VMA.vm_end[vma])
+    return linear_page_index(vma, start), linear_page_index(vma, end)
+
+
+def do_fault_around(vma: int, address: int, pmdp: int, access: int) -> int:
+    """Map the cached pages of the window around a read fault; VM_FAULT_NOPAGE if its own is among them."""
+    pages = cfg.fault_around_bytes >> cfg.page_shift
+    index = linear_page_index(vma, address)
+    low, high = table_window(vma, address)
+    slot = (address >> cfg.page_shift) & (cfg.ptrs_per_pte - 1)
+    first = max(index - (slot & (pages - 1)), low)
+    ret = filemap.filemap_map_pages(vma, address, pmdp, first, min(first + pages, high) - 1, access)
+    if ret & VM_FAULT_NOPAGE:
+        count(FAULT_AROUND, 1)
+    return ret
+
+
+def pmd_is_free(pmdp: int) -> int:
+    """Whether nothing is mapped there, not even a table."""
+    return pmd_none(ptes[pmdp])
+
+
+def do_set_pmd(vma: int, address: int, pmdp: int, folio: int, access: int) -> int:
+    """Map a whole huge folio by one leaf; the reference is the mapping's then. 0 or VM_FAULT_FALLBACK."""
+    if VMA.vm_flags[vma] & VM_NOHUGEPAGE or folio_order(folio) != cfg.pmd_order:
+        return VM_FAULT_FALLBACK
+    if not thp_vma_suitable_order(vma, address, cfg.pmd_order):
+        return VM_FAULT_FALLBACK
+    count(FAULT_PMD, 1)
+    mm = VMA.vm_mm[vma]
+    entry = pfn_pte(folio, VMA.vm_page_prot[vma])
+    if access == ACCESS_WRITE:
+        entry = maybe_mkwrite(pte_mkdirty(entry), vma)
+    add_mm_counter(mm, mm_counter(folio), 1 << cfg.pmd_order)
+    folio_add_file_rmap_pmd(folio, folio, vma)
+    return set_pmd_at(mm, address & -cfg.pmd_size, pmdp, pmd_mkhuge(entry))
+
+
+def set_pte_range(
+    vma: int, address: int, folio: int, page: int, nr: int, addr: int, ptep: int, access: int
+) -> int:
+    """Map `nr` pages from `page` at `addr`; of a fault at `address`, others may start old."""
+    write = access == ACCESS_WRITE
+    prefault = not addr <= address < addr + (nr << cfg.page_shift)
+    entry = pfn_pte(page, VMA.vm_page_prot[vma])
+    if prefault and arch_wants_old_prefaulted_pte():
+        entry = pte_mkold(entry)
+    if write:
+        entry = maybe_mkwrite(pte_mkdirty(entry), vma)
+    elif cfg.release >= 618 and pte_write(entry) and folio_test_dirty(folio):
+        entry = pte_mkdirty(entry)
+    if write and not VMA.vm_flags[vma] & VM_SHARED:
+        folio_add_new_anon_rmap(folio, vma, addr, 1)
+        PAGE.flags[folio] |= PG_LRU
+    else:
+        folio_add_file_rmap_ptes(folio, page, nr, vma)
+    set_ptes(VMA.vm_mm[vma], addr, ptep, entry, nr)
+    return update_mmu_cache_range(0, vma, addr, ptep, nr)
+
+
+def finish_fault(vma: int, address: int, pmdp: int, page: int, orig: int, valid: int, access: int) -> int:
+    """Map the page that the fault got, and the rest of its folio where that is done; 0 or VM_FAULT_*."""
+    mm, folio = VMA.vm_mm[vma], page_folio(page)
+    cow = access == ACCESS_WRITE and not VMA.vm_flags[vma] & VM_SHARED
+    if pmd_is_free(pmdp):
+        if folio_order(folio) == cfg.pmd_order and not do_set_pmd(vma, address, pmdp, folio, access):
+            return 0
+        if pte_alloc(mm, pmdp):
+            return VM_FAULT_OOM
+    nr, addr = whole_folio(vma, address, folio, page)
+    ptep = pte_offset_map(pmdp, addr)
+    if nr > 1 and not pte_range_none(ptep, nr):
+        nr, addr = 1, address
+        ptep = pte_offset_map(pmdp, addr)
+    if nr == 1 and vmf_pte_changed(ptep, orig, valid):
+        update_mmu_tlb_range(vma, addr, ptep, 1)
+        return VM_FAULT_NOPAGE
+    first = page if nr == 1 else folio
+    folio_ref_add(folio, nr - 1)
+    set_pte_range(vma, address, folio, first, nr, addr, ptep, access)
+    return add_mm_counter(mm, MM_ANONPAGES if cow else mm_counter(folio), nr)
+
+
+def whole_folio(vma: int, address: int, folio: int, page: int) -> tuple[int, int]:
+    """How many pages to map, from which address: the folio of shared anonymous memory; any folio since 6.18."""
+    nr = folio_nr_pages(folio)
+    inode = VMA.vm_file[vma]
+    if nr == 1 or (cfg.release < 618 and INODE.kind[inode] != FILE_SHMEM):
+        return 1, address
+    first, after = table_window(vma, address)
+    start = PAGE.index[folio]
+    if start < first or start + nr > after:
+        return 1, address
+    return nr, address - ((page - folio) << cfg.page_shift)

@@ -1,10 +1,164 @@
-"""Swap-in (mm/memory.c:do_swap_page)."""
+"""Swap-in (mm/memory.c:do_swap_page; Linux 6.12, 7.3), from a device that reads at once, as zram does."""
 
 from __future__ import annotations
 
-from core_mm.vm_fault import VM_FAULT_SIGBUS
+from core_mm.folio import (
+    folio_alloc,
+    folio_get,
+    folio_nr_pages,
+    folio_put,
+    folio_ref_add,
+    folio_ref_count,
+    folio_test_anon,
+    folio_test_swapcache,
+    page_folio,
+)
+from core_mm.hookspecs import (
+    pfn_pte,
+    pte_mkdirty,
+    pte_mkwrite,
+    pte_swp_exclusive,
+    pte_swp_mkexclusive,
+    pte_to_swp_entry,
+    ptep_get,
+    set_ptes,
+    swp_entry_to_pte,
+    update_mmu_cache_range,
+    update_mmu_tlb_range,
+)
+from core_mm.memory.rss import add_mm_counter
+from core_mm.memory.wp import do_wp_page
+from core_mm.mm_types import (
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    PAGE,
+    PG_LRU,
+    PG_SWAPBACKED,
+    PG_UPTODATE,
+    VM_WRITE,
+    VMA,
+    cfg,
+    swap_cache,
+    swap_map,
+)
+from core_mm.rmap import folio_add_anon_rmap_ptes, folio_add_new_anon_rmap
+from core_mm.swap_state import add_to_swap_cache, folio_free_swap
+from core_mm.swapfile import swap_free_nr, swap_pte_batch
+from core_mm.thp import highest_order, thp_vma_allowable_orders, thp_vma_suitable_orders
+from core_mm.uapi import ACCESS_WRITE
+from core_mm.vm_fault import VM_FAULT_OOM
+from core_mm.vmstat import FAULT_SWAP, SWAP_IN, count
 
 
 def do_swap_page(vma: int, address: int, pmdp: int, ptep: int, orig: int, access: int) -> int:
-    """Bring a page back."""
-    return VM_FAULT_SIGBUS
+    """Bring the page of the swap entry `orig` back; 0 or VM_FAULT_*."""
+    count(FAULT_SWAP, 1)
+    page = swap_cache[pte_to_swp_entry(orig)]
+    if page:
+        folio_get(page_folio(page))
+    else:
+        page = swapin_folio(vma, address, ptep, orig)
+        if not page:
+            return VM_FAULT_OOM
+    if ptep_get(ptep) != orig:
+        update_mmu_tlb_range(vma, address, ptep, 1)
+        return folio_put(page_folio(page))
+    idx, nr = whole_folio(vma, address, ptep, orig, page)
+    return map_swapped_in(vma, address - (idx << cfg.page_shift), ptep - idx, orig, page - idx, nr, idx, access)
+
+
+def swapin_folio(vma: int, address: int, ptep: int, orig: int) -> int:
+    """A new folio with the contents of the slot, and maybe of its neighbours; the page of the slot, 0 without memory.
+
+    A slot that one entry refers to needs no place in the swap cache.
+    """
+    entry = pte_to_swp_entry(orig)
+    count(SWAP_IN, 1)
+    lone = swap_map[entry] == 1
+    order = swapin_order(vma, address, ptep, orig, entry) if lone else 0
+    folio = folio_alloc(order)
+    if not folio and order:
+        order = 0
+        folio = folio_alloc(0)
+    if not folio:
+        return 0
+    PAGE.flags[folio] |= PG_LRU | PG_UPTODATE | PG_SWAPBACKED
+    if not lone:
+        add_to_swap_cache(folio, entry)
+    return folio + (entry & ((1 << order) - 1))
+
+
+def swapin_order(vma: int, address: int, ptep: int, orig: int, entry: int) -> int:
+    """The largest enabled order whose block is all swap entries of one aligned run of slots (alloc_swap_folio)."""
+    orders = thp_vma_allowable_orders(vma, (1 << cfg.pmd_order) - 1)
+    orders = thp_vma_suitable_orders(vma, address, orders)
+    while orders:
+        order = highest_order(orders)
+        mask = (1 << order) - 1
+        idx = (address >> cfg.page_shift) & mask
+        if entry & mask == idx and can_swapin_thp(ptep - idx, orig, entry - idx, 1 << order):
+            return order
+        orders &= ~(1 << order)
+    return 0
+
+
+def can_swapin_thp(ptep: int, orig: int, first: int, nr: int) -> int:
+    """Whether `nr` entries refer to consecutive slots from `first`, none of them cached or shared."""
+    pte = ptep_get(ptep)
+    if pte != swap_pte_like(orig, first) or swap_pte_batch(ptep, nr, pte) != nr:
+        return 0
+    for slot in range(first, first + nr):
+        if swap_cache[slot] or swap_map[slot] != 1:
+            return 0
+    return 1
+
+
+def swap_pte_like(pte: int, entry: int) -> int:
+    """The descriptor of another slot with the mark of `pte` (pte_move_swp_offset)."""
+    other = swp_entry_to_pte(entry)
+    return pte_swp_mkexclusive(other) if pte_swp_exclusive(pte) else other
+
+
+def whole_folio(vma: int, address: int, ptep: int, orig: int, page: int) -> tuple[int, int]:
+    """How many pages before the faulting one, and how many in all, are mapped: the whole folio, or 0 and 1."""
+    folio = page_folio(page)
+    nr, idx = folio_nr_pages(folio), page - folio
+    start = address - (idx << cfg.page_shift)
+    end = start + (nr << cfg.page_shift)
+    low = max(VMA.vm_start[vma], address & -cfg.pmd_size)
+    high = min(VMA.vm_end[vma], (address & -cfg.pmd_size) + cfg.pmd_size)
+    if nr == 1 or start < low or end > high:
+        return 0, 1
+    pte = ptep_get(ptep - idx)
+    if pte != swap_pte_like(orig, pte_to_swp_entry(orig) - idx) or swap_pte_batch(ptep - idx, nr, pte) != nr:
+        return 0, 1
+    return idx, nr
+
+
+def map_swapped_in(
+    vma: int, address: int, ptep: int, orig: int, page: int, nr: int, idx: int, access: int
+) -> int:
+    """Map `nr` pages from `page`; writable if nobody else can have them, else a write goes on to copy."""
+    mm, folio, write = VMA.vm_mm[vma], page_folio(page), access == ACCESS_WRITE
+    swap_free_nr(pte_to_swp_entry(orig) - idx, nr)
+    if write and folio_test_swapcache(folio) and folio_ref_count(folio) == 1 + folio_nr_pages(folio):
+        folio_free_swap(folio)
+    add_mm_counter(mm, MM_ANONPAGES, nr)
+    add_mm_counter(mm, MM_SWAPENTS, -nr)
+    pte = pfn_pte(page, VMA.vm_page_prot[vma])
+    exclusive = pte_swp_exclusive(orig) or folio_ref_count(folio) == 1
+    if exclusive and VMA.vm_flags[vma] & VM_WRITE:
+        pte = pte_mkwrite(pte)
+        if write:
+            pte = pte_mkdirty(pte)
+            write = 0
+    folio_ref_add(folio, nr - 1)
+    if folio_test_anon(folio):
+        folio_add_anon_rmap_ptes(folio, page, nr, vma, address, exclusive)
+    else:
+        folio_add_new_anon_rmap(folio, vma, address, exclusive)
+    set_ptes(mm, address, ptep, pte, nr)
+    update_mmu_cache_range(0, vma, address, ptep, nr)
+    if write:
+        return do_wp_page(vma, address + (idx << cfg.page_shift), ptep + idx, ptep_get(ptep + idx))
+    return 0

@@ -8,6 +8,7 @@ from core_mm.folio import (
     folio_alloc,
     folio_get,
     folio_mapcount,
+    folio_mark_dirty,
     folio_put,
     folio_ref_count,
     folio_test_anon,
@@ -18,7 +19,6 @@ from core_mm.folio import (
 from core_mm.hookspecs import (
     pfn_pte,
     pte_mkdirty,
-    pte_mkwrite,
     pte_mkyoung,
     pte_pfn,
     pte_special,
@@ -29,9 +29,10 @@ from core_mm.hookspecs import (
     update_mmu_cache_range,
     update_mmu_tlb_range,
 )
-from core_mm.memory import file_fault
+from core_mm.mapping import shmem_mapping
+from core_mm.memory.entry import maybe_mkwrite
 from core_mm.memory.rss import add_mm_counter, mm_counter
-from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VM_WRITE, VMA, cfg
+from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA, cfg
 from core_mm.rmap import (
     anon_vma_prepare,
     folio_add_new_anon_rmap,
@@ -44,11 +45,6 @@ from core_mm.vm_fault import VM_FAULT_OOM
 from core_mm.vmstat import DO_WP_PAGE, FAULT_COW, FAULT_REUSE, PTEP_CLEAR_FLUSH, count
 
 
-def maybe_mkwrite(pte: int, vma: int) -> int:
-    """Writable if the VMA is."""
-    return pte_mkwrite(pte) if VMA.vm_flags[vma] & VM_WRITE else pte
-
-
 def do_wp_page(vma: int, address: int, ptep: int, orig: int) -> int:
     """Resolve a write to the read-only entry `orig`; 0 or VM_FAULT_*."""
     count(DO_WP_PAGE, 1)
@@ -56,7 +52,7 @@ def do_wp_page(vma: int, address: int, ptep: int, orig: int) -> int:
     page = 0 if pte_special(orig) else pte_pfn(orig)
     folio = page_folio(page) if page else 0
     if VMA.vm_flags[vma] & (VM_SHARED | VM_MAYSHARE):
-        return file_fault.wp_page_shared(vma, address, ptep, orig, folio)
+        return wp_page_shared(vma, address, ptep, orig, folio)
     if folio and folio_test_anon(folio):
         if PageAnonExclusive(page) or wp_can_reuse_anon_folio(folio, vma):
             SetPageAnonExclusive(page)
@@ -96,6 +92,19 @@ def wp_page_reuse(vma: int, address: int, ptep: int, orig: int) -> int:
     if ptep_set_access_flags(vma, address, ptep, entry, 1):
         update_mmu_cache_range(0, vma, address, ptep, 1)
     return 0
+
+
+def wp_page_shared(vma: int, address: int, ptep: int, orig: int, folio: int) -> int:
+    """Write to a page of a shared mapping: the file system is told before it becomes writable."""
+    folio_get(folio)
+    if not shmem_mapping(VMA.vm_file[vma]):
+        folio_mark_dirty(folio)  # do_page_mkwrite()
+        if ptep_get(ptep) != orig:
+            update_mmu_tlb_range(vma, address, ptep, 1)
+            return folio_put(folio)
+    wp_page_reuse(vma, address, ptep, orig)
+    folio_mark_dirty(folio)
+    return folio_put(folio)
 
 
 def wp_page_copy(vma: int, address: int, ptep: int, orig: int, page: int, folio: int) -> int:

@@ -1,0 +1,130 @@
+"""Faults on the page cache (mm/filemap.c; Linux 6.12, 7.3)."""
+
+from __future__ import annotations
+
+from core_mm.folio import (
+    folio_alloc,
+    folio_get,
+    folio_nr_pages,
+    folio_order,
+    folio_put,
+    folio_ref_add,
+    folio_test_large,
+    page_folio,
+)
+from core_mm.hookspecs import pte_none, ptep_get
+from core_mm.memory import file_fault
+from core_mm.memory.rss import add_mm_counter, mm_counter
+from core_mm.mm_types import INODE, PAGE, PG_LRU, PG_READAHEAD, PG_UPTODATE, PG_WORKINGSET, VMA, cfg
+from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size
+from core_mm.pgtable import pte_alloc, pte_offset_map
+from core_mm.readahead import do_async_mmap_readahead, do_sync_mmap_readahead
+from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_SIGBUS
+
+# --- the fault itself ---
+
+
+def filemap_fault(vma: int, index: int) -> tuple[int, int]:
+    """The page at `index` of the file, read in if need be, with a reference; and 0 or VM_FAULT_*."""
+    inode = VMA.vm_file[vma]
+    if index >= pages_of_size(INODE.size[inode]) or index >= INODE.pages[inode]:
+        return 0, VM_FAULT_SIGBUS
+    page = filemap_get_page(inode, index)
+    if page:
+        do_async_mmap_readahead(vma, inode, page_folio(page))
+    else:
+        do_sync_mmap_readahead(vma, inode, index)
+        page = filemap_get_page(inode, index)
+        if not page:
+            page = filemap_create_page(inode, index)
+            if not page:
+                return 0, VM_FAULT_OOM
+    folio_get(page_folio(page))
+    return page, 0
+
+
+def filemap_create_page(inode: int, index: int) -> int:
+    """Cache a single page; 0 if memory is out."""
+    folio = folio_alloc(0)
+    if folio:
+        filemap_add_folio(inode, folio, index, PG_LRU | PG_UPTODATE)
+        folio_put(folio)
+    return folio
+
+
+# --- mapping what is cached around a fault ---
+
+
+def next_uptodate_page(inode: int, index: int, last: int) -> int:
+    """The first page in [index, last] whose folio may be mapped without looking at it; -1 if there is none."""
+    while index <= last:
+        page = filemap_get_page(inode, index)
+        if page:
+            folio = page_folio(page)
+            if not PAGE.flags[folio] & PG_READAHEAD:
+                return index
+            index = PAGE.index[folio] + folio_nr_pages(folio)
+        else:
+            index += 1
+    return -1
+
+
+def filemap_map_pages(vma: int, address: int, pmdp: int, first: int, last: int, access: int) -> int:
+    """Map cached pages `first` to `last` around `address`; VM_FAULT_NOPAGE if that one is mapped now."""
+    inode = VMA.vm_file[vma]
+    last = min(last, pages_of_size(INODE.size[inode]) - 1)
+    index = next_uptodate_page(inode, first, last)
+    if index < 0:
+        return 0
+    folio = page_folio(filemap_get_page(inode, index))
+    if file_fault.pmd_is_free(pmdp) and folio_order(folio) == cfg.pmd_order:
+        folio_get(folio)
+        if not file_fault.do_set_pmd(vma, address, pmdp, folio, access):
+            return VM_FAULT_NOPAGE
+        folio_put(folio)
+    if pte_alloc(VMA.vm_mm[vma], pmdp):
+        return VM_FAULT_OOM
+    ret, misses = 0, 0
+    while index >= 0:
+        folio = page_folio(filemap_get_page(inode, index))
+        start, end = map_range(vma, address, folio, index, last)
+        ret |= filemap_map_folio_range(vma, address, pmdp, folio, start, end, access)
+        if not PAGE.flags[folio] & PG_WORKINGSET:
+            misses += end - start
+        index = next_uptodate_page(inode, max(end, PAGE.index[folio] + folio_nr_pages(folio)), last)
+    INODE.mmap_miss[inode] = max(INODE.mmap_miss[inode] - misses, 0)
+    return ret
+
+
+def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tuple[int, int]:
+    """The pages [start, end) of a folio to map: those in the window; since Linux 6.18 all within VMA and table."""
+    start, end = index, min(PAGE.index[folio] + folio_nr_pages(folio), last + 1)
+    if cfg.release >= 618 and folio_test_large(folio):
+        first, after = file_fault.table_window(vma, address)
+        after = min(after, pages_of_size(INODE.size[VMA.vm_file[vma]]))
+        start = max(PAGE.index[folio], first)
+        end = min(PAGE.index[folio] + folio_nr_pages(folio), after)
+    return start, end
+
+
+def filemap_map_folio_range(
+    vma: int, address: int, pmdp: int, folio: int, start: int, end: int, access: int
+) -> int:
+    """Map pages [start, end) of one folio where entries are none, in runs; NOPAGE if `address` is among them."""
+    ret, run = 0, 0
+    for index in range(start, end + 1):
+        addr = VMA.vm_start[vma] + ((index - VMA.vm_pgoff[vma]) << cfg.page_shift)
+        if index < end and pte_none(ptep_get(pte_offset_map(pmdp, addr))):
+            run += 1
+        else:
+            if run:
+                addr -= run << cfg.page_shift
+                page = folio + index - run - PAGE.index[folio]
+                ptep = pte_offset_map(pmdp, addr)
+                file_fault.set_pte_range(vma, address, folio, page, run, addr, ptep, access)
+                add_mm_counter(VMA.vm_mm[vma], mm_counter(folio), run)
+                folio_ref_add(folio, run)
+                if addr <= address < addr + (run << cfg.page_shift):
+                    ret = VM_FAULT_NOPAGE
+            run = 0
+    return ret

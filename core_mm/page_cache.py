@@ -1,0 +1,76 @@
+"""The page cache of an inode: `i_pages` from `INODE.first` on, a frame for each page (mm/filemap.c).
+
+0 is a hole; a negative value is the swap slot of a page of shared memory, negated.
+"""
+
+from __future__ import annotations
+
+from core_mm.folio import folio_nr_pages, folio_put_refs, folio_ref_add, folio_test_anon, page_folio
+from core_mm.mm_types import INODE, PAGE, cfg, i_pages
+
+
+def pages_of_size(size: int) -> int:
+    """Pages that hold `size` bytes."""
+    return (size + cfg.page_size - 1) >> cfg.page_shift
+
+
+def filemap_get_page(inode: int, index: int) -> int:
+    """The frame that caches a page, 0 if none does."""
+    if index < 0 or index >= INODE.pages[inode]:
+        return 0
+    return max(i_pages[INODE.first[inode] + index], 0)
+
+
+def filemap_get_swap(inode: int, index: int) -> int:
+    """The swap slot that holds a page of shared memory, 0 if none does."""
+    if index < 0 or index >= INODE.pages[inode]:
+        return 0
+    return max(-i_pages[INODE.first[inode] + index], 0)
+
+
+def range_is_empty(inode: int, index: int, nr: int) -> int:
+    """Whether neither cache nor swap holds any of `nr` pages."""
+    if index + nr > INODE.pages[inode]:
+        return 0
+    at = INODE.first[inode] + index
+    for i in range(at, at + nr):
+        if i_pages[i]:
+            return 0
+    return 1
+
+
+def filemap_add_folio(inode: int, folio: int, index: int, flags: int) -> int:
+    """Put a new folio into the cache; the cache takes a reference a page."""
+    nr = folio_nr_pages(folio)
+    folio_ref_add(folio, nr)
+    PAGE.flags[folio] |= flags
+    PAGE.mapping[folio] = inode
+    PAGE.index[folio] = index
+    at = INODE.first[inode] + index
+    for i in range(nr):
+        i_pages[at + i] = folio + i
+    INODE.nrpages[inode] += nr
+    return 0
+
+
+def filemap_remove_folio(folio: int, shadow: int) -> int:
+    """Take it out; `shadow` (0 or a negated swap slot) stands for its first page, and so on. Drops the references."""
+    nr, inode = folio_nr_pages(folio), PAGE.mapping[folio]
+    at = INODE.first[inode] + PAGE.index[folio]
+    for i in range(nr):
+        i_pages[at + i] = shadow - i if shadow else 0
+    INODE.nrpages[inode] -= nr
+    PAGE.mapping[folio] = 0
+    return folio_put_refs(folio, nr)
+
+
+def drop_beyond_eof(page: int, nr: int) -> int:
+    """Of the pages a folio was just split into, forget those behind the end of the file."""
+    inode = PAGE.mapping[page]
+    if folio_test_anon(page) or not inode:
+        return 0
+    end = pages_of_size(INODE.size[inode])
+    for i in range(page, page + nr):
+        if PAGE.index[i] >= end:
+            filemap_remove_folio(page_folio(i), 0)
+    return 0

@@ -1,0 +1,165 @@
+"""Readahead of mapped files: which pages a miss brings in, in folios of which order (mm/readahead.c, mm/filemap.c).
+
+The state of `struct file_ra_state` is kept with the inode, as if it had been opened once.
+"""
+
+from __future__ import annotations
+
+from core_mm.folio import folio_alloc, folio_put
+from core_mm.hookspecs import exec_folio_order
+from core_mm.mm_types import (
+    INODE,
+    PAGE,
+    PG_LRU,
+    PG_READAHEAD,
+    PG_UPTODATE,
+    VM_EXEC,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+    VMA,
+    cfg,
+)
+from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size, range_is_empty
+from core_mm.uapi import FILE_EXT4, FILE_REGULAR
+from core_mm.vmstat import READAHEAD, count
+
+VM_READAHEAD_BYTES = 128 << 10  # read_ahead_kb of a block device
+MMAP_LOTSAMISS = 100
+
+
+def ra_pages() -> int:
+    """The largest readahead window."""
+    return VM_READAHEAD_BYTES >> cfg.page_shift
+
+
+def mapping_large_folio_support(inode: int) -> int:
+    """Whether the file system takes large folios: ext4 does since Linux 6.16."""
+    kind = INODE.kind[inode]
+    return cfg.release >= 616 and (kind == FILE_EXT4 or kind == FILE_REGULAR)
+
+
+def do_sync_mmap_readahead(vma: int, inode: int, index: int) -> int:
+    """A fault missed the cache: read around it, unless misses prevail."""
+    flags = VMA.vm_flags[vma]
+    if flags & VM_RAND_READ:
+        return 0
+    if flags & VM_SEQ_READ:
+        return page_cache_sync_ra(inode, index)
+    if INODE.mmap_miss[inode] < MMAP_LOTSAMISS * 10:
+        INODE.mmap_miss[inode] += 1
+    if INODE.mmap_miss[inode] > MMAP_LOTSAMISS:
+        return 0
+    if flags & VM_EXEC and exec_folio_order() >= 0 and cfg.release >= 616:
+        return exec_readahead(vma, inode, index, exec_folio_order())
+    INODE.ra_start[inode] = max(0, index - ra_pages() // 2)
+    INODE.ra_size[inode] = ra_pages()
+    INODE.ra_async[inode] = ra_pages() // 4
+    INODE.ra_order[inode] = 0
+    return page_cache_ra_order(inode)
+
+
+def exec_readahead(vma: int, inode: int, index: int, order: int) -> int:
+    """Executable memory in folios of the order that the architecture likes, within the VMA."""
+    first = VMA.vm_pgoff[vma]
+    last = first + ((VMA.vm_end[vma] - VMA.vm_start[vma]) >> cfg.page_shift)
+    start = max(index & (-1 << order), first)
+    end = min((start + ra_pages() + (1 << order) - 1) & (-1 << order), last)
+    INODE.ra_start[inode] = start
+    INODE.ra_size[inode] = end - start
+    INODE.ra_async[inode] = 0
+    INODE.ra_order[inode] = order
+    return page_cache_ra_order(inode)
+
+
+def page_cache_sync_ra(inode: int, index: int) -> int:
+    """A window from `index` on, for a mapping that is read in order."""
+    INODE.ra_start[inode] = index
+    INODE.ra_size[inode] = ra_pages()
+    INODE.ra_async[inode] = 0
+    INODE.ra_order[inode] = 0
+    return page_cache_ra_order(inode)
+
+
+def do_async_mmap_readahead(vma: int, inode: int, folio: int) -> int:
+    """A fault found its page; if that carries the mark, the next window is read."""
+    if VMA.vm_flags[vma] & VM_RAND_READ:
+        return 0
+    if INODE.mmap_miss[inode]:
+        INODE.mmap_miss[inode] -= 1
+    if PAGE.flags[folio] & PG_READAHEAD:
+        PAGE.flags[folio] &= ~PG_READAHEAD
+        return page_cache_async_ra(inode, folio)
+    return 0
+
+
+def page_cache_async_ra(inode: int, folio: int) -> int:
+    """The window after the present one, with folios two orders larger; elsewhere, a window of its own."""
+    index = PAGE.index[folio]
+    start, size = INODE.ra_start[inode], INODE.ra_size[inode]
+    if index == start + size - INODE.ra_async[inode]:
+        start += size
+        size = max(size, ra_pages())
+    else:
+        start = next_miss(inode, index + 1)
+        if not start:
+            return 0
+        size = ra_pages()
+    INODE.ra_start[inode] = start
+    INODE.ra_size[inode] = size
+    INODE.ra_async[inode] = size
+    INODE.ra_order[inode] += 2
+    return page_cache_ra_order(inode)
+
+
+def next_miss(inode: int, index: int) -> int:
+    """The first page from `index` on that is not cached, 0 if none follows within a window."""
+    for i in range(index, index + ra_pages()):
+        if not filemap_get_page(inode, i):
+            return i
+    return 0
+
+
+def page_cache_ra_order(inode: int) -> int:
+    """Read the window, in folios of at most `ra_order`; the folio that begins its asynchronous part is marked."""
+    count(READAHEAD, 1)
+    index, size = INODE.ra_start[inode], INODE.ra_size[inode]
+    mark = index + size - INODE.ra_async[inode]
+    limit = min(index + size, pages_of_size(INODE.size[inode]), INODE.pages[inode])
+    top = 0
+    if mapping_large_folio_support(inode):
+        top = min(INODE.ra_order[inode], ilog2(size), cfg.pmd_order)
+    INODE.ra_order[inode] = top
+    while index < limit:
+        order = top
+        while order and (index & ((1 << order) - 1) or index + (1 << order) > limit):
+            order -= 1
+        while order and not range_is_empty(inode, index, 1 << order):
+            order -= 1
+        if not filemap_get_page(inode, index):
+            if not ra_alloc_folio(inode, index, order, mark):
+                return 0
+        index += 1 << order
+    return 0
+
+
+def ra_alloc_folio(inode: int, index: int, order: int, mark: int) -> int:
+    """Read one folio; 0 if memory is out."""
+    folio = folio_alloc(order)
+    if not folio:
+        return 0
+    flags = PG_LRU | PG_UPTODATE
+    if index <= mark < index + (1 << order):
+        flags |= PG_READAHEAD
+    filemap_add_folio(inode, folio, index, flags)
+    folio_put(folio)
+    return 1
+
+
+def ilog2(value: int) -> int:
+    """log2, rounded down."""
+    result = 0
+    while value >> (result + 1):
+        result += 1
+    return result
+
+

@@ -1,0 +1,146 @@
+"""Reclaim of chosen folios (mm/vmscan.c:shrink_folio_list; Linux 6.12, 7.3), as MADV_PAGEOUT asks for it.
+
+`isolated` is a stack of folios, each with a reference: what is on top goes first.
+"""
+
+from __future__ import annotations
+
+from core_mm.folio import (
+    folio_get,
+    folio_mapped,
+    folio_mark_dirty,
+    folio_nr_pages,
+    folio_order,
+    folio_put,
+    folio_ref_count,
+    folio_test_anon,
+    folio_test_dirty,
+    folio_test_large,
+    folio_test_swapbacked,
+    folio_test_swapcache,
+)
+from core_mm.folio_split import split_folio
+from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated
+from core_mm.page_cache import filemap_remove_folio
+from core_mm.shmem import shmem_writeout
+from core_mm.swap_state import add_to_swap_cache, delete_from_swap_cache
+from core_mm.swapfile import get_swap_pages
+from core_mm.tlb_batched import try_to_unmap_flush, try_to_unmap_flush_dirty
+from core_mm.unmap import try_to_unmap
+from core_mm.vmstat import SWAP_OUT, count
+
+FOLIO_BATCH_SIZE = 31
+KEPT, FREED = 0, 1
+
+
+def folio_isolate_lru(folio: int, top: int) -> int:
+    """Take a folio off the LRU, onto the stack at `top`; returns the new top."""
+    if not PAGE.flags[folio] & PG_LRU:
+        return top
+    PAGE.flags[folio] &= ~PG_LRU
+    folio_get(folio)
+    isolated[top] = folio
+    return top + 1
+
+
+def reclaim_pages(nr: int) -> int:
+    """Reclaim the `nr` folios on the stack, the lowest first; returns how many pages were freed."""
+    for i in range(nr // 2):
+        other = isolated[nr - 1 - i]
+        isolated[nr - 1 - i] = isolated[i]
+        isolated[i] = other
+    freed, batch, top = 0, 0, nr
+    while top:
+        folio = isolated[top - 1]
+        pages = folio_nr_pages(folio)
+        done, top = shrink_folio(folio, top - 1)
+        if done:
+            freed += pages
+            batch += 1
+        if batch == FOLIO_BATCH_SIZE:
+            try_to_unmap_flush()
+            batch = 0
+    try_to_unmap_flush()
+    return freed
+
+
+def shrink_folio(folio: int, top: int) -> tuple[int, int]:
+    """Reclaim one folio if that can be; FREED or KEPT, and the top of the stack (a split adds to it)."""
+    if folio_test_anon(folio) and folio_test_swapbacked(folio) and not folio_test_swapcache(folio):
+        added, top = add_to_swap(folio, top)
+        if not added:
+            return keep(folio), top
+    if folio_mapped(folio) and not try_to_unmap(folio):
+        return keep(folio), top
+    if folio_test_dirty(folio):
+        if not folio_test_swapbacked(folio):
+            return keep(folio), top
+        try_to_unmap_flush_dirty()
+        if not pageout(folio):
+            return keep(folio), top
+    return remove_mapping(folio), top
+
+
+def keep(folio: int) -> int:
+    """The folio stays: back to the LRU."""
+    PAGE.flags[folio] |= PG_LRU
+    folio_put(folio)
+    return KEPT
+
+
+def thp_swap() -> int:
+    """Whether a large folio can be swapped as it is (ARCH_WANTS_THP_SWAP: with 4K pages)."""
+    return cfg.page_shift == 12
+
+
+def add_to_swap(folio: int, top: int) -> tuple[int, int]:
+    """Give an anonymous folio slots, split if no run is long enough; whether it has them, and the new top."""
+    slot = get_swap_pages(folio_order(folio)) if not folio_test_large(folio) or thp_swap() else 0
+    if not slot and folio_test_large(folio):
+        nr = folio_nr_pages(folio)
+        if split_folio(folio):
+            return 0, top
+        top = push_split(folio, nr, top)
+        slot = get_swap_pages(0)
+    if not slot:
+        return 0, top
+    add_to_swap_cache(folio, slot)
+    folio_mark_dirty(folio)
+    return 1, top
+
+
+def push_split(folio: int, nr: int, top: int) -> int:
+    """The other pages of a folio that was split come next: the last first since 7.x, before that the second."""
+    for i in range(1, nr):
+        page = folio + i if cfg.release >= 700 else folio + nr - i
+        PAGE.flags[page] &= ~PG_LRU
+        folio_get(page)
+        isolated[top] = page
+        top += 1
+    return top
+
+
+def pageout(folio: int) -> int:
+    """Write a folio to swap, at once; whether it went."""
+    if folio_test_anon(folio):
+        count(SWAP_OUT, 1)
+        PAGE.flags[folio] &= ~PG_DIRTY
+        return 1
+    return shmem_writeout(folio)
+
+
+def remove_mapping(folio: int) -> int:
+    """Free a clean, unmapped folio if no reference but ours and the cache's is left."""
+    nr = folio_nr_pages(folio)
+    if folio_test_swapcache(folio):
+        if folio_ref_count(folio) != 1 + nr:
+            return keep(folio)
+        delete_from_swap_cache(folio)
+    elif not folio_test_anon(folio) and PAGE.mapping[folio]:
+        if folio_ref_count(folio) != 1 + nr:
+            return keep(folio)
+        filemap_remove_folio(folio, 0)
+    elif folio_ref_count(folio) != 1:
+        return keep(folio)
+    folio_put(folio)
+    return FREED

@@ -1,0 +1,106 @@
+"""Shared memory: tmpfs and shared anonymous mappings (mm/shmem.c; Linux 6.12, 7.3)."""
+
+from __future__ import annotations
+
+from core_mm.folio import folio_alloc, folio_get, folio_mark_dirty, folio_order, folio_put, page_folio
+from core_mm.mm_types import INODE, PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
+from core_mm.page_cache import (
+    filemap_add_folio,
+    filemap_get_page,
+    filemap_get_swap,
+    filemap_remove_folio,
+    pages_of_size,
+    range_is_empty,
+)
+from core_mm.swapfile import get_swap_pages, swap_duplicate, swap_free_nr
+from core_mm.thp import highest_order, thp_vma_suitable_orders
+from core_mm.uapi import FILE_SHMEM, FILE_TMPFS_HUGE
+from core_mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS
+from core_mm.vmstat import SWAP_IN, SWAP_OUT, count
+
+
+def shmem_fault(vma: int, address: int, index: int) -> tuple[int, int]:
+    """The page at `index` of the VMA's file with a reference; and 0 or VM_FAULT_*."""
+    inode = VMA.vm_file[vma]
+    if index >= pages_of_size(INODE.size[inode]):
+        return 0, VM_FAULT_SIGBUS
+    orders = 0
+    if not VMA.vm_flags[vma] & VM_NOHUGEPAGE:
+        orders = thp_vma_suitable_orders(vma, address, shmem_allowable_huge_orders(inode))
+    page = shmem_get_folio(inode, index, orders)
+    if not page:
+        return 0, VM_FAULT_OOM
+    folio_get(page_folio(page))
+    return page, 0
+
+
+def shmem_allowable_huge_orders(inode: int) -> int:
+    """Orders, a bit each: hugepages-*/shmem_enabled for anonymous mappings, huge=always for a mount."""
+    kind = INODE.kind[inode]
+    if kind == FILE_SHMEM:
+        return cfg.shmem_orders
+    return 1 << cfg.pmd_order if kind == FILE_TMPFS_HUGE else 0
+
+
+def shmem_get_folio(inode: int, index: int, orders: int) -> int:
+    """The page at `index`, made or swapped in if need be; 0 if memory is out."""
+    page = filemap_get_page(inode, index)
+    if page:
+        return page
+    slot = filemap_get_swap(inode, index)
+    if slot:
+        return shmem_swapin_folio(inode, index, slot)
+    flags = PG_LRU | PG_UPTODATE | PG_SWAPBACKED
+    while orders:
+        order = highest_order(orders)
+        first = index & (-1 << order)
+        if range_is_empty(inode, first, 1 << order):
+            folio = folio_alloc(order)
+            if folio:
+                filemap_add_folio(inode, folio, first, flags)
+                folio_put(folio)
+                return folio + index - first
+        orders &= ~(1 << order)
+    return shmem_add_page(inode, index, flags)
+
+
+def shmem_add_page(inode: int, index: int, flags: int) -> int:
+    """A single page; 0 if memory is out."""
+    folio = folio_alloc(0)
+    if folio:
+        filemap_add_folio(inode, folio, index, flags)
+        folio_put(folio)
+    return folio
+
+
+def shmem_swapin_folio(inode: int, index: int, slot: int) -> int:
+    """Read a page back; its slot is free afterwards, so that it is dirty."""
+    i_pages[INODE.first[inode] + index] = 0
+    page = shmem_add_page(inode, index, PG_LRU | PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
+    if not page:
+        i_pages[INODE.first[inode] + index] = -slot
+        return 0
+    count(SWAP_IN, 1)
+    swap_free_nr(slot, 1)
+    return page
+
+
+def shmem_write(inode: int, index: int) -> int:
+    """write(2) to one page: made if need be, and dirty; 0 if memory is out."""
+    page = shmem_get_folio(inode, index, shmem_allowable_huge_orders(inode))
+    if page:
+        folio_mark_dirty(page_folio(page))
+    return page
+
+
+def shmem_writeout(folio: int) -> int:
+    """Move an unmapped folio to swap: the cache keeps the slots instead. Returns whether it went."""
+    order = folio_order(folio)
+    slot = get_swap_pages(order)
+    if not slot:
+        return 0
+    count(SWAP_OUT, 1)
+    for i in range(1 << order):
+        swap_duplicate(slot + i)
+    filemap_remove_folio(folio, -slot)
+    return 1
