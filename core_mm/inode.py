@@ -7,8 +7,12 @@ back shared anonymous memory and are used again.
 from __future__ import annotations
 
 from core_mm import truncate
+from core_mm.mapping import shmem_mapping
 from core_mm.mm_types import INODE, VMA, cfg, mach
-from core_mm.uapi import FILE_SHMEM, FILE_TMPFS, FILE_TMPFS_HUGE
+from core_mm.uapi import FILE_SHMEM
+
+
+__all__ = ["shmem_mapping"]
 
 
 def file_inode(file: int) -> int:
@@ -17,12 +21,6 @@ def file_inode(file: int) -> int:
     if file < 0 or inode >= mach.next_inode:
         return 0
     return inode
-
-
-def shmem_mapping(inode: int) -> int:
-    """Whether the pages are shared memory: tmpfs or shared anonymous (mm/shmem.c:shmem_mapping)."""
-    kind = INODE.kind[inode]
-    return int(kind == FILE_SHMEM or kind == FILE_TMPFS or kind == FILE_TMPFS_HUGE)
 
 
 def take_inode(pages: int) -> int:
