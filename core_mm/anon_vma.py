@@ -1,7 +1,7 @@
 """anon_vma and its chains: which VMAs may map an anonymous page (mm/rmap.c, include/linux/rmap.h).
 
-The AVCs of an anon_vma form a ring that starts at `ANON_VMA.first`, in the order they
-were linked; those of a VMA form a list, newest first.
+The AVCs of an anon_vma form a ring that starts at `ANON_VMA.first`, ordered by where their VMAs
+start (in the kernel an interval tree), equal ones as they were linked; those of a VMA form a list, newest first.
 """
 
 from __future__ import annotations
@@ -48,27 +48,59 @@ def anon_vma_chain_link(vma: int, anon_vma: int) -> int:
     AVC.same_vma[avc] = VMA.avc[vma]
     VMA.avc[vma] = avc
     ANON_VMA.refcount[anon_vma] += 1
-    first = ANON_VMA.first[anon_vma]
-    if not first:
-        ANON_VMA.first[anon_vma] = avc
-        first = avc
-        AVC.prev[avc] = avc
-    last = AVC.prev[first]
-    AVC.next[last] = avc
-    AVC.prev[avc] = last
-    AVC.next[avc] = first
-    AVC.prev[first] = avc
+    ring_insert(avc, anon_vma)
     return avc
 
 
-def anon_vma_chain_unlink(avc: int) -> int:
-    """Take a pair off its anon_vma and free it; the VMA's list is the caller's."""
-    anon_vma = AVC.anon_vma[avc]
+def ring_insert(avc: int, anon_vma: int) -> int:
+    """Put a pair into the ring, behind those that do not start later (anon_vma_interval_tree_insert)."""
+    first = ANON_VMA.first[anon_vma]
+    if not first:
+        ANON_VMA.first[anon_vma] = avc
+        AVC.next[avc] = avc
+        AVC.prev[avc] = avc
+        return 0
+    start = VMA.vm_pgoff[AVC.vma[avc]]
+    before = AVC.prev[first]
+    while VMA.vm_pgoff[AVC.vma[before]] > start:
+        if before == first:
+            ANON_VMA.first[anon_vma] = avc
+            before = AVC.prev[before]
+            break
+        before = AVC.prev[before]
+    after = AVC.next[before]
+    AVC.next[before] = avc
+    AVC.prev[avc] = before
+    AVC.next[avc] = after
+    AVC.prev[after] = avc
+    return 0
+
+
+def ring_remove(avc: int, anon_vma: int) -> int:
+    """Take a pair out of the ring."""
     after, before = AVC.next[avc], AVC.prev[avc]
     AVC.next[before] = after
     AVC.prev[after] = before
     if ANON_VMA.first[anon_vma] == avc:
         ANON_VMA.first[anon_vma] = after if after != avc else 0
+    return 0
+
+
+def anon_vma_update_vma(vma: int) -> int:
+    """The borders of a VMA have moved (anon_vma_interval_tree_pre_update_vma, …_post_update_vma)."""
+    avc = VMA.avc[vma]
+    while avc:
+        anon_vma = AVC.anon_vma[avc]
+        ring_remove(avc, anon_vma)
+        ring_insert(avc, anon_vma)
+        avc = AVC.same_vma[avc]
+    return 0
+
+
+def anon_vma_chain_unlink(avc: int) -> int:
+    """Take a pair off its anon_vma and free it; the VMA's list is the caller's."""
+    anon_vma = AVC.anon_vma[avc]
+    ring_remove(avc, anon_vma)
     AVC.next[avc] = mach.free_avcs
     mach.free_avcs = avc
     ANON_VMA.refcount[anon_vma] -= 1

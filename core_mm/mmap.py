@@ -284,4 +284,5 @@ def expand_stack(mm: int, addr: int) -> int:
         return 0
     VMA.vm_pgoff[vma] -= (VMA.vm_start[vma] - addr) >> cfg.page_shift
     VMA.vm_start[vma] = addr
+    rmap.anon_vma_update_vma(vma)
     return vma

@@ -154,6 +154,11 @@ def put_slot(batch: int, value: int) -> int:
 def tlb_remove_folio_pages(tlb: int, page: int, nr: int, delay_rmap: int) -> int:
     """`__tlb_remove_folio_pages`: queue `nr` references; 1 if the gather is full (this entry is queued)."""
     count(TLB_REMOVE_FOLIO_PAGES, 1)
+    return queue_pages(tlb, page, nr, delay_rmap)
+
+
+def queue_pages(tlb: int, page: int, nr: int, delay_rmap: int) -> int:
+    """`__tlb_remove_folio_pages_size`: queue `nr` references; 1 if the gather is full (this entry is queued)."""
     batch = GATHER.active[tlb]
     if nr == 1:
         put_slot(batch, page << 2 | delay_rmap)
@@ -167,7 +172,7 @@ def tlb_remove_folio_pages(tlb: int, page: int, nr: int, delay_rmap: int) -> int
 
 def tlb_remove_page_size(tlb: int, page: int, nr: int) -> int:
     """Queue a page or huge page; a full gather is flushed at once."""
-    if tlb_remove_folio_pages(tlb, page, nr if cfg.gather_pairs else 1, 0):
+    if queue_pages(tlb, page, nr if cfg.gather_pairs else 1, 0):
         tlb_flush_mmu(tlb)
     return 0
 

@@ -12,6 +12,7 @@ from core_mm.anon_vma import (
     anon_vma_clone,
     anon_vma_fork,
     anon_vma_prepare,
+    anon_vma_update_vma,
     unlink_anon_vmas,
 )
 from core_mm.folio import (
@@ -24,7 +25,7 @@ from core_mm.folio import (
 from core_mm.mm_types import PAGE, PG_ANON, PG_ANON_EXCLUSIVE, PG_SWAPBACKED, VMA, cfg
 from core_mm.vmstat import RMAP_ADD, RMAP_PAGES, RMAP_REMOVE, W_MAPCOUNT, WARN, count
 
-__all__ = ["anon_vma_clone", "anon_vma_fork", "anon_vma_prepare", "unlink_anon_vmas"]
+__all__ = ["anon_vma_clone", "anon_vma_fork", "anon_vma_prepare", "anon_vma_update_vma", "unlink_anon_vmas"]
 
 
 def linear_page_index(vma: int, address: int) -> int:

@@ -97,6 +97,7 @@ def __split_vma(vma: int, addr: int, new_below: int) -> int:
         VMA.vm_pgoff[vma] += pages
     else:
         VMA.vm_end[vma] = addr
+    rmap.anon_vma_update_vma(vma)
     return vma_link(mm, new)
 
 

@@ -56,8 +56,18 @@ def listed(rows: Sequence[Row], rules: Sequence[Inlined], hooks: Sequence[str], 
         if rule is None:
             kept += barriers
         elif rule.closing_only:
-            kept += without_closing(group, waits)
+            kept += [row for flush in flushes(group, waits) for row in without_closing(flush, waits)]
     return kept
+
+
+def flushes(group: Sequence[Row], waits: Sequence[int]) -> list[list[Row]]:
+    """The single flushes in a row of them: each begins with the barrier that publishes entries."""
+    found: list[list[Row]] = [[]]
+    for row in group:
+        if row[0] == LOG_DSB and row[1] not in waits and found[-1]:
+            found.append([])
+        found[-1].append(row)
+    return found
 
 
 def without_closing(group: Sequence[Row], waits: Sequence[int]) -> list[Row]:

@@ -32,5 +32,6 @@ def flush_stale(vma: int, address: int, level: int) -> int:
     """6.12 tells every CPU; 7.x only this one, the others take a spurious fault."""
     if cfg.release < 700:
         return hook.flush_tlb_page(vma, address)
-    start = address & -cfg.page_size
-    return local_flush_tlb_range(VMA.vm_mm[vma], start, start + cfg.page_size, cfg.page_size, level)
+    size = cfg.pmd_size if level == 2 else cfg.page_size
+    start = address & -size
+    return local_flush_tlb_range(VMA.vm_mm[vma], start, start + size, size, level)

@@ -192,8 +192,8 @@ def flush_tlb_fix_spurious_fault_pmd(vma: int, address: int, pmdp: int) -> int:
 
 @hookimpl
 def arch_tlbbatch_should_defer(mm: int) -> int:
-    """Deferring relies on one later DSB, which the repeat erratum does not allow."""
-    return not cpu.repeat_tlbi
+    """Always: the repeat erratum costs one invalidation more at the DSB that closes the batch."""
+    return 1
 
 
 @hookimpl
