@@ -9,7 +9,7 @@ import pytest
 
 from mmarch.errors import InputError
 from mmarch.scaffold import new_arch
-from tests.support.plugins import Site
+from tests.support.site import Site
 
 FILES = {
     ".github/workflows/ci.yml", ".gitignore", "README.md", "pyproject.toml",

@@ -1,42 +1,62 @@
-"""Install a distribution from its folder and run things where it is installed."""
+"""Plugins on the fly: a distribution with one module, visible to importlib.metadata."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+DESCRIPTOR = """
+from core_mm.descriptor import ArchDescriptor, Cpu, Geometry
+from core_mm.hookspecs import hookimpl
+
+def descriptor(**changes):
+    given = dict(
+        name="{name}",
+        modules=("{module}",),
+        granules={{"4k": Geometry(page_shift=12, pte_bits=9, levels=4)}},
+        default_granule="4k",
+        cpus={{"plain": Cpu(description="plain", features={{}})}},
+        default_cpu="plain",
+        events=("tlbi_page", "tlbi_mm", "tlbi_all"),
+    )
+    return ArchDescriptor(**{{**given, **changes}})
+"""
 
 
-@dataclass(frozen=True)
-class Site:
-    """A folder that distributions are installed into, put before everything else on the path."""
+class Plugins:
+    """Installs distributions into a folder that is on the path as long as the test runs."""
 
-    target: Path
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        monkeypatch.syspath_prepend(folder)
 
-    def install(self, folder: Path) -> None:
-        """pip install the distribution in `folder`, alone and with the build tools that are here."""
-        self.run(
-            "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
-            "--disable-pip-version-check", "--target", str(self.target), str(folder),
-        )  # fmt: skip
+    def install(
+        self, body: str, name: str = "toy", module: str = "", distribution: str = "", version: str = "1.2",
+        prelude: bool = True, target: str = "",
+    ) -> Path:  # fmt: skip
+        """A distribution whose entry point `name` is `module:arch`; the path of the module."""
+        module = module or f"mmarch_{name}"
+        distribution = distribution or f"mmarch-{name}"
+        path = self.folder / f"{module.replace('.', '/')}.py"
+        head = DESCRIPTOR.format(name=name, module=module) if prelude else ""
+        path.write_text(head + dedent(body))
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[mmarch.arch]\n{name} = {target or module + ':arch'}\n")
+        return path
 
-    def run(self, *arguments: str, cwd: Path | None = None, fails: bool = False) -> str:
-        """Run python with these arguments; what it printed to stdout and stderr."""
-        path = os.pathsep.join([str(self.target), *filter(None, [os.environ.get("PYTHONPATH")])])
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"},
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=1200,
-        )
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"{arguments} exited {done.returncode}:\n{text[-6000:]}"
-        return text
+    def forget(self) -> None:
+        """Remove what was imported from here."""
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith(str(self.folder)):
+                del sys.modules[name]
 
-    def mmarch(self, *arguments: str, fails: bool = False) -> str:
-        """Run the command line."""
-        return self.run("-m", "mmarch", *arguments, fails=fails)
+
+def line_of(path: Path, text: str) -> int:
+    """The 1-based number of the first line that contains `text`."""
+    lines = path.read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
