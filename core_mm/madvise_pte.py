@@ -14,11 +14,12 @@ from core_mm.hookspecs import (
 )  # fmt: skip
 from core_mm.internal import FPB_MERGE_YOUNG_DIRTY, folio_pte_batch_flags
 from core_mm.memory.rss import add_mm_counter
-from core_mm.mm_types import MM_SWAPENTS, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED, VMA, cfg, ptes
+from core_mm.mm_types import MM_SWAPENTS, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED, VMA, cfg, mach, ptes
 from core_mm.mmu_gather import (
     tlb_end_vma, tlb_finish_mmu, tlb_gather_mmu, tlb_remove_pmd_tlb_entry, tlb_remove_tlb_entries, tlb_start_vma,
 )  # fmt: skip
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.reclaim import folio_isolate_lru, reclaim_pages
 from core_mm.rmap import folio_maybe_mapped_shared
 from core_mm.swap_state import folio_free_swap
 from core_mm.swapfile import free_swap_and_cache_nr, swap_pte_batch
@@ -138,6 +139,9 @@ def madvise_cold_page_range(vma: int, start: int, end: int, pageout: int) -> int
         if pmdp and not pmd_none(ptes[pmdp]):
             if not pmd_leaf(ptes[pmdp]) or not cold_huge_pmd(tlb, vma, pmdp, addr, after, pageout):
                 cold_pte_range(tlb, vma, pmdp, addr, after, pageout)
+        if mach.nr_isolated:
+            reclaim_pages(mach.nr_isolated)
+            mach.nr_isolated = 0
         addr = after
     tlb_end_vma(tlb, vma)
     return tlb_finish_mmu(tlb)
@@ -162,6 +166,8 @@ def cold_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: i
             set_pmd_at(VMA.vm_mm[vma], addr, pmdp, pmd_mkhuge(pte_mkold(old)))
         tlb_remove_pmd_tlb_entry(tlb, pmdp, addr)
     folio_clear_flag(folio, PG_REFERENCED)
+    if pageout:
+        folio_isolate_lru(folio)
     return 1
 
 
@@ -197,6 +203,8 @@ def cold_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int, p
         clear_young_dirty_ptes(vma, addr, ptep, nr, CYDP_CLEAR_YOUNG)
         tlb_remove_tlb_entries(tlb, ptep, nr, addr)
     folio_clear_flag(folio, PG_REFERENCED)
+    if pageout:
+        folio_isolate_lru(folio)
     return nr
 
 

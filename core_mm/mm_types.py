@@ -100,6 +100,7 @@ class mach(Scalars):
     warn_value: int
     error: int  # -errno of the operation under way
     tlb_ubc: int  # deferred flushes wait for arch_tlbbatch_flush()
+    nr_isolated: int  # folios that reclaim took off the LRU
     swap_next: int
     swap_used: int
     tmp0: int

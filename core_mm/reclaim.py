@@ -20,7 +20,7 @@ from core_mm.folio import (
     folio_test_swapcache,
 )
 from core_mm.folio_split import split_folio
-from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated
+from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
 from core_mm.swap_state import add_to_swap_cache, delete_from_swap_cache
@@ -33,14 +33,15 @@ FOLIO_BATCH_SIZE = 31
 KEPT, FREED = 0, 1
 
 
-def folio_isolate_lru(folio: int, top: int) -> int:
-    """Take a folio off the LRU, onto the stack at `top`; returns the new top."""
+def folio_isolate_lru(folio: int) -> int:
+    """Take a folio off the LRU, onto the stack (`mach.nr_isolated`); whether it was there."""
     if not PAGE.flags[folio] & PG_LRU:
-        return top
+        return 0
     PAGE.flags[folio] &= ~PG_LRU
     folio_get(folio)
-    isolated[top] = folio
-    return top + 1
+    isolated[mach.nr_isolated] = folio
+    mach.nr_isolated += 1
+    return 1
 
 
 def reclaim_pages(nr: int) -> int:
