@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as to_json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,6 +81,21 @@ def show(
         answer(to_json.dumps(document, indent=2), output)
     else:
         answer("\n".join([*_described(arch), "", *_winners(found, hooks)]), output)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the architecture, such as sparc64.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.", show_default="mmarch-NAME")
+    ] = "",
+) -> None:
+    """Write the beginnings of a plugin: it installs, loads and has its tests."""
+    from mmarch.scaffold import new_arch
+
+    folder, files = new_arch(name, Path(output) if output else None)
+    answer("\n".join(str(folder / path) for path in files))
+    typer.echo(f"Next: pip install -e '{folder}[test]' && pytest {folder} && mmarch check {name}", err=True)
 
 
 def _described(arch: LoadedArch) -> list[str]:
