@@ -1,0 +1,104 @@
+"""Third-party distributions under examples/: each is installed from its folder and proves itself there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.site import Site
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
+
+
+def arch_name(folder: Path) -> str:
+    """The name of the one architecture that a distribution offers."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    (name,) = project["entry-points"]["mmarch.arch"]
+    return str(name)
+
+
+NAMES = [arch_name(folder) for folder in FOLDERS]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """All of them, installed side by side."""
+    made = Site(tmp_path_factory.mktemp("site"))
+    for folder in FOLDERS:
+        made.install(folder)
+    return made
+
+
+def test_there_are_two() -> None:
+    """RISC-V with Svnapot, and x86."""
+    assert set(NAMES) == {"riscv_svnapot", "x86"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
+def test_they_are_complete(folder: Path) -> None:
+    """A README, tests, type information; metadata that names mmarch as the one dependency."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert [re.split(r"[<>=]", need)[0] for need in project["dependencies"]] == ["mmarch"]
+    assert (folder / project["readme"]).exists()
+    assert list(folder.glob("tests/test_*.py"))
+    assert list(folder.glob("src/*/py.typed"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
+def test_they_import_core_mm_only(folder: Path) -> None:
+    """Like a built-in architecture: neither mmarch nor another architecture, and nothing private."""
+    texts = "\n".join(path.read_text() for path in folder.glob("src/*/*.py"))
+    modules = set(re.findall(r"^(?:from|import) ([\w.]+)", texts, re.M))
+    package = next(folder.glob("src/*")).name
+    foreign = {name for name in modules if name.split(".")[0] not in ("core_mm", package, "__future__")}
+    assert foreign == set()
+    assert not re.search(r"from core_mm[\w.]* import .*\b_\w", texts)
+
+
+def test_mmarch_does_not_know_them() -> None:
+    """No shipped file names one of them."""
+    shipped = [path for package in ("mmarch", "core_mm", "arches") for path in (ROOT / package).rglob("*.py")]
+    naming = re.compile("svnapot|mmarch_(riscv|x86)", re.IGNORECASE)
+    assert [path for path in shipped if naming.search(path.read_text())] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
+def test_their_own_tests_pass(site: Site, folder: Path) -> None:
+    """pytest in their folder, against what was installed."""
+    said = site.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
+    assert re.search(r"^\d+ passed", said, re.M)
+    assert "failed" not in said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_are_listed_and_shown(site: Site, name: str) -> None:
+    """`mmarch arch list` finds them without a problem; every hook of theirs links."""
+    listed = re.search(rf"^{name} +0\.1\.0 +1 +ok", site.mmarch("arch", "list"), re.M)
+    assert listed
+    shown = site.mmarch("arch", "show", name, "--hooks")
+    assert "does not link" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_they_run_the_bundled_trace(site: Site, name: str, release: str) -> None:
+    """Linked, on each release; something is flushed, nothing is warned of."""
+    said = site.mmarch("run", "--arch", name, "--release", release, "--engine", "linked")
+    total = re.search(r"^total .*?(\d[\d,]*) +[\d,]+$", said, re.M)
+    assert total and int(total[1].replace(",", "")) > 0
+    assert "WARN" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_they_pass_the_conformance_suite(site: Site, name: str) -> None:
+    """`mmarch check`, the quick form."""
+    if " check " not in site.mmarch("--help"):
+        pytest.skip("this mmarch has no check command")
+    site.mmarch("check", name, "--quick")
