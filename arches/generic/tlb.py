@@ -59,8 +59,9 @@ def flush_tlb_fix_spurious_fault_pmd(vma: int, address: int, pmdp: int) -> int:
 
 @hookimpl
 def tlb_flush(tlb: int) -> int:
+    """Page by page; walk caches of freed tables can only be dropped with all else of the mm."""
     mm = GATHER.mm[tlb]
-    if GATHER.fullmm[tlb] or GATHER.need_flush_all[tlb]:
+    if GATHER.fullmm[tlb] or GATHER.need_flush_all[tlb] or GATHER.freed_tables[tlb]:
         return hook.flush_tlb_mm(mm)
     addr = GATHER.start[tlb]
     while addr < GATHER.end[tlb]:
