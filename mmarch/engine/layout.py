@@ -87,9 +87,14 @@ class Layout:
         return self.slots
 
     @property
+    def operations(self) -> int:
+        """The root slot in which a build with `Options.operations` counts."""
+        return self.slots + 3
+
+    @property
     def size(self) -> int:
         """Root slots in all."""
-        return self.slots + 3
+        return self.slots + 4
 
     def location(self, filename: str, line: int) -> int:
         """A number for a source line, for reports of checked builds."""

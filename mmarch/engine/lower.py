@@ -29,10 +29,11 @@ _COMPARE = {
 
 @dataclass(frozen=True)
 class Options:
-    """What to build in: index checks, attribution of counts to hooks."""
+    """What to build in: index checks, attribution of counts to hooks, a count of executed operations."""
 
     checked: bool = False
     attribute: bool = False
+    operations: bool = False
 
 
 @dataclass
@@ -162,7 +163,32 @@ class _Function:
         params = ", ".join(["ptr noalias %S", *(f"i64 %p.{name}" for name in names)])
         cold = " noinline" if hasattr(self.routine.function, NOINLINE) else ""
         head = f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}){cold} {{\nentry:'
-        return "\n".join([head, *self.entry, *self.body, "}"])
+        body = self.counted() if self.unit.options.operations else self.body
+        return "\n".join([head, *self.entry, *body, "}"])
+
+    def counted(self) -> list[str]:
+        """Every block first adds its number of operations to a slot of the root."""
+        slot = self.unit.layout.operations
+        blocks: list[list[str]] = [[]]
+        for line in self.body:
+            if line.endswith(":"):
+                blocks.append([line])
+            else:
+                blocks[-1].append(line)
+        counted = []
+        for number, block in enumerate(blocks):
+            labels = [line for line in block if line.endswith(":")]
+            code = block[len(labels) :]
+            names = [f"%ops{number}.{i}" for i in range(3)]
+            counted += [
+                *labels,
+                f"  {names[0]} = getelementptr i64, ptr %S, i64 {slot}",
+                f"  {names[1]} = load i64, ptr {names[0]}",
+                f"  {names[2]} = add i64 {names[1]}, {len(code)}",
+                f"  store i64 {names[2]}, ptr {names[0]}",
+                *code,
+            ]
+        return counted
 
     @property
     def result_type(self) -> str:
