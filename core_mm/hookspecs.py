@@ -330,7 +330,10 @@ def ptep_set_wrprotect(mm: int, addr: int, ptep: int) -> int:
 
 @hookspec
 def wrprotect_ptes(mm: int, addr: int, ptep: int, nr: int) -> int:
-    """Make `nr` present entries of one folio read-only (fork). Default: a loop over `ptep_set_wrprotect`. Linux 6.9. Returns 0."""
+    """Make `nr` present entries of one folio read-only (fork).
+
+    Default: a loop over `ptep_set_wrprotect`. Linux 6.9. Returns 0.
+    """
 
 
 @hookspec
@@ -534,7 +537,10 @@ def tlb_delay_rmap(tlb: int) -> int:
 
 @hookspec
 def tlb_remove_tlb_entry(tlb: int, ptep: int, address: int) -> int:
-    """Per entry that the gather records (`__tlb_remove_tlb_entry`). Default: nothing; called only if overridden. Returns 0."""
+    """Per entry that the gather records (`__tlb_remove_tlb_entry`).
+
+    Default: nothing; called only if overridden. Returns 0.
+    """
 
 
 @hookspec

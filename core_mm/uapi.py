@@ -28,7 +28,7 @@ OP_CLEAR_REFS = 16  # what                                             /proc/PID
 OP_DROP_CACHES = 17  #                                                 sync, then drop clean page cache
 OP_LRU_GEN_AGE = 18  #                                                 one aging pass of the multi-gen LRU over all mm's
 OP_SPAWN = 19  #                                                       a first task with an empty mm, from nowhere
-OP_UNLINK = 20  # file                                                 the last name goes; pages go with the last mapping
+OP_UNLINK = 20  # file                                                 the last name goes; pages go with the last map
 
 OP_NAMES = {
     OP_MMAP: "mmap",

@@ -23,7 +23,7 @@ HOOKS = 96  # rows of an operation: row 0 is core-mm itself
     FOLIO_MARK_DIRTY, FOLIO_MARK_ACCESSED,
     FOLIO_ALLOC, FOLIO_FREE, FOLIO_SPLIT, PAGE_ALLOC, PAGE_FREE, PTE_TABLE_ALLOC, PTE_TABLE_FREE,
     PTEP_CLEAR_FLUSH, DO_ANONYMOUS_PAGE, DO_WP_PAGE, SPLIT_PMD,
-    SWAP_OUT, SWAP_IN, READAHEAD, WARN, OP,
+    SWAP_OUT, SWAP_IN, READAHEAD, WARN_EVENT, OP,
     FOLD, UNFOLD, CONT_INSTALL,
 ) = range(59)  # fmt: skip
 ARCH_EVENT = 64
@@ -81,8 +81,6 @@ def WARN(code: int, value: int) -> int:
     mach.warned += 1
     return count(WARN_EVENT, 1)
 
-
-WARN_EVENT = NAMES.index("warn")
 
 # codes of WARN()
 (

@@ -149,10 +149,8 @@ def file_pages(workload: Workload, page_size: int) -> list[int]:
         largest[file] = max(largest[file], offset + length)
     pages = [-(-size // page_size) for size in largest]
     if sum(pages) > MOST_FILE_PAGES:
-        size = show_size(sum(pages) * page_size)
-        raise InputError(
-            f"{workload.source or workload.name}: files of {size} in all; there is room for {show_size(MOST_FILE_PAGES * page_size)}"
-        )
+        size, room = (show_size(count * page_size) for count in (sum(pages), MOST_FILE_PAGES))
+        raise InputError(f"{workload.source or workload.name}: files of {size} in all; there is room for {room}")
     return pages
 
 

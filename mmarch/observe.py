@@ -104,7 +104,7 @@ def log_rows(machine: Machine) -> list[Row]:
     length = machine.memory.get("mach", "log_len")
     if length > machine.memory.get("cfg", "log_capacity"):
         raise InternalError(f"the log holds {LOG_ROWS} rows, {length} were written")
-    rows: list[Row] = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
+    rows: Sequence[Row] = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
     return [row for row in rows if row[0] in (LOG_TLBI, LOG_DSB)]
 
 

@@ -101,7 +101,7 @@ def contpte_convert(mm: int, addr: int, ptep: int, pte: int) -> int:
 
 def elide_flush() -> int:
     """From 7.2 with BBML2-noabort, from 7.3 with BBML3, the flush of the changed page is enough."""
-    return cfg.release >= 703 and cpu.bbml3 or cfg.release == 702 and cpu.bbml2_noabort
+    return (cfg.release >= 703 and cpu.bbml3) or (cfg.release == 702 and cpu.bbml2_noabort)
 
 
 def contpte_try_unfold(mm: int, addr: int, ptep: int, pte: int) -> int:

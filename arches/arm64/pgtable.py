@@ -19,7 +19,6 @@ from arches.arm64.pgtable_hwdef import (
     PTE_DBM,
     PTE_DIRTY,
     PTE_GP,
-    PTE_NG,
     PTE_PO_IDX_MASK,
     PTE_PRESENT_INVALID,
     PTE_PXN,

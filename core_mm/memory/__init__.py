@@ -1,0 +1,1 @@
+"""mm/memory.c: faults, copying, zapping, and access by the program."""

@@ -139,7 +139,7 @@ def map_swapped_in(
     vma: int, address: int, ptep: int, orig: int, page: int, nr: int, idx: int, access: int
 ) -> int:
     """Map `nr` pages from `page`; writable if nobody else can have them, else a write goes on to copy."""
-    mm, folio, write = VMA.vm_mm[vma], page_folio(page), access == ACCESS_WRITE
+    mm, folio, write = VMA.vm_mm[vma], page_folio(page), int(access == ACCESS_WRITE)
     swap_free_nr(pte_to_swp_entry(orig) - idx, nr)
     if write and folio_test_swapcache(folio) and folio_ref_count(folio) == 1 + folio_nr_pages(folio):
         folio_free_swap(folio)
