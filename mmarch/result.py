@@ -68,6 +68,7 @@ class Result(_Model):
     groups  what kind of event a name is: "tlbi" (TLB invalidations), "barrier" (waits for them)
     hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
     saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
+    saved_by_operation  the same, for each operation that differs
     """
 
     schema_: Literal["mmarch.result/1"] = Field(default="mmarch.result/1", alias="schema")
@@ -80,6 +81,7 @@ class Result(_Model):
     operations: Mapping[str, Operation]
     hooks: Mapping[str, Counts] | None = None
     saved: Counts | None = None
+    saved_by_operation: Mapping[str, Counts] | None = None
     failures: tuple[Failure, ...] = ()
     warnings: Warn | None = None
 
@@ -118,8 +120,12 @@ class Ablation(_Model):
     required: Mapping[str, str]
 
 
-def difference(more: Result, less: Result) -> dict[str, int]:
-    """Events of `more` minus those of `less`, without zeros; groups are summed under their names."""
-    names = [*more.groups, *more.totals, *less.totals]
-    found = {name: more.total(name) - less.total(name) for name in dict.fromkeys(names)}
+def difference(more: Result, less: Result, operation: str = "") -> dict[str, int]:
+    """Events of `more` minus those of `less`, of all operations or of one kind, without zeros.
+
+    Groups are summed under their names.
+    """
+    a, b = (r.operations[operation].events if operation else r.totals for r in (more, less))
+    names = dict.fromkeys([*more.groups, *a, *b])
+    found = {name: total(a, more.groups, name) - total(b, less.groups, name) for name in names}
     return {name: value for name, value in found.items() if value}

@@ -55,7 +55,12 @@ def run_with_saving(
     if not batch - set(setup.configuration.without):
         return result
     slower = run(workload, setup.withholding(("clear_ptes", "clear_full_ptes")), request, note, progress)
-    return result.model_copy(update={"saved": difference(slower, result)})
+    by_operation = {name: difference(slower, result, name) for name in result.operations}
+    saved = {
+        "saved": difference(slower, result),
+        "saved_by_operation": {n: d for n, d in by_operation.items() if d},
+    }
+    return result.model_copy(update=saved)
 
 
 def _execute(machine: Machine, workload: Workload, setup: Setup, progress: Progress) -> None:

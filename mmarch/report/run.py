@@ -102,9 +102,15 @@ def saving(result: Result) -> str:
     tlbis = saved.get("tlbi", 0)
     share = f" ({100 * tlbis / (now + tlbis):.1f} % of those without it)" if tlbis > 0 else ""
     unfolds = saved.get("unfold", 0)
+    where = [
+        f"{name} {number(counts['tlbi'])}"
+        for name, counts in (result.saved_by_operation or {}).items()
+        if counts.get("tlbi")
+    ]
     return (
         f"clear_ptes saved {number(tlbis)} TLBIs{share}, {number(saved.get('barrier', 0))} DSBs and "
         f"{number(unfolds)} unfolds against the generic loop"
+        + (f"; TLBIs by call: {', '.join(where)}" if where else "")
     )
 
 

@@ -114,6 +114,9 @@ def test_saving_is_the_difference_of_two_runs(mmarch: Cli, tiny: Path) -> None:
         more = without["totals"].get(event, 0) - whole["totals"].get(event, 0)
         assert whole["saved"].get(event, 0) == more
     assert whole["saved"]["tlbi"] > 0
+    by_operation = whole["saved_by_operation"]
+    assert sum(counts.get("tlbi", 0) for counts in by_operation.values()) == whole["saved"]["tlbi"]
+    assert set(by_operation) <= {"madvise", "munmap", "exit"}
 
 
 def test_order_0_saves_nothing(mmarch: Cli, tiny: Path) -> None:

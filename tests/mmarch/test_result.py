@@ -65,3 +65,4 @@ def test_difference() -> None:
         "fold": 1,
         "unfold": -3,
     }
+    assert difference(result(dsb=5), result(dsb=2), "munmap") == {"barrier": 3, "dsb": 3}
