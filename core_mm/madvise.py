@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from core_mm.gup import faultin_range
+from core_mm.khugepaged import madvise_collapse
+from core_mm.khugepaged import madvise_collapse
 from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
 from core_mm.memory.zap import ZAP_RECLAIM_PT, unmap_single_vma, zap_page_range_single
 from core_mm.mm_types import (
@@ -83,7 +85,7 @@ def madvise_vma_behavior(vma: int, start: int, end: int, advice: int, tlb: int) 
     if advice == MADV_REMOVE:
         return madvise_remove(vma, start, end)
     if advice == MADV_COLLAPSE:
-        return -EINVAL
+        return madvise_collapse(vma, start, end)
     if advice == MADV_WIPEONFORK and (VMA.vm_file[vma] or flags & VM_SHARED):
         return -EINVAL
     new = advised_flags(flags, advice)

@@ -6,6 +6,7 @@ from core_mm.folio import folio_clear_flag, page_folio
 from core_mm.hookspecs import (
     arch_enter_lazy_mmu_mode, arch_leave_lazy_mmu_mode, flush_tlb_mm, pmd_leaf, pmd_none, pmd_pte,
     pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present, pte_special, ptep_get, ptep_test_and_clear_young,
+    test_and_clear_young_ptes,
 )  # fmt: skip
 from core_mm.mm_types import EINVAL, MM, PG_REFERENCED, VM_PFNMAP, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
@@ -70,7 +71,10 @@ def clear_refs_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
     while addr < end:
         pte = ptep_get(ptep)
         if not pte_none(pte) and pte_present(pte) and not pte_special(pte):
-            ptep_test_and_clear_young(vma, addr, ptep)
+            if cfg.young_batch:
+                test_and_clear_young_ptes(vma, addr, ptep, 1)
+            else:
+                ptep_test_and_clear_young(vma, addr, ptep)
             folio_clear_flag(page_folio(pte_pfn(pte)), PG_REFERENCED)
         ptep += 1
         addr += cfg.page_size
