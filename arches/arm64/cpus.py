@@ -30,7 +30,9 @@ CPUS = {
     "cortex-a710": _cpu(
         "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", {**_V8_4, **_REPEAT}, _ERRATUM
     ),
-    "neoverse-n1": _cpu("Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", {**_V8_2, **_REPEAT}, _ERRATUM),
+    "neoverse-n1": _cpu(
+        "Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", {**_V8_2, **_REPEAT}, _ERRATUM
+    ),
     "neoverse-v1": _cpu(
         "Armv8.4 as QEMU's: hardware AF/DBM, neither TLBI ranges nor hints; repeat-TLBI erratum",
         {**_V8_2, **_REPEAT}, _ERRATUM,
