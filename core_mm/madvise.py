@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from core_mm.gup import faultin_range
 from core_mm.khugepaged import madvise_collapse
-from core_mm.khugepaged import madvise_collapse
 from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
 from core_mm.memory.zap import ZAP_RECLAIM_PT, unmap_single_vma, zap_page_range_single
 from core_mm.mm_types import (
