@@ -132,7 +132,7 @@ def collapse_ptes(vma: int, address: int, ptep: int, limit: int) -> int:
 
 def collapse_clear(mm: int, address: int, ptep: int) -> int:
     """`ptep_clear`."""
-    if cfg.release >= 703:
+    if cfg.release >= 702:
         ptep_get(ptep)
         return pte_clear(mm, address, ptep)
     ptep_get_and_clear(mm, address, ptep)

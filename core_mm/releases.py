@@ -49,13 +49,19 @@ RELEASES: Mapping[str, Release] = {
             values={"release": 612, "zap_batch": 2, "fork_batch": 2, "gather_pairs": 1, "batch_hint": 1},
         ),
         Release(
-            name="7.3",
+            name="7.2",
             base="6.12",
-            description="batched mprotect, mremap, aging and rmap; page-table reclaim; as of 7.3.4",
+            description="batched mprotect, mremap and aging; page-table reclaim; as of 7.2.13",
             values={
-                "release": 703, "mprotect_batch": 1, "mremap_batch": 1, "young_batch": 1, "rmap_batch": 1,
-                "pt_reclaim": 1, "madvise_one_gather": 1, "reuse_large_anon": 1, "vma_pfn_sticky": 1,
+                "release": 702, "mprotect_batch": 1, "mremap_batch": 1, "young_batch": 1, "pt_reclaim": 1,
+                "madvise_one_gather": 1, "reuse_large_anon": 1, "vma_pfn_sticky": 1,
             },
+        ),
+        Release(
+            name="7.3",
+            base="7.2",
+            description="batched rmap; PROT_NONE never folded; as of 7.3.4",
+            values={"release": 703, "rmap_batch": 1},
         ),
     )
 }  # fmt: skip

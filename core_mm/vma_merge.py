@@ -27,9 +27,9 @@ def vma_is_fork_child(vma: int) -> int:
 def is_mergeable_anon_vma(tgt: int, src: int, src_anon: int) -> int:
     """Whether `tgt` may take over pages of `src_anon`; `src` is the VMA that has it, 0: a new or copied one."""
     tgt_anon = VMA.anon_vma[tgt]
-    if tgt_anon == src_anon and cfg.release < 703:
+    if tgt_anon == src_anon and cfg.release < 702:
         return 1
-    if cfg.release < 703:
+    if cfg.release < 702:
         return int((tgt_anon == 0 or src_anon == 0) and is_singular(tgt))
     if tgt_anon == 0 and src_anon:
         return int(not vma_is_fork_child(src))

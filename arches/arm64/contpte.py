@@ -271,7 +271,7 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
     count(SET_PTES, 1)
     if not mm_is_user(mm):
         return __set_ptes(ptep, pte, nr)
-    if cfg.release >= 700 and not pte_valid(pte):
+    if cfg.release >= 703 and not pte_valid(pte):
         return __set_ptes(ptep, pte, nr)
     return contpte_set_ptes(addr, ptep, pte, nr)
 
