@@ -29,6 +29,7 @@ class cfg(Scalars, constant=True):
     fault_around_bytes: int
     swap_slots: int  # 0: no swap
     log_capacity: int  # rows of `log`, 0: no log
+    tlb_entries: int  # of a TLB that accesses go through, a power of two; 0: none, every access walks the tables
     log_ptes: int  # page-table writes, tables and frames go to the log too: what a TLB oracle needs
     smp: int
     max_gather_batch: int

@@ -31,6 +31,7 @@ MOST_FILE_PAGES = 1 << 27  # 512 GiB of 4 KiB pages
 class Request:
     """How to run: the engine, whether to attribute counts to hooks, rows of log, runs of its like.
 
+    `tlb_entries` is the size of a TLB that accesses go through, 0 for none.
     `madvise` enables the folio orders where MADV_HUGEPAGE asks for them, and for all shared memory.
     """
 
@@ -39,6 +40,7 @@ class Request:
     log_rows: int = 0
     runs: int = 1
     madvise: bool = False
+    tlb_entries: int = 0
 
 
 def roots() -> list[FunctionType]:
@@ -66,6 +68,7 @@ def machine_config(setup: Setup, request: Request = Request()) -> Config:
         anon_orders=orders,
         memory=chosen.memory,
         log_rows=request.log_rows,
+        tlb_entries=request.tlb_entries,
         shmem_orders=orders if request.madvise else 0,
         overrides={} if request.madvise else {"anon_always": orders},
     )

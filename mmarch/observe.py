@@ -18,6 +18,7 @@ from mmarch.observed import Leaf, Observed, Tlbi
 from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20
+TLB_ENTRIES = 4096  # of the emulated CPUs that were measured
 GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
 
 
@@ -37,7 +38,7 @@ class Twin:
                 folio_orders=str(order), memory="4G",
             )
         )  # fmt: skip
-        request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True)
+        request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=TLB_ENTRIES)
         machine = assemble(setup, workload, request, lambda _: None)
         return list(steps(machine, workload))
 

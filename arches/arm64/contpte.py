@@ -386,6 +386,8 @@ def clear_young(ptep: int, nr: int) -> int:
 
 @hookimpl
 def ptep_test_and_clear_young(vma: int, addr: int, ptep: int) -> int:
+    if cfg.release >= 700:
+        return test_and_clear_young_ptes(vma, addr, ptep, 1)
     if not pte_valid_cont(READ_ONCE(ptep)):
         return __ptep_test_and_clear_young(ptep)
     count(TEST_AND_CLEAR_YOUNG, 1)
@@ -395,6 +397,8 @@ def ptep_test_and_clear_young(vma: int, addr: int, ptep: int) -> int:
 @hookimpl
 def ptep_clear_flush_young(vma: int, addr: int, ptep: int) -> int:
     """No waiting: a translation that outlives this only ages wrongly."""
+    if cfg.release >= 700:
+        return clear_flush_young_ptes(vma, addr, ptep, 1)
     mm = VMA.vm_mm[vma]
     if not pte_valid_cont(READ_ONCE(ptep)):
         young = __ptep_test_and_clear_young(ptep)

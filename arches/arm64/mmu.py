@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from arches.arm64.cpufeature import cpu
 from arches.arm64.pgtable_hwdef import PTE_AF, PTE_DBM, PTE_RDONLY, PTE_USER, PTE_UXN, PTE_VALID
+from arches.arm64.tlb_cache import tlb_fill, tlb_holds
 from core_mm.hookspecs import hookimpl
-from core_mm.mm_types import ptes
+from core_mm.mm_types import cfg, ptes
 from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
 
 
 @hookimpl
 def mmu_access(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
     """Of a contiguous block only the descriptor that was walked changes."""
+    if cfg.tlb_entries and access != ACCESS_EXEC and tlb_holds(mm, addr, access == ACCESS_WRITE):
+        return 1
     pte = ptes[ptep]
     if pte & (PTE_VALID | PTE_USER) != PTE_VALID | PTE_USER:
         return 0
@@ -26,4 +29,6 @@ def mmu_access(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
             return 0
         pte &= ~PTE_RDONLY
     ptes[ptep] = pte
+    if cfg.tlb_entries:
+        tlb_fill(mm, addr, not pte & PTE_RDONLY, level == 2)
     return 1

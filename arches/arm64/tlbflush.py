@@ -18,6 +18,7 @@ from arches.arm64.events import (
     VALE1IS,
     VMALLE1IS,
 )
+from arches.arm64.tlb_cache import tlb_drop, tlb_drop_all, tlb_drop_asid
 from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VMA, cfg
@@ -46,6 +47,8 @@ def tlbi(op: int, addr: int, pages: int, ttl: int, asid: int) -> int:
     count(op, n)
     for _ in range(n):
         write_log(LOG_TLBI, op, addr, pages | ttl << 32, asid)
+    if cfg.tlb_entries:
+        return tlb_drop(asid, addr, pages) if pages else tlb_drop_asid(asid)
     return 0
 
 
@@ -77,6 +80,8 @@ def flush_tlb_all() -> int:
     dsb(ISHST)
     count(VMALLE1IS, 1)
     write_log(LOG_TLBI, VMALLE1IS, 0, 0, 0)
+    if cfg.tlb_entries:
+        tlb_drop_all()
     tlbi_sync()
     return isb()
 

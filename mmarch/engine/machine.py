@@ -43,6 +43,7 @@ class Config:
     memory: int = 16 << 30  # bytes of simulated RAM
     log_rows: int = 0
     swap_bytes: int = 256 << 20
+    tlb_entries: int = 0
     overrides: Mapping[str, int] = field(default_factory=dict)  # values of cfg, for tests
 
 
@@ -179,7 +180,7 @@ class Machine:
             "memory_pages": config.memory >> geometry.page_shift,
             "anon_orders": config.anon_orders, "shmem_orders": config.shmem_orders,
             "fault_around_bytes": 65536, "swap_slots": config.swap_bytes >> geometry.page_shift,
-            "log_capacity": config.log_rows, "smp": 1,
+            "log_capacity": config.log_rows, "smp": 1, "tlb_entries": config.tlb_entries,
             "max_gather_batch": (page - 16) // 8, "max_gather_batch_count": 10000 // ((page - 16) // 8),
             "max_table_batch": (page - 24) // 8,
             "max_tables": len(memory.tables["PTDESC"]), "max_batches": len(memory.tables["BATCH"]),
@@ -206,7 +207,7 @@ def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) ->
         "vmas": 1 << 20, "mms": tasks + 8, "tasks": tasks + 1, "anon_vmas": 1 << 20, "avcs": 1 << 21,
         "inodes": 2 * files + 4096, "file_pages": file_pages + (1 << 24), "gathers": 64, "batches": 4096,
         "slots": 4096 * (batch + 520), "orders": 32, "swap": (config.swap_bytes >> geometry.page_shift) + 2,
-        "log": config.log_rows * core_mm.mm_types.LOG_COLUMNS + 1,
+        "tlb": max(1, config.tlb_entries), "log": config.log_rows * core_mm.mm_types.LOG_COLUMNS + 1,
         "counters": 32 * core_mm.vmstat.HOOKS * core_mm.vmstat.EVENTS,
         "ops": rows * uapi.COLUMNS + 1, "results": rows + 1,
     }  # fmt: skip
