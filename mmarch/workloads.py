@@ -10,6 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from core_mm import uapi
 from mmarch.configure import Setup
 from mmarch.errors import InputError
 from mmarch.scenario import Document, Scenario, load, lower, variants
@@ -47,7 +50,15 @@ class Trace:
     advised: bool = False
 
     def workload(self, setup: Setup) -> Workload:
-        """As recorded."""
+        """As recorded; InputError if its mappings do not begin at pages of the granule."""
+        ops = self.recorded.ops
+        odd = np.flatnonzero((ops[:, 0] == uapi.OP_MMAP) & (ops[:, 2] % setup.page_size != 0))
+        if len(odd):
+            line, granule = self.recorded.lines[odd[0]], setup.configuration.granule
+            raise InputError(
+                f"{self.recorded.source}:{line}: recorded with smaller pages: the mapping at {ops[odd[0], 2]:#x} "
+                f"does not fit granule {granule}; record on such a machine, or run a scenario"
+            )
         return self.recorded
 
 

@@ -15,6 +15,7 @@ from mmarch.configure import Choices, configure
 from mmarch.errors import InputError
 from mmarch.workloads import DEFAULT_TRACE, Script, Trace, bundled_traces, open_workload
 from tests.mmarch.conftest import Ran
+from tests.support import trace_text
 from tests.support.scenarios import TINY
 from tests.support.trace_text import START, trace
 
@@ -91,6 +92,20 @@ def test_scenario_follows_the_configuration(tmp_path: Path) -> None:
         ops = source.workload(configure(Choices(granule=granule))).ops
         dropped = ops[(ops[:, 0] == uapi.OP_MADVISE) & (ops[:, 4] == uapi.MADV_DONTNEED)]
         assert dropped[:, 3].tolist() == [64 * page_size]
+
+
+def test_trace_needs_its_page_size(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
+    """Mappings recorded with 4K pages do not begin at 16K pages: told before anything runs."""
+    path = tmp_path / "trace.txt"
+    where = "start=0x555000005000 end=0x555000009000"
+    odd = trace_text.mark(f"mmarch_vma: pid=1 {where} prot=0x1 flags=0x2 file=-1 off=0x0")
+    events = [*START[:5], odd, *START[5:]]
+    path.write_text(trace(*events))
+    assert mmarch("run", path).code == 0
+    ran = mmarch("run", "--granule", "16k", path)
+    assert (ran.code, ran.out) == (2, "")
+    line = path.read_text().splitlines().index(odd) + 1
+    assert f"{path}:{line}: recorded with smaller pages: the mapping at 0x555000005000" in ran.err
 
 
 def test_unmapped_address_in_a_scenario(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
