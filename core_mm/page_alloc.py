@@ -7,7 +7,7 @@ that a machine of millions of frames costs only what it uses.
 from __future__ import annotations
 
 from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, free_area, mach
-from core_mm.vmstat import LOG_FREE, PAGE_ALLOC, PAGE_FREE, W_DOUBLE_FREE, WARN, count, write_log
+from core_mm.vmstat import LOG_FREE, W_DOUBLE_FREE, WARN, write_log
 
 PCP_ORDER = 5  # what an empty list of single frames takes at once
 PCP_HIGH = 1024  # at least; they may keep a quarter of memory
@@ -169,7 +169,6 @@ def alloc_pages(order: int) -> int:
     if not pfn:
         return 0
     mach.free_pages -= 1 << order
-    count(PAGE_ALLOC, 1 << order)
     prep_page(pfn)
     if order:
         prep_compound_page(pfn, order)
@@ -215,7 +214,6 @@ def free_pages(pfn: int, order: int) -> int:
     if PAGE.flags[pfn] & PG_BUDDY:
         return WARN(W_DOUBLE_FREE, pfn)
     mach.free_pages += 1 << order
-    count(PAGE_FREE, 1 << order)
     PAGE.refcount[pfn] = 0
     if cfg.log_ptes:
         write_log(LOG_FREE, pfn, 1 << order, 0, 0)

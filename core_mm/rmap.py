@@ -23,7 +23,7 @@ from core_mm.folio import (
     folio_test_pmd_mappable,
 )
 from core_mm.mm_types import PAGE, PG_ANON, PG_ANON_EXCLUSIVE, PG_SWAPBACKED, VMA, cfg
-from core_mm.vmstat import RMAP_ADD, RMAP_PAGES, RMAP_REMOVE, W_MAPCOUNT, WARN, count
+from core_mm.vmstat import RMAP_ADD, RMAP_REMOVE, W_MAPCOUNT, WARN, count
 
 __all__ = ["anon_vma_clone", "anon_vma_fork", "anon_vma_prepare", "anon_vma_update_vma", "unlink_anon_vmas"]
 
@@ -212,7 +212,6 @@ def folio_dup_file_rmap_pmd(folio: int, page: int, dst_vma: int = 0) -> int:
 def folio_remove_rmap_ptes(folio: int, page: int, nr: int, vma: int) -> int:
     """`nr` PTEs of one batch are gone."""
     count(RMAP_REMOVE, 1)
-    count(RMAP_PAGES, nr)
     for i in range(page, page + nr):
         PAGE.mapcount[i] -= 1
         if PAGE.mapcount[i] < 0:

@@ -19,13 +19,13 @@ HOOKS = 96  # rows of an operation: row 0 is core-mm itself
     GATHER_SLOTS, GATHER_PAGE, GATHER_FLUSH, GATHER_FLUSH_FULL, GATHER_FLUSH_DIRTY, GATHER_FLUSH_VMA,
     GATHER_FLUSH_TABLES, GATHER_FLUSH_FINISH, GATHER_RESERVE_CLAMP, GATHER_LEAK, GATHER_OVERFLOW,
     TLB_NEXT_BATCH, TLB_GATHER_MMU, TLB_FINISH_MMU, TLB_REMOVE_TABLE, TLB_REMOVE_FOLIO_PAGES,
-    RMAP_ADD, RMAP_REMOVE, RMAP_PAGES,
+    RMAP_ADD, RMAP_REMOVE,
     FOLIO_MARK_DIRTY, FOLIO_MARK_ACCESSED,
-    FOLIO_ALLOC, FOLIO_FREE, FOLIO_SPLIT, PAGE_ALLOC, PAGE_FREE, PTE_TABLE_ALLOC, PTE_TABLE_FREE,
+    FOLIO_ALLOC, FOLIO_FREE, FOLIO_SPLIT, PTE_TABLE_ALLOC, PTE_TABLE_FREE,
     PTEP_CLEAR_FLUSH, DO_ANONYMOUS_PAGE, DO_WP_PAGE, SPLIT_PMD,
     SWAP_OUT, SWAP_IN, READAHEAD, WARN_EVENT, OP,
     FOLD, UNFOLD, CONT_INSTALL, COLLAPSE,
-) = range(60)  # fmt: skip
+) = range(57)  # fmt: skip
 ARCH_EVENT = 64
 
 NAMES = (
@@ -36,9 +36,9 @@ NAMES = (
     "gather_slots", "gather_page", "gather_flush", "gather_flush_full", "gather_flush_dirty", "gather_flush_vma",
     "gather_flush_tables", "gather_flush_finish", "gather_reserve_clamp", "gather_leak", "gather_overflow",
     "tlb_next_batch", "tlb_gather_mmu", "tlb_finish_mmu", "tlb_remove_table", "__tlb_remove_folio_pages",
-    "folio_add_rmap", "folio_remove_rmap_ptes", "rmap_pages",
+    "folio_add_rmap", "folio_remove_rmap_ptes",
     "folio_mark_dirty", "folio_mark_accessed",
-    "folio_alloc", "folio_free", "folio_split", "page_alloc", "page_free", "pte_table_alloc", "pte_table_free",
+    "folio_alloc", "folio_free", "folio_split", "pte_table_alloc", "pte_table_free",
     "ptep_clear_flush", "do_anonymous_page", "do_wp_page", "split_pmd",
     "swap_out", "swap_in", "readahead", "warn", "op",
     "fold", "unfold", "cont_install", "collapse",
