@@ -27,8 +27,9 @@ from core_mm.hookspecs import (
     ptep_get_and_clear,
     table_slot,
 )
-from core_mm.huge_memory import map_anon_folio_pmd, pgtable_trans_huge_deposit
+from core_mm.huge_memory import pgtable_trans_huge_deposit
 from core_mm.internal import folio_pte_batch
+from core_mm.memory.huge_fault import map_anon_folio_pmd
 from core_mm.memory.rss import add_mm_counter
 from core_mm.memory.swap_fault import do_swap_page
 from core_mm.mm_types import EAGAIN, EINVAL, ENOMEM, MM_ANONPAGES, VM_NOHUGEPAGE, VMA, cfg, ptes

@@ -5,7 +5,6 @@ Faults on the same table never race here, but the reads that would notice a race
 
 from __future__ import annotations
 
-from core_mm import huge_memory
 from core_mm.folio import folio_alloc, folio_put, folio_ref_add
 from core_mm.hookspecs import (
     flush_tlb_fix_spurious_fault,
@@ -26,7 +25,7 @@ from core_mm.hookspecs import (
     update_mmu_cache_range,
     update_mmu_tlb_range,
 )
-from core_mm.memory import file_fault, swap_fault
+from core_mm.memory import file_fault, huge_fault, swap_fault
 from core_mm.memory.entry import pte_range_none, vmf_pte_changed
 from core_mm.memory.rss import add_mm_counter
 from core_mm.memory.wp import do_wp_page
@@ -56,11 +55,11 @@ def handle_mm_fault(vma: int, address: int, access: int) -> int:
     pmd = PMD_READ_ONCE(pmdp)
     if pmd_none(pmd):
         if not VMA.vm_file[vma] and thp_vma_allowable_orders(vma, 1 << cfg.pmd_order):
-            ret = huge_memory.do_huge_pmd_anonymous_page(vma, address, pmdp, access)
+            ret = huge_fault.do_huge_pmd_anonymous_page(vma, address, pmdp, access)
             if not ret & VM_FAULT_FALLBACK:
                 return ret
     elif pmd_leaf(pmd):
-        ret = huge_memory.handle_huge_pmd_fault(vma, address, pmdp, pmd, access)
+        ret = huge_fault.handle_huge_pmd_fault(vma, address, pmdp, pmd, access)
         if not ret & VM_FAULT_FALLBACK:
             return ret
     return handle_pte_fault(vma, address, pmdp, access)
