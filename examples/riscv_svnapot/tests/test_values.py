@@ -121,6 +121,7 @@ def test_pmds(bench: Bench) -> None:
     assert [bench.pmd_leaf(p) for p in (0, table, huge, invalid, leaf(512, G | R))] == [0, 0, 1, 1, 1]
     assert [bench.pmd_none(p) for p in (0, table, huge)] == [1, 0, 0]
     assert bench.pmd_pte(huge) == leaf(512, RW_USER)
+    assert bench.pmd_pte(invalid) == leaf(512, RW_USER & ~V | G)
 
 
 def test_pmd_operations(bench: Bench) -> None:

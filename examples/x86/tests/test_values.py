@@ -175,6 +175,7 @@ def test_pmds(bench: Bench) -> None:
     assert [bench.pmd_leaf(p) for p in (0, table, huge, invalid)] == [0, 0, 1, 1]
     assert [bench.pmd_none(p) for p in (0, table, huge)] == [1, 0, 0]
     assert bench.pmd_pte(huge) == leaf(512, USER_RW)
+    assert bench.pmd_pte(invalid) == absent(512, USER_RW & ~P | G)
     assert bench.pte_pfn(bench.pmd_pte(bench.pmd_mkhuge(absent(512, PROT_NONE)))) == 512
 
 

@@ -38,7 +38,8 @@ def pmd_mkhuge(pte: int) -> int:
 
 @hookimpl
 def pmd_pte(pmd: int) -> int:
-    return pmd
+    """An invalidated leaf is present (`pmd_present`); as an entry that is PROT_NONE."""
+    return pmd if pmd & (PAGE_PRESENT | PAGE_PROT_NONE) else pmd | PAGE_PROT_NONE
 
 
 @hookimpl

@@ -34,7 +34,9 @@ def pmd_mkhuge(pte: int) -> int:
 
 @hookimpl
 def pmd_pte(pmd: int) -> int:
-    return pmd & ~PAGE_PSE
+    """An invalidated leaf is present (`pmd_present`); as an entry that is PROT_NONE."""
+    pte = pmd & ~PAGE_PSE
+    return pte if pmd & (PAGE_PRESENT | PAGE_PROTNONE) else pte | PAGE_PROTNONE
 
 
 @hookimpl
