@@ -5,6 +5,7 @@ Batches are the generic loops over these.
 
 from __future__ import annotations
 
+from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE, cmpxchg, xchg
 
@@ -21,7 +22,7 @@ def ptep_get_and_clear(mm: int, addr: int, ptep: int) -> int:
 def ptep_get_and_clear_full(mm: int, addr: int, ptep: int, full: int) -> int:
     """Nobody uses an mm that goes away: the atomic exchange can be saved."""
     if not full:
-        return xchg(ptep, 0)
+        return hook.ptep_get_and_clear(mm, addr, ptep)
     pte = READ_ONCE(ptep)
     WRITE_ONCE(ptep, 0)
     return pte
