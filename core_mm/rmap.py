@@ -164,9 +164,11 @@ def folio_add_anon_rmap_pmd(folio: int, page: int, vma: int, address: int, exclu
 
 def folio_try_dup_anon_rmap_ptes(folio: int, page: int, nr: int, src_vma: int, dst_vma: int = 0) -> int:
     """fork: the child maps `nr` pages too, none is exclusive now; 0 (no page is pinned)."""
+    count(RMAP_ADD, 1)
     for i in range(page, page + nr):
         PAGE.flags[i] &= ~PG_ANON_EXCLUSIVE
-    return add_ptes(folio, page, nr, dst_vma)
+        PAGE.mapcount[i] += 1
+    return add_large_mapcount(folio, nr, dst_vma) if folio_test_large(folio) else 0
 
 
 def folio_try_dup_anon_rmap_pmd(folio: int, page: int, src_vma: int, dst_vma: int = 0) -> int:
