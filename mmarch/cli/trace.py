@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def record(
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The program and its arguments.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="The program and its arguments.")],
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FILE", help="The trace; gzip if it ends in .gz.")
     ],
@@ -45,7 +45,7 @@ def validate(
         typer.Option(metavar="FILE", help="Scenario files they were made with. Repeatable."),
     ] = None,
     arch: o.Arch = "arm64",
-    engine: o.EngineOption = o.Engine.auto,
+    engine: o.EngineOption = o.Engine.linked,
     diff: Annotated[bool, typer.Option("--diff", help="Show every different step side by side.")] = False,
     json: o.Json = False,
     output: o.Output = "",

@@ -275,3 +275,19 @@ def test_interrupted(mmarch: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch) -
     ran = mmarch("run", tiny)
     assert ran.code == 130
     assert ran.out == ""
+
+
+def test_record_needs_a_program(mmarch: Cli, tmp_path: Path) -> None:
+    """A usage error; options after the command are the program's own."""
+    assert mmarch("record", "-o", tmp_path / "x.gz").code == 2
+    ran = mmarch("record", "-o", tmp_path / "x.gz", "no-such-program", "--traceback", "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "x.gz").exists()
+
+
+def test_validate_refuses_other_files(mmarch: Cli, tiny: Path) -> None:
+    """A file that is no measurement is bad input, told by name."""
+    ran = mmarch("validate", "--measured", tiny)
+    assert (ran.code, ran.out) == (2, "")
+    assert str(tiny) in ran.err
