@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from mmarch.assemble import Note, Request
 from mmarch.configure import Setup
-from mmarch.result import Ablation, Comparison, Withheld, difference
+from mmarch.parallel import each
+from mmarch.result import Ablation, Comparison, Result, Withheld, difference
 from mmarch.run import run
 from mmarch.withhold import TOGETHER, batch_hooks, optional_hooks, reason_required
 from mmarch.workload import Workload
@@ -22,11 +23,11 @@ def compare(
 ) -> Comparison:
     """The same workload on several configurations."""
     request = replace(request, runs=len(setups))
-    results = []
-    for number, setup in enumerate(setups, 1):
-        results.append(run(source.workload(setup), setup, request, note))
-        progress(number, len(setups))
-    return Comparison(results=tuple(results))
+
+    def one(setup: Setup) -> Result:
+        return run(source.workload(setup), setup, request, note)
+
+    return Comparison(results=tuple(each(one, setups, progress)))
 
 
 def ablations(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -47,11 +48,12 @@ def ablate(workload: Workload, setup: Setup, request: Request, note: Note, progr
     chosen = ablations(setup)
     request = replace(request, runs=len(chosen) + 1)
     baseline = run(workload, setup, request, note)
-    withheld = []
-    for number, (name, hooks) in enumerate(chosen.items(), 1):
-        result = run(workload, setup.withholding(hooks), request, lambda _: None)
-        withheld.append(Withheld(name=name, hooks=hooks, extra=difference(result, baseline)))
-        progress(number, len(chosen))
+
+    def one(name: str) -> Withheld:
+        result = run(workload, setup.withholding(chosen[name]), request, lambda _: None)
+        return Withheld(name=name, hooks=chosen[name], extra=difference(result, baseline))
+
+    withheld = each(one, list(chosen), progress)
     return Ablation(baseline=baseline, withheld=tuple(withheld), required=_required(setup))
 
 
