@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core_mm.mm_types import LOG_COLUMNS
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
 from mmarch.assemble import Request, assemble
-from mmarch.configure import Choices, configure
+from mmarch.configure import Choices, Setup, configure
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
 from mmarch.inlined import Row, inlined, listed
-from mmarch.observed import Leaf, Observed, Tlbi
+from mmarch.observed import DESCRIBED, Leaf, Observed, Tlbi
 from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20
@@ -27,19 +28,20 @@ class Twin:
 
     def __init__(self, arch: str = "arm64", engine: str = "linked") -> None:
         self.arch, self.engine = arch, engine
+        self._setups: dict[Choices, Setup] = {}
 
     def run(
         self, workload: Workload, release: str, cpu: str, page_size: int, order: int
     ) -> Sequence[Observed]:
         """One Observed for each step of `workload`, on a fresh machine."""
-        setup = configure(
-            Choices(
-                arch=self.arch, release=release, cpu=cpu, granule=GRANULES[page_size],
-                folio_orders=str(order), memory="4G",
-            )
+        choices = Choices(
+            arch=self.arch, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=str(order),
+            memory="4G",
         )  # fmt: skip
+        if choices not in self._setups:
+            self._setups[choices] = configure(choices)
         request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=TLB_ENTRIES)
-        machine = assemble(setup, workload, request, lambda _: None)
+        machine = assemble(self._setups[choices], workload, request, lambda _: None)
         return list(steps(machine, workload))
 
 
@@ -121,22 +123,35 @@ def counts(machine: Machine) -> Counter[str]:
 
 
 def leaves(machine: Machine, dump: Dump) -> Iterator[Leaf]:
-    """Leaf entries of a range, and the empty entries above where there is no table."""
+    """Leaf entries of a range, and the empty entries above where there is no table; like neighbours together."""
     memory = machine.memory
     shift, bits = memory.get("cfg", "page_shift"), memory.get("cfg", "pte_bits")
-    top = memory.get("cfg", "levels") - 1
+    top, entries = memory.get("cfg", "levels") - 1, 1 << bits
     ptes, mm = memory.arrays["ptes"], int(memory.tables["TASK"]["mm"][dump.task + 1])
     slot_of, leaf = machine.winners["table_slot"], machine.winners["pmd_leaf"]
     root = int(memory.tables["MM"]["pgd"][mm])
     addr, end = dump.addr, dump.addr + dump.length
     while addr < end:
-        slot, level = root, top
-        while True:
+        slot, level, page = root, top, (addr - dump.addr) >> shift
+        while level:
             span = 1 << (shift + level * bits)
-            entry = int(ptes[(slot << bits) + ((addr // span) & ((1 << bits) - 1))])
-            if level == 0 or entry == 0 or (level == 1 and leaf(entry)):
+            entry = int(ptes[slot * entries + (addr // span) % entries])
+            if entry == 0 or (level == 1 and leaf(entry)):
                 break
             slot, level = slot_of(entry), level - 1
-        yield Leaf((addr - dump.addr) >> shift, 3 - level, entry)
-        addr = (addr + span) & -span
+        if level:
+            yield Leaf(page, 3 - level, entry)
+            addr = (addr + span) & -span
+        else:
+            first = (addr >> shift) % entries
+            last = min(entries, first + ((end - addr) >> shift))
+            yield from alike(ptes[slot * entries + first : slot * entries + last], page)
+            addr += (last - first) << shift
 
+
+def alike(table: NDArray[np.int64], page: int) -> Iterator[Leaf]:
+    """Entries of a table of the lowest level, one for each run of those with the same attributes."""
+    kept = table & DESCRIBED
+    starts = np.flatnonzero(np.diff(kept, prepend=~kept[:1]) | (np.diff(table == 0, prepend=False))).tolist()
+    for start, end in zip(starts, (*starts[1:], len(table)), strict=True):
+        yield Leaf(page + start, 3, int(table[start]), end - start)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mmarch.engine.layout import Layout
+
+LARGE = 1 << 20  # bytes from which on an array is a mapping of its own, which costs nothing to zero
+
+
+def zeros(count: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Zeroed memory; of a large array only what is touched costs memory or time."""
+    kind = np.dtype(dtype)
+    size = count * kind.itemsize
+    if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(count, kind)
+    mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    mapping.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(mapping, kind)
 
 
 class Memory:
@@ -20,8 +34,8 @@ class Memory:
 
     def __init__(self, layout: Layout, sizes: Mapping[str, int]) -> None:
         self.layout = layout
-        self.arrays = {name: np.zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
-        self.tables = {name: np.zeros(sizes[p.rows], p.dtype) for name, p in layout.tables.items()}
+        self.arrays = {name: zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
+        self.tables = {name: zeros(sizes[p.rows], p.dtype) for name, p in layout.tables.items()}
         self.scalars = {name: np.zeros(len(p.names), np.int64) for name, p in layout.scalars.items()}
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
         everything: dict[str, NDArray[Any]] = {**self.arrays, **self.tables, **self.scalars}

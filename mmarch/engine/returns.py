@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from types import FunctionType
 
 from mmarch.engine.program import definition
 
 
+@cache
 def missing_return(function: FunctionType) -> int:
     """The line where `function` may end without a value, 0 if there is none."""
     node = definition(function)
