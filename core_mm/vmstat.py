@@ -24,8 +24,8 @@ HOOKS = 96  # rows of an operation: row 0 is core-mm itself
     FOLIO_ALLOC, FOLIO_FREE, FOLIO_SPLIT, PTE_TABLE_ALLOC, PTE_TABLE_FREE,
     PTEP_CLEAR_FLUSH, DO_ANONYMOUS_PAGE, DO_WP_PAGE, SPLIT_PMD,
     SWAP_OUT, SWAP_IN, READAHEAD, WARN_EVENT, OP,
-    FOLD, UNFOLD, CONT_INSTALL, COLLAPSE,
-) = range(57)  # fmt: skip
+    FOLD, UNFOLD, CONT_INSTALL, COLLAPSE, HOOK_CALL,
+) = range(58)  # fmt: skip
 ARCH_EVENT = 64
 
 NAMES = (
@@ -41,7 +41,7 @@ NAMES = (
     "folio_alloc", "folio_free", "folio_split", "pte_table_alloc", "pte_table_free",
     "ptep_clear_flush", "do_anonymous_page", "do_wp_page", "split_pmd",
     "swap_out", "swap_in", "readahead", "warn", "op",
-    "fold", "unfold", "cont_install", "collapse",
+    "fold", "unfold", "cont_install", "collapse", "hook_call",
 )  # fmt: skip
 
 # kinds of log rows

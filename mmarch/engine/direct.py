@@ -63,15 +63,15 @@ class DirectMachine(Machine):
     def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
         packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
         self._binder = Binder(self.memory, packages, self.hooks)
-        cells = {}
+        self.cells: dict[str, dict[str, Any]] = {}
         for name in hookspecs.HOOKS:
-            self.hooks[name], cells[name] = self._stub(name)
+            self.hooks[name], self.cells[name] = self._stub(name)
         for original, make in self._instead.items():
             replacement = make(self._binder.function(original))
             self._binder.functions[original] = replacement  # type: ignore[assignment]
             vars(self._binder.modules[original.__module__])[original.__name__] = replacement
         for name, function in self.winners.items():
-            cells[name]["target"] = self._binder.function(function)
+            self.cells[name]["target"] = self._binder.function(function)
         self._functions = {}
 
     def _stub(self, name: str) -> tuple[Bound, dict[str, Any]]:
@@ -92,6 +92,7 @@ class DirectMachine(Machine):
             f"    result = target({arguments})\n"
             f"    mach.hook = outer\n"
             f"    if result.__class__ is int and {LOWEST} <= result <= {HIGHEST}: return result\n"
+            f"    if result.__class__ is bool: return result\n"
             f"    return checked(result)\n"
         )
         exec(source, space)  # the text is made of a hook's own parameter names

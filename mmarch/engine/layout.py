@@ -108,7 +108,7 @@ class Layout:
 
     def special(self, function: _Function, name: str) -> tuple[str, str]:
         """Address and alias tag of a scalar that the linker itself uses."""
-        group = "mach" if name == "hook" else "cfg"
+        group = "cfg" if name == "withheld" else "mach"
         place = self.scalars[group]
         index = place.names.index(name)
         address = function.value(f"getelementptr i64, ptr {function.base(place.root)}, i64 {index}")

@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from core_mm.decl import NOINLINE, Array, Column, Scalars, Table
+from core_mm.vmstat import EVENTS, HOOK_CALL
 from mmarch.engine.layout import Layout
 from mmarch.engine.program import NotLinkable, Program, Routine, is_hookspec
 
@@ -676,6 +677,16 @@ class _Function:
         self.label_only(end)
         return self.value(f"load i64, ptr {result}")
 
+    def count_call(self, number: int) -> None:
+        """One more call of the hook, in its own row of the counters."""
+        scope, tag = self.unit.layout.special(self, "scope")
+        row = self.load(scope, 64, tag)
+        index = self.value(f"add i64 {row}, {number * EVENTS + HOOK_CALL}")
+        base = self.base(self.unit.layout.arrays["counters"].root)
+        address = self.value(f"getelementptr i64, ptr {base}, i64 {index}")
+        calls = self.load(address, 64, self.unit.tag("counters"))
+        self.write(address, 64, self.unit.tag("counters"), self.value(f"add i64 {calls}, 1"))
+
     def enter_hook(self, name: str) -> tuple[str, str, str] | None:
         """Attribute counts to the outermost hook."""
         if not self.unit.options.attribute:
@@ -683,6 +694,7 @@ class _Function:
         address, tag = self.unit.layout.special(self, "hook")
         old = self.load(address, 64, tag)
         number = self.unit.layout.hook_number(name)
+        self.count_call(number)
         new = self.value(f"select i1 {self.value(f'icmp eq i64 {old}, 0')}, i64 {number}, i64 {old}")
         self.write(address, 64, tag, new)
         return address, tag, old

@@ -150,9 +150,9 @@ class Machine:
         self._packages = [name for arch in archs for name in arch.modules]
         relay: dict[str, Callable[..., int]] = {}
         self._binder = Binder(self.memory, packages, relay)
-        group = self._binder._group("mach")
+        group, counters = self._binder._group("mach"), memoryview(self.memory.arrays["counters"])  # type: ignore[arg-type]
         for name in hookspecs.HOOKS:
-            relay[name] = relay_hook(self.plugins, name, self.layout.hook_number(name), group)
+            relay[name] = relay_hook(self.plugins, name, self.layout.hook_number(name), group, counters)
         for arch in archs:
             own = implementations(arch)
             kept = {n: f for n, f in own.items() if arch is archs[0] or n not in self.config.without}

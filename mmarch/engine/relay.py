@@ -9,6 +9,7 @@ from typing import Any
 
 import pluggy
 
+from core_mm.vmstat import EVENTS, HOOK_CALL
 from mmarch.errors import MmarchError, PluginError
 from mmarch.hookimpls import IMPL_MARK, parameters, where
 
@@ -16,12 +17,13 @@ Hook = Callable[..., int]
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 
 
-def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any) -> Hook:
-    """A function with the hook's own signature that calls it through pluggy by keyword."""
+def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any, counters: Any) -> Hook:
+    """A function with the hook's own signature that counts the call and makes it, through pluggy, by keyword."""
     caller = getattr(plugins.hook, name)
     arguments = caller.spec.argnames
     source = (
         f"def {name}({', '.join(arguments)}):\n"
+        f"    counters[mach.scope + {number * EVENTS + HOOK_CALL}] += 1\n"
         f"    outer = mach.hook\n"
         f"    if not outer: mach.hook = number\n"
         f"    result = caller({', '.join(f'{a}={a}' for a in arguments)})\n"
@@ -33,7 +35,8 @@ def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any)
         asked = ", ".join(impl.plugin_name for impl in reversed(caller.get_hookimpls()))
         return check_result(name, asked or "nobody", result)
 
-    return _made(name, source, {"caller": caller, "mach": mach, "number": number, "checked": checked})
+    space = {"caller": caller, "mach": mach, "counters": counters, "number": number, "checked": checked}
+    return _made(name, source, space)
 
 
 def guard(plugin: str, original: FunctionType, bound: FunctionType) -> FunctionType:
