@@ -8,10 +8,12 @@ from core_mm.hookspecs import (
     ptep_get,
 )  # fmt: skip
 from core_mm.memory.fault import handle_mm_fault
-from core_mm.mm_types import EFAULT, ENOMEM, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, VMA, cfg, ptes
+from core_mm.mm_types import EFAULT, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
 from core_mm.vma_tree import find_vma
+
+MAX_FAULTS = 8  # of one page; a copy after a swap-in takes two or three
 
 
 def mm_populate(mm: int, start: int, size: int) -> int:
@@ -41,15 +43,13 @@ def populate_vma_page_range(vma: int, start: int, end: int) -> int:
 def faultin_range(vma: int, start: int, end: int, access: int) -> int:
     """Make every page of [start, end) present for `access`. Returns 0 or -EFAULT."""
     at = start
+    tries = 0
     while at < end:
         after = follow_page_mask(vma, at, end, access)
-        if after == at:
-            if handle_mm_fault(vma, at, access):
-                return -EFAULT
-            after = follow_page_mask(vma, at, end, access)
-        at = max(after, at)
-        if after == 0:
-            return -ENOMEM
+        tries = tries + 1 if after == at else 0
+        if after == at and (tries > MAX_FAULTS or handle_mm_fault(vma, at, access)):
+            return -EFAULT
+        at = after
     return 0
 
 

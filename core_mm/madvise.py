@@ -8,7 +8,7 @@ from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
 from core_mm.memory.zap import ZAP_RECLAIM_PT, unmap_single_vma, zap_page_range_single
 from core_mm.mm_types import (
     EACCES, EFAULT, EINVAL, ENOMEM, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
-    VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, VMA, cfg,
+    VM_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, VMA, cfg,
 )  # fmt: skip
 from core_mm.mmap import bad_range, page_align
 from core_mm.mmu_gather import tlb_end_vma, tlb_finish_mmu, tlb_gather_mmu, tlb_start_vma
@@ -170,7 +170,7 @@ def madvise_populate(mm: int, start: int, end: int, access: int) -> int:
         vma = find_vma(mm, at)
         if vma == 0 or VMA.vm_start[vma] > at:
             return -ENOMEM
-        if access == ACCESS_WRITE and not VMA.vm_flags[vma] & VM_WRITE:
+        if VMA.vm_flags[vma] & (VM_WRITE if access == ACCESS_WRITE else VM_READ) == 0:
             return -EINVAL
         after = min(VMA.vm_end[vma], end)
         if faultin_range(vma, at, after, access):
