@@ -40,7 +40,9 @@ class Twin:
         )  # fmt: skip
         if choices not in self._setups:
             self._setups[choices] = configure(choices)
-        request = Request(engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=TLB_ENTRIES)
+        request = Request(
+            engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=TLB_ENTRIES
+        )
         machine = assemble(self._setups[choices], workload, request, lambda _: None)
         return list(steps(machine, workload))
 
@@ -107,7 +109,9 @@ def log_rows(machine: Machine) -> list[Row]:
     length = machine.memory.get("mach", "log_len")
     if length > machine.memory.get("cfg", "log_capacity"):
         raise InternalError(f"the log holds {LOG_ROWS} rows, {length} were written")
-    rows: Sequence[Row] = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
+    rows: Sequence[Row] = (
+        machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
+    )
     return [row for row in rows if row[0] in (LOG_TLBI, LOG_DSB)]
 
 

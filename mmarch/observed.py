@@ -38,13 +38,13 @@ class Tlbi(NamedTuple):
 class Leaf(NamedTuple):
     """An entry met by a walk: its first page in the dump, the level it is at, its raw descriptor.
 
-    It may stand for `count` entries in a row, of pages further on, with the same attributes.
+    It may stand for `repeat` entries in a row, of pages further on, with the same attributes.
     """
 
     page: int
     level: int
     descriptor: int
-    count: int = 1
+    repeat: int = 1
 
 
 @dataclass(frozen=True)
@@ -187,9 +187,9 @@ def pte_runs(leaves: Iterable[Leaf]) -> list[PteRun]:
     for leaf in leaves:
         level, words = f"L{leaf.level}", attributes(leaf.descriptor)
         if runs and runs[-1][1] == level and runs[-1][3] == words:
-            runs[-1] = (runs[-1][0], level, runs[-1][2] + leaf.count, words)
+            runs[-1] = (runs[-1][0], level, runs[-1][2] + leaf.repeat, words)
         else:
-            runs.append((leaf.page, level, leaf.count, words))
+            runs.append((leaf.page, level, leaf.repeat, words))
     return runs
 
 
