@@ -23,7 +23,10 @@ CPUS = {
     "norange": _cpu("neutral: as range, without FEAT_TLBIRANGE", _V8_2, "for reference tables"),
     "cortex-a35": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
     "cortex-a53": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
-    "cortex-a55": _cpu("Armv8.2: hardware AF/DBM, no TLBI ranges", _V8_2),
+    "cortex-a55": _cpu(
+        "Armv8.2: hardware AF, no TLBI ranges; dirty state by fault, for an erratum", {"hw_af": 1},
+        _REGISTERS + "; ARM64_ERRATUM_1024718 in arch/arm64/kernel/cpufeature.c:cpu_has_broken_dbm",
+    ),
     "cortex-a57": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
     "cortex-a72": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
     "cortex-a76": _cpu("Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", {**_V8_2, **_REPEAT}, _ERRATUM),
