@@ -73,6 +73,18 @@ def test_broadcast_needs_7x() -> None:
     assert flush("zen5-invlpgb", 5).counts() == {"invlpg": 40, "ipi": 7}
 
 
+@pytest.mark.parametrize(
+    ("feature", "value", "expected"),
+    [("cpus", 3, {"invlpg": 15, "ipi": 2}), ("pti", 1, {"invlpgb_range": 2, "tlbsync": 1})],
+)
+def test_who_broadcasts(feature: str, value: int, expected: dict[str, int]) -> None:
+    """Processes on four CPUs or more have a global ASID; with PTI the user PCID is flushed too."""
+    bench = Bench("x86", cpu="zen5-invlpgb", release="7.3")
+    bench.machine.memory.set("cpu", feature, value)
+    bench.flush_tlb_range(bench.vma, bench.addr, bench.addr + 5 * PAGE)
+    assert bench.counts() == expected
+
+
 def test_broadcast_of_pmd_leaves() -> None:
     """A range of 2 MiB strides takes as many of them in one instruction as of pages."""
     bench = Bench("x86", cpu="zen5-invlpgb", release="7.3")

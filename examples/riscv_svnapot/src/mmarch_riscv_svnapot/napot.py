@@ -66,7 +66,7 @@ def try_unfold(mm: int, addr: int, ptep: int) -> int:
 
 def try_unfold_partial(mm: int, addr: int, ptep: int, nr: int) -> int:
     """Unfold the blocks that [ptep, ptep + nr) covers in part; whole blocks stay."""
-    if slot(ptep) != 0 or nr < cfg.cont_ptes:
+    if slot(ptep) != 0:
         try_unfold(mm, addr, ptep)
     last = ptep + nr - 1
     if slot(last) != cfg.cont_ptes - 1:
