@@ -8,7 +8,7 @@ from core_mm.inode import file_inode, unlink
 from core_mm.mapping import shmem_mapping
 from core_mm.mm_types import EINVAL, ENOMEM, INODE, PAGE, cfg, ops
 from core_mm.msync import msync
-from core_mm.page_cache import filemap_get_page, range_is_empty
+from core_mm.page_cache import filemap_get_page, pages_of_size, range_is_empty
 from core_mm.readahead import ilog2, mapping_large_folio_support, ra_alloc_folio
 from core_mm.shmem import shmem_write
 from core_mm.task_mmu import clear_refs
@@ -35,7 +35,10 @@ def file_operation(op: int, mm: int, at: int) -> int:
     if inode == 0:
         return -EINVAL
     if op == OP_FTRUNCATE:
-        return do_truncate(inode, ops[at + 1])
+        size = ops[at + 1]
+        if size < 0 or pages_of_size(size) > INODE.pages[inode]:
+            return -EINVAL
+        return do_truncate(inode, size)
     if op == OP_PWRITE:
         return pwrite(inode, ops[at + 1], ops[at + 2], ops[at + 3])
     return unlink(inode) if op == OP_UNLINK else -EINVAL

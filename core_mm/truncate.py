@@ -8,6 +8,7 @@ from core_mm.folio import (
     folio_mapped,
     folio_nr_pages,
     folio_put,
+    folio_test_large,
     page_folio,
 )
 from core_mm.memory import zap
@@ -40,7 +41,9 @@ def do_truncate(inode: int, size: int) -> int:
     start = pages_of_size(size)
     rest = INODE.pages[inode] - start
     unmap_mapping_pages(inode, start, rest, 1)
-    truncate_inode_pages(inode, size >> cfg.page_shift)
+    truncate_inode_pages(inode, start)
+    if size & (cfg.page_size - 1):
+        split_at(inode, size >> cfg.page_shift, 1)
     return unmap_mapping_pages(inode, start, rest, 1)
 
 
@@ -55,14 +58,20 @@ def punch_hole(inode: int, offset: int, size: int) -> int:
 
 
 def truncate_inode_pages(inode: int, start: int) -> int:
-    """Drop the pages from the first whole one at or behind page `start` on."""
+    """Drop the pages from page `start` on."""
     return truncate_inode_pages_range(inode, start, INODE.pages[inode])
 
 
 def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
-    """Drop pages [start, end); a large folio across a border is split first, or stays if it cannot be."""
-    split_at(inode, start)
-    split_at(inode, end)
+    """Drop pages [start, end): whole folios first, then parts of others, which are split or stay."""
+    truncate_whole_folios(inode, start, end)
+    if split_at(inode, start, 0) + split_at(inode, end, 0):
+        truncate_whole_folios(inode, start, end)
+    return 0
+
+
+def truncate_whole_folios(inode: int, start: int, end: int) -> int:
+    """Drop the folios and swapped-out pages that lie in pages [start, end)."""
     index = start
     while index < end:
         page = filemap_get_page(inode, index)
@@ -80,15 +89,19 @@ def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
     return 0
 
 
-def split_at(inode: int, index: int) -> int:
-    """If a folio lies across this border, split it (truncate_inode_partial_folio)."""
+def split_at(inode: int, index: int, inside: int) -> int:
+    """Split the folio across the border before page `index`, or with `inside` the one of that page; whether it did.
+
+    mm/truncate.c:truncate_inode_partial_folio.
+    """
     page = filemap_get_page(inode, index)
-    if not page or page_folio(page) == page:
+    if not page or not folio_test_large(page_folio(page)) or (page_folio(page) == page and not inside):
         return 0
     folio = page_folio(page)
     folio_get(folio)
-    folio_split.split_folio(folio)
-    return folio_put(folio)
+    error = folio_split.split_folio(folio)
+    folio_put(folio)
+    return int(error == 0)
 
 
 def truncate_inode_folio(folio: int) -> int:
