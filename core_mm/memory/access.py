@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core_mm import mmap
-from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none
+from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, table_slot
 from core_mm.memory.fault import handle_mm_fault
 from core_mm.mm_types import (
     EFAULT,
@@ -17,47 +17,61 @@ from core_mm.mm_types import (
     cfg,
     ptes,
 )
-from core_mm.pgtable import pmd_off, pte_offset_map
+from core_mm.pgtable import entry_at, pmd_addr_end, pmd_off
 from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
 from core_mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV
 from core_mm.vma_tree import find_vma
 from core_mm.vmstat import FAULT, FAULT_STACK, W_FAULT_LOOP, WARN, count
 
+ADDRESS_SPACE = 1 << 52  # bytes; more pages than that end in a fault all the same
 MAX_FAULTS = 8  # of one access; a copy after a swap-in or after a split takes two or three
 
 
 def access_process(mm: int, addr: int, access: int) -> int:
     """One access by the program; 0, or -SIGSEGV, -SIGBUS, -ENOMEM, or -EFAULT if faults do not end."""
-    for _ in range(MAX_FAULTS):
-        if hardware_access(mm, addr, access):
-            return 0
-        error = do_page_fault(mm, addr, access)
-        if error:
-            return error
-    WARN(W_FAULT_LOOP, addr)
-    return -EFAULT
+    return access_range(mm, addr, 1, access)
 
 
 def access_range(mm: int, addr: int, pages: int, access: int) -> int:
     """One access to each of `pages` pages from `addr` on, ascending; stops at the first error."""
-    for i in range(pages):
-        error = access_process(mm, addr + (i << cfg.page_shift), access)
+    end = addr + (min(pages, ADDRESS_SPACE >> cfg.page_shift) << cfg.page_shift)
+    while addr < end:
+        stop = pmd_addr_end(addr, end)
+        error = access_pmd(mm, addr, stop, access)
         if error:
             return error
+        addr += (stop - addr + cfg.page_size - 1) & -cfg.page_size
     return 0
 
 
-def hardware_access(mm: int, addr: int, access: int) -> int:
-    """Whether the walk finds a leaf that lets the access through."""
+def access_pmd(mm: int, addr: int, end: int, access: int) -> int:
+    """The accesses that go through one PMD entry; 0 or the first error."""
     pmdp = pmd_off(mm, addr)
-    if not pmdp:
-        return 0
+    faults = 0
+    while addr < end:
+        if pmdp and hardware_access(mm, addr, pmdp, access):
+            addr += cfg.page_size
+            faults = 0
+        else:
+            error = do_page_fault(mm, addr, access)
+            if error:
+                return error
+            pmdp = pmdp if pmdp else pmd_off(mm, addr)
+            faults += 1
+            if faults > MAX_FAULTS:
+                WARN(W_FAULT_LOOP, addr)
+                return -EFAULT
+    return 0
+
+
+def hardware_access(mm: int, addr: int, pmdp: int, access: int) -> int:
+    """Whether the walk finds a leaf, under this PMD entry, that lets the access through."""
     pmd = ptes[pmdp]
     if pmd_none(pmd):
         return 0
     if pmd_leaf(pmd):
         return mmu_access(mm, addr, pmdp, 2, access)
-    return mmu_access(mm, addr, pte_offset_map(pmdp, addr), 3, access)
+    return mmu_access(mm, addr, entry_at(table_slot(pmd), addr, 0), 3, access)
 
 
 def do_page_fault(mm: int, addr: int, access: int) -> int:
