@@ -41,12 +41,16 @@ class Geometry(BaseModel):
 
 
 class Cpu(BaseModel):
-    """A CPU model: values for the architecture's `cpu_scalars`, and where they come from."""
+    """A CPU model: values for the architecture's `cpu_scalars`, and where they come from.
+
+    lacks  capabilities of the architecture that this model does not have
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str
     features: Mapping[str, int]
+    lacks: frozenset[str] = frozenset()
     costs: str = ""  # name of the cost profile that suits it
     source: str = ""
 
