@@ -23,6 +23,7 @@ class cfg(Scalars, constant=True):
     cont_ptes: int  # entries of a contiguous block, 1: none
     withheld: int  # hooks that an ablation runs without, a bit each
     memory_pages: int
+    fragmentation: int  # percent of huge-page blocks in which a frame is taken for good
     anon_orders: int  # enabled anonymous folio orders, a bit each ("madvise": where MADV_HUGEPAGE says so)
     anon_always: int  # orders enabled as "always"
     shmem_orders: int

@@ -25,7 +25,7 @@ def free_area_init() -> int:
     end = cfg.memory_pages + 1
     mach.frontier = 1 << max_page_order()
     mach.free_pages = cfg.memory_pages
-    free_range(1, min(mach.frontier, end))
+    hand_out(1, min(mach.frontier, end))
     mach.zero_page = alloc_pages(0)
     PAGE.flags[mach.zero_page] |= PG_RESERVED
     return 0
@@ -49,8 +49,34 @@ def advance_frontier() -> int:
     if start >= end:
         return 0
     mach.frontier = start + (1 << max_page_order())
-    free_range(start, min(mach.frontier, end))
+    hand_out(start, min(mach.frontier, end))
     return 1
+
+
+def hand_out(start: int, end: int) -> int:
+    """Free the never-used frames [start, end); fragmented memory has lost one in some of its huge-page blocks."""
+    if not cfg.fragmentation:
+        return free_range(start, end)
+    size = 1 << cfg.pmd_order
+    while start < end:
+        after = min((start + size) & -size, end)
+        if draw() % 100 < cfg.fragmentation:
+            taken = start + draw() % (after - start)
+            PAGE.flags[taken] = PG_RESERVED
+            PAGE.refcount[taken] = 1
+            PAGE.head[taken] = taken
+            mach.free_pages -= 1
+            free_range(start, taken)
+            start = taken + 1
+        free_range(start, after)
+        start = after
+    return 0
+
+
+def draw() -> int:
+    """The next pseudo-random number that the seed gives, 0 … 32767 (C's own example generator)."""
+    mach.seed = (mach.seed * 1103515245 + 12345) & 0x7FFFFFFF
+    return mach.seed >> 16
 
 
 def add_to_free_list(pfn: int, order: int) -> int:

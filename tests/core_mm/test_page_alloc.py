@@ -102,6 +102,25 @@ def test_the_last_reference_frees_a_folio(engine: str) -> None:
     assert made.memory.get("mach", "warned") == 0
 
 
+def test_fragmented_memory_has_fewer_huge_pages_but_nearly_as_many_small_ones(engine: str) -> None:
+    """One lost frame costs its huge-page block, not the rest of it."""
+    blocks = {}
+    for percent in (0, 50, 100):
+        made = machine(engine, pages=16384, fragmentation=percent)
+        huge = 0
+        while made.call("alloc_pages", 9):
+            huge += 1
+        blocks[percent] = huge
+        assert made.memory.get("mach", "warned") == 0
+    assert blocks[0] == 31  # frame 0 and what is around it are no whole block
+    assert 0 < blocks[50] < 31 and blocks[100] == 0
+    made = machine(engine, pages=16384, fragmentation=100)
+    folios = 0
+    while made.call("alloc_pages", 4):
+        folios += 1
+    assert folios >= 1023 - 2 * 32
+
+
 def test_max_order_follows_the_page_size() -> None:
     """MAX_PAGE_ORDER is 10 at 4K; mach is only declared here."""
     made = Machine(Config(arch=generic, generic=generic), "interpreted", [page_alloc.max_page_order])
