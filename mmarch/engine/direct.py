@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,13 @@ Replace = Callable[[Bound], Bound]
 class DirectMachine(Machine):
     """Memory, and every function of core-mm and the architecture bound to it.
 
-    instead  function of core-mm -> what makes its replacement from the bound original
+    instead  function of core-mm -> what makes its replacement from the bound original, in order of binding
     """
 
     def __init__(
         self,
         config: Config,
-        instead: Mapping[FunctionType, Replace] | None = None,
+        instead: Mapping[Callable[..., Any], Replace] | None = None,
         operations: NDArray[np.int64] | None = None,
         tasks: int = 64,
         files: int = 0,
@@ -56,9 +56,9 @@ class DirectMachine(Machine):
         """What the run fixes; tests may change it."""
         return self._binder._group("cfg")
 
-    def bound(self, function: FunctionType) -> Bound:
+    def bound(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of core-mm or of the architecture on this machine."""
-        return self._binder.function(function)
+        return self._binder.function(cast(FunctionType, function))
 
     def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
         packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
@@ -67,8 +67,9 @@ class DirectMachine(Machine):
         for name in hookspecs.HOOKS:
             self.hooks[name], self.cells[name] = self._stub(name)
         for original, make in self._instead.items():
-            replacement = make(self._binder.function(original))
-            self._binder.functions[original] = replacement  # type: ignore[assignment]
+            plain = cast(FunctionType, original)
+            replacement = make(self._binder.function(plain))
+            self._binder.functions[plain] = cast(FunctionType, replacement)
             vars(self._binder.modules[original.__module__])[original.__name__] = replacement
         for name, function in self.winners.items():
             self.cells[name]["target"] = self._binder.function(function)

@@ -28,6 +28,10 @@ class Blocks:
             mm, page = place
             self._touched[slot, first] = (table, mm, page - (index - first))
 
+    def forget(self) -> None:
+        """What was touched so far does not matter."""
+        self._touched.clear()
+
     def check(self) -> Iterator[Flaw]:
         """What is wrong with the blocks touched since the last call."""
         if not self._touched:

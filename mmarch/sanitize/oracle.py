@@ -9,7 +9,7 @@ permit no more than the entry in the table (an accessed flag cleared, a permissi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core_mm import hookspecs, vmstat
@@ -85,6 +85,23 @@ class Oracle:
             if handler:
                 handler(row)
 
+    def reset_table(self, slot: int, raws: Mapping[int, int]) -> None:
+        """Someone put this PTE table into another state behind the log's back; nothing is cached."""
+        for table in (self.entries[slot], None):
+            for index, raw in (raws if table is None else table).items():
+                leaf = self.decoder.leaf(raw, index)
+                if leaf is not INVALID:
+                    self.mapped[leaf.pfn] += 1 if table is None else -1
+        self.entries[slot].clear()
+        self.entries[slot].update(raws)
+        self.stale = StaleSet(self.model.synchronous)
+        self.blocks.forget()
+        self._recent.clear()
+
+    def recent(self) -> list[Stale]:
+        """Leaves that changed since the last operation began and may be cached as they were."""
+        return [item for item in self._recent if not item.gone]
+
     def finish(self) -> None:
         """The run is over, or paused between two operations."""
         self._settle()
@@ -123,7 +140,14 @@ class Oracle:
         self._changed(table.mm, table.base + index, 1, PTE_LEVEL, old, new, change)
 
     def _changed(
-        self, mm: int, page: int, pages: int, level: int, old: Leaf, new: Leaf, change: tuple[int, int, int, int]
+        self,
+        mm: int,
+        page: int,
+        pages: int,
+        level: int,
+        old: Leaf,
+        new: Leaf,
+        change: tuple[int, int, int, int],
     ) -> None:
         """A reachable leaf changed: what it was may be cached, and what it is may meet that."""
         asid = self.asids.get(mm)
@@ -258,13 +282,19 @@ class Oracle:
 
     def _free(self, row: Row) -> None:
         for item in list(self.stale.of_frame(row[1], row[2])):
-            self._report("freed-frame", f"frame {item.leaf.pfn:#x} freed while a TLB may translate to it", item, row[5])
+            self._report(
+                "freed-frame", f"frame {item.leaf.pfn:#x} freed while a TLB may translate to it", item, row[5]
+            )
             self.stale.drop(item)
         for frame in range(row[1], row[1] + row[2]):
             if self.mapped.get(frame):
                 if self.mapped[frame] > 0:
                     what = f"frame {frame:#x} freed while {self.mapped[frame]} entries map it"
-                    self._add(Violation("freed-frame", what, self._where(row[5]), self.now, 0, 0, 0, 0, 0, "unmapping"))
+                    self._add(
+                        Violation(
+                            "freed-frame", what, self._where(row[5]), self.now, 0, 0, 0, 0, 0, "unmapping"
+                        )
+                    )
                 del self.mapped[frame]
 
     def _asid(self, row: Row) -> None:
@@ -340,7 +370,11 @@ class Oracle:
             if mm not in self.dying:
                 address = page << self._shift
                 missing = "unfolding the block, or changing all of it"
-                self._add(Violation("block", what, self._where(hook), self.now, mm, address, ptep, raw, raw, missing))
+                self._add(
+                    Violation(
+                        "block", what, self._where(hook), self.now, mm, address, ptep, raw, raw, missing
+                    )
+                )
 
     def _report_bbm(self, item: Stale, new: Leaf, hook: int) -> None:
         kind = "frame" if item.leaf.pfn != new.pfn else "size"

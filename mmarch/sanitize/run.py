@@ -84,7 +84,9 @@ def drain(machine: Machine, oracle: Oracle, what: str) -> None:
     length = machine.memory.get("mach", "log_len")
     capacity = machine.memory.get("cfg", "log_capacity")
     if length > capacity:
-        raise InputError(f"{what} causes {length} events; the log has room for {capacity}: use a smaller workload")
+        raise InputError(
+            f"{what} causes {length} events; the log has room for {capacity}: use a smaller workload"
+        )
     rows = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
     for first in range(0, length, 1 << 16):
         oracle.feed(rows[first : first + (1 << 16)].tolist())

@@ -35,6 +35,7 @@ class Stale:
     state: int = PENDING
     why: str = "no TLB invalidation of it"
     gone: bool = False
+    local: bool = False  # invalidated on this CPU at least
 
 
 @dataclass(eq=False, slots=True)
@@ -157,6 +158,8 @@ class StaleSet:
         return len(leaves) + len(walks)
 
     def _hit(self, item: Cached, scope: Tlbi) -> None:
+        if item.state != PENDING and isinstance(item, Stale):
+            item.local = True
         if item.state == PENDING:
             item.why = "its invalidation came before the barrier that publishes the change"
         elif scope.local:
@@ -193,7 +196,9 @@ class StaleSet:
     @property
     def count(self) -> int:
         """Leaf translations outstanding."""
-        return sum(len(items) for items in self.frames.values()) + sum(len(items) for items in self.huge.values())
+        return sum(len(items) for items in self.frames.values()) + sum(
+            len(items) for items in self.huge.values()
+        )
 
 
 def _remove(lists: dict[int, list[Stale]], key: int, item: Stale) -> None:

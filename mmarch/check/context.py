@@ -1,0 +1,92 @@
+"""What a check is run against: an architecture, a release of core-mm, a seed, and how thorough to be."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core_mm.descriptor import ArchDescriptor, Geometry
+from core_mm.releases import DEFAULT_RELEASE
+from mmarch.check.bench import Bench
+from mmarch.engine.machine import Config
+
+QUICK = 0.04  # share of the cases that a quick run looks at
+SIDE = 0.03  # share for granules and CPUs other than the default ones
+
+_BENCHES: dict[object, Bench] = {}
+
+
+def forget_benches() -> None:
+    """After a failure nobody knows what state they are in."""
+    _BENCHES.clear()
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of one check.
+
+    share  of the cases of an exhaustive check, 1.0 for all
+    """
+
+    arch: ArchDescriptor
+    generic: ArchDescriptor
+    release: str = DEFAULT_RELEASE
+    cpu: str = ""
+    granule: str = ""
+    seed: int = 0
+    share: float = 1.0
+    name: str = ""
+
+    @property
+    def quick(self) -> bool:
+        """Whether minutes are too long."""
+        return self.share < 0.5
+
+    @property
+    def geometry(self) -> Geometry:
+        """Of the granule."""
+        return self.arch.granules[self.granule or self.arch.default_granule]
+
+    def rng(self, salt: str = "") -> random.Random:
+        """Random numbers that depend on the seed, the check and `salt` alone."""
+        return random.Random(zlib.crc32(f"{self.seed} {self.name} {salt}".encode()))
+
+    def config(self, **changes: object) -> Config:
+        """Of a machine with a log for the oracle."""
+        config = Config(
+            arch=self.arch, generic=self.generic, release=self.release, cpu=self.cpu, granule=self.granule,
+            memory=1 << 28, log_rows=1 << 18, swap_bytes=16 << 20, overrides={"log_ptes": 1},
+        )  # fmt: skip
+        return replace(config, **changes)  # type: ignore[arg-type]
+
+    def bench(self, counting: bool = False) -> Bench:
+        """A machine with a user address space and a page table to work on."""
+        if counting:
+            return Bench(self.config(), counting)
+        key = (id(self.arch), self.release, self.cpu, self.granule)
+        if key not in _BENCHES:
+            _BENCHES[key] = Bench(self.config())
+        bench = _BENCHES[key]
+        bench.reset()
+        return bench
+
+    def variants(self) -> Iterator[Context]:
+        """This context, then every other granule and CPU at a small share of the cases."""
+        yield self
+        side = self.share * SIDE
+        if not self.granule:
+            for granule in self.arch.granules:
+                if granule != self.arch.default_granule:
+                    yield replace(self, granule=granule, share=side)
+        if not self.cpu:
+            for cpu in self.arch.cpus:
+                if cpu != self.arch.default_cpu:
+                    yield replace(self, cpu=cpu, share=side)
+
+    @property
+    def where(self) -> str:
+        """Granule and CPU, where they are not the default ones; for messages."""
+        chosen = [text for text in (self.granule, self.cpu) if text]
+        return f" [{', '.join(chosen)}]" if chosen else ""

@@ -1,0 +1,191 @@
+"""Tier lockless: what readers without the lock, and the table walker, may do in the middle of a hook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core_mm.uapi import ACCESS_WRITE
+from mmarch.check.batching import batch
+from mmarch.check.bench import NONE, PRESENT, Bench, View
+from mmarch.check.context import Context
+from mmarch.check.layouts import folio_order
+from mmarch.check.registry import CheckFailed, check
+
+_LOCKLESS = "arch/arm64/mm/contpte.c:contpte_ptep_get_lockless; mm/gup.c:gup_fast_pte_range"
+Change = Callable[[Bench, int], None]  # (bench, first frame of another folio)
+
+
+def _unfold(b: Bench, other: int) -> None:
+    batch(b, "ptep_set_wrprotect", b.block - 1, 1)
+
+
+def _zap(b: Bench, other: int) -> None:
+    batch(b, "clear_full_ptes", 0, b.block)
+
+
+def _repaint(b: Bench, other: int) -> None:
+    """Another folio, the same permissions, with accessed and dirty elsewhere."""
+    batch(b, "clear_full_ptes", 0, b.block)
+    b.set(0, b.value(other, "w", 0, 0), b.block)
+
+
+def _protect(b: Bench, other: int) -> None:
+    batch(b, "clear_full_ptes", 0, b.block)
+    b.set(0, b.value(other, "r", 1, 0), b.block)
+
+
+def _move_dirty(b: Bench, other: int) -> None:
+    """Clean the block and write through another entry of it."""
+    batch(b, "clear_young_dirty_ptes", 0, b.block, 3)
+    b.touch(b.block - 1, ACCESS_WRITE)
+
+
+_CHANGES: dict[str, Change] = {
+    "unfolding": _unfold, "a zap": _zap, "another folio": _repaint, "another read-only folio": _protect,
+    "cleaning and another write": _move_dirty,
+}  # fmt: skip
+
+
+@check("lockless.read", hooks=("ptep_get_lockless",), source=_LOCKLESS)
+def read(context: Context) -> None:
+    """ptep_get_lockless returns what an entry was before a change or is after it, never a mixture, whenever it comes."""
+    for variant in context.variants():
+        bench = variant.bench()
+        folio, other = bench.folio(folio_order(bench)), bench.folio(folio_order(bench))
+        targets = (0, 3, bench.block - 1)
+        for name, change in _CHANGES.items():
+            for dirty in (0, bench.block // 2, bench.block - 1):
+                for target in targets:
+                    for moment in moments(variant, bench):
+                        one_read(variant, bench, (name, change), (folio, other), (target, dirty, moment))
+
+
+def moments(context: Context, bench: Bench) -> range:
+    """Numbers of raw accesses before which the change happens; a block is read once, maybe twice."""
+    most = 2 * bench.block + 3
+    return range(0, most, 1 if context.share == 1.0 else max(1, most // 12))
+
+
+def prepare(bench: Bench, folio: int, dirty: int) -> None:
+    """A folded block, clean but for one entry."""
+    bench.clear_table()
+    bench.set(0, bench.value(folio, "w", 0, 0), bench.block)
+    bench.touch(dirty, ACCESS_WRITE)
+
+
+def one_read(
+    context: Context,
+    bench: Bench,
+    what: tuple[str, Change],
+    folios: tuple[int, int],
+    when: tuple[int, int, int],
+) -> None:
+    """The change at one moment of one read."""
+    (name, change), (folio, other), (target, dirty, moment) = what, folios, when
+    prepare(bench, folio, dirty)
+    before = bench.look(target)
+    seen = 0
+
+    def disturb(ptep: int) -> None:
+        nonlocal seen
+        if seen == moment:
+            change(bench, other)
+        seen += 1
+
+    with bench.watching(disturb):
+        got = bench.view(bench.hook.ptep_get_lockless(bench.ptep(target)))
+    if seen <= moment:
+        return
+    after = bench.look(target)
+    if got not in (before, after) and got.kind != NONE and not _between(got, before, after):
+        raise CheckFailed(
+            f"ptep_get_lockless({target}) with {name} before raw access {moment}{context.where} read {got}; "
+            f"it was {before} and is {after}"
+        )
+
+
+def _between(got: View, before: View, after: View) -> bool:
+    """A/D may be that of any moment, the rest must be one of the two."""
+    if got.kind != PRESENT:
+        return False
+    ad = {"young": 0, "dirty": 0}
+    for end in (before, after):
+        if got.but(**ad) == end.but(**ad):
+            least = (min(before.young, after.young), min(before.dirty, after.dirty)) if before.pfn == after.pfn else (
+                end.young, end.dirty
+            )  # fmt: skip
+            return (got.young, got.dirty) >= least and got.young <= 1 and _not_both(got, end, before, after)
+    return False
+
+
+def _not_both(got: View, end: View, before: View, after: View) -> bool:
+    """Of another folio nothing may be taken over."""
+    if before.pfn == after.pfn:
+        return True
+    return got.dirty <= end.dirty and got.young <= end.young
+
+
+@check(
+    "lockless.hardware", hooks=("ptep_get_and_clear", "clear_ptes", "ptep_set_wrprotect", "wrprotect_ptes"),
+    requires=("hw_afdbm",), source="arch/arm64/include/asm/pgtable.h:__ptep_get_and_clear, ___ptep_set_wrprotect",
+)  # fmt: skip
+def hardware(context: Context) -> None:
+    """A write that the hardware lets through at any moment of a hook leaves its mark: dirty is never lost."""
+    names = (
+        "ptep_get_and_clear", "clear_ptes", "ptep_set_wrprotect", "wrprotect_ptes", "ptep_test_and_clear_young",
+        "test_and_clear_young_ptes", "clear_flush_young_ptes", "ptep_modify_prot_start", "modify_prot_start_ptes",
+    )  # fmt: skip
+    for variant in context.variants():
+        bench = variant.bench()
+        folio = bench.folio(folio_order(bench))
+        for name in names:
+            for offset in (0, 1):  # folded where the architecture folds, and never folded
+                for nr in (1, 5, bench.block):
+                    for target in sorted({0, nr // 2, nr - 1}):
+                        for moment in range(0, 3 * nr + 2 * bench.block, 1 if nr < 16 else 5):
+                            if not one_write(variant, bench, name, folio + offset, nr, target, moment):
+                                break
+
+
+def one_write(context: Context, bench: Bench, name: str, pfn: int, nr: int, target: int, moment: int) -> bool:
+    """The hardware writes through `target` before a raw access; whether the hook made that many."""
+    bench.clear_table()
+    bench.set(0, bench.value(pfn, "w", 1, 0), bench.block)
+    seen, written = 0, False
+
+    def write(ptep: int) -> None:
+        nonlocal seen, written
+        if seen == moment:
+            written = bench.touch(target, ACCESS_WRITE)
+        seen += 1
+
+    with bench.watching(write):
+        result = batch(bench, name, 0, nr)
+    if written:
+        returned = (
+            bench.view(result) if result and "young" not in name and "wrprotect" not in name else View(NONE)
+        )
+        left = bench.look(target)
+        if not returned.dirty and not left.dirty:
+            raise CheckFailed(
+                f"{name}(start=0, nr={nr}): a hardware write through entry {target} before raw access {moment} is lost"
+                f"{context.where}: the entry is {left}, returned was {returned}"
+            )
+    return seen > moment
+
+
+@check("lockless.retry", hooks=("ptep_get_lockless",), source=_LOCKLESS)
+def retry(context: Context) -> None:
+    """ptep_get_lockless of a table that keeps still ends, with what ptep_get returns."""
+    for variant in context.variants():
+        bench = variant.bench()
+        folio = bench.folio(folio_order(bench))
+        for dirty in range(0, bench.block, max(1, bench.block // 16)):
+            prepare(bench, folio, dirty)
+            for target in range(0, bench.block, max(1, bench.block // 8)):
+                got = bench.view(bench.hook.ptep_get_lockless(bench.ptep(target)))
+                if got != bench.look(target):
+                    raise CheckFailed(
+                        f"ptep_get_lockless({target}) is {got}, ptep_get is {bench.look(target)}; the hardware wrote "
+                        f"through entry {dirty}{variant.where}"
+                    )

@@ -1,0 +1,87 @@
+"""What is checked: plain functions, registered once, in tiers that run in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mmarch.check.context import Context
+
+Level = Literal["must", "should"]
+Function = Callable[["Context"], None]
+
+TIERS = (
+    "load", "smoke", "algebra", "batch", "contiguous", "gather", "tlb", "lockless", "stateful", "differential",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property of an architecture.
+
+    id        `tier.name`, stable: expected failures name it
+    title     the property, as a sentence
+    hooks     what a failure points to
+    requires  capabilities without which it is skipped
+    source    the kernel function that relies on it, or the text that demands it
+    limit     seconds after which a run of it counts as hung
+    """
+
+    id: str
+    title: str
+    function: Function
+    hooks: tuple[str, ...]
+    level: Level
+    requires: frozenset[str]
+    source: str
+    limit: int
+
+    @property
+    def tier(self) -> str:
+        """The tier it belongs to."""
+        return self.id.partition(".")[0]
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(
+    id: str,
+    *,
+    hooks: Sequence[str] = (),
+    level: Level = "must",
+    requires: Sequence[str] = (),
+    source: str = "",
+    limit: int = 60,
+) -> Callable[[Function], Function]:
+    """Register a function of a Context as a check; its docstring is the property it checks."""
+
+    def register(function: Function) -> Function:
+        if id in CHECKS or id.partition(".")[0] not in TIERS:
+            raise ValueError(f"check id {id!r} is taken or of no tier")
+        title = " ".join((function.__doc__ or "").split("\n\n")[0].split())
+        CHECKS[id] = Check(id, title, function, tuple(hooks), level, frozenset(requires), source, limit)
+        return function
+
+    return register
+
+
+def checks() -> list[Check]:
+    """All of them, in tiers."""
+    from mmarch.check import suite  # noqa: F401  (its import registers them)
+
+    return sorted(CHECKS.values(), key=lambda item: TIERS.index(item.tier))
+
+
+class CheckFailed(AssertionError):
+    """The property does not hold; `steps` is the shortest sequence found that shows it."""
+
+    def __init__(self, message: str, steps: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.steps = tuple(steps)
+
+
+class Skipped(Exception):
+    """The check does not apply; the text says why."""

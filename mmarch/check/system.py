@@ -1,0 +1,156 @@
+"""A booted machine that runs whole system calls under the TLB oracle, one operation after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from core_mm import syscalls, uapi
+from core_mm.mm_types import LOG_COLUMNS
+from mmarch.check.context import Context
+from mmarch.check.registry import CheckFailed
+from mmarch.engine.direct import DirectMachine, Replace
+from mmarch.engine.machine import Config, Machine
+from mmarch.sanitize import Oracle
+
+ROWS = 1 << 15
+LOG = 1 << 19
+MB = 1 << 20
+
+
+class System:
+    """Tasks and files of one machine.
+
+    machine   of either engine
+    oracle    None where the architecture declares no tlb_model
+    operations  every row so far, for the report
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        engine: str = "direct",
+        files: Sequence[tuple[int, int]] = (),
+        instead: dict[Callable[..., Any], Replace] | None = None,
+    ) -> None:
+        """`files` are (kind, bytes)."""
+        shift = config.arch.granules[config.granule or config.arch.default_granule].page_shift
+        pages = [2 * (-(-size >> shift) or 1) for _, size in files]
+        operations = np.zeros((ROWS, uapi.COLUMNS), np.int64)
+        self.direct = engine == "direct"
+        room = {"operations": operations, "files": len(files), "file_pages": sum(pages) + 8}
+        roots = [syscalls.boot, syscalls.run_operations]
+        self.machine: Machine = (
+            DirectMachine(config, instead, **room)  # type: ignore[arg-type]
+            if self.direct
+            else Machine(config, engine, roots, **room)  # type: ignore[arg-type]
+        )
+        inodes, first = self.machine.memory.tables["INODE"], 0
+        for row, ((kind, size), space) in enumerate(zip(files, pages, strict=True), 1):
+            inodes["size"][row], inodes["kind"][row] = size, kind
+            inodes["first"][row], inodes["pages"][row], inodes["nlink"][row] = first, space, 1
+            first += space
+        self._set("next_inode", len(files) + 1)
+        self._set("next_file_page", first)
+        self.call("boot")
+        self.page = 1 << shift
+        self.oracle = Oracle(config) if config.arch.tlb_model else None
+        self.operations: list[tuple[int, ...]] = []
+        self.do(uapi.OP_SPAWN, 1)
+
+    def _set(self, name: str, value: int) -> None:
+        self.machine.memory.set("mach", name, value)
+        if isinstance(self.machine, DirectMachine):
+            setattr(self.machine.mach, name, value)
+
+    def get(self, name: str) -> int:
+        """A scalar of the machine."""
+        if isinstance(self.machine, DirectMachine):
+            return int(getattr(self.machine.mach, name))
+        return self.machine.memory.get("mach", name)
+
+    def set(self, name: str, value: int) -> None:
+        """Set a scalar of the machine."""
+        self._set(name, value)
+
+    def call(self, name: str, *arguments: int) -> int:
+        """boot or run_operations."""
+        if isinstance(self.machine, DirectMachine):
+            return int(self.machine.bound(getattr(syscalls, name))(*arguments))
+        return self.machine.call(name, *arguments)
+
+    def do(self, op: int, task: int, *arguments: int) -> int:
+        """Run one operation; its result. The oracle sees it."""
+        row = len(self.operations)
+        if row >= ROWS:
+            raise CheckFailed(f"a check runs at most {ROWS} operations")
+        cells = [op, task, *arguments, *[0] * (uapi.COLUMNS - 2 - len(arguments))]
+        self.operations.append(tuple(cells))
+        self.machine.memory.arrays["ops"][row * uapi.COLUMNS : (row + 1) * uapi.COLUMNS] = cells
+        self.call("run_operations", row, row + 1)
+        self.drain()
+        return int(self.machine.memory.arrays["results"][row])
+
+    def drain(self) -> None:
+        """Give the log to the oracle."""
+        length = self.get("log_len")
+        self._set("log_len", 0)
+        if self.oracle is not None:
+            if length > self.machine.memory.get("cfg", "log_capacity"):
+                raise CheckFailed(
+                    f"operation {len(self.operations) - 1} causes {length} events; use a smaller one"
+                )
+            rows = self.machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
+            self.oracle.feed(rows.tolist())
+
+    def steps(self) -> list[str]:
+        """The operations so far, readably."""
+        return [show(row) for row in self.operations]
+
+    def judge(self, where: str = "") -> None:
+        """CheckFailed if the oracle has found something, or the machine has warned."""
+        if self.oracle is not None:
+            self.oracle.finish()
+            if self.oracle.violations:
+                raise CheckFailed(f"{self.oracle.violations[0]}{where}", self.steps())
+        if self.get("warned"):
+            code, value = self.get("warn_code"), self.get("warn_value")
+            raise CheckFailed(f"WARN {warning(code)} ({value}){where}", self.steps())
+
+
+def warning(code: int) -> str:
+    """The name of a WARN()."""
+    from core_mm import vmstat
+
+    return next(
+        (name for name, value in vars(vmstat).items() if name.startswith("W_") and value == code), str(code)
+    )
+
+
+def show(row: Sequence[int]) -> str:
+    """An operation as a line."""
+    arguments = " ".join(f"{value:#x}" if abs(value) > 9 else str(value) for value in row[2:])
+    return f"task {row[1]} {uapi.OP_NAMES.get(row[0], row[0])} {arguments}".rstrip(" 0") or "nothing"
+
+
+def system_config(context: Context, **changes: object) -> Config:
+    """With folios of the block's size, and smaller ones, for all memory."""
+    geometry = context.geometry
+    block = max(2, geometry.cont_ptes.bit_length() - 1) if geometry.cont_ptes > 1 else 4
+    orders = 1 << block | 1 << 2
+    overrides = {"log_ptes": 1, "anon_always": orders}
+    values: dict[str, object] = {
+        "log_rows": LOG,
+        "anon_orders": orders,
+        "overrides": overrides,
+        "memory": 512 * MB,
+    }
+    return context.config(**{**values, **changes})
+
+
+def system(context: Context, **kwargs: Any) -> System:
+    """A machine for `context`."""
+    changes = kwargs.pop("changes", {})
+    return System(system_config(context, **changes), **kwargs)
