@@ -13,9 +13,7 @@ from mmarch.configure import Setup
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.engine.program import NotLinkable
-from mmarch.engine.returns import missing_return
 from mmarch.errors import InputError
-from mmarch.hookimpls import short_where
 from mmarch.sizes import show_size
 from mmarch.withhold import optional_hooks
 from mmarch.workload import Workload
@@ -79,7 +77,6 @@ def assemble(setup: Setup, workload: Workload, request: Request, note: Note) -> 
     engine = choose_engine(workload, request)
     if engine == "linked":
         try:
-            _check_returns(setup)
             return _boot(setup, workload, "linked", request, note)
         except NotLinkable as error:
             if request.engine == "linked":
@@ -95,12 +92,6 @@ def choose_engine(workload: Workload, request: Request) -> str:
     touched = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH][:, 3]
     work = len(workload.ops) + int(np.minimum(touched, 1 << 32).sum())
     return "linked" if work * request.runs > SMALL else "interpreted"
-
-
-def _check_returns(setup: Setup) -> None:
-    for name, function in setup.arch.hooks.items():
-        if line := missing_return(function):
-            raise NotLinkable(f"{short_where(function)}: hook {name} may end without a result (line {line})")
 
 
 def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note: Note) -> Machine:

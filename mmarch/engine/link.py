@@ -14,13 +14,17 @@ from typing import Any
 import llvmlite
 import platformdirs
 
+from mmarch.engine.code import Code
 from mmarch.engine.layout import Layout
 from mmarch.engine.lower import Options, lower
 from mmarch.engine.memory import Memory
-from mmarch.engine.program import Program
+from mmarch.engine.program import NotLinkable, Program
+from mmarch.engine.returns import missing_return
 
 Entry = Callable[..., int]
-_CODE_VERSION = 1
+_CODE_VERSION = 2
+_CHECK = 32  # bytes of a checksum before an image
+_KEPT = 64  # images
 
 
 def cache_dir() -> Path:
@@ -32,15 +36,15 @@ def cache_dir() -> Path:
 class Image:
     """Linked code: each root is callable with the memory of a machine."""
 
-    def __init__(self, program: Program, blob: bytes) -> None:
+    def __init__(self, code: Code, blob: bytes) -> None:
         import llvmlite.binding as llvm
 
         self._engine = _engine(llvm)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(blob))
         self._engine.finalize_object()
         self._entries: dict[str, Entry] = {}
-        for root in program.roots:
-            name, count = root.function.__name__, len(root.parameters)
+        for root in code.roots:
+            name, count = root.__name__, root.__code__.co_argcount
             kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_int64] * count)
             self._entries[name] = kind(self._engine.get_function_address(name))
 
@@ -49,37 +53,41 @@ class Image:
         return int(self._entries[name](memory.root.ctypes.data, *arguments))
 
 
-def digest(program: Program, layout: Layout, options: Options) -> str:
+def digest(code: Code, layout: Layout, options: Options) -> str:
     """A name that changes with any source, winner, layout, option or tool version."""
     parts = [
-        *program.sources(),
-        *(root.symbol for root in program.roots),
-        *(f"{name}={f.__module__}.{f.__qualname__}" for name, f in sorted(program.winners.items())),
-        *(f"{name}~{f.__module__}.{f.__qualname__}" for name, f in sorted(program.defaults.items())),
-        *_own_sources(),
+        *code.names(), *_own_sources(),
         repr((layout.arrays, layout.scalars, layout.hooks)),
         repr({name: (p.root, p.stride, p.offsets) for name, p in layout.tables.items()}),
         repr(options), sys.version, llvmlite.__version__, str(_CODE_VERSION), _host_cpu(),
     ]  # fmt: skip
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    return hashlib.sha256(b"\0".join([*code.sources(), *(part.encode() for part in parts)])).hexdigest()[:24]
 
 
 def link(
-    program: Program,
+    code: Code,
     layout: Layout,
     options: Options = Options(),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Image:
-    """The image of `program`, from the cache or compiled now; `progress` gets one line if compiled."""
-    path = cache_dir() / "images" / f"{digest(program, layout, options)}.o"
-    try:
-        return Image(program, path.read_bytes())
-    except OSError:
-        pass
+    """The image of `code`, from the cache or compiled now; `progress` gets one line if compiled.
+
+    Raises NotLinkable for what lies outside the linkable subset. A checked image is not kept, since the
+    places that it reports are numbered as it is made.
+    """
+    path = cache_dir() / "images" / f"{digest(code, layout, options)}.o"
+    if not options.checked and (blob := _load(path)):
+        return Image(code, blob)
+    program = Program(code.roots, code.winners, code.defaults)
+    for function in (*code.winners.values(), *code.defaults.values()):
+        if line := missing_return(function):
+            place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+            raise NotLinkable(f"{place}: hook {function.__name__} may end without a result (line {line})")
     progress(f"linking {len(program.routines)} functions …")
     blob = compile_object(lower(program, layout, options), optimize=not options.checked)
-    _store(path, blob)
-    return Image(program, blob)
+    if not options.checked:
+        _store(path, blob)
+    return Image(code, blob)
 
 
 def compile_object(assembly: str, optimize: bool = True) -> bytes:
@@ -95,13 +103,25 @@ def compile_object(assembly: str, optimize: bool = True) -> bytes:
     return bytes(machine.emit_object(module))
 
 
+def _load(path: Path) -> bytes:
+    """What was stored, or nothing if it is not there or not whole."""
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        return b""
+    check, blob = kept[:_CHECK], kept[_CHECK:]
+    return blob if hashlib.sha256(blob).digest() == check else b""
+
+
 def _store(path: Path, blob: bytes) -> None:
     """Write the image whole or not at all; a cache that cannot be written is no error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(blob)
+            file.write(hashlib.sha256(blob).digest() + blob)
         os.replace(file.name, path)
+        for old in sorted(path.parent.glob("*.o"), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+            old.unlink()
     except OSError:
         return
 

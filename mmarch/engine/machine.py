@@ -17,11 +17,11 @@ import core_mm.vmstat
 from core_mm import hookspecs, releases, uapi
 from core_mm.descriptor import ArchDescriptor
 from mmarch.engine.bind import Binder
+from mmarch.engine.code import Code
 from mmarch.engine.layout import Layout
 from mmarch.engine.link import Image, link
 from mmarch.engine.lower import Options
 from mmarch.engine.memory import Memory
-from mmarch.engine.program import Program
 from mmarch.engine.relay import blame, guard, relay_hook
 from mmarch.hookimpls import implementations
 
@@ -132,12 +132,10 @@ class Machine:
 
     def _link(self, options: Options, progress: Callable[[str], None]) -> Image:
         """The image; the one of a machine with the same code is used again."""
-        chosen = {name: self.defaults[name] for name in self.selectable}
-        code = (tuple(self.roots), *(tuple(sorted(f.items())) for f in (self.winners, chosen)))
-        key = (code, options, repr((self.layout.arrays, self.layout.tables, self.layout.scalars)))
+        code = Code(tuple(self.roots), self.winners, {name: self.defaults[name] for name in self.selectable})
+        key = (tuple(code.names()), options, repr((self.layout.arrays, self.layout.tables, self.layout.scalars)))
         if key not in _images or options.checked:
-            program = Program(self.roots, self.winners, chosen)
-            _images[key] = link(program, self.layout, options, progress)
+            _images[key] = link(code, self.layout, options, progress)
         return _images[key]
 
     # -- interpreted engine --------------------------------------------------------
