@@ -373,7 +373,8 @@ def clear_young_dirty_ptes(vma: int, addr: int, ptep: int, nr: int, flags: int) 
 def ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty: int) -> int:
     """Make one entry more permissive: young, dirty, writable, as in `entry`.
 
-    `dirty` is 1 for a write fault: stale read-only translations must go. Returns 1 if anything changed.
+    `dirty` is 1 for a write fault: stale read-only translations must go. Returns 1 if anything changed;
+    also if nothing did but `update_mmu_cache_range` has to run (RISC-V without Svvptc).
     Default: `set_ptes` and `flush_tlb_fix_spurious_fault` if the entry differs.
     """
 
