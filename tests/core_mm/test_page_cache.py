@@ -1,0 +1,138 @@
+"""The page cache: what a miss reads, what a fault maps, in which folios."""
+
+from __future__ import annotations
+
+import pytest
+
+from core_mm import uapi
+from tests.support.audit import audit
+from tests.support.computer import PAGE, Computer
+
+SHARED, PRIVATE = uapi.MAP_SHARED | uapi.MAP_FIXED, uapi.MAP_PRIVATE | uapi.MAP_FIXED
+READ = uapi.ACCESS_READ
+CONT = 1 << 52
+
+
+def orders(made: Computer, pages: int) -> list[int]:
+    """The orders of the folios that cache the file, one after the other."""
+    cache, index, found = made.machine.memory.arrays["i_pages"], 0, []
+    while index < pages and cache[index] > 0:
+        order = made.field("PAGE", "flags", made.field("PAGE", "head", int(cache[index]))) >> 24
+        found.append(order)
+        index += 1 << order
+    return found
+
+
+def reader(engine: str, kind: int, release: str, pages: int = 256, prot: int = 1) -> Computer:
+    """A private mapping of a file, read from the beginning."""
+    made = Computer(engine, release=release, files=[(kind, pages * PAGE)])
+    made.map(0, pages, prot=prot, flags=PRIVATE, file=0)
+    return made
+
+
+def test_the_first_miss_reads_a_window_of_single_pages(engine: str) -> None:
+    """128 KiB around the miss; nothing behind it before the mark is met."""
+    made = reader(engine, uapi.FILE_EXT4, "7.3")
+    made.touch(0, 1, READ)
+    assert orders(made, 256) == [0] * 32
+    assert made.since("readahead") == [1]
+
+
+def test_later_windows_use_larger_folios_where_the_file_system_can(engine: str) -> None:
+    """7.3 on ext4: two orders more a window, no larger than the window; 6.12: single pages."""
+    made = reader(engine, uapi.FILE_EXT4, "7.3")
+    made.touch(0, 256, READ)
+    assert orders(made, 160) == [0] * 32 + [2] * 8 + [4] * 2 + [5] * 2
+    made = reader(engine, uapi.FILE_EXT4, "6.12")
+    made.touch(0, 256, READ)
+    assert set(orders(made, 256)) == {0}
+
+
+def test_executable_memory_comes_in_the_order_the_architecture_likes(engine: str) -> None:
+    """arm64 asks for 64 KiB folios in 7.x, which it maps with the contiguous bit."""
+    made = reader(engine, uapi.FILE_EXT4, "7.3", prot=uapi.PROT_READ | uapi.PROT_EXEC)
+    made.touch(0, 256, READ)
+    assert set(orders(made, 256)) == {4}
+    assert all(made.pte(page) & CONT for page in (0, 100, 255))
+
+
+@pytest.mark.parametrize(("release", "mapped"), [("6.12", 16), ("7.3", 32)])
+def test_fault_around_maps_a_window_or_the_whole_folio(engine: str, release: str, mapped: int) -> None:
+    """What is cached around a read fault is mapped with it: 64 KiB, since 6.18 all of a large folio."""
+    made = reader(engine, uapi.FILE_EXT4, release)
+    made.touch(0, 256, READ)
+    made.unmap(0, 256)
+    made.map(0, 256, prot=1, flags=PRIVATE, file=0)
+    made.touch(130, 1, READ)
+    assert sum(1 for pte in made.ptes(0, 256) if pte) == mapped
+
+
+def test_random_advice_reads_no_more_than_was_asked_for(engine: str) -> None:
+    """MADV_RANDOM: one page a miss."""
+    made = reader(engine, uapi.FILE_EXT4, "7.3")
+    made.advise(0, 256, uapi.MADV_RANDOM)
+    made.touch(100, 1, READ)
+    assert made.field("INODE", "nrpages", 1) == 1
+
+
+def test_misses_without_hits_stop_readahead(engine: str) -> None:
+    """After a hundred misses that hit nothing, the kernel gives up reading around them."""
+    made = reader(engine, uapi.FILE_EXT4, "6.12", pages=1 << 14)
+    for i in range(110):
+        made.touch(i * 128 + 64, 1, READ)
+    assert made.since("readahead") == [100]
+
+
+def test_a_private_write_copies_at_once(engine: str) -> None:
+    """The page is read into the cache, and its copy mapped by the same fault."""
+    made = Computer(engine, files=[(uapi.FILE_EXT4, 64 * PAGE)])
+    made.map(0, 64, flags=PRIVATE, file=0)
+    made.touch(5)
+    assert made.since("fault", "fault_cow", "ptep_clear_flush") == [1, 1, 0]
+    assert made.field("MM", "rss_anon", made.mm()) == 1
+    assert made.field("MM", "rss_file", made.mm()) == 0
+    assert audit(made.machine) == []
+
+
+@pytest.mark.parametrize(("order", "folios"), [(0, 512), (4, 32), (9, 1)])
+def test_shared_memory_uses_the_orders_it_may(engine: str, order: int, folios: int) -> None:
+    """hugepages-*/shmem_enabled: a fault brings and maps a folio of the largest order that fits."""
+    made = Computer(engine, order=order)
+    made.map(0, 512, flags=SHARED | uapi.MAP_ANONYMOUS)
+    made.since("folio_alloc", "fault")
+    made.touch(0, 512)
+    assert made.since("folio_alloc", "fault") == [folios, folios]
+    assert made.field("MM", "rss_shmem", made.mm()) == 512
+    assert audit(made.machine) == []
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_swapped_shared_memory_comes_back_for_both(engine: str, release: str) -> None:
+    """Two processes see the page again; its slot is free once it is back."""
+    made = Computer(engine, release=release)
+    made.map(0, 64, flags=SHARED | uapi.MAP_ANONYMOUS)
+    made.touch(0, 64)
+    made.do(uapi.OP_EXIT, task=0)
+    assert made.do(uapi.OP_SPAWN) == 0
+    made.map(0, 64, flags=SHARED | uapi.MAP_ANONYMOUS)
+    made.touch(0, 64)
+    assert made.advise(0, 64, uapi.MADV_PAGEOUT) == 0
+    assert made.scalar("swap_used") == 64
+    assert not any(made.ptes(0, 64))
+    made.do(uapi.OP_FORK, 1)
+    made.touch(0, 64, READ)
+    made.touch(0, 64, READ, task=1)
+    assert made.scalar("swap_used") == 0
+    assert made.since("swap_in") == [64]
+    assert audit(made.machine) == []
+
+
+def test_dirty_file_pages_are_not_reclaimed(engine: str) -> None:
+    """Only the flusher writes them; MADV_PAGEOUT takes the clean ones."""
+    made = Computer(engine, files=[(uapi.FILE_EXT4, 64 * PAGE)])
+    made.map(0, 64, flags=SHARED, file=0)
+    made.touch(0, 64, READ)
+    made.touch(0, 10)
+    made.advise(0, 64, uapi.MADV_PAGEOUT)
+    assert made.field("INODE", "nrpages", 1) == 10
+    assert audit(made.machine) == []
