@@ -228,6 +228,7 @@ class INODE(Table, rows="inodes"):
     kind = column(8)  # uapi.FILE_*
     nlink = column(8)
     nrpages = column(32)
+    swapped = column(32)  # struct shmem_inode_info: pages that `i_pages` has a swap slot of
     ra_start = column(64)  # struct file_ra_state: the window last read
     ra_size = column(64)
     ra_async = column(64)

@@ -59,6 +59,7 @@ def filemap_remove_folio(folio: int, shadow: int) -> int:
     at = INODE.first[inode] + PAGE.index[folio]
     for i in range(nr):
         i_pages[at + i] = shadow - i if shadow else 0
+    INODE.swapped[inode] += nr if shadow else 0
     INODE.nrpages[inode] -= nr
     PAGE.mapping[folio] = 0
     return folio_put_refs(folio, nr)

@@ -81,6 +81,7 @@ def shmem_swapin_folio(inode: int, index: int, slot: int) -> int:
         i_pages[INODE.first[inode] + index] = -slot
         return 0
     count(SWAP_IN, 1)
+    INODE.swapped[inode] -= 1
     swap_free_nr(slot, 1)
     return page
 

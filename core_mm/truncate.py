@@ -73,7 +73,7 @@ def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
 def truncate_whole_folios(inode: int, start: int, end: int) -> int:
     """Drop the folios and swapped-out pages that lie in pages [start, end)."""
     index = start
-    while index < end:
+    while index < end and INODE.nrpages[inode] + INODE.swapped[inode]:
         page = filemap_get_page(inode, index)
         slot = filemap_get_swap(inode, index)
         nr = 1
@@ -84,6 +84,7 @@ def truncate_whole_folios(inode: int, start: int, end: int) -> int:
                 truncate_inode_folio(folio)
         elif slot:
             i_pages[INODE.first[inode] + index] = 0
+            INODE.swapped[inode] -= 1
             swap_free_nr(slot, 1)
         index += nr
     return 0
