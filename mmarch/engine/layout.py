@@ -16,7 +16,7 @@ import numpy as np
 from core_mm.decl import Array, Column, Scalars, Table
 
 if TYPE_CHECKING:
-    from mmarch.engine.lower import _Function
+    from mmarch.engine.emit import Emitter
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Layout:
         """The number that counts of this hook are filed under; 0 is core-mm itself."""
         return self.hooks.index(name) + 1
 
-    def special(self, function: _Function, name: str) -> tuple[str, str]:
+    def special(self, function: Emitter, name: str) -> tuple[str, str]:
         """Address and alias tag of a scalar that the linker itself uses."""
         group = "cfg" if name == "withheld" else "mach"
         place = self.scalars[group]

@@ -127,8 +127,7 @@ def _store(path: Path, blob: bytes) -> None:
 
 
 def _own_sources() -> list[str]:
-    here = Path(__file__).parent
-    return [(here / name).read_text(encoding="utf-8") for name in ("lower.py", "layout.py", "link.py")]
+    return [file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
 
 
 def _host_cpu() -> str:

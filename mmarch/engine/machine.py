@@ -133,7 +133,11 @@ class Machine:
     def _link(self, options: Options, progress: Callable[[str], None]) -> Image:
         """The image; the one of a machine with the same code is used again."""
         code = Code(tuple(self.roots), self.winners, {name: self.defaults[name] for name in self.selectable})
-        key = (tuple(code.names()), options, repr((self.layout.arrays, self.layout.tables, self.layout.scalars)))
+        key = (
+            tuple(code.names()),
+            options,
+            repr((self.layout.arrays, self.layout.tables, self.layout.scalars)),
+        )
         if key not in _images or options.checked:
             _images[key] = link(code, self.layout, options, progress)
         return _images[key]

@@ -1,0 +1,63 @@
+"""One LLVM module in the making: its functions, constants and alias metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mmarch.engine.layout import Layout
+from mmarch.engine.program import Program, Routine
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to build in: index checks, attribution of counts to hooks, a count of executed operations."""
+
+    checked: bool = False
+    attribute: bool = False
+    operations: bool = False
+
+
+@dataclass
+class Unit:
+    """One LLVM module in the making: text of functions, constants and alias metadata."""
+
+    program: Program
+    layout: Layout
+    options: Options = Options()
+    functions: list[str] = field(default_factory=list)
+    constants: dict[tuple[int, ...], str] = field(default_factory=dict)
+    alias: dict[str, int] = field(default_factory=dict)
+
+    def tag(self, name: str) -> str:
+        """Type-based alias metadata: two different columns never overlap."""
+        number = self.alias.setdefault(name, len(self.alias))
+        return f"!tbaa !{10 + 2 * number + 1}"
+
+    def table(self, values: tuple[int, ...]) -> str:
+        """A constant array in the image."""
+        return self.constants.setdefault(values, f"@table{len(self.constants)}")
+
+    def text(self) -> str:
+        """The whole module."""
+        lines = ['source_filename = "mmarch"']
+        for values, name in self.constants.items():
+            items = ", ".join(f"i64 {v}" for v in values)
+            lines.append(f"{name} = private constant [{len(values)} x i64] [{items}]")
+        lines += [
+            "declare i64 @llvm.smin.i64(i64, i64)",
+            "declare i64 @llvm.smax.i64(i64, i64)",
+            "declare i64 @llvm.cttz.i64(i64, i1)",
+            *self.functions,
+            "!0 = !{}",
+            '!1 = !{!"mmarch"}',
+        ]
+        for name, number in self.alias.items():
+            node = 10 + 2 * number
+            lines.append(f'!{node} = !{{!"{name}", !1, i64 0}}')
+            lines.append(f"!{node + 1} = !{{!{node}, !{node}, i64 0}}")
+        return "\n".join(lines) + "\n"
+
+
+def kind_of(routine: Routine) -> str:
+    """The LLVM type of what a function returns."""
+    return "i64" if routine.results == 1 else "{" + ", ".join(["i64"] * routine.results) + "}"
