@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -93,6 +94,37 @@ def test_they_run_the_bundled_trace(site: Site, name: str, release: str) -> None
     total = re.search(r"^total .*?(\d[\d,]*) +[\d,]+$", said, re.M)
     assert total and int(total[1].replace(",", "")) > 0
     assert "WARN" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scenario", ["fork", "mremap", "pageout", "madv_free"])
+def test_both_engines_agree(site: Site, name: str, scenario: str) -> None:
+    """Interpreted through pluggy or linked: the same counts, per system call."""
+    path = str(ROOT / "examples" / "scenarios" / f"{scenario}.scn")
+    found = []
+    for engine in ("interpreted", "linked"):
+        said = site.mmarch("run", "--arch", name, path, "--engine", engine, "--json", "--quiet")
+        document = json.loads(said)
+        assert document["failures"] == []
+        found.append({op: without_calls(group["events"]) for op, group in document["operations"].items()})
+    assert found[0] == found[1]
+    assert found[0]["munmap"]["pte_write"] > 0
+
+
+def without_calls(events: dict[str, int]) -> dict[str, int]:
+    """Only the interpreted engine counts calls of hooks."""
+    return {event: n for event, n in events.items() if event != "hook_call"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scenario", ["sweep", "fork", "mremap", "pageout", "shmem"])
+def test_no_flush_is_missing(site: Site, name: str, scenario: str) -> None:
+    """The TLB oracle has nothing to say against them."""
+    if "--sanitize" not in site.mmarch("run", "--help"):
+        pytest.skip("this mmarch's run has no --sanitize")
+    site.mmarch("run", "--arch", name, str(ROOT / "examples" / "scenarios" / f"{scenario}.scn"), "--sanitize")
 
 
 @pytest.mark.slow
