@@ -57,6 +57,7 @@ class Bench:
         from core_mm import context, fork, mmap, pgtable, rwonce, syscalls, vma_tree, vmstat
 
         self.config = config
+        self.notes: dict[Any, Any] = {}  # what is costly to make again
         self.window: range | None = None
         self.before_access: Callable[[int], None] | None = None
         watched = (rwonce.READ_ONCE, rwonce.WRITE_ONCE, rwonce.xchg, rwonce.cmpxchg)

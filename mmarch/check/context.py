@@ -38,6 +38,12 @@ class Context:
     seed: int = 0
     share: float = 1.0
     name: str = ""
+    requires: frozenset[str] = frozenset()
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Of this CPU."""
+        return self.arch.capabilities - self.arch.cpus[self.cpu or self.arch.default_cpu].lacks
 
     @property
     def quick(self) -> bool:
@@ -73,7 +79,15 @@ class Context:
         return bench
 
     def variants(self) -> Iterator[Context]:
-        """This context, then every other granule and CPU at a small share of the cases."""
+        """This context, then other granules and CPUs at a small share of the cases, those that can do what it needs."""
+        able = [variant for variant in self._variants() if self.requires <= variant.capabilities]
+        if self.quick and len(able) > 2:
+            able = [able[0], self.rng("variants").choice(able[1:])]
+        if able and able[0] is not self:
+            able[0] = replace(able[0], share=self.share)
+        yield from able
+
+    def _variants(self) -> Iterator[Context]:
         yield self
         side = self.share * SIDE
         if not self.granule:

@@ -106,11 +106,14 @@ def folio_order(bench: Bench) -> int:
 
 
 def layouts(context: Context, bench: Bench, perms: str = "w") -> Iterator[Layout]:
-    """Every layout once, with its own random A/D state."""
-    folio = bench.folio(folio_order(bench))
+    """Every layout once, with its own random A/D state; a bench keeps them."""
+    known: dict[tuple[str, str], Layout] = bench.notes
     for perm in perms:
         for name in FILLS:
-            yield make(bench, name, context.rng(f"{name} {perm}"), folio, perm)
+            if (name, perm) not in known:
+                rng = random.Random(f"{context.seed} {name} {perm}")
+                known[name, perm] = make(bench, name, rng, bench.folio(folio_order(bench)), perm)
+            yield known[name, perm]
 
 
 def ranges(context: Context, block: int, salt: str = "") -> list[tuple[int, int]]:

@@ -48,7 +48,7 @@ _CHANGES: dict[str, Change] = {
 
 @check("lockless.read", hooks=("ptep_get_lockless",), source=_LOCKLESS)
 def read(context: Context) -> None:
-    """ptep_get_lockless returns what an entry was before a change or is after it, never a mixture, whenever it comes."""
+    """ptep_get_lockless returns what an entry was before a change or is after it, never a mixture of both."""
     for variant in context.variants():
         bench = variant.bench()
         folio, other = bench.folio(folio_order(bench)), bench.folio(folio_order(bench))
@@ -105,24 +105,13 @@ def one_read(
 
 
 def _between(got: View, before: View, after: View) -> bool:
-    """A/D may be that of any moment, the rest must be one of the two."""
-    if got.kind != PRESENT:
+    """Of the same page, permissions of before or after, and A/D of some moment between."""
+    if got.kind != PRESENT or not got.pfn == before.pfn == after.pfn:
         return False
-    ad = {"young": 0, "dirty": 0}
-    for end in (before, after):
-        if got.but(**ad) == end.but(**ad):
-            least = (min(before.young, after.young), min(before.dirty, after.dirty)) if before.pfn == after.pfn else (
-                end.young, end.dirty
-            )  # fmt: skip
-            return (got.young, got.dirty) >= least and got.young <= 1 and _not_both(got, end, before, after)
-    return False
-
-
-def _not_both(got: View, end: View, before: View, after: View) -> bool:
-    """Of another folio nothing may be taken over."""
-    if before.pfn == after.pfn:
-        return True
-    return got.dirty <= end.dirty and got.young <= end.young
+    same = any(got.but(young=0, dirty=0) == end.but(young=0, dirty=0) for end in (before, after))
+    return same and all(
+        min(getattr(before, flag), getattr(after, flag)) <= getattr(got, flag) for flag in ("young", "dirty")
+    )
 
 
 @check(

@@ -57,7 +57,7 @@ class Oracle:
         self._top = geometry.levels - 1
         cpu = arch.cpus[self.config.cpu or arch.default_cpu]
         self._relaxed = any(cpu.features.get(name) for name in self.model.relaxed_bbm)
-        self._bbm = "bbm" in arch.capabilities
+        self._bbm = "bbm" in arch.capabilities - cpu.lacks
         self._events = {ARCH_EVENT + i: name for i, name in enumerate(arch.events)}
         self.decoder = Decoder(self.config, self.model)
         self.stale = StaleSet(self.model.synchronous)

@@ -1,0 +1,19 @@
+"""A conformance suite for architectures: `mmarch check`, and the same as a pytest plugin."""
+
+from mmarch.check.registry import Check, CheckFailed, Skipped, check, checks
+from mmarch.check.report import FORMATS, Report, Result
+from mmarch.check.run import Options
+from mmarch.check.run import check as check_arch
+
+__all__ = [
+    "FORMATS",
+    "Check",
+    "CheckFailed",
+    "Options",
+    "Report",
+    "Result",
+    "Skipped",
+    "check",
+    "check_arch",
+    "checks",
+]

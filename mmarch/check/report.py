@@ -1,0 +1,182 @@
+"""What came of a run of the suite, and how it is written: table, json, junit, tap."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Literal
+from xml.etree import ElementTree
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["pass", "fail", "error", "xfail", "xpass", "skip"]
+BAD: tuple[Status, ...] = ("fail", "error", "xpass")
+SCHEMA = "mmarch.check/1"
+SUITE = 1  # grows when a check is added or becomes stricter
+
+
+class Result(BaseModel):
+    """One check on one release of core-mm.
+
+    status   "fail": the property does not hold; "error": the plugin raised, hung or died
+    message  what is wrong, one line first
+    steps    the shortest sequence found that shows it
+    reason   why it was skipped or expected to fail
+    printed  what it wrote to stdout or stderr meanwhile
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check: str
+    release: str
+    status: Status
+    level: Literal["must", "should"] = "must"
+    seconds: float = 0.0
+    title: str = ""
+    hooks: tuple[str, ...] = ()
+    source: str = ""
+    message: str = ""
+    steps: tuple[str, ...] = ()
+    reason: str = ""
+    printed: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.check} [{self.release}]"
+
+
+class Report(BaseModel):
+    """A whole run; `complete` is the last thing that is set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: str = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    suite: int = SUITE
+    arch: str
+    distribution: str
+    version: str
+    cpu: str = ""
+    granule: str = ""
+    seed: int
+    quick: bool
+    level: Literal["must", "all"]
+    results: list[Result] = []
+    complete: bool = False
+
+    @property
+    def failed(self) -> list[Result]:
+        """What makes the run a failure."""
+        return [result for result in self.results if result.status in BAD]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that had to hold holds."""
+        return self.complete and not self.failed
+
+    def counts(self) -> Mapping[str, int]:
+        """Results by status."""
+        return Counter(result.status for result in self.results)
+
+    def repro(self, result: Result) -> str:
+        """The command that shows this result again."""
+        words = ["mmarch", "check", self.arch, "--only", result.check, "--release", result.release]
+        words += ["--seed", str(self.seed), "--level", "all"]
+        words += ["--cpu", self.cpu] if self.cpu else []
+        words += ["--granule", self.granule] if self.granule else []
+        return shlex.join(words + (["--quick"] if self.quick else []))
+
+    def render(self, form: str) -> str:
+        """As `form`, one of FORMATS."""
+        return FORMATS[form](self)
+
+
+def details(report: Report, result: Result) -> list[str]:
+    """Everything that helps with one failure."""
+    lines = [f"{result.status.upper()} {result.name}: {result.title}"]
+    lines += [f"  {line}" for line in result.message.splitlines()]
+    if result.reason:
+        lines.append(f"  expected to fail: {result.reason}")
+    if result.hooks:
+        lines.append(f"  hooks   {', '.join(result.hooks)}")
+    if result.source:
+        lines.append(f"  source  {result.source}")
+    if result.steps:
+        lines.append("  steps")
+        lines += [f"    {number}. {step}" for number, step in enumerate(result.steps, 1)]
+    if result.printed:
+        lines += ["  it printed", *[f"    {line}" for line in result.printed.splitlines()[:10]]]
+    lines.append(f"  again   {report.repro(result)}")
+    return lines
+
+
+def table(report: Report) -> str:
+    """For people: a line for each tier and release, then every failure in full."""
+    lines = [
+        f"{report.arch} ({report.distribution} {report.version}), suite {report.suite}, seed {report.seed}"
+        f"{', quick' if report.quick else ''}",
+        "",
+    ]
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in report.results:
+        groups.setdefault((result.check.partition(".")[0], result.release), []).append(result)
+    for (tier, release), results in groups.items():
+        found = Counter(result.status for result in results)
+        shown = ", ".join(f"{number} {status}" for status, number in found.items())
+        lines.append(f"{tier:13} {release:11} {sum(r.seconds for r in results):7.1f} s  {shown}")
+    lines.append("")
+    for result in report.results:
+        if result.status in (*BAD, "xfail"):
+            lines += [*details(report, result), ""]
+    total = ", ".join(f"{number} {status}" for status, number in report.counts().items()) or "nothing ran"
+    lines.append(f"{'ok' if report.ok else 'NOT OK'}: {total}{'' if report.complete else ' (incomplete)'}")
+    return "\n".join(lines)
+
+
+def json(report: Report) -> str:
+    """Everything, with a schema."""
+    return report.model_dump_json(indent=2, by_alias=True)
+
+
+def junit(report: Report) -> str:
+    """JUnit XML, as CI servers read it."""
+    suite = ElementTree.Element(
+        "testsuite", name=f"mmarch check {report.arch}", tests=str(len(report.results))
+    )
+    for result in report.results:
+        tier, _, name = result.check.partition(".")
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"{report.arch}.{tier}", name=f"{name}[{result.release}]",
+            time=f"{result.seconds:.3f}",
+        )  # fmt: skip
+        if result.status in ("skip", "xfail"):
+            ElementTree.SubElement(case, "skipped", message=_xml(result.reason))
+        elif result.status in BAD:
+            kind = "error" if result.status == "error" else "failure"
+            element = ElementTree.SubElement(case, kind, message=_xml(result.message.partition("\n")[0]))
+            element.text = _xml("\n".join(details(report, result)))
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _xml(text: str) -> str:
+    """Without characters that XML cannot hold."""
+    return "".join(c if c in "\t\n" or c >= " " else "?" for c in text)
+
+
+def tap(report: Report) -> str:
+    """TAP version 14."""
+    lines = ["TAP version 14", f"1..{len(report.results)}"]
+    for number, result in enumerate(report.results, 1):
+        word = "not ok" if result.status in (*BAD, "xfail") else "ok"
+        directive = {"skip": f" # SKIP {result.reason}", "xfail": f" # TODO {result.reason}"}.get(
+            result.status, ""
+        )
+        lines.append(f"{word} {number} - {result.name}{directive}".replace("\n", " "))
+        if result.status in BAD:
+            lines += [f"# {line}" for line in details(report, result)]
+    return "\n".join(lines)
+
+
+FORMATS: Mapping[str, Callable[[Report], str]] = {"table": table, "json": json, "junit": junit, "tap": tap}

@@ -1,0 +1,206 @@
+"""Run the suite: plan the jobs, feed a worker, survive what the plugin does to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Literal
+
+from core_mm.releases import RELEASES
+from mmarch.check import xfails
+from mmarch.check.context import QUICK
+from mmarch.check.loading import load_named
+from mmarch.check.process import Worker
+from mmarch.check.registry import TIERS, Check, checks
+from mmarch.check.report import BAD, Report, Result
+from mmarch.errors import InputError
+from mmarch.plugins import LoadedArch
+from mmarch.suggest import did_you_mean, unknown
+
+RELEASES_CHECKED = ("6.12", "7.3")
+SECOND = 0.06  # share of the cases on releases after the first
+FIRST_TIERS = ("load", "smoke", "algebra")  # without these the others say nothing
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to check, and how thoroughly.
+
+    only      ids or tiers; all if empty
+    releases  of core-mm; the first one is checked in full
+    expected  a file of expected failures instead of the plugin's own
+    limit     seconds for each check instead of its own limit
+    """
+
+    level: Literal["must", "all"] = "must"
+    only: tuple[str, ...] = ()
+    releases: tuple[str, ...] = RELEASES_CHECKED
+    cpu: str = ""
+    granule: str = ""
+    seed: int = 0
+    quick: bool = False
+    expected: Path | None = None
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One check on one release."""
+
+    check: Check
+    release: str
+    share: float
+
+
+def check(
+    arch: str,
+    options: Options = Options(),
+    generic: str = "generic",
+    note: Callable[[Result], None] = lambda _: None,
+) -> Report:
+    """Every check of the suite on the architecture called `arch`; `note` gets each result at once.
+
+    PluginError if it does not load, InputError for a wrong option or file of expected failures.
+    """
+    loaded = load_named(arch)
+    known = checks()
+    _validate(loaded, options, known)
+    expected = xfails.load(options.expected or xfails.find(loaded.descriptor), known)
+    report = Report(
+        arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
+        granule=options.granule, seed=options.seed, quick=options.quick, level=options.level,
+    )  # fmt: skip
+    workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
+    runner = Runner(workers, loaded, options, expected)
+    try:
+        for result in runner.results(plan(options, known)):
+            report.results.append(result)
+            note(result)
+    finally:
+        runner.stop()
+    report.complete = True
+    return report
+
+
+def _validate(arch: LoadedArch, options: Options, known: Sequence[Check]) -> None:
+    names = [*TIERS, *(item.id for item in known)]
+    for name in options.only:
+        if name not in names:
+            raise InputError(f"--only {name}: no check and no tier.{did_you_mean(name, names)}")
+    for release in options.releases:
+        if release not in RELEASES:
+            raise unknown("release", release, list(RELEASES))
+    if options.cpu and options.cpu not in arch.descriptor.cpus:
+        raise unknown("cpu", options.cpu, list(arch.descriptor.cpus))
+    if options.granule and options.granule not in arch.descriptor.granules:
+        raise unknown("granule", options.granule, list(arch.descriptor.granules))
+
+
+def plan(options: Options, known: Sequence[Check]) -> list[Job]:
+    """Checks in order of their tiers, each on every release."""
+    jobs = []
+    for item in known:
+        if options.level == "must" and item.level != "must":
+            continue
+        if options.only and item.id not in options.only and item.tier not in options.only:
+            continue
+        for number, release in enumerate(options.releases):
+            share = QUICK if options.quick else 1.0
+            jobs.append(Job(item, release, share * (SECOND if number else 1.0)))
+    return jobs
+
+
+@dataclass
+class Runner:
+    """Runs jobs tier by tier, on a few workers at once.
+
+    broken  release -> the tier without which the others say nothing, and which fails
+    """
+
+    workers: list[Worker]
+    loaded: LoadedArch
+    options: Options
+    expected: xfails.Expected
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def results(self, jobs: Sequence[Job]) -> Iterator[Result]:
+        """Of every job, in order."""
+        idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self.workers:
+            idle.put(worker)
+        with ThreadPoolExecutor(len(self.workers)) as pool:
+            for _, tier in groupby(jobs, key=lambda job: job.check.tier):
+                for result in pool.map(lambda job: self._result(job, idle), list(tier)):
+                    self._remember(result)
+                    yield result
+
+    def _result(self, job: Job, idle: SimpleQueue[Worker]) -> Result:
+        outcome = self._skip(job)
+        if outcome is None:
+            worker = idle.get()
+            try:
+                outcome = worker.run(self._message(job), self.options.limit or job.check.limit)
+            finally:
+                idle.put(worker)
+        return self._judge(job, outcome)
+
+    def _message(self, job: Job) -> dict[str, Any]:
+        context = {
+            "release": job.release,
+            "cpu": self.options.cpu,
+            "granule": self.options.granule,
+            "seed": self.options.seed,
+            "share": job.share,
+        }
+        return {"check": job.check.id, "context": context}
+
+    def _remember(self, result: Result) -> None:
+        tier = result.check.partition(".")[0]
+        if result.status in BAD and result.level == "must" and tier in FIRST_TIERS:
+            self.broken.setdefault(result.release, tier)
+
+    def _skip(self, job: Job) -> dict[str, Any] | None:
+        broken = self.broken.get(job.release)
+        if broken and broken != job.check.tier and not self.options.only:
+            return {"status": "skip", "reason": f"tier {broken} fails on {job.release}"}
+        if reason := self.expected.skipped(job.check.id, job.release):
+            return {"status": "skip", "reason": reason}
+        capabilities = self.loaded.descriptor.capabilities
+        if missing := job.check.requires - capabilities:
+            return {
+                "status": "skip",
+                "reason": f"the architecture does not claim {', '.join(sorted(missing))}",
+            }
+        return None
+
+    def _judge(self, job: Job, outcome: dict[str, Any]) -> Result:
+        """With what was expected; output is a failure of its own."""
+        item, status = job.check, outcome["status"]
+        reason = self.expected.reason(item.id, job.release)
+        message = outcome.get("message", "")
+        if status == "pass" and outcome.get("printed"):
+            status, message = "fail", "prints to stdout or stderr, which belong to the answer and to the user"
+        if reason and status in ("fail", "error"):
+            status = "xfail"
+        elif reason and status == "pass":
+            status, message = (
+                "xpass",
+                f"passes, though it is expected to fail ({reason}); remove the expectation",
+            )
+        return Result(
+            check=item.id, release=job.release, status=status, level=item.level, title=item.title, hooks=item.hooks,
+            source=item.source, message=message, steps=tuple(outcome.get("steps", ())),
+            seconds=outcome.get("seconds", 0.0), printed=outcome.get("printed", ""),
+            reason=outcome.get("reason", "") or (reason if status == "xfail" else ""),
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """End the workers."""
+        for worker in self.workers:
+            worker.stop()

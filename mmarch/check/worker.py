@@ -1,0 +1,145 @@
+"""The process that runs checks: what a plugin does to it stays in it.
+
+It reads one job a line from stdin and answers with one line each on the protocol's own descriptor;
+what the plugin prints is caught and reported. Each job has a time limit, which it enforces by
+itself as long as the plugin lets it; `mmarch.check.run` kills it otherwise.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import IO, Any
+
+from mmarch.check.context import Context, forget_benches
+from mmarch.check.registry import Check, CheckFailed, Skipped, checks
+from mmarch.errors import MmarchError
+from mmarch.plugins import LoadedArch
+
+PRINTED = 4000  # characters of output that are kept
+Outcome = dict[str, Any]
+
+
+class Hung(BaseException):
+    """The time limit of a check is over; no plugin catches this by accident."""
+
+
+def run_check(item: Check, context: Context) -> Outcome:
+    """Status, message, steps and reason of one check; nothing that a plugin does gets out but by force."""
+    try:
+        item.function(replace(context, name=item.id, requires=item.requires))
+    except Skipped as skipped:
+        return {"status": "skip", "reason": str(skipped)}
+    except CheckFailed as failed:
+        forget_benches()
+        return {"status": "fail", "message": str(failed), "steps": list(failed.steps)}
+    except Hung as hung:
+        forget_benches()
+        return {"status": "error", "message": f"hangs: {hung}"}
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        forget_benches()
+        return {"status": "error", "message": blame(error, context)}
+    return {"status": "pass"}
+
+
+def blame(error: BaseException, context: Context) -> str:
+    """What was raised, and the deepest line of the plugin that it came through."""
+    if isinstance(error, MmarchError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"raised {text}{place(traceback.walk_tb(error.__traceback__), context)}"
+
+
+def place(frames: Any, context: Context) -> str:
+    """` in hook (file:line)` of the plugin's innermost frame."""
+    packages = tuple({name.partition(".")[0] for name in context.arch.modules})
+    own = [
+        (frame, line) for frame, line in frames
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
+    ]  # fmt: skip
+    if not own:
+        last = traceback.format_exc().strip().splitlines()[-3:-1]
+        return f" ({' '.join(line.strip() for line in last)})" if last else ""
+    frame, line = own[-1]
+    return f" in {frame.f_code.co_name} ({frame.f_code.co_filename}:{line})"
+
+
+@contextmanager
+def time_limit(seconds: float, context: Context) -> Iterator[None]:
+    """Raise Hung in the main thread after this long."""
+
+    def alarm(number: int, frame: FrameType | None) -> None:
+        frames = reversed(list(traceback.walk_stack(frame)))
+        raise Hung(f"no end after {seconds:.0f} s{place(frames, context)}")
+
+    before = signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
+    """Answer every job."""
+    setup = json.loads(jobs.readline())
+    arch, generic = loaded(setup["arch"]), loaded(setup["generic"])
+    known = {item.id: item for item in checks()}
+    for line in jobs:
+        job = json.loads(line)
+        context = Context(arch.descriptor, generic.descriptor, **job["context"])
+        start = time.monotonic()
+        try:
+            with time_limit(job["limit"], context):
+                outcome = run_check(known[job["check"]], context)
+        except Hung as hung:  # between the check and its clean-up
+            outcome = {"status": "error", "message": f"hangs: {hung}"}
+        outcome["seconds"] = round(time.monotonic() - start, 3)
+        outcome["printed"] = printed(caught)
+        answers.write(json.dumps(outcome) + "\n")
+        answers.flush()
+
+
+def loaded(name: str) -> LoadedArch:
+    """By name, or as "module:object" for an architecture that no distribution offers."""
+    from mmarch.check.loading import load_named
+
+    return load_named(name)
+
+
+def printed(caught: IO[bytes]) -> str:
+    """What was written to stdout and stderr since the last call."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    caught.seek(0)
+    text = caught.read(PRINTED).decode(errors="replace")
+    caught.seek(0)
+    caught.truncate()
+    return text
+
+
+def main() -> None:
+    """Keep the protocol to itself, catch everything else."""
+    with tempfile.TemporaryFile() as caught:
+        protocol = os.dup(1)
+        for descriptor in (1, 2):
+            os.dup2(caught.fileno(), descriptor)
+        os.lseek(caught.fileno(), 0, os.SEEK_SET)
+        faulthandler.enable(file=os.fdopen(os.dup(protocol), "w"))
+        with os.fdopen(protocol, "w") as answers:
+            serve(sys.stdin, answers, caught)
+
+
+if __name__ == "__main__":
+    main()
