@@ -36,6 +36,7 @@ class TlbModel(BaseModel):
     publish      barriers after which the table walker sees earlier stores
     complete     barriers that wait for earlier invalidations -> whose: everyone's or this CPU's
     synchronous  there are no barriers: stores are seen and invalidations done at once
+    fault_drops  a page fault drops the translation that it was about, on the CPU that takes it
     asid_mask    bits of an ASID that tell address spaces apart
     cont_mask    bits of an entry that say it belongs to a contiguous block, 0 where there is none
     plain        "module:function" of (raw entry, index in its table): the entry of one page that it stands for;
@@ -49,6 +50,7 @@ class TlbModel(BaseModel):
     publish: frozenset[str] = frozenset()
     complete: Mapping[str, Literal["all", "local"]] = Field(default_factory=dict)
     synchronous: bool = False
+    fault_drops: bool = False
     asid_mask: int = 0xFFFF
     cont_mask: int = 0
     plain: str = ""

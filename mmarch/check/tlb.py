@@ -266,6 +266,8 @@ def spurious(context: Context) -> None:
     """A write fault that makes entries writable drops their read-only translations, on this CPU at least."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
+    if context.arch.tlb_model.fault_drops:
+        raise Skipped("the hardware drops the translation that a fault was about")
 
     def judge(walker: Walker, step: Step) -> None:
         if step.action != "fault":

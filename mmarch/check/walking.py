@@ -162,7 +162,10 @@ class Walker:
         entry = hook.pte_mkyoung(hook.ptep_get(self.bench.ptep(start)))
         if access == ACCESS_WRITE:
             entry = hook.pte_mkwrite(hook.pte_mkdirty(entry))
-        hook.ptep_set_access_flags(*self._in(start), entry, access)
+        if hook.ptep_set_access_flags(*self._in(start), entry, access):
+            hook.update_mmu_cache_range(0, *self._in(start), 1)
+        elif access == ACCESS_WRITE:
+            hook.flush_tlb_fix_spurious_fault(*self._in(start))
 
 
 ACTIONS = ("map", "map", "unmap", "protect", "mprotect", "age", "free", "replace", "fault", "fault")

@@ -48,6 +48,7 @@ TLB_MODEL = TlbModel(
         "invlpgb_all": Tlbi(scope="all"),
     },
     synchronous=True,
+    fault_drops=True,  # Intel SDM volume 3, 4.10.4.1
 )
 
 TLB_SINGLE_PAGE_FLUSH_CEILING = 33
