@@ -117,7 +117,10 @@ def event_names(setup: Setup) -> list[str]:
     return [*vmstat.NAMES, *[""] * unused, *setup.arch.descriptor.events]
 
 
-def _counts(names: list[str], values: NDArray[np.int64]) -> Counts:
+def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) -> Counts:
+    """Events that happened; `calls` of hooks only where hooks are told apart, since one engine always counts them."""
+    if not calls:
+        values = np.where(np.arange(len(values)) == vmstat.HOOK_CALL, 0, values)
     return {names[i]: int(values[i]) for i in np.flatnonzero(values).tolist()}
 
 
@@ -157,7 +160,7 @@ def _operations(names: list[str], counters: NDArray[np.int64], workload: Workloa
 def _by_hook(machine: Machine, names: list[str], counters: NDArray[np.int64]) -> dict[str, Counts]:
     hooks = ("", *machine.layout.hooks)
     values = counters.sum(axis=0)
-    found = {hook: _counts(names, values[number]) for number, hook in enumerate(hooks)}
+    found = {hook: _counts(names, values[number], calls=True) for number, hook in enumerate(hooks)}
     return {hook: counts for hook, counts in found.items() if counts}
 
 

@@ -29,7 +29,7 @@ def test_default_folios_are_64k_on_every_granule(granule: str, orders: tuple[int
     [
         ({"arch": "arm46"}, "Did you mean 'arm64'?"),
         ({"release": "6.2"}, "Did you mean '6.12'?"),
-        ({"cpu": "neoverse"}, "Did you mean 'neoverse-n"),
+        ({"cpu": "neoverse"}, "Did you mean 'neoverse-"),
         ({"granule": "8k"}, "Known: 4k, 16k, 64k"),
         ({"without": ("clear_pte",)}, "Did you mean 'clear_ptes'?"),
         ({"without": ("set_ptes",)}, "arm64 requires this hook: entries of a folded block"),
