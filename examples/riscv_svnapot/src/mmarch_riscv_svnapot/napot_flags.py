@@ -1,7 +1,7 @@
 """Write permission, accessed and dirty state of entries and whole blocks.
 
 Single entries: arch/riscv/include/asm/pgtable.h, mm/pgtable.c (Linux 6.12). Of a block, the state in any
-entry is the state of all, so that bits are cleared in all; this never needs unfolding.
+entry is the state of all, so that bits are cleared in all.
 """
 
 from __future__ import annotations
@@ -77,12 +77,14 @@ def clear_flush_young_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
 
 @hookimpl
 def clear_young_dirty_ptes(vma: int, addr: int, ptep: int, nr: int, flags: int) -> int:
-    first, pages = widen(ptep, nr)
+    """Dirty of the batch alone, as its flush is: a page beside it could be written without becoming dirty."""
     bits = 0
     if flags & CYDP_CLEAR_YOUNG:
         bits |= PAGE_ACCESSED
     if flags & CYDP_CLEAR_DIRTY:
         bits |= PAGE_DIRTY
+        try_unfold_partial(VMA.vm_mm[vma], addr, ptep, nr)
+    first, pages = widen(ptep, nr)
     for i in range(pages):
         atomic_and(first + i, ~bits)
     return 0
