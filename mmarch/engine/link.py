@@ -140,7 +140,9 @@ def _target(llvm: Any) -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
-    features = llvm.get_host_cpu_features().flatten()
+    # with AVX-512 LLVM turns loops over rows into scatters, which are slower than the loops
+    known = llvm.get_host_cpu_features().items()
+    features = ",".join(f"{'+' if on and not name.startswith('avx512') else '-'}{name}" for name, on in known)
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=features, opt=2, reloc="pic", codemodel="small"
     )
