@@ -21,6 +21,7 @@ class cfg(Scalars, constant=True):
     pmd_order: int  # pages of a PMD leaf, as an order
     levels: int  # 3, 4 or 5 levels of tables
     cont_ptes: int  # entries of a contiguous block, 1: none
+    cont_shift: int  # log2 of that
     withheld: int  # hooks that an ablation runs without, a bit each
     memory_pages: int
     fragmentation: int  # percent of huge-page blocks in which a frame is taken for good
@@ -101,6 +102,8 @@ class mach(Scalars):
     warn_code: int  # the first of them
     warn_value: int
     error: int  # -errno of the operation under way
+    reclaimed: int  # folios to free after the next flush, linked by `mapping`
+    last_reclaimed: int
     tlb_ubc: int  # deferred flushes wait for arch_tlbbatch_flush()
     nr_isolated: int  # folios that reclaim took off the LRU
     swap_next: int

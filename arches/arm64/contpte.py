@@ -288,7 +288,7 @@ def contpte_set_ptes(addr: int, ptep: int, pte: int, nr: int) -> int:
             after = end & -cont_size()
         pages = (after - addr) >> cfg.page_shift
         if (addr | after | output) & mask == 0:
-            count(CONT_INSTALL, pages // cfg.cont_ptes)
+            count(CONT_INSTALL, pages >> cfg.cont_shift)
             __set_ptes(ptep, pte_mkcont(pte), pages)
         else:
             __set_ptes(ptep, pte, pages)

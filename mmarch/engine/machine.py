@@ -178,7 +178,7 @@ class Machine:
             "page_shift": geometry.page_shift, "page_size": page,
             "ptrs_per_pte": 1 << geometry.pte_bits, "pte_bits": geometry.pte_bits,
             "pmd_shift": pmd_shift, "pmd_size": 1 << pmd_shift, "pmd_order": geometry.pte_bits,
-            "levels": geometry.levels, "cont_ptes": geometry.cont_ptes,
+            "levels": geometry.levels, "cont_ptes": geometry.cont_ptes, "cont_shift": geometry.cont_ptes.bit_length() - 1,
             "memory_pages": config.memory >> geometry.page_shift,
             "anon_orders": config.anon_orders, "shmem_orders": config.shmem_orders,
             "fault_around_bytes": 65536, "swap_slots": config.swap_bytes >> geometry.page_shift,
