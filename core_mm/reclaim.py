@@ -59,10 +59,34 @@ def reclaim_pages(nr: int) -> int:
             freed += pages
             batch += 1
         if batch == FOLIO_BATCH_SIZE:
-            try_to_unmap_flush()
+            flush_and_free()
             batch = 0
-    try_to_unmap_flush()
+    flush_and_free()
     return freed
+
+
+def flush_and_free() -> int:
+    """Complete the deferred flushes; only now may the frames of what was reclaimed be used again."""
+    try_to_unmap_flush()
+    folio = mach.reclaimed
+    mach.reclaimed = 0
+    while folio:
+        after = PAGE.mapping[folio]
+        PAGE.mapping[folio] = 0
+        folio_put(folio)
+        folio = after
+    return 0
+
+
+def free_later(folio: int) -> int:
+    """Queue a folio behind the others of its batch (struct folio_batch free_folios)."""
+    PAGE.mapping[folio] = 0
+    if mach.reclaimed:
+        PAGE.mapping[mach.last_reclaimed] = folio
+    else:
+        mach.reclaimed = folio
+    mach.last_reclaimed = folio
+    return FREED
 
 
 def shrink_folio(folio: int, top: int) -> tuple[int, int]:
@@ -143,5 +167,4 @@ def remove_mapping(folio: int) -> int:
         filemap_remove_folio(folio, 0)
     elif folio_ref_count(folio) != 1:
         return keep(folio)
-    folio_put(folio)
-    return FREED
+    return free_later(folio)
