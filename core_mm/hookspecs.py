@@ -258,7 +258,8 @@ def set_pte(ptep: int, pte: int) -> int:
 def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
     """Install `nr` entries that map consecutive pages of one folio, from `pte` on.
 
-    nr == 1: old and new may be in any state. nr > 1: all old entries are none, `pte` is present.
+    nr == 1: old and new may be in any state. nr > 1: no old entry is present
+    (none, or swap entries of a large folio that comes back), `pte` is.
     No flush is implied. Default: `set_pte` in a loop with `pte_advance_pfn`. Linux 6.6 (`set_pte_at` is nr == 1).
 
     Returns 0.
