@@ -14,9 +14,11 @@ from mmarch.errors import EXIT_FINDINGS
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from mmarch.assemble import Request
     from mmarch.configure import Choices, Setup
     from mmarch.costs import Priced
     from mmarch.result import Result
+    from mmarch.workload import Workload
 
 
 def run(
@@ -29,6 +31,9 @@ def run(
     without: o.Without = None,
     engine: o.EngineOption = o.Engine.auto,
     by: Annotated[o.By, typer.Option(help="Attribute counts to system calls or to hooks.")] = o.By.op,
+    sanitize: Annotated[
+        bool, typer.Option("--sanitize", help="Judge every flush by a TLB of unlimited memory, instead of counting.")
+    ] = False,
     costs: o.Costs = "",
     memory: o.Memory = "16G",
     seed: o.Seed = 0,
@@ -53,6 +58,9 @@ def run(
     source = open_workload(workload, scenario, backing)
     work = source.workload(setup)
     request = Request(engine.value, by_hook=by is o.By.hook, runs=2, madvise=source.advised)
+    if sanitize:
+        _sanitize(work, setup, request, talk, output)
+        return
     with talk.progress(work.name) as progress:
         result = run_with_saving(work, setup, request, talk.note, progress)
     answer(_json(result) if json else "\n".join(render(result, setup.geometry.page_shift, priced)), output)
@@ -186,4 +194,16 @@ def _findings(results: Sequence[Result], talk: Talk) -> None:
             bad = True
             talk.problem(f"core-mm warned {warn.count} times, first {warn.first} with value {warn.value:#x}")
     if bad:
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _sanitize(work: Workload, setup: Setup, request: Request, talk: Talk, output: str) -> None:
+    """The oracle's verdict instead of counts; exit 1 if it found anything."""
+    from mmarch.report.sanitize import render
+    from mmarch.sanitize.run import sanitize
+
+    with talk.progress(work.name) as progress:
+        seen = sanitize(work, setup, request, talk.note, progress)
+    answer("\n".join(render(work.name, seen)), output)
+    if seen.found:
         raise typer.Exit(EXIT_FINDINGS)

@@ -1,0 +1,65 @@
+"""`mmarch check`: is an architecture right?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import Talk, answer, check_output
+from mmarch.errors import EXIT_FINDINGS
+
+
+class Level(StrEnum):
+    """Which checks count."""
+
+    must = "must"
+    all = "all"
+
+
+class Format(StrEnum):
+    """Of the report."""
+
+    table = "table"
+    json = "json"
+    junit = "junit"
+    tap = "tap"
+
+
+def check(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.")],
+    level: Annotated[Level, typer.Option(help="must: what an architecture owes; all: more.")] = Level.must,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="One check or tier. Repeatable.")
+    ] = None,
+    release: Annotated[
+        list[str] | None, typer.Option(help="Release of core-mm. Repeatable; default 6.12 and 7.3.")
+    ] = None,
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    seed: o.Seed = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A sample, in seconds.")] = False,
+    expected: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Expected failures, instead of the plugin's own.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.table,
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Run the conformance suite on an architecture; every failure comes with the steps that show it."""
+    from mmarch.check.run import RELEASES_CHECKED, Options
+    from mmarch.check.run import check as run_suite
+
+    check_output(output)
+    talk = Talk(quiet)
+    options = Options(
+        level=level.value, only=tuple(only or ()), releases=tuple(release or RELEASES_CHECKED), cpu=cpu,
+        granule=granule, seed=seed, quick=quick, expected=expected,
+    )  # fmt: skip
+    report = run_suite(arch, options, note=lambda result: talk.note(f"{result.status} {result.name}"))
+    answer(report.render(form.value), output)
+    if not report.ok:
+        raise typer.Exit(EXIT_FINDINGS)
