@@ -116,26 +116,11 @@ def edit(path: Path, diff: str) -> None:
     path.write_text(source.replace(before, after))
 
 
-def has_check() -> bool:
-    """Whether this mmarch has the conformance suite's command."""
-    from mmarch.cli.app import app
-
-    return any(command.name == "check" for command in app.registered_commands)
-
-
 @pytest.mark.slow
 def test_the_tutorial_works(tmp_path: Path) -> None:
     """From the first block to the last."""
     reader = Reader(tmp_path)
-    skipped = False
     for block in blocks():
-        if "mmarch check" in block.text and block.kind == "sh" and not has_check():
-            skipped = True
-            continue
-        if skipped and block.mark == "prints":
-            skipped = False
-            continue
-        skipped = False
         reader.do(block)
 
 
