@@ -102,6 +102,7 @@ def composition(context: Context) -> None:
     """A batch hook that is not overridden does its work through the architecture's single-entry hook."""
     own = implementations(context.arch)
     pairs: Sequence[tuple[str, str]] = (
+        ("set_ptes", "set_pte"),
         ("clear_ptes", "ptep_get_and_clear"), ("wrprotect_ptes", "ptep_set_wrprotect"),
         ("test_and_clear_young_ptes", "ptep_test_and_clear_young"),
         ("clear_flush_young_ptes", "ptep_clear_flush_young"),
@@ -113,7 +114,9 @@ def composition(context: Context) -> None:
         if name in own and context.arch.name != "generic":
             continue
         bench.clear_table()
-        if name == "clear_not_present_full_ptes":
+        if name == "set_ptes":
+            bench.notes["pte"] = bench.value(folio + 1, "w")
+        elif name == "clear_not_present_full_ptes":
             for i in range(5):
                 bench.set(i, bench.hook.swp_entry_to_pte(9 + i))
         else:
@@ -135,7 +138,10 @@ def calls(bench: Bench, single: str, name: str) -> int:
 
     cell["target"] = counting
     try:
-        batch(bench, name, 0, 5)
+        if name == "set_ptes":
+            bench.set(0, bench.notes["pte"], 5)
+        else:
+            batch(bench, name, 0, 5)
     finally:
         cell["target"] = winner
     return seen

@@ -40,9 +40,16 @@ def _move_dirty(b: Bench, other: int) -> None:
     b.touch(b.block - 1, ACCESS_WRITE)
 
 
+def _protect_in_place(b: Bench, other: int) -> None:
+    """The same pages, read-only and clean."""
+    pfn = b.look(0).pfn
+    batch(b, "clear_full_ptes", 0, b.block)
+    b.set(0, b.value(pfn, "r", 0, 0), b.block)
+
+
 _CHANGES: dict[str, Change] = {
     "unfolding": _unfold, "a zap": _zap, "another folio": _repaint, "another read-only folio": _protect,
-    "cleaning and another write": _move_dirty,
+    "cleaning and another write": _move_dirty, "write protection of clean pages": _protect_in_place,
 }  # fmt: skip
 
 
@@ -108,8 +115,9 @@ def _between(got: View, before: View, after: View) -> bool:
     """Of the same page, permissions of before or after, and A/D of some moment between."""
     if got.kind != PRESENT or not got.pfn == before.pfn == after.pfn:
         return False
-    same = any(got.but(young=0, dirty=0) == end.but(young=0, dirty=0) for end in (before, after))
-    return same and all(
+    if not got.but(young=0, dirty=0) == before.but(young=0, dirty=0) == after.but(young=0, dirty=0):
+        return False
+    return all(
         min(getattr(before, flag), getattr(after, flag)) <= getattr(got, flag) for flag in ("young", "dirty")
     )
 

@@ -1,5 +1,29 @@
 """Every check there is; importing this registers them."""
 
-from mmarch.check import algebra, batch, batch_find, contiguous, gathering, lockless, smoke, tlb
+from mmarch.check import (
+    algebra,
+    batch,
+    batch_find,
+    contiguous,
+    differential,
+    gathering,
+    lockless,
+    smoke,
+    stateful,
+    tlb,
+    tlb_hooks,
+)
 
-__all__ = ["algebra", "batch", "batch_find", "contiguous", "gathering", "lockless", "smoke", "tlb"]
+__all__ = [
+    "algebra",
+    "batch",
+    "batch_find",
+    "contiguous",
+    "differential",
+    "gathering",
+    "lockless",
+    "smoke",
+    "stateful",
+    "tlb",
+    "tlb_hooks",
+]

@@ -34,7 +34,6 @@ from core_mm.uapi import (
 from mmarch.check.context import Context
 from mmarch.check.registry import CheckFailed, Level, Skipped, check
 from mmarch.check.system import System, system
-from mmarch.check.walking import Step, Walker, walk
 
 AT, ELSEWHERE = 0x10000000, 0x50000000
 RW, RO, NONE = 3, 1, 0
@@ -240,54 +239,3 @@ def shmem(s: System, pages: int) -> None:
     ok(s, OP_MUNMAP, 1, AT, pages * s.page)
     ok(s, OP_TOUCH, 2, AT, pages, ACCESS_WRITE)
     ok(s, OP_EXIT, 2)
-
-
-@check(
-    "tlb.hooks",
-    hooks=("flush_tlb_range", "flush_tlb_page"),
-    source="Documentation/core-api/cachetlb.rst",
-    limit=120,
-)
-def hooks(context: Context) -> None:
-    """After a hook and the flush of its range nothing is cached that permits more than the table, whatever the walk."""
-    if context.arch.tlb_model is None:
-        raise Skipped("the descriptor has no tlb_model")
-
-    def judge(walker: Walker, step: Step) -> None:
-        found = walker.violation()
-        if found is not None:
-            raise CheckFailed(str(found))
-
-    walk(context, judge, walks=150)
-
-
-@check("tlb.spurious", hooks=("ptep_set_access_flags",), source="mm/memory.c:handle_pte_fault")
-def spurious(context: Context) -> None:
-    """A write fault that makes entries writable drops their read-only translations, on this CPU at least."""
-    if context.arch.tlb_model is None:
-        raise Skipped("the descriptor has no tlb_model")
-    if context.arch.tlb_model.fault_drops:
-        raise Skipped("the hardware drops the translation that a fault was about")
-
-    def judge(walker: Walker, step: Step) -> None:
-        if step.action != "fault":
-            walker.oracle.finish()
-            return
-        left = [item for item in walker.oracle.recent() if not item.local and item.leaf.permits != 0]
-        missed = [item for item in left if _upgraded(walker, item.ptep, item.before)]
-        walker.oracle.finish()
-        if missed:
-            index = missed[0].ptep - walker.bench.first
-            raise CheckFailed(
-                f"ptep_set_access_flags changes entry {index} and leaves its old translation cached here"
-            )
-
-    walk(context, judge, walks=100)
-
-
-def _upgraded(walker: Walker, ptep: int, before: int) -> bool:
-    """Whether the entry now permits writes that the cached one does not."""
-    index = ptep - walker.bench.first
-    was = walker.oracle.decoder.leaf(before, index)
-    now = walker.oracle.decoder.leaf(int(walker.bench.table[index]), index)
-    return was.pfn == now.pfn and bool(now.permits & ~was.permits)

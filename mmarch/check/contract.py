@@ -1,0 +1,136 @@
+"""What core-mm owes the hooks: every batch lies in one table, one VMA and one folio, and no write is given away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from core_mm import internal, rmap
+from core_mm.mm_types import PG_ANON, PG_ANON_EXCLUSIVE
+from mmarch.check.registry import CheckFailed
+from mmarch.check.system import System
+from mmarch.engine.direct import Bound, DirectMachine
+
+WITH_MM = ("set_ptes", "clear_ptes", "clear_full_ptes", "clear_not_present_full_ptes", "wrprotect_ptes")
+WITH_VMA = (
+    "test_and_clear_young_ptes", "clear_flush_young_ptes", "clear_young_dirty_ptes", "modify_prot_start_ptes",
+    "modify_prot_commit_ptes",
+)  # fmt: skip
+NR = {"set_ptes": 4, "modify_prot_commit_ptes": 5}  # which argument is `nr`, 3 otherwise
+
+
+class Contract:
+    """Watches the batch hooks of a System."""
+
+    def __init__(self, system: System) -> None:
+        assert isinstance(system.machine, DirectMachine)
+        self.machine = system.machine
+        self.hook = self.machine.hooks
+        self.bits, self.shift = self.machine.cfg.pte_bits, self.machine.cfg.page_shift
+        self.frames = self.machine.memory.tables["PAGE"]
+        self.vmas = self.machine.memory.tables["VMA"]
+        for name in (*WITH_MM, *WITH_VMA):
+            cell = self.machine.cells[name]
+            cell["target"] = self._guarded(name, cell["target"])
+
+    def _guarded(self, name: str, winner: Bound) -> Bound:
+        at = NR.get(name, 3)
+
+        def guarded(*arguments: int) -> int:
+            owner, addr, ptep, nr = arguments[0], arguments[1], arguments[2], arguments[at]
+            self._range(name, ptep, nr)
+            if name in WITH_VMA:
+                self._inside(name, owner, addr, nr)
+            if name == "set_ptes":
+                self._installs(ptep, arguments[3], nr)
+            elif name not in ("clear_not_present_full_ptes", "modify_prot_commit_ptes"):
+                self._batch(name, ptep, nr)
+            return winner(*arguments)
+
+        return guarded
+
+    def _range(self, name: str, ptep: int, nr: int) -> None:
+        if nr < 1 or ptep >> self.bits != (ptep + nr - 1) >> self.bits:
+            raise CheckFailed(
+                f"core-mm calls {name} for {nr} entries from {ptep:#x} on, which is not in one table"
+            )
+
+    def _inside(self, name: str, vma: int, addr: int, nr: int) -> None:
+        start, end = int(self.vmas["vm_start"][vma]), int(self.vmas["vm_end"][vma])
+        if addr < start or addr + (nr << self.shift) > end:
+            raise CheckFailed(
+                f"core-mm calls {name} for {nr} pages at {addr:#x}, outside the VMA {start:#x}-{end:#x}"
+            )
+
+    def _batch(self, name: str, ptep: int, nr: int) -> None:
+        """Present entries of consecutive pages of one folio."""
+        first = self.hook["pte_pfn"](self.hook["ptep_get"](ptep))
+        for i in range(nr if nr > 1 else 0):
+            pte = self.hook["ptep_get"](ptep + i)
+            if not self.hook["pte_present"](pte) or self.hook["pte_pfn"](pte) != first + i:
+                raise CheckFailed(f"core-mm calls {name} for {nr} entries, entry {i} is not the next page")
+        if nr > 1 and self.frames["head"][first] != self.frames["head"][first + nr - 1]:
+            raise CheckFailed(
+                f"core-mm calls {name} for {nr} entries from frame {first:#x} on, of two folios"
+            )
+
+    def _installs(self, ptep: int, pte: int, nr: int) -> None:
+        """A batch goes into entries that are not present; what becomes writable is not shared."""
+        if nr > 1:
+            for i in range(nr):
+                old = int(self.machine.memory.arrays["ptes"][ptep + i])
+                if old and self.hook["pte_present"](old):
+                    raise CheckFailed(f"core-mm calls set_ptes for {nr} entries, entry {i} is present")
+        if (
+            not self.hook["pte_present"](pte)
+            or not self.hook["pte_write"](pte)
+            or self.hook["pte_special"](pte)
+        ):
+            return
+        first = self.hook["pte_pfn"](pte)
+        for pfn in range(first, first + nr):
+            anon = int(self.frames["flags"][self.frames["head"][pfn]]) & PG_ANON
+            if anon and not int(self.frames["flags"][pfn]) & PG_ANON_EXCLUSIVE:
+                raise CheckFailed(f"core-mm makes frame {pfn:#x} writable, which another process may share")
+
+
+def replacements() -> dict[Callable[..., Any], Callable[[Bound], Bound]]:
+    """Functions of core-mm to watch from the start: `instead` of a DirectMachine."""
+    return {internal.folio_pte_batch_flags: _scan, rmap.add_ptes: _mapped}
+
+
+def _scan(original: Bound) -> Bound:
+    """A scan for a batch may not leave its table."""
+    space = getattr(original, "__globals__", {})
+
+    def scan(folio: int, ptep: int, pte: int, max_nr: int, flags: int) -> int:
+        entries = space["cfg"].ptrs_per_pte
+        if max_nr < 1 or ptep // entries != (ptep + max_nr - 1) // entries:
+            raise CheckFailed(
+                f"core-mm looks for a batch in {max_nr} entries from {ptep:#x} on, beyond their table"
+            )
+        return original(folio, ptep, pte, max_nr, flags)
+
+    return scan
+
+
+def _mapped(original: Bound) -> Bound:
+    """Whoever maps a page has a reference for it already."""
+    space = getattr(original, "__globals__", {})
+
+    def add(folio: int, page: int, nr: int, vma: int) -> int:
+        result = original(folio, page, nr, vma)
+        frames = space["PAGE"]
+        large = (
+            frames.flags[folio] & space["PG_LARGE"]
+            if "PG_LARGE" in space
+            else space["folio_test_large"](folio)
+        )
+        mapped = frames.private[folio + 1] if large else frames.mapcount[folio]
+        if mapped > frames.refcount[folio]:
+            raise CheckFailed(
+                f"folio {folio:#x} has {mapped} mappings and {frames.refcount[folio]} references"
+            )
+        return result
+
+    return add

@@ -1,0 +1,126 @@
+"""Tier differential: the same program on the generic architecture and on this one, interpreted and linked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from core_mm.descriptor import ArchDescriptor
+from mmarch.check.context import Context
+from mmarch.check.driver import Driver
+from mmarch.check.observing import Observer, Seen
+from mmarch.check.registry import CheckFailed, check
+from mmarch.check.stateful import Choice, arena, perform, random_choice
+from mmarch.check.system import System, system_config
+
+LENGTH = 60
+POLICY = ("arch_wants_old_prefaulted_pte", "arch_has_hw_pte_young", "exec_folio_order")
+Row = tuple[int, ...]
+
+
+def program(context: Context, salt: str) -> tuple[Driver, list[Choice]]:
+    """A random program that has run on the architecture, compared with the model throughout."""
+    driver, size, rng = Driver(context), arena(context), context.rng(salt)
+    choices: list[Choice] = [("mmap", (1, 0, size, 3, "anon", 0))]
+    perform(driver, choices[0], size)
+    for _ in range(LENGTH):
+        choices.append(random_choice(rng, driver, size))
+        perform(driver, choices[-1], size)
+    return driver, choices
+
+
+def like(arch: ArchDescriptor, generic: ArchDescriptor) -> ArchDescriptor:
+    """The generic architecture with the page tables of `arch`."""
+    granules = {name: g.model_copy(update={"cont_ptes": 1}) for name, g in arch.granules.items()}
+    return generic.model_copy(update={"granules": granules, "default_granule": arch.default_granule})
+
+
+def view(observer: Observer) -> dict[tuple[int, int], tuple[object, ...]]:
+    """What is mapped where, without frame numbers: who shares with whom, permissions, dirty, mapcount."""
+    pages = observer.pages()
+    first: dict[int, tuple[int, int]] = {}
+    for place in sorted(pages):
+        first.setdefault(pages[place].pfn, place)
+    return {place: _visible(observer, seen, first[seen.pfn]) for place, seen in pages.items()}
+
+
+def _visible(observer: Observer, seen: Seen, owner: tuple[int, int]) -> tuple[object, ...]:
+    if seen.swapped:
+        return ("swapped",)
+    if seen.special:
+        return ("special", seen.write)
+    dirty = seen.dirty or observer.folio_dirty(seen.pfn)
+    return ("present", owner, seen.write, seen.valid, dirty, int(observer.frames["mapcount"][seen.pfn]))
+
+
+@check("differential.generic", source="core_mm/hookspecs.py: every default", limit=300)
+def generic_alike(context: Context) -> None:
+    """Core-mm sees the same on this architecture as on the generic one: sharing, permissions, dirty, counts, errors."""
+    plain = replace(context, arch=like(context.arch, context.generic), cpu="", name=context.name)
+    for number in range(max(2, int(20 * context.share))):
+        driver, choices = program(context, f"generic {number}")
+        other = Driver(plain)
+        for choice in choices:
+            perform(other, choice, arena(context))
+        steps = driver.system.steps()
+        if driver.system.operations != other.system.operations:
+            raise CheckFailed("the same program runs differently: some operation fails on one of them", steps)
+        ours, theirs = view(driver.observer), view(other.observer)
+        for place in sorted(ours.keys() | theirs.keys()):
+            if ours.get(place) != theirs.get(place):
+                raise CheckFailed(
+                    f"page {place[1]:#x} of mm {place[0]} is {ours.get(place)}, on the generic architecture it is "
+                    f"{theirs.get(place)}", steps,
+                )  # fmt: skip
+        for name in ("rss_anon", "rss_file", "rss_shmem", "rss_swap"):
+            mine, generic = driver.observer.mms[name][:64].tolist(), other.observer.mms[name][:64].tolist()
+            if mine != generic:
+                raise CheckFailed(
+                    f"{name} of all mms is {mine}, on the generic architecture {generic}", steps
+                )
+
+
+@check("differential.engines", source="mmarch/engine", limit=300)
+def engines_alike(context: Context) -> None:
+    """Interpreted and linked, a program leaves the same memory to the byte, and nothing stale."""
+    for number in range(max(1, int(6 * context.share))):
+        driver, _ = program(context, f"engines {number}")
+        rows = driver.system.operations
+        compare_engines(context, rows)
+
+
+def compare_engines(context: Context, rows: list[Row]) -> None:
+    """Run the same operations on both."""
+    from core_mm.uapi import FILE_REGULAR, FILE_SHMEM
+    from mmarch.check.driver import FILE_PAGES
+
+    size = FILE_PAGES << context.geometry.page_shift
+    files = ((FILE_REGULAR, size), (FILE_SHMEM, size))
+    config = system_config(context)
+    interpreted, linked = System(config, "interpreted", files), System(config, "linked", files)
+    for number, row in enumerate(rows[1:], 1):
+        for machine in (interpreted, linked):
+            machine.do(*row)
+        a, b = (machine.machine.memory for machine in (interpreted, linked))
+        if a.arrays["results"][number] != b.arrays["results"][number]:
+            what = (
+                f"returns {a.arrays['results'][number]} interpreted and {b.arrays['results'][number]} linked"
+            )
+            raise CheckFailed(f"operation {number} {what}", interpreted.steps())
+    for name in ("ptes", "results", "i_pages", "swap_map"):
+        _same(name, a.arrays[name], b.arrays[name], interpreted)
+    for name in ("PAGE", "MM", "VMA", "PTDESC"):
+        for column in a.tables[name].dtype.names or ():
+            _same(f"{name}.{column}", a.tables[name][column], b.tables[name][column], interpreted)
+    interpreted.judge()
+    linked.judge(" (linked)")
+
+
+def _same(name: str, ours: np.ndarray, theirs: np.ndarray, machine: System) -> None:
+    different = np.flatnonzero(ours != theirs)
+    if len(different):
+        at = int(different[0])
+        raise CheckFailed(
+            f"{name}[{at:#x}] is {ours[at]} interpreted and {theirs[at]} linked", machine.steps()
+        )
