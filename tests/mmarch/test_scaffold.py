@@ -95,9 +95,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_installs_loads_and_tests_itself(made: Path, tmp_path: Path) -> None:
-    """pip installs it, the loader accepts it, its tests pass."""
+    """pip installs it, the loader accepts it, its tests and the first tiers of the suite pass."""
     site = Site(tmp_path / "site")
     site.install(made)
     assert "sparc64_sun4v" in site.mmarch("arch", "list")
     assert "mmarch_sparc64_sun4v/tlb.py" in site.mmarch("arch", "show", "sparc64_sun4v")
     assert "5 passed" in site.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=made)
+    assert "NOT OK" not in site.mmarch("check", "sparc64_sun4v", "--only", "load", "--only", "smoke", "--level", "all")
