@@ -8,7 +8,7 @@ from core_mm.inode import file_inode, unlink
 from core_mm.mapping import shmem_mapping
 from core_mm.mm_types import EINVAL, ENOMEM, INODE, PAGE, cfg, ops
 from core_mm.msync import msync
-from core_mm.page_cache import filemap_get_page, pages_of_size, range_is_empty
+from core_mm.page_cache import filemap_get_page, range_is_empty
 from core_mm.readahead import ilog2, mapping_large_folio_support, ra_alloc_folio
 from core_mm.shmem import shmem_write
 from core_mm.task_mmu import clear_refs
@@ -36,7 +36,7 @@ def file_operation(op: int, mm: int, at: int) -> int:
         return -EINVAL
     if op == OP_FTRUNCATE:
         size = ops[at + 1]
-        if size < 0 or pages_of_size(size) > INODE.pages[inode]:
+        if size < 0 or size > INODE.pages[inode] << cfg.page_shift:
             return -EINVAL
         return do_truncate(inode, size)
     if op == OP_PWRITE:
@@ -46,11 +46,12 @@ def file_operation(op: int, mm: int, at: int) -> int:
 
 def pwrite(inode: int, offset: int, size: int, chunk: int) -> int:
     """Fill the page cache from `offset` on, `chunk` bytes a system call. Returns 0, -EINVAL or -ENOMEM."""
-    end = offset + size
-    if offset < 0 or size < 0 or end > INODE.pages[inode] << cfg.page_shift:
+    room = INODE.pages[inode] << cfg.page_shift
+    if offset < 0 or size < 0 or offset > room or size > room - offset:
         return -EINVAL
+    end = offset + size
     while offset < end:
-        after = min(offset + chunk, end) if chunk > 0 else end
+        after = offset + chunk if 0 < chunk < end - offset else end
         index = offset >> cfg.page_shift
         last = (after - 1) >> cfg.page_shift
         while index <= last:

@@ -133,7 +133,7 @@ def dup_vma(mm: int, mpnt: int) -> int:
 
 def task_row(task: int) -> int:
     """The row of the workload's task number `task`, or 0 if there is none."""
-    if task < 0 or task + 1 >= cfg.nr_tasks:
+    if task < 0 or task >= cfg.nr_tasks - 1:
         return 0
     return task + 1
 

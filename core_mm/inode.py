@@ -17,10 +17,9 @@ __all__ = ["shmem_mapping"]
 
 def file_inode(file: int) -> int:
     """The inode of the workload's file number `file`, or 0 if there is none."""
-    inode = file + 1
-    if file < 0 or inode >= mach.next_inode:
+    if file < 0 or file >= mach.next_inode - 1:
         return 0
-    return inode
+    return file + 1
 
 
 def take_inode(pages: int) -> int:

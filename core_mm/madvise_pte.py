@@ -18,7 +18,7 @@ from core_mm.mm_types import MM_SWAPENTS, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED
 from core_mm.mmu_gather import (
     tlb_end_vma, tlb_finish_mmu, tlb_gather_mmu, tlb_remove_pmd_tlb_entry, tlb_remove_tlb_entries, tlb_start_vma,
 )  # fmt: skip
-from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 from core_mm.reclaim import folio_isolate_lru, reclaim_pages
 from core_mm.rmap import folio_maybe_mapped_shared
 from core_mm.swap_state import folio_free_swap
@@ -51,8 +51,8 @@ def madvise_free_range(tlb: int, vma: int, start: int, end: int) -> int:
     """Mark the anonymous pages of a range as free to drop (madvise_free_pte_range)."""
     addr = start
     while addr < end:
-        after = pmd_addr_end(addr, end)
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
+        after = pmd_addr_end(addr, end) if pmdp else pmd_hole_end(VMA.vm_mm[vma], addr, end)
         if pmdp and not pmd_none(ptes[pmdp]):
             if not pmd_leaf(ptes[pmdp]) or not free_huge_pmd(tlb, vma, pmdp, addr, after):
                 if not pmd_leaf(ptes[pmdp]):
@@ -134,8 +134,8 @@ def madvise_cold_page_range(vma: int, start: int, end: int, pageout: int) -> int
     tlb_start_vma(tlb, vma)
     addr = start
     while addr < end:
-        after = pmd_addr_end(addr, end)
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
+        after = pmd_addr_end(addr, end) if pmdp else pmd_hole_end(VMA.vm_mm[vma], addr, end)
         if pmdp and not pmd_none(ptes[pmdp]):
             if not pmd_leaf(ptes[pmdp]) or not cold_huge_pmd(tlb, vma, pmdp, addr, after, pageout):
                 cold_pte_range(tlb, vma, pmdp, addr, after, pageout)

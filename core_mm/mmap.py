@@ -37,8 +37,8 @@ def task_size() -> int:
 
 
 def page_align(size: int) -> int:
-    """Round up to whole pages."""
-    return (size + cfg.page_size - 1) & -cfg.page_size
+    """Round up to whole pages; what is longer than any address space stays so."""
+    return (min(size, 1 << ADDRESS_BITS + 1) + cfg.page_size - 1) & -cfg.page_size
 
 
 def bad_range(addr: int, size: int) -> int:

@@ -19,7 +19,7 @@ from core_mm.mmap import bad_range, page_align
 from core_mm.mmu_gather import (
     tlb_end_vma, tlb_finish_mmu, tlb_flush_pte_range, tlb_gather_mmu, tlb_start_vma,
 )  # fmt: skip
-from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 from core_mm.tlb_batched import flush_tlb_batched_pending
 from core_mm.vma import vma_is_anonymous, vma_set_page_prot, vma_wants_writenotify
 from core_mm.vma_merge import vma_modify
@@ -101,8 +101,8 @@ def change_protection(tlb: int, vma: int, addr: int, end: int, cp_flags: int) ->
     """Give the entries of a range the protection of the VMA."""
     tlb_start_vma(tlb, vma)
     while addr < end:
-        after = pmd_addr_end(addr, end)
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
+        after = pmd_addr_end(addr, end) if pmdp else pmd_hole_end(VMA.vm_mm[vma], addr, end)
         if pmdp and not pmd_none(ptes[pmdp]):
             change_pmd(tlb, vma, pmdp, addr, after, cp_flags)
         addr = after

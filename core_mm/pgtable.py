@@ -168,6 +168,17 @@ def pmd_addr_end(addr: int, end: int) -> int:
     return min(boundary, end)
 
 
+def pmd_hole_end(mm: int, addr: int, end: int) -> int:
+    """Where the next PMD entry after `addr` that has a table can be at the earliest; `addr` has none."""
+    at = entry_at(MM.pgd[mm], addr, cfg.levels - 1)
+    for level in range(cfg.levels - 1, 1, -1):
+        entry = ptes[at]
+        if entry == 0:
+            return level_addr_end(addr, end, level)
+        at = entry_at(table_slot(entry), addr, level - 1)
+    return pmd_addr_end(addr, end)
+
+
 def level_addr_end(addr: int, end: int, level: int) -> int:
     """As pmd_addr_end, for an entry of any level."""
     size = 1 << level_shift(level)

@@ -7,8 +7,8 @@ from core_mm.file_ops import file_operation
 from core_mm.fork import exec_mmap, exit_mm, kernel_clone, mm_alloc, spawn, task_row
 from core_mm.madvise import do_madvise
 from core_mm.memory.access import access_range
-from core_mm.mm_types import EINVAL, MM, TASK, cfg, mach, ops, results
-from core_mm.mmap import brk, do_mmap, munmap
+from core_mm.mm_types import EINVAL, MM, SIGSEGV, TASK, cfg, mach, ops, results
+from core_mm.mmap import brk, do_mmap, munmap, page_align, task_size
 from core_mm.mprotect import mprotect
 from core_mm.mremap import mremap
 from core_mm.page_alloc import free_area_init
@@ -66,12 +66,20 @@ def run_operation(row: int) -> int:
         mach.task = task
         check_and_switch_context(mm)
     if op == OP_TOUCH:
-        return access_range(mm, ops[at + 2], ops[at + 3], ops[at + 4])
+        return touch(mm, ops[at + 2], ops[at + 3], ops[at + 4])
     if op <= OP_MREMAP:
         return memory_operation(op, mm, at + 2)
     if op <= OP_EXIT:
         return process_operation(op, task, ops[at + 2])
     return file_operation(op, mm, at + 2)
+
+
+def touch(mm: int, addr: int, pages: int, access: int) -> int:
+    """The program's own accesses; no address beyond the user's has a page."""
+    end = task_size()
+    if addr < 0 or addr >= end:
+        return -SIGSEGV
+    return access_range(mm, addr, min(pages, page_align(end - addr) >> cfg.page_shift), access)
 
 
 def memory_operation(op: int, mm: int, at: int) -> int:

@@ -9,7 +9,7 @@ from core_mm.hookspecs import (
     test_and_clear_young_ptes,
 )  # fmt: skip
 from core_mm.mm_types import EINVAL, MM, PG_REFERENCED, VM_PFNMAP, VMA, cfg, ptes
-from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 
 CLEAR_REFS_ALL, CLEAR_REFS_ANON, CLEAR_REFS_MAPPED, CLEAR_REFS_SOFT_DIRTY, CLEAR_REFS_MM_HIWATER_RSS = 1, 2, 3, 4, 5
 
@@ -44,8 +44,8 @@ def clear_refs_vma(vma: int) -> int:
     addr = VMA.vm_start[vma]
     end = VMA.vm_end[vma]
     while addr < end:
-        after = pmd_addr_end(addr, end)
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
+        after = pmd_addr_end(addr, end) if pmdp else pmd_hole_end(VMA.vm_mm[vma], addr, end)
         if pmdp and not pmd_none(ptes[pmdp]):
             if pmd_leaf(ptes[pmdp]):
                 clear_refs_pmd(vma, addr, pmdp)

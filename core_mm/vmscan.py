@@ -15,7 +15,7 @@ from core_mm.hookspecs import (
 from core_mm.internal import folio_pte_batch
 from core_mm.memory.zap import vma_has_recency
 from core_mm.mm_types import MM, VM_HUGETLB, VM_LOCKED, VMA, cfg, mach, ptes
-from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 
 MIN_LRU_BATCH = 64  # pages; smaller processes are not walked
 
@@ -57,8 +57,8 @@ def walk_vma(vma: int) -> int:
     addr = VMA.vm_start[vma]
     end = VMA.vm_end[vma]
     while addr < end:
-        after = pmd_addr_end(addr, end)
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
+        after = pmd_addr_end(addr, end) if pmdp else pmd_hole_end(VMA.vm_mm[vma], addr, end)
         if pmdp and not pmd_none(ptes[pmdp]):
             if not pmd_leaf(ptes[pmdp]):
                 walk_pte_range(vma, pmdp, addr, after)

@@ -44,7 +44,7 @@ from core_mm.mm_types import (
     cfg,
     ptes,
 )
-from core_mm.pgtable import pmd_addr_end, pmd_alloc, pmd_off, pte_alloc, pte_offset_map
+from core_mm.pgtable import pmd_addr_end, pmd_alloc, pmd_hole_end, pmd_off, pte_alloc, pte_offset_map
 from core_mm.rmap import folio_dup_file_rmap_ptes, folio_try_dup_anon_rmap_ptes
 from core_mm.swapfile import swap_duplicate
 
@@ -65,8 +65,8 @@ def copy_page_range(dst_vma: int, src_vma: int) -> int:
         return 0
     addr, end = VMA.vm_start[src_vma], VMA.vm_end[src_vma]
     while addr < end:
-        after = pmd_addr_end(addr, end)
         src_pmdp = pmd_off(VMA.vm_mm[src_vma], addr)
+        after = pmd_addr_end(addr, end) if src_pmdp else pmd_hole_end(VMA.vm_mm[src_vma], addr, end)
         if src_pmdp and not pmd_none(ptes[src_pmdp]):
             error = copy_pmd(dst_vma, src_vma, src_pmdp, addr, after)
             if error:

@@ -53,7 +53,7 @@ from core_mm.mmu_gather import (
     tlb_reserve_space,
     tlb_start_vma,
 )
-from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
+from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_remove_rmap_ptes
 from core_mm.rwonce import store
 from core_mm.swapfile import free_swap_and_cache_nr, swap_pte_batch
@@ -98,15 +98,16 @@ def unmap_page_range(tlb: int, vma: int, addr: int, end: int, details: int) -> i
     """Zap a range, PMD by PMD."""
     tlb_start_vma(tlb, vma)
     while addr < end:
-        addr = zap_pmd(tlb, vma, addr, pmd_addr_end(addr, end), details)
+        pmdp = pmd_off(VMA.vm_mm[vma], addr)
+        if pmdp:
+            addr = zap_pmd(tlb, vma, pmdp, addr, pmd_addr_end(addr, end), details)
+        else:
+            addr = pmd_hole_end(VMA.vm_mm[vma], addr, end)
     return tlb_end_vma(tlb, vma)
 
 
-def zap_pmd(tlb: int, vma: int, addr: int, end: int, details: int) -> int:
+def zap_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: int) -> int:
     """Zap what lies under one PMD; returns where to go on."""
-    pmdp = pmd_off(VMA.vm_mm[vma], addr)
-    if pmdp == 0:
-        return end
     pmd = ptes[pmdp]
     if pmd_none(pmd):
         return end
