@@ -496,7 +496,10 @@ def flush_tlb_mm(mm: int) -> int:
 
 @hookspec
 def flush_tlb_range(vma: int, start: int, end: int) -> int:
-    """Drop translations and walk caches of [start, end). Returns 0."""
+    """Drop translations of [start, end), and walk caches that lead to tables for it. Returns 0.
+
+    Core-mm changes pointers to tables only where a table lies in the range whole.
+    """
 
 
 @hookspec
