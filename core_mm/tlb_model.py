@@ -29,6 +29,20 @@ class Tlbi(BaseModel):
     local: bool = False
 
 
+class Hazard(BaseModel):
+    """A violation that the kernel itself commits and that is kept: counted apart, reported by the suite.
+
+    kind  of `mmarch.sanitize.Violation`
+    hook  the outermost hook under way when it shows
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    hook: str
+    reason: str
+
+
 class TlbModel(BaseModel):
     """How invalidations and barriers act.
 
@@ -42,6 +56,7 @@ class TlbModel(BaseModel):
     plain        "module:function" of (raw entry, index in its table): the entry of one page that it stands for;
                  "" if a raw entry of a block says so itself
     relaxed_bbm  features, any of which on the CPU allows a block to change its size without break before make
+    hazards      what the kernel is known to do wrong here
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,3 +70,4 @@ class TlbModel(BaseModel):
     cont_mask: int = 0
     plain: str = ""
     relaxed_bbm: tuple[str, ...] = ()
+    hazards: tuple[Hazard, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arches.arm64.pgtable_hwdef import PTE_CONT
-from core_mm.tlb_model import Tlbi, TlbModel
+from core_mm.tlb_model import Hazard, Tlbi, TlbModel
 
 LEAF, WALK = Tlbi(scope="pages", walk=False), Tlbi(scope="pages")
 LOCAL_LEAF, LOCAL_WALK = Tlbi(scope="pages", walk=False, local=True), Tlbi(scope="pages", local=True)
@@ -19,4 +19,12 @@ TLB_MODEL = TlbModel(
     complete={"dsb_ish": "all", "dsb_nsh": "local"},
     cont_mask=PTE_CONT,
     relaxed_bbm=("bbml2_noabort", "bbml3"),
+    hazards=(
+        Hazard(
+            kind="bbm",
+            hook="modify_prot_commit_ptes",
+            reason="since Linux 6.17 a block of single entries that changes its protection as a whole becomes "
+            "contiguous before the gather has flushed the single ones (arch/arm64/mm/mmu.c, mm/mprotect.c)",
+        ),
+    ),
 )  # fmt: skip

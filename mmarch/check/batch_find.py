@@ -67,6 +67,29 @@ def find(context: Context) -> None:
                     )  # fmt: skip
 
 
+@check(
+    "batch.find-folio", hooks=("pte_advance_pfn",), source="mm/internal.h:folio_pte_batch, Fixes f8d937761d65"
+)
+def find_folio(context: Context) -> None:
+    """folio_pte_batch ends at the folio's end even if the next folio's frames follow at once."""
+    for variant in context.variants():
+        bench = variant.bench()
+        scan = bench.core(folio_pte_batch_flags)
+        half = bench.block // 2
+        heads = sorted(bench.folio(half.bit_length() - 1) for _ in range(32))
+        pairs = [head for head in heads if head + half in heads]
+        bench.clear_table()
+        for index in range(2 * half):
+            bench.set(index + 1, bench.value(pairs[0] + index, "r"))
+        for start in range(half):
+            pte = bench.hook.ptep_get(bench.ptep(start + 1))
+            found, _ = scan(pairs[0], bench.ptep(start + 1), pte, 2 * half - start, 0)
+            if found != half - start:
+                raise CheckFailed(
+                    f"folio_pte_batch from page {start} of a folio of {half} pages found {found}{variant.where}"
+                )
+
+
 def _disturb(bench: Bench, rng: Random, small: int) -> None:
     index = rng.randrange(BLOCKS * bench.block)
     kind = rng.randrange(5)

@@ -355,10 +355,28 @@ def walker(context: Context) -> None:
 def bbm(context: Context) -> None:
     """A block changes its size only by break before make; whenever something is flushed, blocks are uniform."""
     cont_mask(context)
+    walk(context, broken_before_made, walks=500)
 
-    def judge(walker: Walker, step: Step) -> None:
-        found = walker.violation()
-        if found is not None and found.kind in ("bbm", "block"):
-            raise CheckFailed(str(found))
 
-    walk(context, judge, walks=150)
+@check(
+    "contiguous.modify-prot",
+    hooks=("modify_prot_start_ptes", "modify_prot_commit_ptes"),
+    requires=("contiguous", "bbm"),
+    source="mm/mprotect.c:change_pte_range; arch/arm64/mm/mmu.c:modify_prot_commit_ptes, Linux 6.17",
+)
+def modify_prot(context: Context) -> None:
+    """A block of single entries that is protected as a whole does not become contiguous before they are flushed."""
+    for variant in context.variants():
+        walker = Walker(variant, strict=True)
+        block = walker.bench.block
+        if not walker.bench.has_blocks:
+            continue
+        halves = [Step("map", 0, block // 2, 0), Step("map", block // 2, block // 2, 0)]
+        walker.run([*halves, Step("mprotect", 0, block, 1)], broken_before_made)
+
+
+def broken_before_made(walker: Walker, step: Step) -> None:
+    """CheckFailed if a block was made or was not uniform."""
+    found = walker.violation()
+    if found is not None and found.kind in ("bbm", "block"):
+        raise CheckFailed(str(found))

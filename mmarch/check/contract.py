@@ -43,7 +43,9 @@ class Contract:
                 self._inside(name, owner, addr, nr)
             if name == "set_ptes":
                 self._installs(ptep, arguments[3], nr)
-            elif name not in ("clear_not_present_full_ptes", "modify_prot_commit_ptes"):
+            elif name == "modify_prot_commit_ptes":
+                self._installs(ptep, arguments[4], nr)
+            elif name != "clear_not_present_full_ptes":
                 self._batch(name, ptep, nr)
             return winner(*arguments)
 

@@ -28,10 +28,14 @@ FILE_PAGES = 512
 class Driver:
     """Operations on the arena; page numbers count from its first page."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, orders: int = 0, shmem_orders: int = 0) -> None:
+        """`orders` are masks of folio orders, 0 for the usual ones."""
         size = FILE_PAGES << context.geometry.page_shift
         files = ((FILE_REGULAR, size), (FILE_SHMEM, size))
-        self.system: System = system(context, files=files, instead=replacements())
+        changes: dict[str, object] = {"shmem_orders": shmem_orders}
+        if orders:
+            changes |= {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
+        self.system: System = system(context, files=files, instead=replacements(), changes=changes)
         self.contract = Contract(self.system)
         self.observer = Observer(self.system)
         self.model = Model()

@@ -12,6 +12,7 @@ from core_mm.mm_types import LOG_COLUMNS
 from mmarch.check.context import Context
 from mmarch.check.registry import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
+from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.sanitize import Oracle
 
@@ -45,7 +46,7 @@ class System:
         self.machine: Machine = (
             DirectMachine(config, instead, **room)  # type: ignore[arg-type]
             if self.direct
-            else Machine(config, engine, roots, **room)  # type: ignore[arg-type]
+            else Machine(config, engine, roots, options=Options(attribute=True), **room)  # type: ignore[arg-type]
         )
         inodes, first = self.machine.memory.tables["INODE"], 0
         for row, ((kind, size), space) in enumerate(zip(files, pages, strict=True), 1):

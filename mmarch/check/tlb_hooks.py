@@ -25,7 +25,7 @@ def hooks(context: Context) -> None:
         if found is not None:
             raise CheckFailed(str(found))
 
-    walk(context, judge, walks=150)
+    walk(context, judge, walks=500)
 
 
 @check("tlb.spurious", hooks=("ptep_set_access_flags",), source="mm/memory.c:handle_pte_fault")
@@ -49,7 +49,7 @@ def spurious(context: Context) -> None:
                 f"ptep_set_access_flags changes entry {index} and leaves its old translation cached here"
             )
 
-    walk(context, judge, walks=100)
+    walk(context, judge, walks=300)
 
 
 SIZES = (
@@ -183,7 +183,7 @@ def spurious_fix(context: Context) -> None:
                 )
         walker.oracle.finish()
 
-    walk(context, judge, walks=60)
+    walk(context, judge, walks=200)
 
 
 def _upgraded(walker: Walker, ptep: int, before: int) -> bool:

@@ -34,10 +34,10 @@ class Step:
 class Walker:
     """Applies steps to the table of a bench; steps that would break a hook's precondition do nothing."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, strict: bool = False) -> None:
         self.context = context
         self.bench = context.bench()
-        self.oracle = Oracle(context.config())
+        self.oracle = Oracle(context.config(), strict)
         self.oracle.feed(self.bench.birth)
         self.folio = self.bench.folio(folio_order(self.bench))
         self.slot = self.bench.first // self.bench.entries

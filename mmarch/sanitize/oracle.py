@@ -39,9 +39,13 @@ class Oracle:
     """Feed it every row of the log in order, then call `finish`.
 
     config  of the machine that writes the log
+    strict  report known hazards of the architecture like anything else
+    known   how often each of them showed
     """
 
     config: Config
+    strict: bool = False
+    known: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     found: int = 0
     flushes: Counter[str] = field(default_factory=Counter)
@@ -379,6 +383,10 @@ class Oracle:
     def _report_bbm(self, item: Stale, new: Leaf, hook: int) -> None:
         kind = "frame" if item.leaf.pfn != new.pfn else "size"
         what = f"a translation was made while one of another {kind} may be cached (break before make)"
+        for hazard in () if self.strict else self.model.hazards:
+            if hazard.kind == "bbm" and hazard.hook == self._hook(hook):
+                self.known[hazard.reason] += 1
+                return
         self._report("bbm", what, item, hook)
         self.stale.drop(item)
 

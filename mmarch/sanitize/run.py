@@ -26,6 +26,7 @@ class Sanitized:
     found        how many there were
     flushes      TLB invalidations by event
     superfluous  those of them that concerned no translation that differs from the tables
+    known        how often each known hazard of the architecture showed
     """
 
     operations: int
@@ -33,6 +34,7 @@ class Sanitized:
     found: int
     flushes: Mapping[str, int]
     superfluous: Mapping[str, int]
+    known: Mapping[str, int]
 
 
 def sanitize(
@@ -66,7 +68,12 @@ def sanitize(
 def report(oracle: Oracle, operations: int) -> Sanitized:
     """What `oracle` has found so far."""
     return Sanitized(
-        operations, tuple(oracle.violations), oracle.found, dict(oracle.flushes), dict(oracle.superfluous)
+        operations,
+        tuple(oracle.violations),
+        oracle.found,
+        dict(oracle.flushes),
+        dict(oracle.superfluous),
+        dict(oracle.known),
     )
 
 
