@@ -217,8 +217,23 @@ def clear_full_ptes(mm: int, addr: int, ptep: int, nr: int, full: int) -> int:
 
 @hookimpl
 def modify_prot_start_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
-    """Clearing, as for single entries (`ptep_modify_prot_start`), but whole blocks at once."""
-    return clear_ptes(VMA.vm_mm[vma], addr, ptep, nr, 0)
+    """Clearing, but whole blocks at once; single entries that come back as a block must not stay cached."""
+    mm = VMA.vm_mm[vma]
+    joins = becomes_block(ptep, nr)
+    pte = clear_ptes(mm, addr, ptep, nr, 0)
+    if joins:
+        flush_mm_range(mm, addr, addr + (nr << cfg.page_shift), cfg.page_size)
+    return pte
+
+
+def becomes_block(ptep: int, nr: int) -> int:
+    """Whether the batch covers a block of single entries whole."""
+    first = (ptep + cfg.cont_ptes - 1) & -cfg.cont_ptes
+    while cpu.svnapot and first + cfg.cont_ptes <= ptep + nr:
+        if not is_napot(READ_ONCE(first)):
+            return 1
+        first += cfg.cont_ptes
+    return 0
 
 
 @hookimpl
