@@ -58,10 +58,12 @@ def test_other_harts_by_ipi() -> None:
 def test_other_harts_by_sbi() -> None:
     """With SBI fences one call says it all, whatever the range."""
     bench = bench_of("rva20")
+    bench.flush_tlb_page(bench.vma, bench.addr)
     bench.flush_tlb_range(bench.vma, bench.addr, bench.addr + 100 * PAGE)
     bench.flush_tlb_mm(bench.mm)
     bench.flush_tlb_all()
     assert bench.tlbi() == [
+        ("sbi_remote_sfence_page", bench.addr, 1),
         ("sbi_remote_sfence_range", bench.addr, 100),
         ("sbi_remote_sfence_asid", 0, 0),
         ("sbi_remote_sfence_all", 0, 0),

@@ -12,20 +12,21 @@ from mmarch_riscv_svnapot.pgtable_bits import NAPOT
 
 EVENTS = (
     "sfence_vma_va_asid", "sfence_vma_asid", "sfence_vma", "sfence_vma_va_local", "sinval_vma_va_asid",
-    "sbi_remote_sfence_range", "sbi_remote_sfence_asid", "sbi_remote_sfence_all",
+    "sbi_remote_sfence_page", "sbi_remote_sfence_range", "sbi_remote_sfence_asid", "sbi_remote_sfence_all",
     "sfence_w_inval", "sfence_inval_ir", "ipi",
 )  # fmt: skip
 (
     SFENCE_VMA_VA_ASID, SFENCE_VMA_ASID, SFENCE_VMA, SFENCE_VMA_VA_LOCAL, SINVAL_VMA_VA_ASID,
-    SBI_REMOTE_RANGE, SBI_REMOTE_ASID, SBI_REMOTE_ALL, SFENCE_W_INVAL, SFENCE_INVAL_IR, IPI,
-) = range(ARCH_EVENT, ARCH_EVENT + 11)  # fmt: skip
+    SBI_REMOTE_PAGE, SBI_REMOTE_RANGE, SBI_REMOTE_ASID, SBI_REMOTE_ALL, SFENCE_W_INVAL, SFENCE_INVAL_IR, IPI,
+) = range(ARCH_EVENT, ARCH_EVENT + 12)  # fmt: skip
 
 _LEAVES = Tlbi(scope="pages", walk=False)  # "applies only to leaf PTEs", RISC-V privileged architecture
 TLB_MODEL = TlbModel(
     tlbi={
         "sfence_vma_va_asid": _LEAVES,
         "sinval_vma_va_asid": _LEAVES,
-        "sbi_remote_sfence_range": _LEAVES,
+        "sbi_remote_sfence_page": _LEAVES,
+        "sbi_remote_sfence_range": Tlbi(scope="pages"),  # OpenSBI, lib/sbi/sbi_tlb.c: all beyond 4 KiB
         "sfence_vma_va_local": Tlbi(scope="pages", walk=False, local=True),
         "sfence_vma_asid": Tlbi(scope="asid"),
         "sbi_remote_sfence_asid": Tlbi(scope="asid"),
@@ -88,7 +89,8 @@ def __flush_tlb_range(mm: int, start: int, size: int, stride: int) -> int:
     if cpu.sbi_rfence:
         if size == WHOLE:
             return fence(SBI_REMOTE_ASID, 0, 0, asid, 1)
-        return fence(SBI_REMOTE_RANGE, start, (size + cfg.page_size - 1) >> cfg.page_shift, asid, 1)
+        pages = (size + cfg.page_size - 1) >> cfg.page_shift
+        return fence(SBI_REMOTE_RANGE if pages > 1 else SBI_REMOTE_PAGE, start, pages, asid, 1)
     count(IPI, cpu.harts - 1)
     return flush_range_asid(start, size, stride, asid, cpu.harts)
 
