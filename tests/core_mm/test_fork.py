@@ -7,7 +7,7 @@ import pytest
 from arches.generic import arch as generic
 from core_mm import uapi
 from core_mm.context import ASID_BITS
-from core_mm.mm_types import EINVAL
+from core_mm.mm_types import EINVAL, ENOMEM
 from tests.support.computer import Computer
 
 ESRCH = 3
@@ -144,3 +144,23 @@ def test_asids_differ_and_begin_again_with_a_generation(engine: str) -> None:
     made.touch(0, task=0)
     assert made.field("MM", "asid", made.mm(0)) == 2 << ASID_BITS | 2
     assert made.since("tlbi_all") == [1]
+
+
+def test_a_fork_without_memory_fails_and_leaves_the_parent_whole(engine: str) -> None:
+    """-ENOMEM from the first table that cannot be had; what the child got so far comes back."""
+    made = Computer(engine, memory=8 << 20)
+    made.map(0, 4096)
+    assert made.touch(0, 4096) == -ENOMEM
+    made.unmap(0, 2)
+    free = made.scalar("free_pages")
+    assert 0 < free < 5
+    before = made.ptes(2, 100)
+    assert made.do(uapi.OP_FORK, 1) == -ENOMEM
+    assert made.scalar("free_pages") == free
+    assert [pte & ~(1 << 51 | 1 << 55 | 1 << 7) for pte in made.ptes(2, 100)] == [
+        pte & ~(1 << 51 | 1 << 55 | 1 << 7) for pte in before
+    ]
+    assert made.do(uapi.OP_FORK, 1) == -ENOMEM
+    made.unmap(1000, 3096)
+    assert made.do(uapi.OP_FORK, 1) == 0
+    assert made.scalar("warned") == 0
