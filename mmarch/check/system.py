@@ -35,8 +35,10 @@ class System:
         engine: str = "direct",
         files: Sequence[tuple[int, int]] = (),
         instead: dict[Callable[..., Any], Replace] | None = None,
+        options: Options = Options(),
+        judged: bool = True,
     ) -> None:
-        """`files` are (kind, bytes)."""
+        """`files` are (kind, bytes); `judged` by the TLB oracle, which wants calls of hooks told apart."""
         shift = config.arch.granules[config.granule or config.arch.default_granule].page_shift
         pages = [2 * (-(-size >> shift) or 1) for _, size in files]
         operations = np.zeros((ROWS, uapi.COLUMNS), np.int64)
@@ -46,7 +48,7 @@ class System:
         self.machine: Machine = (
             DirectMachine(config, instead, **room)  # type: ignore[arg-type]
             if self.direct
-            else Machine(config, engine, roots, options=Options(attribute=True), **room)  # type: ignore[arg-type]
+            else Machine(config, engine, roots, options=options, **room)  # type: ignore[arg-type]
         )
         inodes, first = self.machine.memory.tables["INODE"], 0
         for row, ((kind, size), space) in enumerate(zip(files, pages, strict=True), 1):
@@ -57,7 +59,7 @@ class System:
         self._set("next_file_page", first)
         self.call("boot")
         self.page = 1 << shift
-        self.oracle = Oracle(config) if config.arch.tlb_model else None
+        self.oracle = Oracle(config) if judged and config.arch.tlb_model else None
         self.operations: list[tuple[int, ...]] = []
         self.do(uapi.OP_SPAWN, 1)
 
