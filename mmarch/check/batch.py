@@ -19,7 +19,6 @@ from mmarch.check.bench import PRESENT, SWAP, Bench, View
 from mmarch.check.context import Context
 from mmarch.check.layouts import folio_order, layouts, ranges
 from mmarch.check.registry import CheckFailed, check
-from mmarch.errors import PluginError
 
 YOUNG, DIRTY = 1, 2  # of clear_young_dirty_ptes
 _ZAP = "mm/memory.c:zap_present_folio_ptes"
@@ -121,25 +120,14 @@ def clear_swap(context: Context) -> None:
 
     def swap_and_clear(bench: Bench, start: int, nr: int) -> int:
         bench.hook.clear_full_ptes(*_at(bench, start), nr, 0)
+        slot = 0x1555_5400 if start % 2 else 0x0AAA_A800
         for i in range(nr):
-            bench.set(start + i, bench.hook.swp_entry_to_pte(50 + i))
-            if bench.look(start + i).kind != SWAP:
-                raise CheckFailed(f"a swap entry reads as {bench.look(start + i)}")
+            bench.set(start + i, bench.hook.swp_entry_to_pte(slot + i))
+            if bench.look(start + i) != View(SWAP, slot + i):
+                raise CheckFailed(f"swap entry {slot + i:#x} reads as {bench.look(start + i)}")
         return int(bench.hook.clear_not_present_full_ptes(*_at(bench, start), nr, 0))
 
     sweep(context, Operation("clear_not_present_full_ptes", swap_and_clear, is_none))
-
-
-def widest_slot(bench: Bench) -> int:
-    """The largest number of a swap slot, all bits set, that an entry can carry."""
-    for bits in range(50, 16, -1):
-        slot = (1 << bits) - 1
-        try:
-            if bench.hook.pte_to_swp_entry(bench.hook.swp_entry_to_pte(slot)) == slot:
-                return slot
-        except PluginError:  # more than 64 bits
-            continue
-    return (1 << 16) - 1
 
 
 @check(

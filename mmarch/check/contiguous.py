@@ -350,7 +350,6 @@ def walker(context: Context) -> None:
     hooks=("set_ptes", "clear_ptes", "wrprotect_ptes", "ptep_set_access_flags"),
     requires=("contiguous", "bbm"),
     source="Arm ARM D8.17.1; arch/arm64/mm/contpte.c:contpte_convert",
-    limit=120,
 )
 def bbm(context: Context) -> None:
     """A block changes its size only by break before make; whenever something is flushed, blocks are uniform."""

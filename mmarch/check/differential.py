@@ -55,7 +55,7 @@ def _visible(observer: Observer, seen: Seen, owner: tuple[int, int]) -> tuple[ob
     return ("present", owner, seen.write, seen.valid, dirty, int(observer.frames["mapcount"][seen.pfn]))
 
 
-@check("differential.generic", source="core_mm/hookspecs.py: every default", limit=300)
+@check("differential.generic", source="core_mm/hookspecs.py: every default")
 def generic_alike(context: Context) -> None:
     """Core-mm sees the same on this architecture as on the generic one: sharing, permissions, dirty, counts, errors."""
     plain = replace(context, arch=like(context.arch, context.generic), cpu="", name=context.name)
@@ -82,7 +82,7 @@ def generic_alike(context: Context) -> None:
                 )
 
 
-@check("differential.engines", source="mmarch/engine", limit=300)
+@check("differential.engines", source="mmarch/engine")
 def engines_alike(context: Context) -> None:
     """Interpreted and linked, a program leaves the same memory to the byte."""
     if context.share < TINY:
@@ -114,7 +114,7 @@ def compare_memory(interpreted: System, linked: System) -> None:
             _same(f"{name}.{column}", ours.tables[name][column], theirs.tables[name][column], interpreted)
 
 
-@check("differential.bounds", source="mmarch/engine: checked builds", limit=300)
+@check("differential.bounds", source="mmarch/engine: checked builds")
 def in_bounds(context: Context) -> None:
     """No access lies outside its array, in a build that checks every one."""
     if context.quick:

@@ -93,7 +93,7 @@ def no_memory(context: Context) -> None:
 def mixed(context: Context) -> None:
     """Singles and pairs in any order are freed exactly once; no pair is torn apart at the border of two batches."""
     for variant in context.variants():
-        bench = variant.bench()
+        bench = variant.bench(counting=True)
         rng = variant.rng()
         folio = bench.folio(4)
         bench.core(folios.folio_ref_add)(folio, MANY)
@@ -110,8 +110,11 @@ def mixed(context: Context) -> None:
                 total += nr
             bench.core(mmu_gather.tlb_finish_mmu)(tlb)
             dropped = before - bench.core(folios.folio_ref_count)(folio)
-            if dropped != total:
-                raise CheckFailed(f"{total} pages queued, {dropped} references dropped{variant.where}")
+            if dropped != total or bench.count(GATHER_OVERFLOW):
+                overrun = f"{bench.count(GATHER_OVERFLOW)} slots overrun"
+                raise CheckFailed(
+                    f"{total} pages queued, {dropped} references dropped, {overrun}{variant.where}"
+                )
 
 
 @check("gather.range", hooks=("tlb_flush",), source="include/asm-generic/tlb.h:tlb_flush")

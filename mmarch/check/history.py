@@ -48,8 +48,13 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
             ("touch", (1, 0, block, W)),
         ]),
         "reclaim of a folio across two tables (ddd05742b45b)": (0, [
-            ("mmap", (1, 2 * block - half, block, RW, "shmem-shared")), ("touch", (1, 2 * block - half, block, W)),
+            ("mmap", (1, 0, block, RW, "shmem-shared")), ("touch", (1, 0, block, W)), ("munmap", (1, 0, block)),
+            ("mmap", (1, 2 * block - half, block, RW, "shmem-shared")), ("touch", (1, 2 * block - half, block, R)),
             ("madvise", (1, 2 * block - half, block, MADV_PAGEOUT)), ("touch", (1, 2 * block - half, block, R)),
+        ]),
+        "reclaim of clean shared memory": (0, [
+            ("mmap", (1, 0, block, RW, "shmem-shared")), ("touch", (1, 0, block, R)),
+            ("madvise", (1, 0, block, MADV_PAGEOUT)), ("touch", (1, 0, block, W)),
         ]),
         "a dirty shared folio is unmapped at once": (0, [
             ("mmap", (1, 0, block, RW, "shmem-shared")), ("touch", (1, 0, block, W)), ("munmap", (1, 0, block)),
@@ -63,7 +68,7 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
     }  # fmt: skip
 
 
-@check("stateful.history", source="kernel bug fixes, named in the failure", limit=120)
+@check("stateful.history", source="kernel bug fixes, named in the failure")
 def history(context: Context) -> None:
     """Programs that broke kernels once do as their users expect."""
     for variant in context.variants():

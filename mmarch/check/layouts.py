@@ -41,8 +41,8 @@ Fill = Callable[[Bench, random.Random, int, str, list[str]], None]
 def folded(bench: Bench, rng: random.Random, pfn: int, perm: str, steps: list[str]) -> None:
     """One set_ptes over everything."""
     nr = BLOCKS * bench.block
-    bench.set(0, bench.value(pfn, perm), nr)
-    steps.append(f"set_ptes(0, pfn {pfn:#x} {perm}, nr={nr})")
+    bench.set(0, bench.value(pfn, perm, 0), nr)
+    steps.append(f"set_ptes(0, pfn {pfn:#x} {perm} old, nr={nr})")
 
 
 def unfolded(bench: Bench, rng: random.Random, pfn: int, perm: str, steps: list[str]) -> None:

@@ -54,7 +54,7 @@ def check(
     level: Level = "must",
     requires: Sequence[str] = (),
     source: str = "",
-    limit: int = 60,
+    limit: int = 240,
 ) -> Callable[[Function], Function]:
     """Register a function of a Context as a check; its docstring is the property it checks."""
 

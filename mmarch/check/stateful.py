@@ -107,7 +107,7 @@ def _failure(context: Context, program: list[Choice]) -> CheckFailed | None:
     return None
 
 
-@check("stateful.random", hooks=(), source="the system calls' manual pages", limit=300)
+@check("stateful.random", hooks=(), source="the system calls' manual pages")
 def random_programs(context: Context) -> None:
     """Random programs see what their users expect: contents, permissions, faults; bookkeeping and TLB agree."""
     for variant in context.variants():
@@ -118,7 +118,7 @@ def random_programs(context: Context) -> None:
                 raise shrink(variant, program)
 
 
-@check("stateful.machine", hooks=(), source="the system calls' manual pages", limit=300)
+@check("stateful.machine", hooks=(), source="the system calls' manual pages")
 def state_machine(context: Context) -> None:
     """The same with programs that hypothesis chooses and shrinks."""
     try:

@@ -13,7 +13,6 @@ from mmarch.check.walking import Step, Walker, walk
     "tlb.hooks",
     hooks=("flush_tlb_range", "flush_tlb_page"),
     source="Documentation/core-api/cachetlb.rst",
-    limit=120,
 )
 def hooks(context: Context) -> None:
     """After a hook and the flush of its range nothing is cached that permits more than the table, whatever the walk."""

@@ -137,11 +137,12 @@ class Walker:
             getattr(self.bench.hook, name)(*self._in(start), got)
 
     def do_free(self, start: int, nr: int, flag: int) -> None:
-        """MADV_FREE: clear accessed and dirty, then flush."""
+        """MADV_FREE: clear accessed and dirty, then flush; of whole blocks, since the hook may clear these."""
         got = self._batch(start, nr)
         if got:
             self.bench.hook.clear_young_dirty_ptes(*self._in(start), got, flag % 3 + 1)
-            self._flush(start, got)
+            first, block = start & -self.bench.block, self.bench.block
+            self._flush(first, -(-(start + got) // block) * block - first)
 
     def do_replace(self, start: int, nr: int, flag: int) -> None:
         """Copy on write of one page: clear, flush, map another one."""

@@ -1,0 +1,12 @@
+"""Broken architectures and a broken core-mm: each with the check that has to notice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.mutants import contpte, core, flushes
+from tests.mutants.mutant import Mutant
+
+CATALOGUE: Mapping[str, Mutant] = {
+    mutant.id: mutant for part in (contpte, flushes, core) for mutant in part.MUTANTS
+}

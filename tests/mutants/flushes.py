@@ -1,0 +1,102 @@
+"""Bugs of TLB maintenance (T1 … T10 of the history), on arm64 and on RISC-V with NAPOT blocks."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+TLBFLUSH, TLB, CONTPTE = "arches.arm64.tlbflush", "arches.arm64.tlb", "arches.arm64.contpte"
+_BLOCK = (
+    "        __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, {})\n    return __set_ptes"
+)
+
+
+def tlbflush(old: str, new: str) -> tuple[Edit, ...]:
+    """An edit of tlbflush.py."""
+    return (Edit(TLBFLUSH, old, new),)
+
+
+def tlb(old: str, new: str) -> tuple[Edit, ...]:
+    """An edit of tlb.py."""
+    return (Edit(TLB, old, new),)
+
+
+MUTANTS = (
+    Mutant(
+        "T1", "a range operand holds 31 units at most, not 32 (Fixes 117940aa6e5f)", "tlb.ranges",
+        tlbflush("units = min(pages, 32 << shift) >> shift", "units = min(pages >> shift, 31) & 31"),
+        cpu="neoverse-n2",
+    ),
+    Mutant(
+        "T1-odd", "the last page of an odd range is left out", "tlb.ranges",
+        tlbflush("    while pages > 0:\n        if not cpu.tlb_range", "    while pages > 1:\n        if not cpu.tlb_range"),
+        cpu="neoverse-n2",
+    ),
+    Mutant(
+        "T3", "a block is flushed with the level hint of its PMD (Fixes c910f2b65518)", "contiguous.bbm",
+        (Edit(CONTPTE, _BLOCK.format(3), _BLOCK.format(2)),),
+        cpu="neoverse-n2",
+    ),
+    Mutant(
+        "T3-gather", "so is what a gather recorded", "tlb.munmap",
+        tlb("    return 3 * ptes + 2 * pmds + puds\n", "    return 2 * ptes + 2 * pmds + puds\n"),
+        cpu="neoverse-n2", share=0.05,
+    ),
+    Mutant(
+        "T5", "a range of pages is flushed with the stride of a PMD", "tlb.munmap",
+        tlbflush("            start += stride\n            pages -= step\n",
+                 "            start += cfg.pmd_size\n            pages -= cfg.ptrs_per_pte\n"),
+        share=0.05,
+    ),
+    Mutant(
+        "T6", "a flush of any length is made of single operations", "tlb.bounded",
+        tlbflush("    if not cpu.tlb_range and end - start >= cfg.ptrs_per_pte * stride:\n        return 1\n", ""),
+    ),
+    Mutant(
+        "T7", "tlb_flush does nothing if no table was freed (Fixes 4a18419f71cd)", "tlb.mprotect",
+        tlb("    if GATHER.fullmm[tlb]:\n", "    if last_level:\n        return 0\n    if GATHER.fullmm[tlb]:\n"),
+        share=0.05,
+    ),
+    Mutant(
+        "T7-walk", "it leaves walk caches alone although tables were freed", "tlb.munmap",
+        tlb("    last_level = not GATHER.freed_tables[tlb]\n", "    last_level = 1\n"),
+        share=0.05,
+    ),
+    Mutant(
+        "T8", "fork does not flush what it write-protects", "tlb.fork",
+        (Edit("core_mm.fork", "        mpnt = VMA.vm_next[mpnt]\n    flush_tlb_mm(oldmm)\n",
+              "        mpnt = VMA.vm_next[mpnt]\n"),),
+        share=0.05,
+    ),
+    Mutant(
+        "T8-barrier", "an invalidation is issued before the barrier that publishes the entry", "tlb.munmap",
+        tlbflush("        return 1\n    dsb(ISHST)\n    pages =", "        return 1\n    pages ="),
+        share=0.05,
+    ),
+    Mutant(
+        "T8-wait", "nobody waits for invalidations", "tlb.munmap",
+        tlbflush("    dsb(ISH)\n    if cpu.repeat_tlbi:\n", "    if cpu.repeat_tlbi > 1:\n"),
+        share=0.05,
+    ),
+    Mutant(
+        "T10", "a local flush, and nothing that repairs other CPUs (cb1fa2e99955)", "tlb.spurious-fix",
+        tlbflush("    if cfg.release < 700:\n        return 0\n    return local_flush_tlb_range(VMA.vm_mm[vma], "
+                 "address & -cfg.page_size,", "    if cfg.release:\n        return 0\n    return local_flush_tlb_range("
+                 "VMA.vm_mm[vma], address & -cfg.page_size,"),
+        release="7.3",
+    ),
+    Mutant(
+        "T-asid", "ASIDs begin anew without a flush", "tlb.exit",
+        (Edit("core_mm.context", "        flush_tlb_all()\n", ""),),
+        share=0.05,
+    ),
+    Mutant(
+        "T-deferred", "reclaim frees before it waits for its deferred flushes", "stateful.history",
+        (Edit("core_mm.reclaim", "    try_to_unmap_flush()\n    folio = mach.reclaimed\n", "    folio = mach.reclaimed\n"),),
+    ),
+    Mutant(
+        "H3", "a NAPOT block is made without a fence (1458eb2c9d88)", "contiguous.bbm",
+        (Edit("mmarch_riscv_svnapot.napot",
+              "    flush_mm_range(mm, base, base + block_size(), cfg.page_size)\n    if fold:", "    if fold:"),),
+        arch="mmarch_riscv_svnapot:arch",
+    ),
+)  # fmt: skip

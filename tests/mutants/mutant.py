@@ -1,0 +1,105 @@
+"""A mutant: a bug as an edit of the source, and the check that must catch it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Edit:
+    """In `module`, `old` (which occurs exactly once) becomes `new`."""
+
+    module: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug.
+
+    id       short and unique; begins with the row of the bug's history that it stands for
+    bug      what is wrong, or the fix in the kernel
+    check    the one that must fail
+    share    of the cases, as for a quick run; 1.0 for all
+    """
+
+    id: str
+    bug: str
+    check: str
+    edits: tuple[Edit, ...]
+    arch: str = "arm64"
+    release: str = "6.12"
+    cpu: str = ""
+    granule: str = ""
+    share: float = 1.0
+
+
+def mutate(edit: Edit) -> dict[FunctionType, FunctionType]:
+    """The functions of a module that an edit changes, old -> new; the new ones live in the same module."""
+    module = importlib.import_module(edit.module)
+    text = Path(str(module.__file__)).read_text(encoding="utf-8")
+    found = text.count(edit.old)
+    if found != 1:
+        raise LookupError(
+            f"{edit.module} has {found} places like\n{edit.old}\nThe mutant has to follow the source"
+        )
+    space = dict(vars(module))
+    exec(compile(text.replace(edit.old, edit.new), str(module.__file__), "exec"), space)
+    changed = {}
+    for name, old in list(vars(module).items()):
+        fresh = space.get(name)
+        if (
+            isinstance(old, FunctionType)
+            and isinstance(fresh, FunctionType)
+            and old.__module__ == edit.module
+        ):
+            if not same(old.__code__, fresh.__code__):
+                changed[old] = rehome(fresh, module, old)
+    if not changed:
+        raise LookupError(f"{edit.module}: the edit changes no function")
+    return changed
+
+
+def same(old: Any, new: Any) -> bool:
+    """Whether two code objects do the same; where they stand does not matter."""
+    return bool(
+        old.co_code == new.co_code and old.co_consts == new.co_consts and old.co_names == new.co_names
+    )
+
+
+def rehome(function: FunctionType, module: ModuleType, old: FunctionType) -> FunctionType:
+    """The function with the globals and the marks of the one it replaces."""
+    made = FunctionType(
+        function.__code__, vars(module), old.__name__, function.__defaults__, function.__closure__
+    )
+    made.__dict__.update(old.__dict__)
+    made.__module__, made.__qualname__ = old.__module__, old.__qualname__
+    return made
+
+
+@contextmanager
+def applied(mutant: Mutant) -> Iterator[None]:
+    """The bug, in every module of core-mm, the architectures and the suite that knows the function by name."""
+    changed: dict[FunctionType, FunctionType] = {}
+    for edit in mutant.edits:
+        changed |= mutate(edit)
+    undo: list[tuple[ModuleType, str, FunctionType]] = []
+    prefixes = ("core_mm", "arches", "mmarch")
+    for module in [module for name, module in sys.modules.items() if name.startswith(prefixes)]:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, FunctionType) and value in changed:
+                undo.append((module, name, value))
+                setattr(module, name, changed[value])
+    try:
+        yield
+    finally:
+        for module, name, value in undo:
+            setattr(module, name, value)
