@@ -115,7 +115,8 @@ MUTANTS = (
     Mutant(
         "C11-frame", "or over frames that are out of step", "contiguous.conditions",
         contpte("    if ptep & last != last or pte_pfn(pte) & last != last:\n        return 0\n",
-                "    if ptep & last != last:\n        return 0\n    if pte_pfn(pte) & last != last and pte_valid(pte):\n"
+                "    if ptep & last != last:\n        return 0\n"
+                "    if pte_pfn(pte) & last != last and pte_valid(pte):\n"
                 "        return contpte_convert(mm, addr, ptep, pte_mkcont(pte))\n"),
     ),
     Mutant(
@@ -129,7 +130,8 @@ MUTANTS = (
     ),
     Mutant(
         "C12-order", "it comes after make", "contiguous.bbm",
-        contpte("    if not elide_flush():\n        __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, 3)\n"
+        contpte("    if not elide_flush():\n"
+                "        __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, 3)\n"
                 "    return __set_ptes(start, pte, cfg.cont_ptes)",
                 "    __set_ptes(start, pte, cfg.cont_ptes)\n"
                 "    return __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, 3)"),

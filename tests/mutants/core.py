@@ -15,7 +15,8 @@ MUTANTS = (
     ),
     Mutant(
         "B2", "reclaim looks for a batch beyond the table (ddd05742b45b)", "stateful.history",
-        (Edit("core_mm.unmap", "    limit = (end - address) >> cfg.page_shift\n", "    limit = folio_nr_pages(folio)\n"),),
+        (Edit("core_mm.unmap", "    limit = (end - address) >> cfg.page_shift\n",
+              "    limit = folio_nr_pages(folio)\n"),),
         release="7.3",
     ),
     Mutant(
@@ -38,7 +39,8 @@ MUTANTS = (
     ),
     Mutant(
         "B8", "a fault maps a whole folio or nothing (34b82f33cf3f)", "stateful.history",
-        (Edit("core_mm.memory.file_fault", "    if nr > 1 and not pte_range_none(ptep, nr):\n        nr, addr = 1, address\n"
+        (Edit("core_mm.memory.file_fault",
+              "    if nr > 1 and not pte_range_none(ptep, nr):\n        nr, addr = 1, address\n"
               "        ptep = pte_offset_map(pmdp, addr)\n",
               "    if nr > 1 and not pte_range_none(ptep, nr):\n        return VM_FAULT_NOPAGE\n"),),
     ),

@@ -28,7 +28,8 @@ MUTANTS = (
     ),
     Mutant(
         "T1-odd", "the last page of an odd range is left out", "tlb.ranges",
-        tlbflush("    while pages > 0:\n        if not cpu.tlb_range", "    while pages > 1:\n        if not cpu.tlb_range"),
+        tlbflush("    while pages > 0:\n        if not cpu.tlb_range",
+                 "    while pages > 1:\n        if not cpu.tlb_range"),
         cpu="neoverse-n2",
     ),
     Mutant(
@@ -91,7 +92,8 @@ MUTANTS = (
     ),
     Mutant(
         "T-deferred", "reclaim frees before it waits for its deferred flushes", "stateful.history",
-        (Edit("core_mm.reclaim", "    try_to_unmap_flush()\n    folio = mach.reclaimed\n", "    folio = mach.reclaimed\n"),),
+        (Edit("core_mm.reclaim", "    try_to_unmap_flush()\n    folio = mach.reclaimed\n",
+              "    folio = mach.reclaimed\n"),),
     ),
     Mutant(
         "H3", "a NAPOT block is made without a fence (1458eb2c9d88)", "contiguous.bbm",
