@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mmarch.check.registry import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
-from mmarch.sanitize import Oracle
+from mmarch.sanitize import Oracle, Where
 
 ROWS = 1 << 15
 LOG = 1 << 19
@@ -108,16 +109,24 @@ class System:
             rows = self.machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
             self.oracle.feed(rows.tolist())
 
-    def steps(self) -> list[str]:
-        """The operations so far, readably."""
-        return [show(row) for row in self.operations]
+    def steps(self, row: int | None = None) -> list[str]:
+        """The operations so far, or up to a row, readably; accesses to consecutive pages are one step."""
+        done = self.operations if row is None else self.operations[: row + 1]
+        return [show(step) for step in joined(done, self.page)]
+
+    def numbered(self, where: Where) -> Where:
+        """The same with the number of its step instead of its row."""
+        return replace(where, row=len(self.steps(where.row))) if where.row >= 0 else where
 
     def judge(self, where: str = "") -> None:
         """CheckFailed if the oracle has found something, or the machine has warned."""
         if self.oracle is not None:
             self.oracle.finish()
             if self.oracle.violations:
-                raise CheckFailed(f"{self.oracle.violations[0]}{where}", self.steps())
+                found = self.oracle.violations[0]
+                steps = self.steps(found.where.row)
+                shown = replace(found, where=self.numbered(found.where), cause=self.numbered(found.cause))
+                raise CheckFailed(f"{shown}{where}", steps)
         if self.get("warned"):
             code, value = self.get("warn_code"), self.get("warn_value")
             raise CheckFailed(f"WARN {warning(code)} ({value}){where}", self.steps())
@@ -132,10 +141,29 @@ def warning(code: int) -> str:
     )
 
 
+def joined(rows: Sequence[tuple[int, ...]], page: int) -> list[tuple[int, ...]]:
+    """Accesses of one kind to consecutive pages as one operation; the last row stays alone, it may be what failed."""
+    steps: list[tuple[int, ...]] = []
+    for number, row in enumerate(rows, 1):
+        before = steps[-1] if steps else row
+        task_and_access = row[1], row[4:]
+        if (
+            number < len(rows)
+            and before[0] == row[0] == uapi.OP_TOUCH
+            and (before[1], before[4:]) == task_and_access
+            and before[2] + before[3] * page == row[2]
+        ):
+            steps[-1] = (*before[:3], before[3] + row[3], *before[4:])
+        else:
+            steps.append(row)
+    return steps
+
+
 def show(row: Sequence[int]) -> str:
-    """An operation as a line."""
-    arguments = " ".join(f"{value:#x}" if abs(value) > 9 else str(value) for value in row[2:])
-    return f"task {row[1]} {uapi.OP_NAMES.get(row[0], row[0])} {arguments}".rstrip(" 0") or "nothing"
+    """An operation as a line, without the zeros at its end."""
+    used = max((at + 1 for at, value in enumerate(row) if value), default=0)
+    arguments = "".join(f" {value:#x}" if abs(value) > 9 else f" {value}" for value in row[2:used])
+    return f"task {row[1]} {uapi.OP_NAMES.get(row[0], row[0])}{arguments}"
 
 
 def system_config(context: Context, **changes: object) -> Config:

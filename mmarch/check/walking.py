@@ -52,7 +52,7 @@ class Walker:
         self.oracle.reset_table(self.slot, {})
         self.oracle.violations.clear()
         for number, step in enumerate(steps):
-            self.oracle.feed([(LOG_OP, number, 0, 0, 0, 0)])
+            self.oracle.feed([(LOG_OP, number + 1, 0, 0, 0, 0)])  # the report counts steps from 1
             try:
                 self.actions[step.action](step.start, step.nr, step.flag)
                 self.oracle.feed(self.bench.take_log())

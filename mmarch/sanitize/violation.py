@@ -19,7 +19,8 @@ class Where:
         inside = f" in {self.hook}" if self.hook else ""
         if self.row < 0:
             return inside.strip() or "before the first operation"
-        return f"operation {self.row} ({OP_NAMES.get(self.op, str(self.op))}){inside}"
+        name = f" ({OP_NAMES.get(self.op, self.op)})" if self.op else ""
+        return f"operation {self.row}{name}{inside}"
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,13 @@ class Violation:
     missing: str
 
     def __str__(self) -> str:
-        entry = f"PTE {self.ptep:#x}: {self.before & _ALL:#018x} -> {self.after & _ALL:#018x}"
-        return (
-            f"{self.kind}: {self.what}\n"
-            f"  at      {self.where}\n"
-            f"  mm {self.mm}, address {self.address:#x}, {entry}\n"
-            f"  changed {self.cause}\n"
-            f"  missing {self.missing}"
-        )
+        lines = [f"{self.kind}: {self.what}", f"  at      {self.where}"]
+        if self.ptep:
+            change = f"{self.before & _ALL:#018x} -> {self.after & _ALL:#018x}"
+            lines.append(f"  mm {self.mm}, address {self.address:#x}, PTE {self.ptep:#x}: {change}")
+        if self.cause != self.where:
+            lines.append(f"  changed {self.cause}")
+        return "\n".join([*lines, f"  missing {self.missing}"])
 
 
 _ALL = (1 << 64) - 1
