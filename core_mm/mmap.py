@@ -11,7 +11,7 @@ from core_mm.mm_types import (
     EEXIST, EINVAL, ENOMEM, MM, VM_ACCESS_FLAGS, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_MAYEXEC, VM_MAYREAD,
     VM_MAYSHARE, VM_MAYWRITE, VM_NOHUGEPAGE, VM_NORESERVE, VM_READ, VM_SHARED, VM_WRITE, VMA, cfg,
 )  # fmt: skip
-from core_mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu, tlb_gather_mmu_fullmm
+from core_mm.mmu_gather import tlb_finish_mmu, tlb_free_vmas, tlb_gather_mmu, tlb_gather_mmu_fullmm
 from core_mm.uapi import (
     MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE,
     MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE,
@@ -185,6 +185,7 @@ def unmap_region(mm: int, vma: int, prev: int, after: int) -> int:
     unmap_vmas(tlb, vma, VMA.vm_start[vma], VMA.vm_end[last])
     floor = VMA.vm_end[prev] if prev else 0
     ceiling = VMA.vm_start[after] if after else 0
+    tlb_free_vmas(tlb)
     unlink_mappings(vma)
     free_pgtables(tlb, vma, floor, ceiling)
     return tlb_finish_mmu(tlb)
@@ -216,6 +217,7 @@ def exit_mmap(mm: int) -> int:
         return 0
     tlb = tlb_gather_mmu_fullmm(mm)
     unmap_vmas(tlb, vma, 0, task_size())
+    tlb_free_vmas(tlb)
     unlink_mappings(vma)
     free_pgtables(tlb, vma, 0, 0)
     tlb_finish_mmu(tlb)

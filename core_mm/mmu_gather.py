@@ -322,6 +322,15 @@ def tlb_end_vma(tlb: int, vma: int) -> int:
     return 0
 
 
+def tlb_free_vmas(tlb: int) -> int:
+    """Before VMAs go out of reach of unmap_mapping_range, which would not wait for this flush (Linux 6.16)."""
+    if cfg.vma_pfn_sticky and GATHER.vma_pfn[tlb] and not GATHER.fullmm[tlb]:
+        if tlb_has_range(tlb):
+            count(GATHER_FLUSH_VMA, 1)
+        tlb_flush_mmu_tlbonly(tlb)
+    return 0
+
+
 # --- flushing ---
 
 
