@@ -43,6 +43,7 @@ class System:
         shift = config.arch.granules[config.granule or config.arch.default_granule].page_shift
         pages = [2 * (-(-size >> shift) or 1) for _, size in files]
         operations = np.zeros((ROWS, uapi.COLUMNS), np.int64)
+        self._logged = 0
         self.direct = engine == "direct"
         room = {"operations": operations, "files": len(files), "file_pages": sum(pages) + 8}
         roots = [syscalls.boot, syscalls.run_operations]
@@ -99,15 +100,25 @@ class System:
 
     def drain(self) -> None:
         """Give the log to the oracle."""
-        length = self.get("log_len")
+        self._logged = self.get("log_len")
         self._set("log_len", 0)
         if self.oracle is not None:
-            if length > self.machine.memory.get("cfg", "log_capacity"):
+            if self._logged > self.machine.memory.get("cfg", "log_capacity"):
                 raise CheckFailed(
-                    f"operation {len(self.operations) - 1} causes {length} events; use a smaller one"
+                    f"operation {len(self.operations) - 1} causes {self._logged} events; use a smaller one"
                 )
-            rows = self.machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
-            self.oracle.feed(rows.tolist())
+            self.oracle.feed(self.log())
+
+    def log(self) -> list[list[int]]:
+        """Rows of the last operation, as far as there was room for them."""
+        rows: list[list[int]] = (
+            self.machine.memory.arrays["log"][: self._logged * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
+        )
+        return rows
+
+    def count(self, event: int) -> int:
+        """Of an event so far, over all operations and hooks."""
+        return int(self.machine.counts()[:, :, event].sum())
 
     def steps(self, row: int | None = None) -> list[str]:
         """The operations so far, or up to a row, readably; accesses to consecutive pages are one step."""
