@@ -82,22 +82,11 @@ def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last:
         if error == mm_types.ENOMEM and int(workload.ops[row, 0]) in TAKES_PAGES:
             memory = setup.configuration.memory
             raise InputError(
-                f"{_place(workload, row)}: out of simulated memory ({show_size(memory)}); "
+                f"{workload.place(row)}: out of simulated memory ({show_size(memory)}); "
                 f"run with --memory {show_size(2 * memory)}"
             )
         if workload.steps:
-            raise InputError(f"{_place(workload, row)}: {error_name(error)}: {_describe(workload, row)}")
-
-
-def _place(workload: Workload, row: int) -> str:
-    """`file:line` of an operation."""
-    return f"{workload.source or workload.name}:{_line(workload, row)}"
-
-
-def _line(workload: Workload, row: int) -> int:
-    """The line of an operation, or of the last one before it that has a line."""
-    known = np.flatnonzero(workload.lines[: row + 1])
-    return int(workload.lines[known[-1]]) if len(known) else 0
+            raise InputError(f"{workload.place(row)}: {error_name(error)}: {_describe(workload, row)}")
 
 
 def _describe(workload: Workload, row: int) -> str:
@@ -174,7 +163,7 @@ def _failures(machine: Machine, workload: Workload) -> tuple[Failure, ...]:
         first, count = found.get((operation, error), (row, 0))
         found[operation, error] = first, count + 1
     return tuple(
-        Failure(operation=operation, error=error, line=_line(workload, row), row=row, count=count)
+        Failure(operation=operation, error=error, line=workload.line(row), row=row, count=count)
         for (operation, error), (row, count) in found.items()
     )
 

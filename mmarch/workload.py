@@ -58,3 +58,12 @@ class Workload:
     source: str = ""
     ignored: Mapping[str, int] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, row: int) -> str:
+        """`file:line` of an operation."""
+        return f"{self.source or self.name}:{self.line(row)}"
+
+    def line(self, row: int) -> int:
+        """The line of an operation, or of the last one before it that has a line."""
+        known = np.flatnonzero(self.lines[: row + 1])
+        return int(self.lines[known[-1]]) if len(known) else 0

@@ -27,7 +27,8 @@ def forget_benches() -> None:
 class Context:
     """One run of one check.
 
-    share  of the cases of an exhaustive check, 1.0 for all
+    share       of the cases of an exhaustive check, 1.0 for all
+    operations  of a check that runs as many random ones as it is told; 0 leaves it to the share
     """
 
     arch: ArchDescriptor
@@ -39,6 +40,7 @@ class Context:
     share: float = 1.0
     name: str = ""
     requires: frozenset[str] = frozenset()
+    operations: int = 0
 
     @property
     def capabilities(self) -> frozenset[str]:

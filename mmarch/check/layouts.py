@@ -14,6 +14,7 @@ from mmarch.check.bench import Bench, View
 from mmarch.check.context import Context
 
 BLOCKS = 3
+MOST = 1200  # batches of a share
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def ranges(context: Context, block: int, salt: str = "") -> list[tuple[int, int]
         edges = {0, 1, block - 1, block, block + 1, 2 * block, size - 1}
         lengths = {1, 2, block - 1, block, block + 1, 2 * block, size}
         kept = [(s, n) for s, n in every if s in edges and n in lengths]
-        wanted = max(8, int(min(len(every), 1200) * context.share))
+        wanted = max(8, int(min(len(every), MOST) * context.share))
         rng = context.rng(salt)
-        every = rng.sample(kept, min(len(kept), wanted)) + rng.sample(every, min(len(every), wanted))
-        every = sorted(set(every))
+        rng.shuffle(kept)  # a larger share contains every smaller one
+        every = sorted({*kept[:wanted], *rng.sample(every, min(len(every), MOST))[:wanted]})
     return sorted(every, key=lambda pair: (pair[1], pair[0]))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mmarch.check.context import Context
 
 Level = Literal["must", "should"]
-Function = Callable[["Context"], None]
+Function = Callable[["Context"], "str | None"]
 
 TIERS = (
     "load", "smoke", "algebra", "batch", "contiguous", "gather", "tlb", "lockless", "stateful", "differential",
@@ -26,6 +26,7 @@ class Check:
     hooks     what a failure points to
     requires  capabilities without which it is skipped
     source    the kernel function that relies on it, or the text that demands it
+    function  returns None, or a line about what it did
     limit     seconds after which a run of it counts as hung
     """
 

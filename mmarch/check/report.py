@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mmarch.report.table import indented, wrap
+
 Status = Literal["pass", "fail", "error", "xfail", "xpass", "skip"]
 BAD: tuple[Status, ...] = ("fail", "error", "xpass")
 SCHEMA = "mmarch.check/1"
@@ -24,6 +26,7 @@ class Result(BaseModel):
     steps    the shortest sequence found that shows it
     reason   why it was skipped or expected to fail
     printed  what it wrote to stdout or stderr meanwhile
+    did      how much it looked at, where that is not the same every time
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +43,7 @@ class Result(BaseModel):
     steps: tuple[str, ...] = ()
     reason: str = ""
     printed: str = ""
+    did: str = ""
 
     @property
     def name(self) -> str:
@@ -62,6 +66,8 @@ class Report(BaseModel):
     seed: int
     quick: bool
     level: Literal["must", "all"]
+    operations: int = 0
+    expected: str = ""
     results: list[Result] = []
     complete: bool = False
 
@@ -82,9 +88,9 @@ class Report(BaseModel):
     def repro(self, result: Result) -> str:
         """The command that shows this result again."""
         words = ["mmarch", "check", self.arch, "--only", result.check, "--release", result.release]
-        words += ["--seed", str(self.seed), "--level", "all"]
-        words += ["--cpu", self.cpu] if self.cpu else []
-        words += ["--granule", self.granule] if self.granule else []
+        for option in ("cpu", "granule", "seed", "operations", "expected"):
+            value = getattr(self, option)
+            words += [f"--{option}", str(value)] if value else []
         return shlex.join(words + (["--quick"] if self.quick else []))
 
     def render(self, form: str) -> str:
@@ -94,17 +100,19 @@ class Report(BaseModel):
 
 def details(report: Report, result: Result) -> list[str]:
     """Everything that helps with one failure."""
-    lines = [f"{result.status.upper()} {result.name}: {result.title}"]
-    lines += [f"  {line}" for line in result.message.splitlines()]
+    lines = wrap(f"{result.status.upper()} {result.name}: {result.title}")
+    for line in result.message.splitlines():
+        lines += indented(line, 2)
     if result.reason:
-        lines.append(f"  expected to fail: {result.reason}")
+        lines += indented(f"expected to fail: {result.reason}", 2)
     if result.hooks:
-        lines.append(f"  hooks   {', '.join(result.hooks)}")
+        lines += indented(f"hooks   {', '.join(result.hooks)}", 2)
     if result.source:
-        lines.append(f"  source  {result.source}")
+        lines += indented(f"source  {result.source}", 2)
     if result.steps:
         lines.append("  steps")
-        lines += [f"    {number}. {step}" for number, step in enumerate(result.steps, 1)]
+        for number, step in enumerate(result.steps, 1):
+            lines += indented(f"{number}. {step}", 4)
     if result.printed:
         lines += ["  it printed", *[f"    {line}" for line in result.printed.splitlines()[:10]]]
     lines.append(f"  again   {report.repro(result)}")
@@ -126,6 +134,9 @@ def table(report: Report) -> str:
         shown = ", ".join(f"{number} {status}" for status, number in found.items())
         lines.append(f"{tier:13} {release:11} {sum(r.seconds for r in results):7.1f} s  {shown}")
     lines.append("")
+    for result in report.results:
+        if result.did:
+            lines += [*wrap(f"{result.name}: {result.did}"), ""]
     for result in report.results:
         if result.status in (*BAD, "xfail"):
             lines += [*details(report, result), ""]

@@ -26,16 +26,18 @@ RELEASES_CHECKED = ("6.12", "7.3")
 SECOND = 0.06  # share of the cases on releases after the first
 FIRST_TIERS = ("load", "smoke", "algebra")  # without these the others say nothing
 WORKERS = 2
+SLOWEST = 100  # random operations a second
 
 
 @dataclass(frozen=True)
 class Options:
     """What to check, and how thoroughly.
 
-    only      ids or tiers; all if empty
-    releases  of core-mm; the first one is checked in full
-    expected  a file of expected failures instead of the plugin's own
-    limit     seconds for each check instead of its own limit
+    only        ids, whatever their level, or tiers; all if empty
+    releases    of core-mm; the first one is checked in full
+    expected    a file of expected failures instead of the plugin's own
+    limit       seconds for each check instead of its own limit
+    operations  random operations of tlb.random on each release; 0 for the usual number
     """
 
     level: Literal["must", "all"] = "must"
@@ -47,6 +49,7 @@ class Options:
     quick: bool = False
     expected: Path | None = None
     limit: int = 0
+    operations: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def check(
     report = Report(
         arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
         granule=options.granule, seed=options.seed, quick=options.quick, level=options.level,
+        operations=options.operations, expected=str(options.expected or ""),
     )  # fmt: skip
     workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
     runner = Runner(workers, loaded, options, expected)
@@ -106,9 +110,10 @@ def plan(options: Options, known: Sequence[Check]) -> list[Job]:
     """Checks in order of their tiers, each on every release."""
     jobs = []
     for item in known:
-        if options.level == "must" and item.level != "must":
+        named = item.id in options.only
+        if not named and options.level == "must" and item.level != "must":
             continue
-        if options.only and item.id not in options.only and item.tier not in options.only:
+        if not named and options.only and item.tier not in options.only:
             continue
         for number, release in enumerate(options.releases):
             share = QUICK if options.quick else 1.0
@@ -145,10 +150,14 @@ class Runner:
         if outcome is None:
             worker = idle.get()
             try:
-                outcome = worker.run(self._message(job), self.options.limit or job.check.limit)
+                outcome = worker.run(self._message(job), self._limit(job))
             finally:
                 idle.put(worker)
         return self._judge(job, outcome)
+
+    def _limit(self, job: Job) -> int:
+        """Seconds."""
+        return self.options.limit or max(job.check.limit, self.options.operations // SLOWEST)
 
     def _message(self, job: Job) -> dict[str, Any]:
         context = {
@@ -157,6 +166,7 @@ class Runner:
             "granule": self.options.granule,
             "seed": self.options.seed,
             "share": job.share,
+            "operations": self.options.operations,
         }
         return {"check": job.check.id, "context": context}
 
@@ -196,7 +206,7 @@ class Runner:
         return Result(
             check=item.id, release=job.release, status=status, level=item.level, title=item.title, hooks=item.hooks,
             source=item.source, message=message, steps=tuple(outcome.get("steps", ())),
-            seconds=outcome.get("seconds", 0.0), printed=outcome.get("printed", ""),
+            seconds=outcome.get("seconds", 0.0), printed=outcome.get("printed", ""), did=outcome.get("did", ""),
             reason=outcome.get("reason", "") or (reason if status == "xfail" else ""),
         )  # fmt: skip
 

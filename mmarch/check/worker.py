@@ -37,7 +37,7 @@ class Hung(BaseException):
 def run_check(item: Check, context: Context) -> Outcome:
     """Status, message, steps and reason of one check; nothing that a plugin does gets out but by force."""
     try:
-        item.function(replace(context, name=item.id, requires=item.requires))
+        did = item.function(replace(context, name=item.id, requires=item.requires))
     except Skipped as skipped:
         return {"status": "skip", "reason": str(skipped)}
     except CheckFailed as failed:
@@ -49,7 +49,7 @@ def run_check(item: Check, context: Context) -> Outcome:
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         forget_benches()
         return {"status": "error", "message": blame(error, context)}
-    return {"status": "pass"}
+    return {"status": "pass", "did": did or ""}
 
 
 def blame(error: BaseException, context: Context) -> str:

@@ -41,6 +41,12 @@ def check(
     cpu: o.Cpu = "",
     granule: o.Granule = "",
     seed: o.Seed = 0,
+    operations: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Random operations of tlb.random, on each release.", show_default="10000"
+        ),
+    ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A sample, in seconds.")] = False,
     expected: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Expected failures, instead of the plugin's own.")
@@ -57,7 +63,7 @@ def check(
     talk = Talk(quiet)
     options = Options(
         level=level.value, only=tuple(only or ()), releases=tuple(release or RELEASES_CHECKED), cpu=cpu,
-        granule=granule, seed=seed, quick=quick, expected=expected,
+        granule=granule, seed=seed, quick=quick, expected=expected, operations=operations,
     )  # fmt: skip
     report = run_suite(arch, options, note=lambda result: talk.note(f"{result.status} {result.name}"))
     answer(report.render(form.value), output)

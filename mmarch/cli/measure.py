@@ -59,7 +59,7 @@ def run(
     work = source.workload(setup)
     request = Request(engine.value, by_hook=by is o.By.hook, runs=2, madvise=source.advised)
     if sanitize:
-        _sanitize(work, setup, request, talk, output)
+        _sanitize(work, setup, request, talk, output, json)
         return
     with talk.progress(work.name) as progress:
         result = run_with_saving(work, setup, request, talk.note, progress)
@@ -197,13 +197,13 @@ def _findings(results: Sequence[Result], talk: Talk) -> None:
         raise typer.Exit(EXIT_FINDINGS)
 
 
-def _sanitize(work: Workload, setup: Setup, request: Request, talk: Talk, output: str) -> None:
+def _sanitize(work: Workload, setup: Setup, request: Request, talk: Talk, output: str, json: bool) -> None:
     """The oracle's verdict instead of counts; exit 1 if it found anything."""
-    from mmarch.report.sanitize import render
+    from mmarch.report.sanitize import document, render
     from mmarch.sanitize.run import sanitize
 
     with talk.progress(work.name) as progress:
         seen = sanitize(work, setup, request, talk.note, progress)
-    answer("\n".join(render(work.name, seen)), output)
+    answer(document(work, setup, seen) if json else "\n".join(render(work, seen)), output)
     if seen.found:
         raise typer.Exit(EXIT_FINDINGS)

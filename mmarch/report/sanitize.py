@@ -1,21 +1,53 @@
-"""The TLB oracle's verdict, as text."""
+"""The TLB oracle's verdict, as text or JSON."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
+from mmarch.configure import Setup
+from mmarch.report.table import indented, table, wrap
 from mmarch.sanitize.run import Sanitized
+from mmarch.workload import Workload
 
 SHOWN = 5
+SCHEMA = "mmarch.sanitize/1"
 
 
-def render(name: str, seen: Sanitized) -> list[str]:
+def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
-    lines = [f"{name}: {seen.operations:,} operations under the TLB oracle: {seen.found:,} violations"]
+    found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
+    lines = wrap(f"{work.name}: {seen.operations:,} operations under the TLB oracle: {found}")
     for violation in seen.violations[:SHOWN]:
-        lines += ["", str(violation)]
+        lines.append("")
+        for line in str(violation).splitlines():
+            lines += indented(line)
+        if violation.where.row >= 0:
+            lines += indented(f"  line    {work.place(violation.where.row)}")
     if seen.found > SHOWN:
         lines += ["", f"… and {seen.found - SHOWN:,} more"]
-    lines += ["", f"{'flushes':<20} {'executed':>10} {'superfluous':>12}"]
-    for event, number in sorted(seen.flushes.items()):
-        lines.append(f"{event.removeprefix('tlbi_'):<20} {number:>10,} {seen.superfluous.get(event, 0):>12,}")
-    lines += ["", "superfluous: no translation that a TLB may hold differs from the tables it drops"]
+    rows = [
+        (event.removeprefix("tlbi_"), f"{number:,}", f"{seen.superfluous.get(event, 0):,}")
+        for event, number in sorted(seen.flushes.items())
+    ]
+    rows.append(("total", f"{sum(seen.flushes.values()):,}", f"{sum(seen.superfluous.values()):,}"))
+    lines += ["", *table(("flushes", "executed", "superfluous"), rows, total=True), ""]
+    lines += wrap("superfluous: no translation that a TLB may hold differs from the tables it drops")
+    for reason, number in seen.known.items():
+        lines += ["", *wrap(f"known hazard, {number:,} times: {reason}")]
     return lines
+
+
+def document(work: Workload, setup: Setup, seen: Sanitized) -> str:
+    """The same as JSON, every violation kept with its place in the workload."""
+    violations = [
+        {**asdict(item), "place": work.place(item.where.row) if item.where.row >= 0 else ""}
+        for item in seen.violations
+    ]
+    return json.dumps(
+        {
+            "schema": SCHEMA, "workload": work.name, "configuration": setup.configuration.model_dump(),
+            **asdict(seen), "violations": violations,
+        },
+        indent=2,
+    )  # fmt: skip

@@ -61,6 +61,12 @@ def _block(headings: Row, rows: Sequence[Row], columns: list[int], left: int, to
     return lines
 
 
-def wrap(text: str, indent: str = "  ") -> list[str]:
+def wrap(text: str, indent: str = "  ", width: int = WIDTH) -> list[str]:
     """A paragraph, its further lines indented."""
-    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def indented(line: str, by: int = 0) -> list[str]:
+    """A line, which may have an indent of its own, in as many as it needs."""
+    by += len(line) - len(line.lstrip())
+    return [" " * by + part for part in wrap(line.strip(), width=WIDTH - by)]

@@ -396,9 +396,16 @@ class Oracle:
         self._add(
             Violation(
                 kind, what, self._where(hook), where, item.mm, item.page << self._shift, item.ptep, item.before,
-                item.after, item.why,
+                item.after, self._missing(item),
             )
         )  # fmt: skip
+
+    def _missing(self, item: Stale | Walk) -> str:
+        """The flush, and what became of it."""
+        first = item.page << self._shift
+        what = "leaf" if isinstance(item, Stale) else "table"
+        pages = f"{item.pages} page{'s' if item.pages > 1 else ''}"
+        return f"TLB flush of {what} entries of {pages} at {first:#x}, ASID {item.asid:#x}: {item.why}"
 
     def _where(self, hook: int) -> Where:
         return Where(self.now.row, self.now.op, self._hook(hook))

@@ -33,7 +33,7 @@ class Stale:
     hook: int
     op: int
     state: int = PENDING
-    why: str = "no TLB invalidation of it"
+    why: str = "there was none"
     gone: bool = False
     local: bool = False  # invalidated on this CPU at least
 
@@ -53,7 +53,7 @@ class Walk:
     hook: int
     op: int
     state: int = PENDING
-    why: str = "no TLB invalidation that reaches walk caches"
+    why: str = "there was none that reaches walk caches"
     gone: bool = False
 
 
@@ -147,12 +147,12 @@ class StaleSet:
             walks = [w for w in self.walks.get(asid, ()) if w.page < page + pages and page < w.page + w.pages]
         for leaf in leaves:
             if hint and hint != leaf.level:
-                leaf.why = f"its invalidation has level hint {hint}, the leaf is at level {leaf.level}"
+                leaf.why = f"its level hint was {hint}, the leaf is at level {leaf.level}"
             else:
                 self._hit(leaf, scope)
         for walk in walks:
             if not scope.walk:
-                walk.why = "only leaf entries were invalidated"
+                walk.why = "only leaf entries were flushed"
             else:
                 self._hit(walk, scope)
         return len(leaves) + len(walks)
@@ -161,13 +161,13 @@ class StaleSet:
         if item.state != PENDING and isinstance(item, Stale):
             item.local = True
         if item.state == PENDING:
-            item.why = "its invalidation came before the barrier that publishes the change"
+            item.why = "it came before the barrier that publishes the change"
         elif scope.local:
-            item.why = "it was invalidated on this CPU only"
+            item.why = "it reached this CPU only"
         elif self.synchronous:
             self.drop(item)
         elif item.state == PUBLISHED:
-            item.state, item.why = ISSUED, "nobody waited for its invalidation (DSB)"
+            item.state, item.why = ISSUED, "nobody waited for it (DSB)"
             self.issued.append(item)
 
     def complete(self) -> None:

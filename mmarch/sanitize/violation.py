@@ -48,7 +48,8 @@ class Violation:
         lines = [f"{self.kind}: {self.what}", f"  at      {self.where}"]
         if self.ptep:
             change = f"{self.before & _ALL:#018x} -> {self.after & _ALL:#018x}"
-            lines.append(f"  mm {self.mm}, address {self.address:#x}, PTE {self.ptep:#x}: {change}")
+            lines.append(f"  mm {self.mm}, address {self.address:#x}")
+            lines.append(f"  PTE {self.ptep:#x}: {change}")
         if self.cause != self.where:
             lines.append(f"  changed {self.cause}")
         return "\n".join([*lines, f"  missing {self.missing}"])

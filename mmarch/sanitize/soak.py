@@ -1,0 +1,149 @@
+"""Random operations under the TLB oracle, as many as one likes, in rounds that a seed and a number name."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from core_mm.uapi import COLUMNS, FILE_REGULAR, FILE_SHMEM
+from mmarch.assemble import roots
+from mmarch.engine.lower import Options
+from mmarch.engine.machine import Config, Machine
+from mmarch.sanitize.oracle import Oracle
+from mmarch.sanitize.random_rows import FILE_PAGES, Row, Writer
+from mmarch.sanitize.run import drain
+from mmarch.sanitize.violation import Violation
+
+ROUND = 2000  # operations of a machine's life
+LOG_ROWS = 1 << 20
+LOG_READ = 1 << 14  # rows of log after which the next operations wait for the oracle
+ASIDS = 1 << 16
+SHRINKING = 60  # seconds
+MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one machine does; `config` says CPU, granule and folios, `first_asid` whether ASIDs will soon run out."""
+
+    number: int
+    config: Config
+    rows: tuple[Row, ...]
+    first_asid: int
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        config = self.config
+        return f"round {self.number}, cpu {config.cpu}, granule {config.granule}"
+
+
+@dataclass
+class Soaked:
+    """What came of all rounds so far.
+
+    failed  operations that returned an error, as a random one may
+    events  rows of log that the oracle read
+    """
+
+    operations: int = 0
+    failed: int = 0
+    events: int = 0
+    flushes: int = 0
+    superfluous: int = 0
+    known: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        known = f", {sum(self.known.values()):,} times a known hazard" if self.known else ""
+        return (
+            f"{self.operations:,} operations ({self.failed:,} returned an error), {self.events:,} events, "
+            f"{self.flushes:,} flushes, {self.superfluous:,} superfluous{known}"
+        )
+
+
+def rounds(base: Config, operations: int, seed: int) -> Iterator[Round]:
+    """Machines of every CPU and granule in turn, unless `base` names one, until there are enough operations."""
+    arch = base.arch
+    cpus = [base.cpu] if base.cpu else [arch.default_cpu, *sorted({*arch.cpus} - {arch.default_cpu})]
+    granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
+    for number, done in enumerate(range(0, operations, ROUND)):
+        cpu, granule = cpus[number % len(cpus)], granules[number % len(granules)]
+        yield one_round(replace(base, cpu=cpu, granule=granule), seed, number, min(ROUND, operations - done))
+
+
+def one_round(config: Config, seed: int, number: int, count: int) -> Round:
+    """The round that `seed` and `number` name."""
+    rng = random.Random(f"{seed} {number}")
+    geometry = config.arch.granules[config.granule]
+    block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
+    order = block.bit_length() - 1
+    usual = 1 << order | 1 << 2
+    orders = rng.choice((usual, usual, 0, 1 << order + 1, 1 << geometry.pte_bits))
+    config = replace(
+        config, anon_orders=orders, shmem_orders=rng.choice((0, orders)), memory=512 * MB, swap_bytes=64 * MB,
+        log_rows=LOG_ROWS, overrides={"log_ptes": 1, "anon_always": orders},
+    )  # fmt: skip
+    rows = Writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(count)
+    return Round(number, config, rows, rng.choice((0, 0, ASIDS - rng.randrange(2, 40))))
+
+
+def machine(made: Round, engine: str) -> Machine:
+    """Booted, with a file and shared memory."""
+    size = FILE_PAGES << made.config.arch.granules[made.config.granule].page_shift
+    rows = np.array(made.rows, np.int64).reshape(-1, COLUMNS)
+    started = Machine(
+        made.config, engine, roots(), operations=rows, files=2, file_pages=4 * FILE_PAGES + 8,
+        options=Options(attribute=True),
+    )  # fmt: skip
+    inodes = started.memory.tables["INODE"]
+    for row, kind in ((1, FILE_REGULAR), (2, FILE_SHMEM)):
+        inodes["size"][row], inodes["kind"][row], inodes["nlink"][row] = size, kind, 1
+        inodes["first"][row], inodes["pages"][row] = (row - 1) * 2 * FILE_PAGES, 2 * FILE_PAGES
+    started.memory.set("mach", "next_inode", 3)
+    started.memory.set("mach", "next_file_page", 4 * FILE_PAGES)
+    started.call("boot")
+    if made.first_asid:
+        started.memory.set("mach", "next_asid", made.first_asid)
+    return started
+
+
+def run_round(made: Round, soaked: Soaked, engine: str) -> Violation | None:
+    """The first violation of a round, or None; adds to `soaked`."""
+    running, oracle = machine(made, engine), Oracle(made.config)
+    row, total = 0, len(made.rows)
+    while row < total and not oracle.violations:
+        while row < total and running.memory.get("mach", "log_len") < LOG_READ:
+            running.call("run_operations", row, row + 1)
+            row += 1
+        soaked.events += running.memory.get("mach", "log_len")
+        drain(running, oracle, f"operation {row - 1} of {made.name}")
+    oracle.finish()
+    soaked.operations += row
+    soaked.failed += int((running.memory.arrays["results"][:row] < 0).sum())
+    soaked.flushes += sum(oracle.flushes.values())
+    soaked.superfluous += sum(oracle.superfluous.values())
+    soaked.known.update(oracle.known)
+    return oracle.violations[0] if oracle.violations else None
+
+
+def shrink(made: Round, found: Violation, engine: str) -> tuple[Round, Violation]:
+    """The shortest part of a failing round that is found in a minute and still fails."""
+    end = time.monotonic() + SHRINKING
+    rows = made.rows[: found.where.row + 1]
+    chunk = max(1, len(rows) // 2)
+    while chunk and time.monotonic() < end:
+        position = 0
+        while position < len(rows) and time.monotonic() < end:
+            shorter = rows[:position] + rows[position + chunk :]
+            failing = run_round(replace(made, rows=shorter), Soaked(), engine) if shorter else None
+            if failing:
+                found, rows = failing, shorter[: failing.where.row + 1]
+            else:
+                position += chunk
+        chunk //= 2
+    return replace(made, rows=rows), found
