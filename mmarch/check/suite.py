@@ -17,6 +17,7 @@ from mmarch.check import (
     stateful,
     tlb,
     tlb_hooks,
+    tlb_random,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "stateful",
     "tlb",
     "tlb_hooks",
+    "tlb_random",
 ]
