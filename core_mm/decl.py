@@ -12,13 +12,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, NoReturn, TypeVar
 
-NOINLINE = "mmarch_noinline"
+INLINING = "mmarch_inlining"
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def noinline(function: F) -> F:
     """Keep a function out of line in linked code, as the kernel does with rare and long paths."""
-    setattr(function, NOINLINE, True)
+    setattr(function, INLINING, "noinline")
+    return function
+
+
+def cold(function: F) -> F:
+    """Out of line, and its callers are laid out for the case that it is not called."""
+    setattr(function, INLINING, "noinline cold")
+    return function
+
+
+def always_inline(function: F) -> F:
+    """Copy it into each caller, so that what one of them passes as a constant is worked out there."""
+    setattr(function, INLINING, "alwaysinline")
     return function
 
 

@@ -6,6 +6,7 @@ Events below ARCH_EVENT are core-mm's; an architecture names its own from there.
 
 from __future__ import annotations
 
+from core_mm.decl import cold
 from core_mm.mm_types import LOG_COLUMNS, cfg, counters, log, mach
 
 EVENTS = 128
@@ -58,6 +59,7 @@ def count(event: int, n: int) -> int:
     return 0
 
 
+@cold
 def write_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
     """Append a row to the log, if it is kept and has room; a full log is seen by its length."""
     row = mach.log_len
@@ -73,6 +75,7 @@ def write_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
     return 0
 
 
+@cold
 def WARN(code: int, value: int) -> int:
     """WARN_ON_ONCE(): count it, keep the first; the run reports it."""
     if mach.warned == 0:

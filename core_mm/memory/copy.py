@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm import huge_memory
+from core_mm.decl import always_inline
 from core_mm.folio import folio_ref_add, folio_test_anon, folio_test_large, page_folio
 from core_mm.hookspecs import (
     arch_enter_lazy_mmu_mode,
@@ -117,7 +118,17 @@ def copy_present_ptes(
         return 1
     page = pte_pfn(pte)
     folio = page_folio(page)
+    if limit == 1 or not folio_test_large(folio) or cfg.fork_batch == 0:
+        return copy_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, 1)
     nr, pte = fork_batch(src_vma, folio, src_ptep, pte, limit)
+    return copy_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, nr)
+
+
+@always_inline
+def copy_batch(
+    dst_vma: int, src_vma: int, folio: int, page: int, dst_ptep: int, src_ptep: int, pte: int, addr: int, nr: int
+) -> int:
+    """Copy `nr` PTEs of one folio; returns `nr`."""
     folio_ref_add(folio, nr)
     if folio_test_anon(folio):
         folio_try_dup_anon_rmap_ptes(folio, page, nr, src_vma, dst_vma)
@@ -131,8 +142,6 @@ def copy_present_ptes(
 
 def fork_batch(src_vma: int, folio: int, src_ptep: int, pte: int, limit: int) -> tuple[int, int]:
     """How many PTEs are copied at once, and the PTE, writable if any of them is."""
-    if limit == 1 or not folio_test_large(folio) or cfg.fork_batch == 0:
-        return 1, pte
     if cfg.fork_batch == 1:
         if cfg.batch_hint:
             return min(batch_hint(src_ptep, pte), limit), pte
@@ -143,6 +152,7 @@ def fork_batch(src_vma: int, folio: int, src_ptep: int, pte: int, limit: int) ->
     return folio_pte_batch_flags(folio, src_ptep, pte, limit, flags)
 
 
+@always_inline
 def install_copies(
     dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, pte: int, addr: int, nr: int
 ) -> int:

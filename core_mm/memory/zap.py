@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm import huge_memory
+from core_mm.decl import always_inline
 from core_mm.folio import folio_mark_accessed, folio_mark_dirty, folio_test_anon, folio_test_large, page_folio
 from core_mm.hookspecs import (
     arch_check_zapped_pte,
@@ -185,15 +186,16 @@ def zap_present_ptes(
     if details & ZAP_KEEP_COWS and folio_test_anon(folio):
         return 1, SKIPPED
     if cfg.zap_batch == 2:
-        nr = 1
         if limit > 1 and folio_test_large(folio):
             nr = folio_pte_batch(folio, ptep, pte, limit)
-        return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
+            return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
+        return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
     if cfg.zap_batch == 1:
         return zap_reserved_ptes(tlb, vma, folio, page, ptep, pte, addr, limit)
     return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
 
 
+@always_inline
 def zap_present_folio_ptes(tlb: int, vma: int, folio: int, page: int, ptep: int, nr: int, addr: int) -> int:
     """Zap `nr` PTEs of one folio: clear, record, remove the rmaps, queue the references."""
     mm, full = VMA.vm_mm[vma], GATHER.fullmm[tlb]

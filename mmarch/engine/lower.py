@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 
-from core_mm.decl import NOINLINE
+from core_mm.decl import INLINING
 from mmarch.engine.expressions import Expressions
 from mmarch.engine.layout import Layout
 from mmarch.engine.program import Program, Routine
@@ -51,9 +51,9 @@ class Function(Expressions):
         self.block(self.routine.node.body)
         self.put(f"ret {self.result_type} " + ("0" if self.routine.results == 1 else "zeroinitializer"))
         params = ", ".join(["ptr noalias %S", *(f"i64 %p.{name}" for name in names)])
-        cold = " noinline" if hasattr(self.routine.function, NOINLINE) else ""
+        inlining = " " + getattr(self.routine.function, INLINING, "")
         head = (
-            f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}){cold} {{\nentry:'
+            f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}){inlining} {{\nentry:'
         )
         body = self.counted() if self.unit.options.operations else self.body
         return "\n".join([head, *self.entry, *body, "}"])
