@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm import huge_memory
+from core_mm.decl import always_inline
 from core_mm.folio import PageAnonExclusive, folio_test_anon, folio_test_large, page_folio
 from core_mm.gup import populate_vma_page_range
 from core_mm.hookspecs import (
@@ -175,28 +176,39 @@ def change_batch(
 ) -> int:
     """One batch; returns its length."""
     page = 0 if pte_special(pte) else pte_pfn(pte)
-    nr = 1
     if page and folio_test_large(page_folio(page)):
         nr, pte = folio_pte_batch_flags(page_folio(page), ptep, pte, limit, RESPECT)
+        change_run(tlb, vma, ptep, addr, page, newprot, cp_flags, nr)
+        return nr
+    change_run(tlb, vma, ptep, addr, page, newprot, cp_flags, 1)
+    return 1
+
+
+@always_inline
+def change_run(
+    tlb: int, vma: int, ptep: int, addr: int, page: int, newprot: int, cp_flags: int, nr: int
+) -> int:
+    """Give `nr` PTEs, of one folio if `page` is not 0, their new protection."""
     old = modify_prot_start_ptes(vma, addr, ptep, nr)
     new = pte_modify(old, newprot)
-    if not cp_flags & MM_CP_TRY_CHANGE_WRITABLE or pte_write(new):
-        prot_commit_flush_ptes(tlb, vma, addr, ptep, old, new, nr)
-    elif VMA.vm_flags[vma] & VM_SHARED:
-        if pte_dirty(new) and not pte_protnone(new):
-            new = pte_mkwrite(new)
-        prot_commit_flush_ptes(tlb, vma, addr, ptep, old, new, nr)
-    elif page == 0 or pte_protnone(new) or not folio_test_anon(page_folio(page)):
-        prot_commit_flush_ptes(tlb, vma, addr, ptep, old, new, nr)
-    else:
-        commit_anon_folio_batch(tlb, vma, addr, ptep, page, old, new, nr)
-    return nr
+    if cp_flags & MM_CP_TRY_CHANGE_WRITABLE and not pte_write(new) and not pte_protnone(new):
+        if VMA.vm_flags[vma] & VM_SHARED:
+            if pte_dirty(new):
+                new = pte_mkwrite(new)
+        elif page and folio_test_anon(page_folio(page)):
+            return commit_anon_folio_batch(tlb, vma, addr, ptep, page, old, new, nr)
+    return prot_commit_flush_ptes(tlb, vma, addr, ptep, old, new, nr)
 
 
+@always_inline
 def commit_anon_folio_batch(
     tlb: int, vma: int, addr: int, ptep: int, page: int, old: int, new: int, nr: int
 ) -> int:
     """Commit a batch in runs of pages that are exclusive to this mm, or not."""
+    if nr == 1:
+        if PageAnonExclusive(page):
+            new = pte_mkwrite(new)
+        return prot_commit_flush_ptes(tlb, vma, addr, ptep, old, new, 1)
     done = 0
     while done < nr:
         exclusive = PageAnonExclusive(page + done)
@@ -212,6 +224,7 @@ def commit_anon_folio_batch(
     return 0
 
 
+@always_inline
 def prot_commit_flush_ptes(tlb: int, vma: int, addr: int, ptep: int, old: int, new: int, nr: int) -> int:
     """Install a run, and record the flush it needs."""
     modify_prot_commit_ptes(vma, addr, ptep, old, new, nr)
