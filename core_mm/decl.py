@@ -43,10 +43,10 @@ def _unbound(name: str) -> NoReturn:
 
 
 class Column:
-    """One field of every row of a table, indexed by row number."""
+    """One field of every row of a table, indexed by row number; `apart`: it lies in an array of its own."""
 
-    def __init__(self, owner: str, name: str, width: int) -> None:
-        self.owner, self.name, self.width = owner, name, width
+    def __init__(self, owner: str, name: str, width: int, apart: bool) -> None:
+        self.owner, self.name, self.width, self.apart = owner, name, width, apart
 
     def __getitem__(self, row: int) -> int:
         _unbound(f"{self.owner}.{self.name}")
@@ -55,9 +55,9 @@ class Column:
         _unbound(f"{self.owner}.{self.name}")
 
 
-def column(bits: int = 64) -> Column:
-    """A signed column of 8, 16, 32 or 64 bits."""
-    return bits  # type: ignore[return-value]
+def column(bits: int = 64, apart: bool = False) -> Column:
+    """A signed column of 8, 16, 32 or 64 bits; `apart` from the rest of the row for loops that need no more."""
+    return Column("", "", bits, apart)
 
 
 class Table:
@@ -72,11 +72,10 @@ class Table:
 
     def __init_subclass__(cls, rows: str) -> None:
         cls.rows, cls.columns = rows, {}
-        for name, bits in list(vars(cls).items()):
-            if isinstance(bits, int) and not name.startswith("_") and bits in (8, 16, 32, 64):
-                declared = Column(cls.__name__, name, bits)
+        for name, declared in vars(cls).items():
+            if isinstance(declared, Column):
+                declared.owner, declared.name = cls.__name__, name
                 cls.columns[name] = declared
-                setattr(cls, name, declared)
 
 
 class Array:

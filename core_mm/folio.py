@@ -9,7 +9,6 @@ from __future__ import annotations
 from core_mm.mm_types import (
     PAGE,
     PG_ANON,
-    PG_ANON_EXCLUSIVE,
     PG_DIRTY,
     PG_LARGE,
     PG_ORDER_SHIFT,
@@ -104,18 +103,18 @@ def folio_mark_accessed(folio: int) -> int:
 
 def PageAnonExclusive(page: int) -> int:
     """Whether this anonymous page belongs to one mm alone."""
-    return PAGE.flags[page] & PG_ANON_EXCLUSIVE
+    return PAGE.anon_exclusive[page]
 
 
 def SetPageAnonExclusive(page: int) -> int:
     """Say that it does."""
-    PAGE.flags[page] |= PG_ANON_EXCLUSIVE
+    PAGE.anon_exclusive[page] = 1
     return 0
 
 
 def ClearPageAnonExclusive(page: int) -> int:
     """Say that it may be shared."""
-    PAGE.flags[page] &= ~PG_ANON_EXCLUSIVE
+    PAGE.anon_exclusive[page] = 0
     return 0
 
 

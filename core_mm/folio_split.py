@@ -13,13 +13,13 @@ from core_mm.folio import (
     folio_test_swapcache,
 )
 from core_mm.migrate import remove_migration_ptes, try_to_migrate
-from core_mm.mm_types import EAGAIN, PAGE, PG_ANON_EXCLUSIVE, PG_LARGE, PG_ORDER_SHIFT
+from core_mm.mm_types import EAGAIN, PAGE, PG_LARGE, PG_ORDER_SHIFT
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import try_to_unmap
 from core_mm.vmstat import FOLIO_SPLIT, count
 
 ORDER_MASK = -1 << PG_ORDER_SHIFT
-KEPT_BY_HEAD = ~(PG_LARGE | PG_ANON_EXCLUSIVE | ORDER_MASK)
+KEPT_BY_HEAD = ~(PG_LARGE | ORDER_MASK)
 
 
 def split_folio(folio: int) -> int:
@@ -62,7 +62,7 @@ def split_pages(folio: int, nr: int, cached: int) -> int:
     mapping, index, private = PAGE.mapping[folio], PAGE.index[folio], PAGE.private[folio]
     for i in range(nr):
         page = folio + i
-        PAGE.flags[page] = flags | PAGE.flags[page] & PG_ANON_EXCLUSIVE
+        PAGE.flags[page] = flags
         PAGE.refcount[page] = 1 + cached
         PAGE.head[page] = page
         PAGE.mapping[page] = mapping

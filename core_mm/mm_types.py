@@ -128,15 +128,19 @@ LOG_COLUMNS = 6  # kind, operand a, b, c, asid, hook
 
 
 class PAGE(Table, rows="frames"):
-    """struct page; a large folio is its head page, and the tails point to it."""
+    """struct page; a large folio is its head page, and the tails point to it.
+
+    Loops over the pages of a folio touch what lies apart, and no more.
+    """
 
     index = column(64)  # page offset in the file, or address >> page_shift; free: unused
     flags = column(32)  # PG_*; the folio's order << PG_ORDER_SHIFT on the head
     refcount = column(32)
-    mapcount = column(32)  # PTE mappings of this page
     head = column(32)  # the folio's first page; free: next on the free list
     mapping = column(32)  # inode (file), anon_vma (anonymous); free: previous on the free list
-    private = column(32)  # head: swap slot; head+1: mapcount of the folio; head+2: PMD mappings
+    mapcount = column(32, apart=True)  # PTE mappings of this page
+    anon_exclusive = column(8, apart=True)  # PG_anon_exclusive
+    private = column(32, apart=True)  # head: swap slot; head+1: mapcount of the folio; head+2: PMD mappings
 
 
 class PTDESC(Table, rows="tables"):
@@ -283,7 +287,6 @@ PG_ACTIVE = 1 << 4
 PG_LRU = 1 << 5
 PG_SWAPBACKED = 1 << 6
 PG_SWAPCACHE = 1 << 7
-PG_ANON_EXCLUSIVE = 1 << 8
 PG_ANON = 1 << 9  # PAGE_MAPPING_ANON
 PG_KSM = 1 << 10
 PG_UPTODATE = 1 << 11

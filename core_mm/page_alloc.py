@@ -206,6 +206,7 @@ def prep_page(pfn: int) -> int:
     PAGE.flags[pfn] = 0
     PAGE.refcount[pfn] = 1
     PAGE.mapcount[pfn] = 0
+    PAGE.anon_exclusive[pfn] = 0
     PAGE.head[pfn] = pfn
     PAGE.mapping[pfn] = 0
     PAGE.index[pfn] = 0
@@ -220,6 +221,7 @@ def prep_compound_page(pfn: int, order: int) -> int:
         PAGE.flags[tail] = 0
         PAGE.refcount[tail] = 0
         PAGE.mapcount[tail] = 0
+        PAGE.anon_exclusive[tail] = 0
         PAGE.head[tail] = pfn
         PAGE.mapping[tail] = 0
         PAGE.index[tail] = 0

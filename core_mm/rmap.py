@@ -22,7 +22,7 @@ from core_mm.folio import (
     folio_test_large,
     folio_test_pmd_mappable,
 )
-from core_mm.mm_types import PAGE, PG_ANON, PG_ANON_EXCLUSIVE, PG_SWAPBACKED, VMA, cfg
+from core_mm.mm_types import PAGE, PG_ANON, PG_SWAPBACKED, VMA, cfg
 from core_mm.vmstat import RMAP_ADD, RMAP_REMOVE, W_MAPCOUNT, WARN, count
 
 __all__ = ["anon_vma_clone", "anon_vma_fork", "anon_vma_prepare", "anon_vma_update_vma", "unlink_anon_vmas"]
@@ -132,18 +132,17 @@ def folio_add_new_anon_rmap(folio: int, vma: int, address: int, exclusive: int) 
     if not folio_test_large(folio):
         PAGE.mapcount[folio] = 1
         if exclusive:
-            PAGE.flags[folio] |= PG_ANON_EXCLUSIVE
+            PAGE.anon_exclusive[folio] = 1
         return 0
     if folio_test_pmd_mappable(folio):
         PAGE.private[folio + 2] = 1
         if exclusive:
-            PAGE.flags[folio] |= PG_ANON_EXCLUSIVE
+            PAGE.anon_exclusive[folio] = 1
         return add_large_mapcount(folio, 1, vma)
     nr = folio_nr_pages(folio)
-    flag = PG_ANON_EXCLUSIVE if exclusive else 0
     for page in range(folio, folio + nr):
         PAGE.mapcount[page] = 1
-        PAGE.flags[page] |= flag
+        PAGE.anon_exclusive[page] = exclusive
     return add_large_mapcount(folio, nr, vma)
 
 
@@ -151,14 +150,14 @@ def folio_add_anon_rmap_ptes(folio: int, page: int, nr: int, vma: int, address: 
     """`nr` further PTEs map an anonymous folio."""
     if exclusive:
         for i in range(page, page + nr):
-            PAGE.flags[i] |= PG_ANON_EXCLUSIVE
+            PAGE.anon_exclusive[i] = 1
     return add_ptes(folio, page, nr, vma)
 
 
 def folio_add_anon_rmap_pmd(folio: int, page: int, vma: int, address: int, exclusive: int) -> int:
     """A further PMD leaf maps an anonymous folio."""
     if exclusive:
-        PAGE.flags[page] |= PG_ANON_EXCLUSIVE
+        PAGE.anon_exclusive[page] = 1
     return folio_add_file_rmap_pmd(folio, page, vma)
 
 
@@ -166,20 +165,20 @@ def folio_try_dup_anon_rmap_ptes(folio: int, page: int, nr: int, src_vma: int, d
     """fork: the child maps `nr` pages too, none is exclusive now; 0 (no page is pinned)."""
     count(RMAP_ADD, 1)
     for i in range(page, page + nr):
-        PAGE.flags[i] &= ~PG_ANON_EXCLUSIVE
+        PAGE.anon_exclusive[i] = 0
         PAGE.mapcount[i] += 1
     return add_large_mapcount(folio, nr, dst_vma) if folio_test_large(folio) else 0
 
 
 def folio_try_dup_anon_rmap_pmd(folio: int, page: int, src_vma: int, dst_vma: int = 0) -> int:
     """The same of a PMD leaf."""
-    PAGE.flags[page] &= ~PG_ANON_EXCLUSIVE
+    PAGE.anon_exclusive[page] = 0
     return folio_add_file_rmap_pmd(folio, page, dst_vma)
 
 
 def folio_try_share_anon_rmap_pte(folio: int, page: int) -> int:
     """The page is about to leave its page table: it is exclusive no more."""
-    PAGE.flags[page] &= ~PG_ANON_EXCLUSIVE
+    PAGE.anon_exclusive[page] = 0
     return 0
 
 

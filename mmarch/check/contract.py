@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core_mm import internal, rmap
-from core_mm.mm_types import PG_ANON, PG_ANON_EXCLUSIVE
+from core_mm.mm_types import PG_ANON
 from mmarch.check.registry import CheckFailed
 from mmarch.check.system import System
 from mmarch.engine.direct import Bound, DirectMachine
@@ -92,7 +92,7 @@ class Contract:
         first = self.hook["pte_pfn"](pte)
         for pfn in range(first, first + nr):
             anon = int(self.frames["flags"][self.frames["head"][pfn]]) & PG_ANON
-            if anon and not int(self.frames["flags"][pfn]) & PG_ANON_EXCLUSIVE:
+            if anon and not self.frames["anon_exclusive"][pfn]:
                 raise CheckFailed(f"core-mm makes frame {pfn:#x} writable, which another process may share")
 
 

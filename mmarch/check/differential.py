@@ -110,7 +110,7 @@ def compare_memory(interpreted: System, linked: System) -> None:
     for name in ("results", "ptes", "i_pages", "swap_map"):
         _same(name, ours.arrays[name], theirs.arrays[name], interpreted)
     for name in ("PAGE", "MM", "VMA", "PTDESC"):
-        for column in ours.tables[name].dtype.names or ():
+        for column in ours.tables[name].columns:
             _same(f"{name}.{column}", ours.tables[name][column], theirs.tables[name][column], interpreted)
 
 

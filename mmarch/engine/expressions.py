@@ -43,12 +43,12 @@ class Expressions(Emitter):
                 self.unit.tag(declared.name),
             )
         if isinstance(declared, Column):
-            table = layout.tables[declared.owner]
-            index = self.guard(index, table.root, node)
-            offset = self.value(f"mul nsw i64 {index}, {table.stride}")
-            if table.offsets[declared.name]:
-                offset = self.value(f"add nsw i64 {offset}, {table.offsets[declared.name]}")
-            address = self.value(f"getelementptr i8, ptr {self.base(table.root)}, i64 {offset}")
+            root, stride, start = layout.tables[declared.owner].column(declared.name)
+            index = self.guard(index, root, node)
+            offset = self.value(f"mul nsw i64 {index}, {stride}")
+            if start:
+                offset = self.value(f"add nsw i64 {offset}, {start}")
+            address = self.value(f"getelementptr i8, ptr {self.base(root)}, i64 {offset}")
             return address, declared.width, self.unit.tag(f"{declared.owner}.{declared.name}")
         raise self.fail(node, f"{ast.unparse(node.value)} is not a declared array")
 

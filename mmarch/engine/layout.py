@@ -1,7 +1,7 @@
 """Where the machine's memory lies: one root table of addresses and lengths.
 
 Linked code gets the root's address and loads the base of an array from it.
-Each declaration owns two root slots, address and length.
+Each declaration owns two root slots, address and length; so does a column that lies apart.
 """
 
 from __future__ import annotations
@@ -29,13 +29,19 @@ class ArrayPlace:
 
 @dataclass(frozen=True)
 class TablePlace:
-    """A table: its root slot, bytes a row, byte offset of each column, the name of its size."""
+    """A table: its root slot, the dtype of a row, the root slots of the columns apart, the name of its size."""
 
     root: int
-    stride: int
-    offsets: dict[str, int]
-    rows: str
     dtype: np.dtype[np.void]
+    apart: dict[str, tuple[int, np.dtype[np.signedinteger]]]
+    rows: str
+
+    def column(self, name: str) -> tuple[int, int, int]:
+        """Where it lies: root slot, bytes from row to row, offset in the row."""
+        if name in self.apart:
+            root, kind = self.apart[name]
+            return root, kind.itemsize, 0
+        return self.root, self.dtype.itemsize, int(self.dtype.fields[name][1])
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,31 @@ class Layout:
             self.arrays[value.name] = ArrayPlace(self._slot(), value.length)
         elif isinstance(value, type) and value.__module__ == module:
             if issubclass(value, Table) and value is not Table:
-                self.tables[value.__name__] = _place(value, self._slot())
+                self.tables[value.__name__] = self._place(value)
             elif issubclass(value, Scalars) and value is not Scalars:
                 place = ScalarsPlace(self._slot(), value.names, value.constant)
                 self.scalars[value.__name__] = place
+
+    def _place(self, table: type[Table]) -> TablePlace:
+        """Widest columns first, so that none straddles its alignment."""
+        columns: list[Column] = sorted(table.columns.values(), key=lambda c: -c.width)
+        offsets, offset = {}, 0
+        for item in columns:
+            if not item.apart:
+                offsets[item.name] = offset
+                offset += item.width // 8
+        widest = max((c.width // 8 for c in columns if not c.apart), default=8)
+        kinds = {c.name: np.dtype(f"i{c.width // 8}") for c in columns}
+        dtype = np.dtype(
+            {
+                "names": list(offsets),
+                "formats": [kinds[name] for name in offsets],
+                "offsets": list(offsets.values()),
+                "itemsize": -(-offset // widest) * widest,
+            }
+        )
+        root = self._slot()
+        return TablePlace(root, dtype, {c.name: (self._slot(), kinds[c.name]) for c in columns if c.apart}, table.rows)
 
     def _slot(self) -> int:
         self.slots += 2
@@ -113,23 +140,3 @@ class Layout:
         index = place.names.index(name)
         address = function.value(f"getelementptr i64, ptr {function.base(place.root)}, i64 {index}")
         return address, function.unit.tag(f"{group}.{name}")
-
-
-def _place(table: type[Table], root: int) -> TablePlace:
-    """Widest columns first, so that none straddles its alignment."""
-    columns: list[Column] = sorted(table.columns.values(), key=lambda c: -c.width)
-    offsets, offset = {}, 0
-    for item in columns:
-        offsets[item.name] = offset
-        offset += item.width // 8
-    widest = max((c.width // 8 for c in columns), default=8)
-    stride = -(-offset // widest) * widest
-    dtype = np.dtype(
-        {
-            "names": list(offsets),
-            "formats": [f"i{table.columns[name].width // 8}" for name in offsets],
-            "offsets": list(offsets.values()),
-            "itemsize": stride,
-        }
-    )
-    return TablePlace(root, stride, offsets, table.rows, dtype)

@@ -22,7 +22,7 @@ from mmarch.engine.program import NotLinkable, Program
 from mmarch.engine.returns import missing_return
 
 Entry = Callable[..., int]
-_CODE_VERSION = 2
+_CODE_VERSION = 3
 _CHECK = 32  # bytes of a checksum before an image
 _KEPT = 64  # images
 
@@ -58,7 +58,7 @@ def digest(code: Code, layout: Layout, options: Options) -> str:
     parts = [
         *code.names(), *_own_sources(),
         repr((layout.arrays, layout.scalars, layout.hooks)),
-        repr({name: (p.root, p.stride, p.offsets) for name, p in layout.tables.items()}),
+        repr(layout.tables),
         repr(options), sys.version, llvmlite.__version__, str(_CODE_VERSION), _host_cpu(),
     ]  # fmt: skip
     return hashlib.sha256(b"\0".join([*code.sources(), *(part.encode() for part in parts)])).hexdigest()[:24]

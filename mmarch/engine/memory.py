@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mmarch.engine.layout import Layout
+from mmarch.engine.layout import Layout, TablePlace
 
 LARGE = 1 << 20  # bytes from which on an array is a mapping of its own, which costs nothing to zero
 
@@ -26,6 +26,25 @@ def zeros(count: int, dtype: DTypeLike) -> NDArray[Any]:
     return np.frombuffer(mapping, kind)
 
 
+class Rows:
+    """A table: `rows["name"]` is a column, `rows[number]` what lies together of a row."""
+
+    def __init__(self, place: TablePlace, count: int) -> None:
+        self.together: NDArray[Any] = zeros(count, place.dtype)
+        self.apart = {name: zeros(count, kind) for name, (_, kind) in place.apart.items()}
+        self.columns = (*(place.dtype.names or ()), *place.apart)
+
+    def __getitem__(self, key: str | int) -> Any:
+        return self.apart[key] if key in self.apart else self.together[key]
+
+    def __len__(self) -> int:
+        return len(self.together)
+
+    def image(self) -> bytes:
+        """All contents."""
+        return b"".join([self.together.tobytes(), *(data.tobytes() for data in self.apart.values())])
+
+
 class Memory:
     """Zeroed memory for every declaration; pages of it cost nothing until they are written.
 
@@ -35,14 +54,20 @@ class Memory:
     def __init__(self, layout: Layout, sizes: Mapping[str, int]) -> None:
         self.layout = layout
         self.arrays = {name: zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
-        self.tables = {name: zeros(sizes[p.rows], p.dtype) for name, p in layout.tables.items()}
+        self.tables = {name: Rows(place, sizes[place.rows]) for name, place in layout.tables.items()}
         self.scalars = {name: np.zeros(len(p.names), np.int64) for name, p in layout.scalars.items()}
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
-        everything: dict[str, NDArray[Any]] = {**self.arrays, **self.tables, **self.scalars}
-        for places in (layout.arrays, layout.tables, layout.scalars):
-            for name, place in places.items():
-                data = everything[name]
-                self.root[place.root : place.root + 2] = data.ctypes.data, len(data)
+        for name, array in layout.arrays.items():
+            self._enter(array.root, self.arrays[name])
+        for name, group in layout.scalars.items():
+            self._enter(group.root, self.scalars[name])
+        for name, table in layout.tables.items():
+            self._enter(table.root, self.tables[name].together)
+            for column, (root, _) in table.apart.items():
+                self._enter(root, self.tables[name].apart[column])
+
+    def _enter(self, root: int, data: NDArray[Any]) -> None:
+        self.root[root : root + 2] = data.ctypes.data, len(data)
 
     def get(self, group: str, name: str) -> int:
         """A scalar's value."""
@@ -56,10 +81,10 @@ class Memory:
         """What interpreted code indexes: memoryviews give and take Python integers."""
         if kind == "array":
             return memoryview(cast(Any, self.arrays[name]))
-        table: Any = self.tables[name]
-        return SimpleNamespace(**{c: memoryview(table[c]) for c in self.layout.tables[name].offsets})
+        table = self.tables[name]
+        return SimpleNamespace(**{c: memoryview(table[c]) for c in table.columns})
 
     def image(self) -> dict[str, bytes]:
         """All contents, for comparing two machines to the byte (small machines only)."""
-        groups: dict[str, NDArray[Any]] = {**self.arrays, **self.tables, **self.scalars}
-        return {name: data.tobytes() for name, data in groups.items()}
+        flat = {name: data.tobytes() for name, data in (*self.arrays.items(), *self.scalars.items())}
+        return flat | {name: rows.image() for name, rows in self.tables.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core_mm.mm_types import PG_ANON_EXCLUSIVE, SIGSEGV
+from core_mm.mm_types import SIGSEGV
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, MAP_GROWSDOWN, MAP_PRIVATE, PROT_NONE, PROT_READ
 from tests.core_mm.conftest import Maker
 
@@ -88,7 +88,7 @@ def test_after_fork_the_first_writer_copies_and_the_last_reuses(bench: Maker) ->
     made.touch(0)
     assert made.since("fault_cow", "fault_reuse") == [1, 1]
     assert pfn(made.pte(0)) == pfn(before) != pfn(made.pte(0, child))
-    assert made.frame("flags", pfn(before)) & PG_ANON_EXCLUSIVE
+    assert made.frame("anon_exclusive", pfn(before))
 
 
 @pytest.mark.parametrize(("release", "copies"), [("6.12", 1), ("7.3", 0)])

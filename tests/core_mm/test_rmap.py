@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from core_mm import uapi
-from core_mm.mm_types import PG_ANON_EXCLUSIVE
 from core_mm.reclaim import folio_isolate_lru, reclaim_pages
 from tests.core_mm.conftest import Maker
 from tests.support.audit import audit
@@ -30,11 +29,11 @@ def test_a_fork_shares_every_page_and_the_last_owner_owns_alone(engine: str) -> 
     made.map(0, 16)
     made.touch(0, 16)
     folio = frame(made, 0)
-    assert made.field("PAGE", "flags", folio + 3) & PG_ANON_EXCLUSIVE
+    assert made.field("PAGE", "anon_exclusive", folio + 3)
     assert not shared_mark(made, folio)
     made.do(uapi.OP_FORK, 1)
     assert [made.field("PAGE", "mapcount", folio + i) for i in (0, 15)] == [2, 2]
-    assert not made.field("PAGE", "flags", folio + 3) & PG_ANON_EXCLUSIVE
+    assert not made.field("PAGE", "anon_exclusive", folio + 3)
     assert shared_mark(made, folio)
     made.do(uapi.OP_EXIT, task=1)
     assert not shared_mark(made, folio)
