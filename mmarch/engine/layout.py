@@ -41,7 +41,7 @@ class TablePlace:
         if name in self.apart:
             root, kind = self.apart[name]
             return root, kind.itemsize, 0
-        return self.root, self.dtype.itemsize, int(self.dtype.fields[name][1])
+        return self.root, self.dtype.itemsize, int((self.dtype.fields or {})[name][1])
 
 
 @dataclass(frozen=True)

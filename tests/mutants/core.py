@@ -33,8 +33,8 @@ MUTANTS = (
     ),
     Mutant(
         "B5", "mprotect asks the folio's head page whether it is exclusive (Fixes cac1db8c3aad)", "stateful.history",
-        (Edit("core_mm.mprotect", "        commit_anon_folio_batch(tlb, vma, addr, ptep, page, old, new, nr)\n",
-              "        commit_anon_folio_batch(tlb, vma, addr, ptep, page_folio(page), old, new, nr)\n"),),
+        (Edit("core_mm.mprotect", "commit_anon_folio_batch(tlb, vma, addr, ptep, page, old, new, nr)",
+              "commit_anon_folio_batch(tlb, vma, addr, ptep, page_folio(page), old, new, nr)"),),
         release="7.3",
     ),
     Mutant(
