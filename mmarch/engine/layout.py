@@ -41,7 +41,9 @@ class TablePlace:
         if name in self.apart:
             root, kind = self.apart[name]
             return root, kind.itemsize, 0
-        return self.root, self.dtype.itemsize, int((self.dtype.fields or {})[name][1])
+        fields = self.dtype.fields
+        assert fields is not None
+        return self.root, self.dtype.itemsize, int(fields[name][1])
 
 
 @dataclass(frozen=True)
