@@ -36,6 +36,15 @@ def split_partly_advised(folio: int) -> int:
     return error
 
 
+def split_in_table(mm: int, folio: int) -> int:
+    """The same in the middle of a table, whose lock is dropped meanwhile."""
+    arch_leave_lazy_mmu_mode()
+    error = split_partly_advised(folio)
+    flush_tlb_batched_pending(mm)
+    arch_enter_lazy_mmu_mode()
+    return error
+
+
 def advised_batch(folio: int, ptep: int, pte: int, addr: int, end: int) -> tuple[int, int]:
     """How many PTEs of a folio follow within the range, and the first with their young and dirty state."""
     if not folio_test_large(folio):
@@ -92,7 +101,6 @@ def free_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int) -> int:
             nr = free_present(tlb, vma, ptep, pte, addr, end)
             if nr == 0:
                 ptep = pte_offset_map(pmdp, addr)
-                flush_tlb_batched_pending(mm)
         ptep += nr
         addr += nr << cfg.page_shift
     return arch_leave_lazy_mmu_mode()
@@ -103,7 +111,7 @@ def free_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int) -
     folio = page_folio(pte_pfn(pte))
     nr, pte = advised_batch(folio, ptep, pte, addr, end)
     if nr < folio_nr_pages(folio):
-        if folio_maybe_mapped_shared(folio) or split_partly_advised(folio):
+        if folio_maybe_mapped_shared(folio) or split_in_table(VMA.vm_mm[vma], folio):
             return nr
         return 0
     if folio_test_swapcache(folio) or folio_test_dirty(folio):
@@ -183,7 +191,6 @@ def cold_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: 
             nr = cold_present(tlb, vma, ptep, pte, addr, end, pageout)
             if nr == 0:
                 ptep = pte_offset_map(pmdp, addr)
-                flush_tlb_batched_pending(VMA.vm_mm[vma])
         ptep += nr
         addr += nr << cfg.page_shift
     return arch_leave_lazy_mmu_mode()
@@ -194,7 +201,7 @@ def cold_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int, p
     folio = page_folio(pte_pfn(pte))
     nr, pte = advised_batch(folio, ptep, pte, addr, end)
     if nr < folio_nr_pages(folio):
-        if folio_maybe_mapped_shared(folio) or split_partly_advised(folio):
+        if folio_maybe_mapped_shared(folio) or split_in_table(VMA.vm_mm[vma], folio):
             return nr
         return 0
     if folio_mapcount(folio) != nr:
