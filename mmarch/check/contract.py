@@ -1,4 +1,4 @@
-"""What core-mm owes the hooks: every batch lies in one table, one VMA and one folio, and no write is given away."""
+"""What core-mm owes the hooks: batches in one table, VMA and folio, no write given away, no flush in lazy mode."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ WITH_VMA = (
     "modify_prot_commit_ptes",
 )  # fmt: skip
 NR = {"set_ptes": 4, "modify_prot_commit_ptes": 5}  # which argument is `nr`, 3 otherwise
+FLUSHES = (
+    "flush_tlb_all", "flush_tlb_mm", "flush_tlb_range", "flush_tlb_page", "flush_pmd_tlb_range", "tlb_flush",
+    "ptep_clear_flush", "arch_tlbbatch_flush", "arch_flush_tlb_batched_pending",
+)  # fmt: skip
 
 
 class Contract:
@@ -29,9 +33,41 @@ class Contract:
         self.bits, self.shift = self.machine.cfg.pte_bits, self.machine.cfg.page_shift
         self.frames = self.machine.memory.tables["PAGE"]
         self.vmas = self.machine.memory.tables["VMA"]
+        self.lazy = False
         for name in (*WITH_MM, *WITH_VMA):
-            cell = self.machine.cells[name]
-            cell["target"] = self._guarded(name, cell["target"])
+            self._wrap(name, self._guarded)
+        for name in ("arch_enter_lazy_mmu_mode", "arch_leave_lazy_mmu_mode"):
+            self._wrap(name, self._lazily)
+        for name in FLUSHES:
+            self._wrap(name, self._flushing)
+
+    def _wrap(self, name: str, make: Callable[[str, Bound], Bound]) -> None:
+        cell = self.machine.cells[name]
+        cell["target"] = make(name, cell["target"])
+
+    def _lazily(self, name: str, winner: Bound) -> Bound:
+        enters = name == "arch_enter_lazy_mmu_mode"
+
+        def lazily(*arguments: int) -> int:
+            if self.lazy == enters:
+                raise CheckFailed(f"core-mm calls {name} {'inside' if enters else 'outside'} lazy MMU mode")
+            self.lazy = enters
+            return winner(*arguments)
+
+        return lazily
+
+    def _flushing(self, name: str, winner: Bound) -> Bound:
+        """Core-mm itself; what a hook does inside is the architecture's own affair."""
+        number = self.machine.layout.hook_number(name)
+
+        def flushing(*arguments: int) -> int:
+            if self.lazy and self.machine.mach.hook == number:
+                raise CheckFailed(
+                    f"core-mm calls {name} in lazy MMU mode, while changes of entries may be waiting to be made"
+                )
+            return winner(*arguments)
+
+        return flushing
 
     def _guarded(self, name: str, winner: Bound) -> Bound:
         at = NR.get(name, 3)
