@@ -6,6 +6,7 @@ returns what it saw and costs nothing more (include/asm-generic/rwonce.h, atomic
 
 from __future__ import annotations
 
+from core_mm.decl import cold
 from core_mm.mm_types import cfg, ptes
 from core_mm.vmstat import (
     LOG_PTE,
@@ -23,9 +24,15 @@ from core_mm.vmstat import (
 def store(ptep: int, entry: int) -> int:
     """Change one entry of any level, uncounted; the log sees it if it is asked to."""
     if cfg.log_ptes:
-        write_log(LOG_PTE, ptep, ptes[ptep], entry, 0)
+        log_store(ptep, entry)
     ptes[ptep] = entry
     return 0
+
+
+@cold
+def log_store(ptep: int, entry: int) -> int:
+    """What a TLB oracle needs to know."""
+    return write_log(LOG_PTE, ptep, ptes[ptep], entry, 0)
 
 
 def READ_ONCE(ptep: int) -> int:

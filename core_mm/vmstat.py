@@ -59,7 +59,6 @@ def count(event: int, n: int) -> int:
     return 0
 
 
-@cold
 def write_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
     """Append a row to the log, if it is kept and has room; a full log is seen by its length."""
     row = mach.log_len
