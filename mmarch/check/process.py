@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+REPORT = 1 << 16  # characters of the interpreter's last words
 MEMORY = 4 << 30  # bytes that a plugin may fill
 GRACE = 10  # seconds that a worker has to notice by itself that a check hangs
+LOADING = 60  # seconds for the imports of an architecture
+FRAME = re.compile(r'File "(.+)", line (\d+) in (\w+)')
 
 
 class Lost(Exception):
     """A worker has to be killed; says why."""
+
+
+class Refused(Lost):
+    """The architecture does not load; says why."""
 
 
 def resident(pid: int) -> int:
@@ -27,6 +37,16 @@ def resident(pid: int) -> int:
     except (OSError, IndexError):
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def death(process: subprocess.Popen[str], first: str) -> str:
+    """How a process ended, and in which line, if Python could still say so."""
+    assert process.stdout is not None
+    text = first + process.stdout.read(REPORT)
+    code = process.wait()
+    how = f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+    place = FRAME.search(text)
+    return f"{how} in {place[3]}, {place[1]}:{place[2]}" if place else how
 
 
 @dataclass
@@ -39,23 +59,22 @@ class Worker:
 
     def run(self, job: dict[str, Any], limit: int) -> dict[str, Any]:
         """The outcome of a job; "error" if the process is lost over it."""
-        process = self._process or self._start()
         try:
-            line = self._ask(process, {**job, "limit": limit}, limit + GRACE)
+            self.load()
+            return self._ask({**job, "limit": limit}, limit + GRACE)
         except Lost as lost:
             self.stop()
             return {"status": "error", "message": str(lost)}
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError:
-            code = process.wait()
-            self.stop()
-            how = f"signal {-code}" if code < 0 else f"exit status {code}"
-            return {"status": "error", "message": f"kills its process ({how})"}
-        return answer
 
-    def _start(self) -> subprocess.Popen[str]:
-        """A fresh process that knows the architecture."""
+    def load(self) -> None:
+        """Start a process that has imported the architecture; Lost if that does not come to an end."""
+        if self._process is None:
+            self._start()
+            answer = self._ask({"arch": self.arch, "generic": self.generic}, LOADING)
+            if not answer["loaded"]:
+                raise Refused(answer["message"])
+
+    def _start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mmarch.check.worker"],
@@ -64,30 +83,33 @@ class Worker:
             text=True,
             env=environment,
         )
-        self._write(self._process, {"arch": self.arch, "generic": self.generic})
-        return self._process
 
-    def _write(self, process: subprocess.Popen[str], message: dict[str, Any]) -> None:
-        assert process.stdin is not None
-        try:
+    def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """The answer; Lost if there is none."""
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):  # its silence says the same
             process.stdin.write(json.dumps(message) + "\n")
             process.stdin.flush()
-        except BrokenPipeError:
-            pass  # its silence says the same
+        self._wait(process, seconds)
+        line = process.stdout.readline()
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise Lost(f"kills its process ({death(process, line)})") from None
+        return answer
 
-    def _ask(self, process: subprocess.Popen[str], message: dict[str, Any], seconds: float) -> str:
-        """The answer's line, "" if the process died."""
-        self._write(process, message)
-        assert process.stdout is not None
+    def _wait(self, process: subprocess.Popen[str], seconds: float) -> None:
+        """Until there is something to read."""
         end = time.monotonic() + seconds
+        assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while not selector.select(0.5):
                 if time.monotonic() > end:
-                    raise Lost(f"hangs: no answer after {seconds} s, and no interruption")
+                    raise Lost(f"hangs: no answer after {seconds} s, and cannot be interrupted")
                 if resident(process.pid) > MEMORY:
                     raise Lost(f"fills more than {MEMORY >> 30} GiB of memory")
-        return process.stdout.readline()
 
     def stop(self) -> None:
         """End the process, by force."""

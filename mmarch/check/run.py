@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -15,11 +17,11 @@ from core_mm.releases import RELEASES
 from mmarch.check import xfails
 from mmarch.check.context import QUICK
 from mmarch.check.loading import load_named
-from mmarch.check.process import Worker
+from mmarch.check.process import Lost, Refused, Worker
 from mmarch.check.registry import TIERS, Check, checks
 from mmarch.check.report import BAD, Report, Result
-from mmarch.errors import InputError
-from mmarch.plugins import LoadedArch
+from mmarch.errors import InputError, PluginError
+from mmarch.plugins import LoadedArch, find_arch
 from mmarch.suggest import did_you_mean, unknown
 
 RELEASES_CHECKED = ("6.12", "7.3")
@@ -71,28 +73,58 @@ def check(
 
     PluginError if it does not load, InputError for a wrong option or file of expected failures.
     """
-    loaded = load_named(arch)
     known = checks()
-    _validate(loaded, options, known)
-    expected = xfails.load(options.expected or xfails.find(loaded.descriptor), known)
-    report = Report(
-        arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
-        granule=options.granule, seed=options.seed, quick=options.quick, level=options.level,
-        operations=options.operations, expected=str(options.expected or ""),
-    )  # fmt: skip
+    _validate_names(options, known)
     workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
-    runner = Runner(workers, loaded, options, expected)
     try:
-        for result in runner.results(plan(options, known)):
+        loaded = _load(arch, workers[0])
+        _validate_machine(options, loaded)
+        expected = xfails.load(options.expected or xfails.find(loaded.descriptor), known)
+        report = Report(
+            arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
+            granule=options.granule, seed=options.seed, quick=options.quick, level=options.level,
+            operations=options.operations, expected=str(options.expected or ""),
+        )  # fmt: skip
+        for result in Runner(workers, loaded, options, expected).results(plan(options, known)):
             report.results.append(result)
             note(result)
     finally:
-        runner.stop()
+        for worker in workers:
+            worker.stop()
     report.complete = True
     return report
 
 
-def _validate(arch: LoadedArch, options: Options, known: Sequence[Check]) -> None:
+def _load(arch: str, worker: Worker) -> LoadedArch:
+    """The architecture, imported in a process of its own before it is imported here; PluginError if it cannot be."""
+    if ":" not in arch:
+        find_arch(arch)
+    try:
+        worker.load()
+    except Refused:
+        worker.stop()
+    except Lost as lost:
+        worker.stop()
+        raise PluginError("MM001", f"arch {arch!r}: its import {lost}") from None
+    with stdout_to_stderr():
+        return load_named(arch)
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """What a plugin prints while it is imported is no answer of ours; the suite reports it."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _validate_names(options: Options, known: Sequence[Check]) -> None:
     names = [*TIERS, *(item.id for item in known)]
     for name in options.only:
         if name not in names:
@@ -100,6 +132,9 @@ def _validate(arch: LoadedArch, options: Options, known: Sequence[Check]) -> Non
     for release in options.releases:
         if release not in RELEASES:
             raise unknown("release", release, list(RELEASES))
+
+
+def _validate_machine(options: Options, arch: LoadedArch) -> None:
     if options.cpu and options.cpu not in arch.descriptor.cpus:
         raise unknown("cpu", options.cpu, list(arch.descriptor.cpus))
     if options.granule and options.granule not in arch.descriptor.granules:
@@ -209,8 +244,3 @@ class Runner:
             seconds=outcome.get("seconds", 0.0), printed=outcome.get("printed", ""), did=outcome.get("did", ""),
             reason=outcome.get("reason", "") or (reason if status == "xfail" else ""),
         )  # fmt: skip
-
-    def stop(self) -> None:
-        """End the workers."""
-        for worker in self.workers:
-            worker.stop()

@@ -10,23 +10,25 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 from typing import IO, Any
 
 from mmarch.check.context import Context, forget_benches
+from mmarch.check.loading import load_named
 from mmarch.check.registry import Check, CheckFailed, Skipped, checks
 from mmarch.errors import MmarchError
-from mmarch.plugins import LoadedArch
 
 PRINTED = 4000  # characters of output that are kept
+LARGEST_FILE = 256 << 20  # bytes that a plugin may print
 Outcome = dict[str, Any]
 
 
@@ -92,10 +94,16 @@ def time_limit(seconds: float, context: Context) -> Iterator[None]:
 
 
 def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
-    """Answer every job."""
+    """Load the plugin, say so, then answer every job."""
     setup = json.loads(jobs.readline())
-    arch, generic = loaded(setup["arch"]), loaded(setup["generic"])
+    generic = load_named(setup["generic"])
+    try:
+        arch = load_named(setup["arch"])
+    except MmarchError as error:
+        tell(answers, {"loaded": False, "message": str(error)})
+        return
     known = {item.id: item for item in checks()}
+    tell(answers, {"loaded": True})
     for line in jobs:
         job = json.loads(line)
         context = Context(arch.descriptor, generic.descriptor, **job["context"])
@@ -107,21 +115,20 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
             outcome = {"status": "error", "message": f"hangs: {hung}"}
         outcome["seconds"] = round(time.monotonic() - start, 3)
         outcome["printed"] = printed(caught)
-        answers.write(json.dumps(outcome) + "\n")
-        answers.flush()
+        tell(answers, outcome)
 
 
-def loaded(name: str) -> LoadedArch:
-    """By name, or as "module:object" for an architecture that no distribution offers."""
-    from mmarch.check.loading import load_named
-
-    return load_named(name)
+def tell(answers: IO[str], message: Outcome) -> None:
+    """One line."""
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
 
 
 def printed(caught: IO[bytes]) -> str:
     """What was written to stdout and stderr since the last call."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # more than a file may hold
+            stream.flush()
     caught.seek(0)
     text = caught.read(PRINTED).decode(errors="replace")
     caught.seek(0)
@@ -130,15 +137,18 @@ def printed(caught: IO[bytes]) -> str:
 
 
 def main() -> None:
-    """Keep the protocol to itself, catch everything else."""
-    with tempfile.TemporaryFile() as caught:
+    """Keep both ends of the protocol to itself, catch everything else."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    with tempfile.TemporaryFile() as caught, open(os.dup(0)) as jobs, open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
         protocol = os.dup(1)
         for descriptor in (1, 2):
             os.dup2(caught.fileno(), descriptor)
         os.lseek(caught.fileno(), 0, os.SEEK_SET)
         faulthandler.enable(file=os.fdopen(os.dup(protocol), "w"))
         with os.fdopen(protocol, "w") as answers:
-            serve(sys.stdin, answers, caught)
+            serve(jobs, answers, caught)
 
 
 if __name__ == "__main__":
