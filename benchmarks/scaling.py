@@ -3,7 +3,8 @@
     python benchmarks/scaling.py [--sizes 64,1024,8192,65536] [--processes 1,10,100,1000]
 
 Prints nanoseconds a page for mapped memory of different sizes, nanoseconds an event with different numbers
-of processes alive, bytes of memory a mapped page takes, and how much two threads speed up independent runs.
+of processes alive, memory that mapped pages (and a forked copy of their tables) take beyond a booted machine's,
+and how much two threads speed up independent runs.
 Each figure is the minimum of three, after one pass that lets the host back the machine's memory with pages.
 """
 
@@ -13,7 +14,11 @@ import argparse
 import resource
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -31,6 +36,7 @@ from mmarch.workload import Workload
 from mmarch.workloads import open_workload
 
 REPEAT = 3
+T = TypeVar("T")
 
 
 def resident() -> int:
@@ -38,10 +44,16 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def alone(function: Callable[[int, int], T], *arguments: int) -> T:
+    """Called in a process of its own, whose memory is nobody else's."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def of_size(mebibytes: int, order: int) -> tuple[dict[str, float], float]:
-    """Nanoseconds a page of each operation, and bytes a page."""
-    before = resident()
+    """Nanoseconds a page of each operation, and bytes of memory beyond those of a booted machine."""
     twin = native.Twin("arm64", "7.3", order, mebibytes << 20)
+    before = resident()
     best: dict[str, float] = {}
     for number in range(REPEAT + 1):
         times = {}
@@ -53,7 +65,7 @@ def of_size(mebibytes: int, order: int) -> tuple[dict[str, float], float]:
         twin.unmap()
         if number:
             best = {name: min(value, best.get(name, value)) for name, value in times.items()}
-    return {name: value / twin.pages for name, value in best.items()}, (resident() - before) / twin.pages
+    return {name: value / twin.pages for name, value in best.items()}, resident() - before
 
 
 def machine(rows: int, tasks: int) -> Machine:
@@ -128,10 +140,12 @@ def main() -> None:
     for order in (0, 4):
         rows, names = [], []
         for size in map(int, options.sizes.split(",")):
-            times, memory = of_size(size, order)
+            times, memory = alone(of_size, size, order)
             names = list(times)
-            rows.append([f"{size} MiB", *(f"{value:.1f}" for value in times.values()), f"{memory:.0f}"])
-        show(f"order {order}: ns a page", ["mapped", *names, "bytes a page"], rows)
+            bytes_a_page = memory / (size << 20 >> 12)
+            memory_cells = [f"{memory / (1 << 20):.0f}", f"{bytes_a_page:.0f}"]
+            rows.append([f"{size} MiB", *(f"{value:.1f}" for value in times.values()), *memory_cells])
+        show(f"order {order}: ns a page", ["mapped", *names, "MiB taken", "bytes a page"], rows)
     events = {count: with_processes(count) for count in map(int, options.processes.split(","))}
     names = list(next(iter(events.values())))
     show(

@@ -46,6 +46,7 @@ def guard(plugin: str, original: FunctionType, bound: FunctionType) -> FunctionT
         f"def {name}({arguments}):\n"
         f"    result = bound({arguments})\n"
         f"    if result.__class__ is int and {LOWEST} <= result <= {HIGHEST}: return result\n"
+        f"    if result.__class__ is bool: return 1 if result else 0\n"
         f"    return checked(result)\n"
     )
 
