@@ -14,13 +14,13 @@ from mmarch.check.driver import TASKS, Driver
 from mmarch.check.stateful import ADVICE, KINDS, PROTS, arena, perform
 
 STEPS = 30
-EXAMPLES = 25
+EXAMPLES = 50
 
 
 def machine(context: Context) -> type[RuleBasedStateMachine]:
     """A state machine for one context."""
     size = arena(context)
-    page, task = st.integers(0, size - 1), st.integers(1, TASKS - 1)
+    page, task = st.integers(0, size - 1), st.integers(0, TASKS - 1)
     pages = st.one_of(st.just(size // 5), st.integers(1, size))
 
     class Programs(RuleBasedStateMachine):
@@ -30,12 +30,16 @@ def machine(context: Context) -> type[RuleBasedStateMachine]:
             super().__init__()
             self.driver = Driver(context)
             self.act("mmap", 1, 0, size, 3, "anon", 0)
+            self.act("touch", 1, 0, size // 2, ACCESS_WRITE)
 
         def act(self, name: str, *arguments: Any) -> None:
-            """One operation, if it makes sense; ranges end with the arena."""
+            """One operation of a task that lives, if it makes sense; ranges end with the arena."""
             if name not in ("fork", "exit", "age", "clear_refs"):
                 first, length = arguments[1], arguments[2]
                 arguments = (arguments[0], first, min(length, size - first), *arguments[3:])
+            if arguments:
+                live = sorted(self.driver.model.tasks)
+                arguments = (live[arguments[0] % len(live)], *arguments[1:])
             perform(self.driver, (name, arguments), size)
 
         @rule(task=task, page=page, pages=pages, prot=st.sampled_from(PROTS), kind=st.sampled_from(KINDS))
@@ -73,10 +77,17 @@ def machine(context: Context) -> type[RuleBasedStateMachine]:
             """Move."""
             self.act("mremap", task, page, pages, to)
 
-        @rule(task=task, child=task)
-        def fork(self, task: int, child: int) -> None:
+        @rule(task=task, page=page, pages=st.integers(1, 40))
+        def write(self, task: int, page: int, pages: int) -> None:
+            """Write pages."""
+            self.act("touch", task, page, pages, ACCESS_WRITE)
+
+        @rule(task=task)
+        def fork(self, task: int) -> None:
             """Fork."""
-            self.act("fork", task, child)
+            free = [number for number in range(1, TASKS) if number not in self.driver.model.tasks]
+            if free:
+                self.act("fork", task, free[0])
 
         @rule(task=task)
         def leave(self, task: int) -> None:
@@ -104,7 +115,7 @@ def run_machine(context: Context) -> None:
         programs,
         settings=settings(
             max_examples=max(1, round(EXAMPLES * context.share)), stateful_step_count=STEPS, deadline=None,
-            database=None, print_blob=False, verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck),
+            database=None, print_blob=False, report_multiple_bugs=False, verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck),
             phases=(Phase.generate, Phase.shrink),
         ),
     )  # fmt: skip
