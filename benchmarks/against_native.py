@@ -1,6 +1,6 @@
 """The same operations on the running kernel and on the twin, in turn, and how the two compare.
 
-    python benchmarks/against_native.py [--rounds N] [--sizes 64,1024] [--json FILE]
+    python benchmarks/against_native.py [--rounds N] [--sizes 64,1024] [--json FILE] [--markdown FILE]
 
 Needs a C compiler. Folio order 4 needs root and a kernel with mTHP, since only sysfs can enable it; where
 that is missing the rows are left out and the reason is printed. Ratios are native / twin: above 1 the
@@ -222,31 +222,43 @@ def memory_pass(twin: Twin) -> float:
     return min(times[1:]) / twin.pages
 
 
-def show(console: Console, title: str, found: Found, limit: float) -> None:
-    """One table: medians, and native / twin as median, minimum and maximum over the rounds."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("operation")
-    table.add_column("native ns", justify="right")
-    for who in found:
-        if who != "native":
-            table.add_column(f"{who} ns", justify="right")
-            table.add_column("native / twin", justify="right")
-    if limit:
-        table.add_column(f"{PROMISED} / limit", justify="right")
+def figures(found: Found, limit: float) -> list[list[str]]:
+    """A heading and a row an operation: medians, native / twin as median (minimum to maximum), and the limit."""
+    twins = [who for who in found if who != "native"]
+    heading = ["", "native"]
+    for who in twins:
+        heading += [who, "native / twin"]
+    rows = [heading + ([f"{PROMISED} / limit"] if limit else [])]
     for operation, values in found["native"].items():
-        cells = [f"{statistics.median(values):.1f}"]
-        for who, times in found.items():
-            if who == "native":
-                continue
-            ratios = [n / t for n, t in zip(values, times[operation], strict=True)]
+        cells = [operation.replace("_", " "), f"{statistics.median(values):.0f}"]
+        for who in twins:
+            times = found[who][operation]
+            ratios = [n / t for n, t in zip(values, times, strict=True)]
             cells += [
-                f"{statistics.median(times[operation]):.2f}",
-                f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})",
+                f"{statistics.median(times):.1f}",
+                f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})",
             ]
         if limit:
             cells.append(f"{statistics.median(found[PROMISED][operation]) / limit:.0f}")
-        table.add_row(operation, *cells)
+        rows.append(cells)
+    return rows
+
+
+def show(console: Console, title: str, rows: list[list[str]]) -> None:
+    """A table on the terminal."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows[1:]:
+        table.add_row(*row)
     console.print(table)
+
+
+def markdown(title: str, rows: list[list[str]]) -> str:
+    """The same for a page of documentation."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    rule = "|---|" + "---:|" * (len(rows[0]) - 1)
+    return "\n".join([f"**{title}**", "", lines[0], rule, *lines[1:], ""])
 
 
 def main() -> None:
@@ -256,11 +268,12 @@ def main() -> None:
     parser.add_argument("--sizes", default="64,1024", help="MiB, comma-separated")
     parser.add_argument("--orders", default="0,4,9")
     parser.add_argument("--json", type=Path, help="also write every value here")
+    parser.add_argument("--markdown", type=Path, help="also write the tables here")
     options = parser.parse_args()
     console = Console(width=170)
     console.print(f"{platform.machine()}, {platform.system()} {platform.release()}, {processor()}")
     console.print("native does, and the twin does not: zero pages, fill real TLBs, walk nested tables")
-    everything = {}
+    everything: dict[str, tuple[Found, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         program = build(Path(folder))
         for order in map(int, options.orders.split(",")):
@@ -270,14 +283,17 @@ def main() -> None:
                     continue
                 for size in map(int, options.sizes.split(",")):
                     found, limit = measure(program, size << 20, order, options.rounds)
-                    everything[f"{size} MiB, order {order}"] = found
-                    title = f"{size} MiB, order {order}: ns per page; the limit is {limit:.2f}"
-                    show(console, title, found, limit)
-        found, _ = measure(program, 0, 0, options.rounds)
-        everything["loops"] = found
-        show(console, "small operations: ns per iteration", found, 0.0)
+                    title = f"{size} MiB, order {order}, ns a page; the limit is {limit:.2f}"
+                    everything[title] = found, limit
+                    show(console, title, figures(found, limit))
+        title = "Small operations, ns an iteration"
+        everything[title] = measure(program, 0, 0, options.rounds)
+        show(console, title, figures(*everything[title]))
     if options.json:
-        options.json.write_text(json.dumps(everything, indent=1))
+        options.json.write_text(json.dumps({title: found for title, (found, _) in everything.items()}, indent=1))
+    if options.markdown:
+        tables = [markdown(title, figures(*values)) for title, values in everything.items()]
+        options.markdown.write_text("\n".join(tables))
 
 
 def processor() -> str:
