@@ -93,12 +93,14 @@ class Routine:
 
     @cached_property
     def results(self) -> int:
-        """How many values it returns: 1, or the length of the tuples in its returns."""
-        arity = 1
+        """How many values it returns: the length of the tuples in its returns or its annotation, else 1."""
         for node in ast.walk(self.node):
             if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-                arity = len(node.value.elts)
-        return arity
+                return len(node.value.elts)
+        declared = self.node.returns
+        if isinstance(declared, ast.Subscript) and isinstance(declared.slice, ast.Tuple):
+            return len(declared.slice.elts)
+        return 1
 
     def resolve(self, node: ast.expr) -> Any:
         """The object that a global name or dotted name means; LookupError for locals and others."""
