@@ -33,8 +33,7 @@ def program(context: Context, salt: str) -> tuple[Driver, list[Choice]]:
 
 def like(arch: ArchDescriptor, generic: ArchDescriptor) -> ArchDescriptor:
     """The generic architecture with the page tables of `arch`."""
-    granules = {name: g.model_copy(update={"cont_ptes": 1}) for name, g in arch.granules.items()}
-    return generic.model_copy(update={"granules": granules, "default_granule": arch.default_granule})
+    return generic.model_copy(update={"granules": arch.granules, "default_granule": arch.default_granule})
 
 
 def view(observer: Observer) -> dict[tuple[int, int], tuple[object, ...]]:
