@@ -47,5 +47,8 @@ CPUS = {
         "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", {**_V8_4, **_REPEAT}, _ERRATUM
     ),
     "a64fx": _cpu("Armv8.2: no TLBI ranges, access flag and dirty state by fault", {}),
-    "max": _cpu("QEMU's -cpu max: TLBI ranges, level hints, hardware AF/DBM, no erratum", _V8_4),
+    "max": _cpu(
+        "QEMU's -cpu max: TLBI ranges from multiples of 64K (LPA2), level hints, hardware AF/DBM, no erratum",
+        {**_V8_4, "lpa2": 1}, _REGISTERS + "; ID_AA64MMFR0_EL1.TGRAN4, lpa2_is_enabled in asm/pgtable.h",
+    ),
 }  # fmt: skip
