@@ -1,4 +1,4 @@
-"""Bugs of contiguous blocks and of single entries on arm64 (C1 … C14 of the history)."""
+"""Bugs of contiguous blocks and of single entries on arm64 (C1 … C16 of the history)."""
 
 from __future__ import annotations
 
@@ -95,6 +95,12 @@ MUTANTS = (
         contpte("    pte = pte_mknoncont(pte)\n    if nr == 1:", "    if nr == 1:"),
     ),
     Mutant(
+        "C9", "the next entry is a page's size further, over a frame number in two parts (Fixes 4a169d61c2ed)",
+        "batch.set-far",
+        (Edit("tests.mutants.split_frames", "        pte = pte_advance_pfn(pte, 1)\n", "        pte += 1 << 12\n"),),
+        arch="tests.mutants.split_frames:arch",
+    ),
+    Mutant(
         "C10", "write protection of part of a block leaves it folded", "contiguous.uniform",
         contpte("        contpte_try_unfold_partial(mm, addr, ptep, nr)\n        return __wrprotect_ptes(ptep, nr)",
                 "        return __wrprotect_ptes(ptep, nr)"),
@@ -125,6 +131,10 @@ MUTANTS = (
                 "        if pte_pfn(READ_ONCE(start + i)) != pte_pfn(expected):\n"),
     ),
     Mutant(
+        "C11-valid", "or over entries that are not valid", "contiguous.conditions",
+        contpte("    if not pte_valid(pte) or pte & (PTE_CONT", "    if pte & (PTE_CONT"),
+    ),
+    Mutant(
         "C12", "the flush between break and make is left out", "contiguous.bbm",
         contpte("    return (cfg.release >= 703 and cpu.bbml3) or", "    return 1 or"),
     ),
@@ -144,5 +154,18 @@ MUTANTS = (
         "C14", "a dirty entry that becomes writable keeps trapping writes (c25c4aa3f79a)", "batch.access-flags-reuse",
         pgtable("    return pte & ~PTE_RDONLY if pte & PTE_DIRTY else pte\n", "    return pte\n"),
         cpu="cortex-a72",
+    ),
+    Mutant(
+        "C15", "lazy MMU mode is entered in lazy MMU mode (1ef3095b1405)", "stateful.history",
+        (Edit("core_mm.move_page_tables", "    set_ptes(mm, new_addr, new_ptep, pte, nr)\n",
+              "    arch_enter_lazy_mmu_mode()\n    set_ptes(mm, new_addr, new_ptep, pte, nr)\n"
+              "    arch_leave_lazy_mmu_mode()\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "C16", "faults map the pages of a folio one by one, and its blocks are folded (43e027e41423 maps it at once)",
+        "stateful.effort-fault",
+        (Edit("core_mm.memory.file_fault", "    nr = folio_nr_pages(folio)\n    inode", "    nr = 1\n    inode"),),
+        share=0.05,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bugs of core-mm's batches (B1 … B13 of the history); the architecture is sound."""
+"""Bugs of core-mm's batches (B1 … B13, H4 of the history); the architecture is sound."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ MUTANTS = (
         (Edit("core_mm.mprotect", "commit_anon_folio_batch(tlb, vma, addr, ptep, page, old, new, nr)",
               "commit_anon_folio_batch(tlb, vma, addr, ptep, page_folio(page), old, new, nr)"),),
         release="7.3",
+    ),
+    Mutant(
+        "B6", "mremap looks up the folio of every single page", "stateful.effort-mremap",
+        (Edit("core_mm.move_page_tables", "limit == 1 or batch_hint(ptep, pte) == 1 or", "limit == 1 or"),),
+        release="7.3", share=0.05,
     ),
     Mutant(
         "B8", "a fault maps a whole folio or nothing (34b82f33cf3f)", "stateful.history",

@@ -1,4 +1,4 @@
-"""Bugs of TLB maintenance (T1 … T10 of the history), on arm64 and on RISC-V with NAPOT blocks."""
+"""Bugs of TLB maintenance (T1 … T11, H3 of the history), on arm64 and on RISC-V with NAPOT blocks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ TLBFLUSH, TLB, CONTPTE = "arches.arm64.tlbflush", "arches.arm64.tlb", "arches.ar
 _BLOCK = (
     "        __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, {})\n    return __set_ptes"
 )
+EAGER = (Edit(TLBFLUSH, 'that closes the batch."""\n    return 1\n', '"""\n    return 0\n'),)
 
 
 def tlbflush(old: str, new: str) -> tuple[Edit, ...]:
@@ -43,6 +44,12 @@ MUTANTS = (
         cpu="neoverse-n2", share=0.05,
     ),
     Mutant(
+        "T4", "another CPU's deferred flushes are only waited for (Fixes 43b3dfdd0455)", "tlb.pending",
+        tlbflush("def arch_flush_tlb_batched_pending(mm: int) -> int:\n    return hook.flush_tlb_mm(mm)\n",
+                 "def arch_flush_tlb_batched_pending(mm: int) -> int:\n    return dsb(ISH)\n"),
+        share=0.05,
+    ),
+    Mutant(
         "T5", "a range of pages is flushed with the stride of a PMD", "tlb.munmap",
         tlbflush("            start += stride\n            pages -= step\n",
                  "            start += cfg.pmd_size\n            pages -= cfg.ptrs_per_pte\n"),
@@ -63,7 +70,14 @@ MUTANTS = (
         share=0.05,
     ),
     Mutant(
-        "T8", "fork does not flush what it write-protects", "tlb.fork",
+        "T8", "mremap flushes before changes that lazy MMU mode may hold back are made", "stateful.history",
+        (Edit("core_mm.move_page_tables",
+              "    arch_leave_lazy_mmu_mode()\n    if force_flush:\n        flush_tlb_range(vma, start, old_end)\n",
+              "    if force_flush:\n        flush_tlb_range(vma, start, old_end)\n    arch_leave_lazy_mmu_mode()\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "T-fork", "fork does not flush what it write-protects", "tlb.fork",
         (Edit("core_mm.fork", "        mpnt = VMA.vm_next[mpnt]\n    flush_tlb_mm(oldmm)\n",
               "        mpnt = VMA.vm_next[mpnt]\n"),),
         share=0.05,
@@ -74,9 +88,19 @@ MUTANTS = (
         share=0.05,
     ),
     Mutant(
-        "T8-wait", "nobody waits for invalidations", "tlb.munmap",
+        "T-wait", "nobody waits for invalidations", "tlb.munmap",
         tlbflush("    dsb(ISH)\n    if cpu.repeat_tlbi:\n", "    if cpu.repeat_tlbi > 1:\n"),
         share=0.05,
+    ),
+    Mutant(
+        "T9", "a mapping of bare frames waits for the common flush (VM_PFNMAP)", "gather.pfnmap",
+        (Edit("core_mm.mmu_gather", "(GATHER.vma_pfn[tlb] and not cfg.vma_pfn_sticky)", "GATHER.vma_pfn[tlb] > 1"),),
+        arch="mmarch_x86:arch", share=0.05,
+    ),
+    Mutant(
+        "T9-7.x", "and since 6.16, when that flush moved to free_pgtables", "gather.pfnmap",
+        (Edit("core_mm.mmu_gather", "cfg.vma_pfn_sticky and GATHER.vma_pfn[tlb] and", "GATHER.vma_pfn[tlb] > 1 and"),),
+        arch="mmarch_x86:arch", release="7.3", share=0.05,
     ),
     Mutant(
         "T10", "a local flush, and nothing that repairs other CPUs (cb1fa2e99955)", "tlb.spurious-fix",
@@ -84,6 +108,15 @@ MUTANTS = (
                  "address & -cfg.page_size,", "    if cfg.release:\n        return 0\n    return local_flush_tlb_range("
                  "VMA.vm_mm[vma], address & -cfg.page_size,"),
         release="7.3",
+    ),
+    Mutant(
+        "T11", "reclaim flushes page by page, for every CPU", "tlb.deferred", EAGER, share=0.05,
+    ),
+    Mutant(
+        "T11-eager", "where it does so, it forgets the flush", "tlb.reclaim",
+        (Edit("core_mm.migrate", "    return ptep_clear_flush(vma, address, ptep)\n",
+              "    return ptep_get_and_clear(mm, address, ptep)\n"),),
+        given=EAGER, share=0.05,
     ),
     Mutant(
         "T-asid", "ASIDs begin anew without a flush", "tlb.exit",
@@ -99,6 +132,12 @@ MUTANTS = (
         "H3", "a NAPOT block is made without a fence (1458eb2c9d88)", "contiguous.bbm",
         (Edit("mmarch_riscv_svnapot.napot",
               "    flush_mm_range(mm, base, base + block_size(), cfg.page_size)\n    if fold:", "    if fold:"),),
+        arch="mmarch_riscv_svnapot:arch",
+    ),
+    Mutant(
+        "H3-valid", "one is made of entries that are not valid", "contiguous.conditions",
+        (Edit("mmarch_riscv_svnapot.napot", "pte & (PAGE_PRESENT | PAGE_SPECIAL) == PAGE_PRESENT",
+              "pte & PAGE_SPECIAL == 0"),),
         arch="mmarch_riscv_svnapot:arch",
     ),
 )  # fmt: skip

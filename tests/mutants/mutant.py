@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ class Mutant:
     id       short and unique; begins with the row of the bug's history that it stands for
     bug      what is wrong, or the fix in the kernel
     check    the one that must fail
+    given    edits that are no bug: the check has to pass with them alone
     share    of the cases, as for a quick run; 1.0 for all
     """
 
@@ -39,6 +40,7 @@ class Mutant:
     release: str = "6.12"
     cpu: str = ""
     granule: str = ""
+    given: tuple[Edit, ...] = ()
     share: float = 1.0
 
 
@@ -86,13 +88,13 @@ def rehome(function: FunctionType, module: ModuleType, old: FunctionType) -> Fun
 
 
 @contextmanager
-def applied(mutant: Mutant) -> Iterator[None]:
-    """The bug, in every module of core-mm, the architectures and the suite that knows the function by name."""
+def applied(edits: Sequence[Edit]) -> Iterator[None]:
+    """Edits, in every module of core-mm, the architectures and the suite that knows a function by name."""
     changed: dict[FunctionType, FunctionType] = {}
-    for edit in mutant.edits:
+    for edit in edits:
         changed |= mutate(edit)
     undo: list[tuple[ModuleType, str, FunctionType]] = []
-    prefixes = ("core_mm", "arches", "mmarch")
+    prefixes = ("core_mm", "arches", "mmarch", "tests.mutants")
     for module in [module for name, module in sys.modules.items() if name.startswith(prefixes)]:
         for name, value in list(vars(module).items()):
             if isinstance(value, FunctionType) and value in changed:

@@ -27,11 +27,9 @@ def outcome(mutant: Mutant, broken: bool) -> dict[str, object]:
         arch.descriptor, generic.descriptor, release=mutant.release, cpu=mutant.cpu, granule=mutant.granule,
         share=mutant.share, name=item.id,
     )  # fmt: skip
-    with time_limit(LIMIT, context):
-        if not broken:
-            return run_check(item, context)
-        with applied(mutant):
-            return run_check(item, context)
+    edits = mutant.given + mutant.edits if broken else mutant.given
+    with time_limit(LIMIT, context), applied(edits):
+        return run_check(item, context)
 
 
 def in_child(mutant: Mutant, broken: bool) -> str:

@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 from mmarch.check.registry import checks
-from tests.mutants import CATALOGUE
+from tests.mutants import CATALOGUE, contpte, core, flushes
+from tests.mutants.process import Runner, setting
+from tests.mutants.rows import ROWS
+from tests.mutants.table import PAGE, mutants_of, page
 
-ROOT = Path(__file__).parents[2]
-PATHS = (ROOT, ROOT / "examples/riscv_svnapot/src", ROOT / "examples/x86/src")
-
-
-class Runner:
-    """The process that forks for each mutant."""
-
-    def __init__(self) -> None:
-        path = os.pathsep.join([*map(str, PATHS), *filter(None, sys.path)])
-        environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.mutants.runner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.sound = cache(self._sound)
-
-    def ask(self, name: str) -> dict[str, str]:
-        """The outcome of a mutant's check; of the sound source for `-name`."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(name + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, str] = json.loads(self.process.stdout.readline())
-        return answer
-
-    def _sound(self, *like: object) -> dict[str, str]:
-        """The outcome without a bug, for all mutants that are checked alike."""
-        name = next(mutant.id for mutant in CATALOGUE.values() if setting(mutant.id) == like)
-        return self.ask("-" + name)
-
-
-def setting(name: str) -> tuple[object, ...]:
-    """What a run depends on, the bug apart."""
-    mutant = CATALOGUE[name]
-    return mutant.check, mutant.arch, mutant.release, mutant.cpu, mutant.granule, mutant.share
+LAST = {"C": 16, "T": 11, "B": 14, "H": 4}
+HISTORY = [f"{letter}{number}" for letter, last in LAST.items() for number in range(1, last + 1)]
+MOST_MISSING = 12
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +23,7 @@ def runner() -> Iterator[Runner]:
     """One for all."""
     started = Runner()
     yield started
-    started.process.communicate()
+    started.stop()
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -75,3 +39,23 @@ def test_every_check_named_exists() -> None:
     """A mutant that names no check would never be caught."""
     known = {item.id for item in checks()}
     assert {mutant.check for mutant in CATALOGUE.values()} <= known
+
+
+def test_no_two_mutants_share_an_id() -> None:
+    """The one would hide the other."""
+    assert len(CATALOGUE) == sum(len(part.MUTANTS) for part in (contpte, flushes, core))
+
+
+def test_the_history_is_complete() -> None:
+    """Every row has mutants or says what is missing, not both."""
+    assert list(ROWS) == HISTORY
+    assert [id for id, row in ROWS.items() if bool(row.missing) == bool(mutants_of(id))] == []
+    assert sum(bool(row.missing) for row in ROWS.values()) <= MOST_MISSING
+
+
+def test_the_page_is_that_of_the_catalogue() -> None:
+    """docs/conformance/mutants.md is made anew when the catalogue changes: python -m tests.mutants.table."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page()
+    history = text.partition("## The mutants, one by one")[0]
+    assert sorted(re.findall(r"^\| ([CTBH]\d+) \|", history, re.M)) == sorted(HISTORY)
