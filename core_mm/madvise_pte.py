@@ -167,7 +167,7 @@ def cold_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: i
     if end - addr != cfg.pmd_size:
         return int(split_partly_advised(folio) != 0)
     if not pageout and pte_young(pte):
-        if cfg.release >= 702:
+        if cfg.release >= 703:
             pmdp_test_and_clear_young(vma, addr, pmdp)
         else:
             old = pmd_pte(pmdp_invalidate(vma, addr, pmdp))

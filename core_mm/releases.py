@@ -51,17 +51,17 @@ RELEASES: Mapping[str, Release] = {
         Release(
             name="7.2",
             base="6.12",
-            description="batched mprotect, mremap and aging; page-table reclaim; as of 7.2.13",
+            description="batched mprotect, mremap, rmap and aging; page-table reclaim; as of 7.2.13",
             values={
                 "release": 702, "mprotect_batch": 1, "mremap_batch": 1, "young_batch": 1, "pt_reclaim": 1,
-                "madvise_one_gather": 1, "reuse_large_anon": 1, "vma_pfn_sticky": 1,
+                "madvise_one_gather": 1, "reuse_large_anon": 1, "vma_pfn_sticky": 1, "rmap_batch": 1,
             },
         ),
         Release(
             name="7.3",
             base="7.2",
-            description="batched rmap; PROT_NONE never folded; as of 7.3.4",
-            values={"release": 703, "rmap_batch": 1},
+            description="PROT_NONE never folded; MADV_COLD of a huge page without invalidating it; as of 7.3.4",
+            values={"release": 703},
         ),
     )
 }  # fmt: skip
