@@ -180,7 +180,8 @@ def leak(context: Context) -> None:
         marked = np.flatnonzero(bench.table[block:] & np.int64(mask)).tolist()
         if marked:
             raise CheckFailed(
-                f"set_ptes of a value read from a block marks entry {block + marked[0]}{variant.where}"
+                f"set_ptes of the value that ptep_get(5) gives of a block marks entry {block + marked[0]}, which is in "
+                f"none, as contiguous{variant.where}"
             )
 
 
@@ -311,7 +312,8 @@ def gather(context: Context) -> None:
                 seen = bench.look(index)
                 if index != victim and not (seen.young and seen.dirty):
                     raise CheckFailed(
-                        f"unfolding loses what entry {touched} knew: entry {index} is {seen}{variant.where}"
+                        f"after a write through entry {touched} of a block and pte_clear({victim}), which unfolds it, "
+                        f"entry {index} is {seen}{variant.where}"
                     )
 
 
@@ -340,8 +342,9 @@ def walker(context: Context) -> None:
             raw = int(bench.table[target])
             if not decoder.leaf(raw, target).permits & SILENT_WRITE or raw == 0:
                 raise CheckFailed(
-                    f"entry {sibling} is dirty, a walker that knows only entry {target} faults on a write, "
-                    f"ptep_set_access_flags leaves its raw entry {raw & (1 << 64) - 1:#018x}{variant.where}"
+                    f"of a block only entry {sibling} is dirty; a walker that knows but entry {target} faults on a "
+                    f"write; ptep_set_access_flags({target}) leaves it as {raw & (1 << 64) - 1:#018x}, on which it "
+                    f"faults again{variant.where}"
                 )
 
 

@@ -107,7 +107,12 @@ def one_read(
     if got not in (before, after) and got.kind != NONE and not _between(got, before, after):
         raise CheckFailed(
             f"ptep_get_lockless({target}) with {name} before raw access {moment}{context.where} read {got}; "
-            f"it was {before} and is {after}"
+            f"it was {before} and is {after}",
+            (
+                f"set_ptes(0, pfn {folio:#x} w old clean, nr={bench.block})",
+                f"the hardware writes through {dirty}",
+                f"ptep_get_lockless({target}); before its raw access {moment}: {name}",
+            ),
         )
 
 
@@ -159,14 +164,18 @@ def one_write(context: Context, bench: Bench, name: str, pfn: int, nr: int, targ
     with bench.watching(write):
         result = batch(bench, name, 0, nr)
     if written:
-        returned = (
-            bench.view(result) if result and "young" not in name and "wrprotect" not in name else View(NONE)
-        )
+        gives = "young" not in name and "wrprotect" not in name  # the value it took out
+        returned = bench.view(result) if result and gives else View(NONE)
         left = bench.look(target)
         if not returned.dirty and not left.dirty:
+            gave = f" and what it returned is {returned}" if gives else ""
             raise CheckFailed(
-                f"{name}(start=0, nr={nr}): a hardware write through entry {target} before raw access {moment} is lost"
-                f"{context.where}: the entry is {left}, returned was {returned}"
+                f"{name}(start=0, nr={nr}){context.where}: a write by the hardware through entry {target} before raw "
+                f"access {moment} is lost: the entry is {left}{gave}",
+                (
+                    f"set_ptes(0, pfn {pfn:#x} w young clean, nr={bench.block})",
+                    f"{name}(start=0, nr={nr}); before its raw access {moment} the hardware writes through {target}",
+                ),
             )
     return seen > moment
 
