@@ -28,7 +28,28 @@ class Step:
     flag: int
 
     def __str__(self) -> str:
-        return f"{self.action}(start={self.start}, nr={self.nr}, flag={self.flag})"
+        pages = "" if self.action in ("replace", "fault") else f", nr={self.nr}"
+        return f"{self.action}(start={self.start}{pages}{''.join(', ' + word for word in self._words())})"
+
+    def _words(self) -> tuple[str, ...]:
+        """What the flag means to the action."""
+        flag, odd = self.flag, self.flag & 1
+        if self.action == "map":
+            perm = permission(flag)
+            dirty = ("dirty",) if perm == "w" and flag & 8 else ()
+            return (perm, *dirty, *(("one frame off",) if flag & 4 else ()))
+        return {
+            "unmap": ("clear_ptes" if odd else "clear_full_ptes",),
+            "mprotect": ("read" if odd else "none",),
+            "age": ("clear_flush_young_ptes" if odd else "test_and_clear_young_ptes",),
+            "free": (f"flags={flag % 3 + 1}",),
+            "fault": ("write" if odd else "read",),
+        }.get(self.action, ())
+
+
+def permission(flag: int) -> str:
+    """Of a mapping: n, r or w."""
+    return "nrwr"[flag & 3] if flag & 3 else "w"
 
 
 class Walker:
@@ -98,7 +119,7 @@ class Walker:
         while free < nr and self.bench.look(start + free).kind == NONE:
             free += 1
         if free:
-            perm = "nrwr"[flag & 3] if flag & 3 else "w"
+            perm = permission(flag)
             pfn = self.folio + start + (1 if flag & 4 else 0)
             self.bench.set(
                 start, self.bench.value(pfn, perm, young=1, dirty=flag >> 3 & 1 if perm == "w" else 0), free
