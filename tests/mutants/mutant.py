@@ -44,29 +44,27 @@ class Mutant:
     share: float = 1.0
 
 
-def mutate(edit: Edit) -> dict[FunctionType, FunctionType]:
-    """The functions of a module that an edit changes, old -> new; the new ones live in the same module."""
-    module = importlib.import_module(edit.module)
+def mutate(name: str, edits: Sequence[Edit]) -> dict[FunctionType, FunctionType]:
+    """The functions of a module that edits change, old -> new; the new ones live in the same module."""
+    module = importlib.import_module(name)
     text = Path(str(module.__file__)).read_text(encoding="utf-8")
-    found = text.count(edit.old)
-    if found != 1:
-        raise LookupError(
-            f"{edit.module} has {found} places like\n{edit.old}\nThe mutant has to follow the source"
-        )
+    for edit in edits:
+        found = text.count(edit.old)
+        if found != 1:
+            raise LookupError(
+                f"{name} has {found} places like\n{edit.old}\nThe mutant has to follow the source"
+            )
+        text = text.replace(edit.old, edit.new)
     space = dict(vars(module))
-    exec(compile(text.replace(edit.old, edit.new), str(module.__file__), "exec"), space)
+    exec(compile(text, str(module.__file__), "exec"), space)
     changed = {}
-    for name, old in list(vars(module).items()):
-        fresh = space.get(name)
-        if (
-            isinstance(old, FunctionType)
-            and isinstance(fresh, FunctionType)
-            and old.__module__ == edit.module
-        ):
+    for old in list(vars(module).values()):
+        if isinstance(old, FunctionType) and old.__module__ == name:
+            fresh = space[old.__name__]
             if not same(old.__code__, fresh.__code__):
                 changed[old] = rehome(fresh, module, old)
     if not changed:
-        raise LookupError(f"{edit.module}: the edit changes no function")
+        raise LookupError(f"{name}: the edit changes no function")
     return changed
 
 
@@ -91,11 +89,11 @@ def rehome(function: FunctionType, module: ModuleType, old: FunctionType) -> Fun
 def applied(edits: Sequence[Edit]) -> Iterator[None]:
     """Edits, in every module of core-mm, the architectures and the suite that knows a function by name."""
     changed: dict[FunctionType, FunctionType] = {}
-    for edit in edits:
-        changed |= mutate(edit)
+    for name in dict.fromkeys(edit.module for edit in edits):
+        changed |= mutate(name, [edit for edit in edits if edit.module == name])
     undo: list[tuple[ModuleType, str, FunctionType]] = []
     prefixes = ("core_mm", "arches", "mmarch", "tests.mutants")
-    for module in [module for name, module in sys.modules.items() if name.startswith(prefixes)]:
+    for module in [found for name, found in sys.modules.items() if name.startswith(prefixes)]:
         for name, value in list(vars(module).items()):
             if isinstance(value, FunctionType) and value in changed:
                 undo.append((module, name, value))
