@@ -25,7 +25,8 @@ MUTANTS = (
     Mutant(
         "T1", "a range operand holds 31 units at most, not 32 (Fixes 117940aa6e5f)", "tlb.ranges",
         (*tlbflush("units = min(pages, 32 << shift) >> shift", "units = (min(pages, 32 << shift) >> shift) & 31"),
-         *tlbflush("        scale -= 1\n", "        scale -= 1\n        if scale < 0 and pages > 1:\n            return 0\n")),
+         *tlbflush("        scale -= 1\n",
+                   "        scale -= 1\n        if scale < 0 and pages > 1:\n            return 0\n")),
         cpu="neoverse-n2",
     ),
     Mutant(
