@@ -13,6 +13,7 @@ from core_mm.folio import (
     page_folio,
 )
 from core_mm.hookspecs import pte_none, ptep_get
+from core_mm.mapping import shmem_mapping
 from core_mm.memory import file_fault
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import INODE, PAGE, PG_LRU, PG_READAHEAD, PG_UPTODATE, PG_WORKINGSET, VMA, cfg
@@ -99,12 +100,18 @@ def filemap_map_pages(vma: int, address: int, pmdp: int, first: int, last: int, 
 def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tuple[int, int]:
     """The pages [start, end) of a folio to map: those in the window; since Linux 6.18 all within VMA and table."""
     start, end = index, min(PAGE.index[folio] + folio_nr_pages(folio), last + 1)
-    if cfg.release >= 618 and folio_test_large(folio):
+    if cfg.release >= 618 and folio_test_large(folio) and can_map_large(VMA.vm_file[vma], folio):
         first, after = file_fault.table_window(vma, address)
         after = min(after, pages_of_size(INODE.size[VMA.vm_file[vma]]))
         start = max(PAGE.index[folio], first)
         end = min(PAGE.index[folio] + folio_nr_pages(folio), after)
     return start, end
+
+
+def can_map_large(inode: int, folio: int) -> int:
+    """Whether a folio may be mapped beyond the window: not if it ends with the file's last page, or later."""
+    file_end = pages_of_size(INODE.size[inode]) - 1
+    return shmem_mapping(inode) or file_end >= PAGE.index[folio] + folio_nr_pages(folio)
 
 
 def filemap_map_folio_range(
