@@ -115,7 +115,8 @@ def run_machine(context: Context) -> None:
         programs,
         settings=settings(
             max_examples=max(1, round(EXAMPLES * context.share)), stateful_step_count=STEPS, deadline=None,
-            database=None, print_blob=False, report_multiple_bugs=False, verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck),
+            database=None, print_blob=False, report_multiple_bugs=False, verbosity=Verbosity.quiet,
+            suppress_health_check=list(HealthCheck),
             phases=(Phase.generate, Phase.shrink),
         ),
     )  # fmt: skip

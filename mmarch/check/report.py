@@ -119,6 +119,21 @@ def details(report: Report, result: Result) -> list[str]:
     return lines
 
 
+def skips(report: Report) -> Mapping[str, list[str]]:
+    """Reason -> the checks that were skipped for it; releases are told apart only where they differ."""
+    found: dict[str, dict[str, list[str]]] = {}
+    releases = {result.release for result in report.results}
+    for result in report.results:
+        if result.status == "skip":
+            found.setdefault(result.reason, {}).setdefault(result.check, []).append(result.release)
+    return {
+        reason: [
+            check if len(on) == len(releases) else f"{check} [{', '.join(on)}]" for check, on in checks.items()
+        ]
+        for reason, checks in found.items()
+    }
+
+
 def table(report: Report) -> str:
     """For people: a line for each tier and release, then every failure in full."""
     lines = [
@@ -140,6 +155,10 @@ def table(report: Report) -> str:
     for result in report.results:
         if result.status in (*BAD, "xfail"):
             lines += [*details(report, result), ""]
+    for reason, skipped in skips(report).items():
+        lines += wrap(f"{len(skipped)} skipped, {reason}: {', '.join(skipped)}")
+    if skips(report):
+        lines.append("")
     total = ", ".join(f"{number} {status}" for status, number in report.counts().items()) or "nothing ran"
     lines.append(f"{'ok' if report.ok else 'NOT OK'}: {total}{'' if report.complete else ' (incomplete)'}")
     return "\n".join(lines)

@@ -68,6 +68,7 @@ def check(
     options: Options = Options(),
     generic: str = "generic",
     note: Callable[[Result], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Every check of the suite on the architecture called `arch`; `note` gets each result at once.
 
@@ -85,9 +86,11 @@ def check(
             granule=options.granule, seed=options.seed, quick=options.quick, level=options.level,
             operations=options.operations, expected=str(options.expected or ""),
         )  # fmt: skip
-        for result in Runner(workers, loaded, options, expected).results(plan(options, known)):
+        jobs = plan(options, known)
+        for result in Runner(workers, loaded, options, expected).results(jobs):
             report.results.append(result)
             note(result)
+            progress(len(report.results), len(jobs))
     finally:
         for worker in workers:
             worker.stop()

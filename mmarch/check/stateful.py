@@ -124,5 +124,5 @@ def state_machine(context: Context) -> None:
     try:
         from mmarch.check.hypothesis_machine import run_machine
     except ImportError as error:
-        raise Skipped("hypothesis is not installed (pip install 'mmarch[test]')") from error
+        raise Skipped("hypothesis is not installed (pip install 'mmarch[check]')") from error
     run_machine(context)

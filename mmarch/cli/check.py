@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,7 @@ def check(
     quiet: o.Quiet = False,
 ) -> None:
     """Run the conformance suite on an architecture; every failure comes with the steps that show it."""
+    from mmarch.check.report import BAD, Result
     from mmarch.check.run import RELEASES_CHECKED, Options
     from mmarch.check.run import check as run_suite
 
@@ -65,7 +67,13 @@ def check(
         level=level.value, only=tuple(only or ()), releases=tuple(release or RELEASES_CHECKED), cpu=cpu,
         granule=granule, seed=seed, quick=quick, expected=expected, operations=operations,
     )  # fmt: skip
-    report = run_suite(arch, options, note=lambda result: talk.note(f"{result.status} {result.name}"))
+
+    def note(result: Result) -> None:
+        if result.status in BAD and not sys.stderr.isatty():
+            talk.note(f"{result.status} {result.name}")
+
+    with talk.progress(f"checking {arch}") as progress:
+        report = run_suite(arch, options, note=note, progress=progress)
     answer(report.render(form.value), output)
     if not report.ok:
         raise typer.Exit(EXIT_FINDINGS)

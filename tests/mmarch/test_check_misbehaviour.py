@@ -183,3 +183,28 @@ def test_every_format_tells(plugins: Plugins, mmarch: Callable[..., Ran]) -> Non
         assert "ZeroDivisionError" in ran.out
         assert form == "json" or f"mmarch check toy --only {BROKEN} --release 6.12" in ran.out
     assert json.loads(mmarch("check", "toy", "--only", BROKEN, "-q", "--format", "json").out)["complete"]
+
+
+def test_the_suite_as_tests_of_their_own(plugins: Plugins, tmp_path: Path) -> None:
+    """pytest outlives a plugin that ends its process, and runs the checks after it."""
+    plugins.install(BODY.format(statement="os._exit(0)"))
+    (tmp_path / "test_it.py").write_text(
+        "from mmarch.check.pytest_plugin import parametrize_with_arch_checks\n\n"
+        "@parametrize_with_arch_checks('toy', releases=('6.12',))\n"
+        "def test_conformance(arch_check):\n    arch_check()\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "smoke",
+        str(tmp_path / "test_it.py"),
+    ]
+    path = ":".join(entry for entry in sys.path if entry)
+    ran = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, cwd=tmp_path)
+    assert "kills its process (exit status 0)" in ran.stdout
+    assert re.search(r"1 failed, [1-9]\d* passed", ran.stdout), ran.stdout
