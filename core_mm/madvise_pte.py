@@ -13,6 +13,7 @@ from core_mm.hookspecs import (
     pte_pfn, pte_present, pte_special, pte_to_swp_entry, pte_young, ptep_get, set_pmd_at,
 )  # fmt: skip
 from core_mm.internal import FPB_MERGE_YOUNG_DIRTY, folio_pte_batch_flags
+from core_mm.lru import folio_batch_add_and_move, lru_add_drain
 from core_mm.memory.rss import add_mm_counter
 from core_mm.mm_types import MM_SWAPENTS, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED, VMA, cfg, mach, ptes
 from core_mm.mmu_gather import (
@@ -58,6 +59,7 @@ def advised_batch(folio: int, ptep: int, pte: int, addr: int, end: int) -> tuple
 
 def madvise_free_range(tlb: int, vma: int, start: int, end: int) -> int:
     """Mark the anonymous pages of a range as free to drop (madvise_free_pte_range)."""
+    lru_add_drain()
     addr = start
     while addr < end:
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
@@ -130,6 +132,7 @@ def folio_mark_lazyfree(folio: int) -> int:
     """Reclaim may drop it without writing it (mm/swap.c)."""
     if folio_test_anon(folio) and folio_test_swapbacked(folio) and not folio_test_swapcache(folio):
         folio_clear_flag(folio, PG_SWAPBACKED | PG_REFERENCED)
+        folio_batch_add_and_move(folio)
     return 0
 
 
@@ -138,6 +141,7 @@ def folio_mark_lazyfree(folio: int) -> int:
 
 def madvise_cold_page_range(vma: int, start: int, end: int, pageout: int) -> int:
     """Age the pages of a range, or reclaim them."""
+    lru_add_drain()
     tlb = tlb_gather_mmu(VMA.vm_mm[vma])
     tlb_start_vma(tlb, vma)
     addr = start
@@ -176,6 +180,8 @@ def cold_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: i
     folio_clear_flag(folio, PG_REFERENCED)
     if pageout:
         folio_isolate_lru(folio)
+    else:
+        folio_batch_add_and_move(folio)
     return 1
 
 
@@ -212,6 +218,8 @@ def cold_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int, p
     folio_clear_flag(folio, PG_REFERENCED)
     if pageout:
         folio_isolate_lru(folio)
+    else:
+        folio_batch_add_and_move(folio)
     return nr
 
 

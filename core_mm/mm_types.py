@@ -106,6 +106,8 @@ class mach(Scalars):
     last_reclaimed: int
     tlb_ubc: int  # deferred flushes wait for arch_tlbbatch_flush()
     nr_isolated: int  # folios that reclaim took off the LRU
+    lru_batched: int  # folios put in an LRU batch so far
+    lru_drained: int  # of these, how many left it
     swap_next: int
     swap_used: int
     tmp0: int
@@ -140,7 +142,7 @@ class PAGE(Table, rows="frames"):
     mapping = column(32)  # inode (file), anon_vma (anonymous); free: previous on the free list
     mapcount = column(32, apart=True)  # PTE mappings of this page
     anon_exclusive = column(8, apart=True)  # PG_anon_exclusive
-    private = column(32, apart=True)  # head: swap slot; head+1: mapcount of the folio; head+2: PMD mappings
+    private = column(32, apart=True)  # head: swap slot, or place in an LRU batch; head+1: mapcount of the folio; head+2: PMD mappings
 
 
 class PTDESC(Table, rows="tables"):

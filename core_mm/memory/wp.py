@@ -31,6 +31,7 @@ from core_mm.hookspecs import (
 )
 from core_mm.mapping import shmem_mapping
 from core_mm.memory.entry import maybe_mkwrite
+from core_mm.lru import folio_in_lru_batch
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA, cfg
 from core_mm.rmap import (
@@ -66,7 +67,7 @@ def wp_can_reuse_anon_folio(folio: int, vma: int) -> int:
     """Whether nobody but this mapping can reach the folio."""
     if folio_test_large(folio):
         return cfg.reuse_large_anon and wp_can_reuse_large_anon_folio(folio)
-    if folio_ref_count(folio) > 1 + (folio_test_swapcache(folio) != 0):
+    if folio_ref_count(folio) > 1 + (folio_test_swapcache(folio) != 0) or folio_in_lru_batch(folio):
         return 0
     if folio_test_swapcache(folio):
         folio_free_swap(folio)
