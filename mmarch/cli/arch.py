@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as to_json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,8 @@ def new(
 
     folder, files = new_arch(name, Path(output) if output else None)
     answer("\n".join(str(folder / path) for path in files))
-    typer.echo(f"Next: pip install -e '{folder}[test]' && pytest {folder} && mmarch check {name}", err=True)
+    enter = f"cd {shlex.quote(str(folder))}"
+    typer.echo(f"Next: {enter} && pip install -e '.[test]' && pytest && mmarch check {name}", err=True)
 
 
 def _described(arch: LoadedArch) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mmarch.errors import InputError
 from mmarch.scaffold import new_arch
+from tests.mmarch.conftest import Ran
 from tests.support.site import Site
 
 FILES = {
@@ -102,3 +104,10 @@ def test_it_installs_loads_and_tests_itself(made: Path, tmp_path: Path) -> None:
     assert "mmarch_sparc64_sun4v/tlb.py" in site.mmarch("arch", "show", "sparc64_sun4v")
     assert "5 passed" in site.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=made)
     assert "NOT OK" not in site.mmarch("check", "sparc64_sun4v", "--only", "load", "--only", "smoke", "--level", "all")
+
+
+def test_what_comes_next(mmarch: Callable[..., Ran], tmp_path: Path) -> None:
+    """The files are the answer; the line after them is a command that works from where one is."""
+    ran = mmarch("arch", "new", "toy", "-o", tmp_path / "a b")
+    assert str(tmp_path / "a b" / "pyproject.toml") in ran.out.splitlines()
+    assert ran.err == f"Next: cd '{tmp_path}/a b' && pip install -e '.[test]' && pytest && mmarch check toy\n"
