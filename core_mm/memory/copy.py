@@ -68,25 +68,24 @@ def copy_page_range(dst_vma: int, src_vma: int) -> int:
     while addr < end:
         src_pmdp = pmd_off(VMA.vm_mm[src_vma], addr)
         after = pmd_addr_end(addr, end) if src_pmdp else pmd_hole_end(VMA.vm_mm[src_vma], addr, end)
-        if src_pmdp and not pmd_none(ptes[src_pmdp]):
-            error = copy_pmd(dst_vma, src_vma, src_pmdp, addr, after)
+        if src_pmdp:
+            dst_pmdp = pmd_alloc(VMA.vm_mm[dst_vma], addr)  # the table, even if there is nothing to put in it
+            error = copy_pmd(dst_vma, src_vma, dst_pmdp, src_pmdp, addr, after) if dst_pmdp else -ENOMEM
             if error:
                 return error
         addr = after
     return 0
 
 
-def copy_pmd(dst_vma: int, src_vma: int, src_pmdp: int, addr: int, end: int) -> int:
+def copy_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr: int, end: int) -> int:
     """Copy what lies under one PMD."""
-    dst_mm = VMA.vm_mm[dst_vma]
-    dst_pmdp = pmd_alloc(dst_mm, addr)
-    if dst_pmdp == 0:
-        return -ENOMEM
+    if pmd_none(ptes[src_pmdp]):
+        return 0
     if pmd_leaf(ptes[src_pmdp]):
         error = huge_memory.copy_huge_pmd(dst_vma, src_vma, dst_pmdp, src_pmdp, addr)
         if error <= 0:
             return error
-    if pte_alloc(dst_mm, dst_pmdp):
+    if pte_alloc(VMA.vm_mm[dst_vma], dst_pmdp):
         return -ENOMEM
     return copy_pte_range(dst_vma, src_vma, pte_offset_map(dst_pmdp, addr), pte_offset_map(src_pmdp, addr), addr, end)
 
