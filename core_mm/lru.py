@@ -1,15 +1,15 @@
 """Folios on their way to the LRU lists (mm/swap.c): a batch per CPU holds a reference to each.
 
 Modelled is what shows: the batches of MADV_COLD and MADV_FREE, of which only one is in use at a time, since
-either advice drains both before it begins. Up to Linux 6.12 a folio in them is off the LRU, so that a write
-fault that looks for other references (mm/memory.c:wp_can_reuse_anon_folio) drains them first. In 7.2 and 7.3 it is
-not, and the batch counts as another user: the page is copied. New folios wait in a batch of their own, off
-the LRU in all releases.
+either advice drains both before it begins. To a write fault that looks for other users of a page
+(mm/memory.c:wp_can_reuse_anon_folio) the batch is one, and the page is copied. Linux 6.12 also drains them
+whenever it unmaps something; 7.2 and 7.3 do not. The batch of new folios, which is drained before such a fault
+looks, is left out.
 """
 
 from __future__ import annotations
 
-from core_mm.folio import folio_test_anon, folio_test_large, folio_test_swapcache
+from core_mm.folio import folio_test_anon, folio_test_large, folio_test_swapbacked, folio_test_swapcache
 from core_mm.mm_types import PAGE, cfg, mach
 
 FOLIO_BATCH_SIZE = 31
@@ -19,6 +19,18 @@ def lru_add_drain() -> int:
     """Empty the batches."""
     mach.lru_drained = mach.lru_batched
     return 0
+
+
+def lru_add_drain_to_unmap() -> int:
+    """The same where memory is unmapped or freed: up to Linux 6.12."""
+    return lru_add_drain() if cfg.release < 702 else 0
+
+
+def folio_deactivate(folio: int) -> int:
+    """Have a folio reclaimed sooner. 7.2 and 7.3 leave alone what is in the oldest generation, as lazily freed is."""
+    if cfg.release >= 702 and not folio_test_swapbacked(folio):
+        return 0
+    return folio_batch_add_and_move(folio)
 
 
 def folio_batch_add_and_move(folio: int) -> int:
@@ -32,7 +44,5 @@ def folio_batch_add_and_move(folio: int) -> int:
 
 
 def folio_in_lru_batch(folio: int) -> int:
-    """Whether a batch holds a reference to a small anonymous folio that stays on the LRU meanwhile."""
-    if cfg.release < 702 or folio_test_swapcache(folio):
-        return 0
-    return int(PAGE.private[folio] > mach.lru_drained)
+    """Whether a batch holds a reference to a small anonymous folio."""
+    return int(not folio_test_swapcache(folio) and PAGE.private[folio] > mach.lru_drained)

@@ -13,7 +13,7 @@ from core_mm.hookspecs import (
     pte_pfn, pte_present, pte_special, pte_to_swp_entry, pte_young, ptep_get, set_pmd_at,
 )  # fmt: skip
 from core_mm.internal import FPB_MERGE_YOUNG_DIRTY, folio_pte_batch_flags
-from core_mm.lru import folio_batch_add_and_move, lru_add_drain
+from core_mm.lru import folio_batch_add_and_move, folio_deactivate, lru_add_drain
 from core_mm.memory.rss import add_mm_counter
 from core_mm.mm_types import MM_SWAPENTS, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED, VMA, cfg, mach, ptes
 from core_mm.mmu_gather import (
@@ -181,7 +181,7 @@ def cold_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: i
     if pageout:
         folio_isolate_lru(folio)
     else:
-        folio_batch_add_and_move(folio)
+        folio_deactivate(folio)
     return 1
 
 
@@ -219,7 +219,7 @@ def cold_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int, p
     if pageout:
         folio_isolate_lru(folio)
     else:
-        folio_batch_add_and_move(folio)
+        folio_deactivate(folio)
     return nr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core_mm import rmap
 from core_mm.gup import mm_populate
 from core_mm.inode import file_inode, get_file, shmem_zero_setup, unlink_file_vma
+from core_mm.lru import lru_add_drain_to_unmap
 from core_mm.memory.free_pgtables import free_pgtables
 from core_mm.memory.zap import unmap_vmas
 from core_mm.mm_types import (
@@ -181,6 +182,7 @@ def unmap_region(mm: int, vma: int, prev: int, after: int) -> int:
     last = vma
     while VMA.vm_next[last]:
         last = VMA.vm_next[last]
+    lru_add_drain_to_unmap()
     tlb = tlb_gather_mmu(mm)
     unmap_vmas(tlb, vma, VMA.vm_start[vma], VMA.vm_end[last])
     floor = VMA.vm_end[prev] if prev else 0
@@ -215,6 +217,7 @@ def exit_mmap(mm: int) -> int:
     vma = MM.mmap[mm]
     if vma == 0:
         return 0
+    lru_add_drain_to_unmap()
     tlb = tlb_gather_mmu_fullmm(mm)
     unmap_vmas(tlb, vma, 0, task_size())
     tlb_free_vmas(tlb)

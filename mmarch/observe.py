@@ -140,9 +140,8 @@ def leaves(machine: Machine, dump: Dump) -> Iterator[Leaf]:
         while level:
             span = 1 << (shift + level * bits)
             entry = int(ptes[slot * entries + (addr // span) % entries])
-            if entry == 0 and level == top > 1 and addr < span:  # the table that holds the program's own text
+            while entry == 0 and level > 1 and addr < span:  # the program's own text needs the table below
                 level, span = level - 1, span >> bits
-                break
             if entry == 0 or (level == 1 and leaf(entry)):
                 break
             slot, level = slot_of(entry), level - 1

@@ -28,6 +28,7 @@ from core_mm.hookspecs import (
     tlb_delay_rmap,
 )
 from core_mm.internal import batch_hint, folio_nr_pages_cont_mapped, folio_pte_batch
+from core_mm.lru import lru_add_drain_to_unmap
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
     GATHER,
@@ -90,6 +91,7 @@ def unmap_single_vma(tlb: int, vma: int, start: int, end: int, details: int) -> 
 
 def zap_page_range_single(vma: int, address: int, size: int, details: int) -> int:
     """Zap a range of one VMA in a gather of its own."""
+    lru_add_drain_to_unmap()
     tlb = tlb_gather_mmu(VMA.vm_mm[vma])
     unmap_single_vma(tlb, vma, address, address + size, details)
     return tlb_finish_mmu(tlb)
