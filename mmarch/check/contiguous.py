@@ -48,13 +48,16 @@ def fold(context: Context) -> None:
         if not bench.has_blocks:
             continue
         folio, block = bench.folio(folio_order(bench)), bench.block
+        small = bench.folio(block.bit_length() - 1)
         bench.set(0, bench.value(folio, "w"), block)
-        for index in range(block, 2 * block):
-            bench.set(index, bench.value(folio + index, "w"))
-        for first, how in ((0, "at once"), (block, "one by one")):
-            if not folded(bench, mask, first):
+        for index in range(block):
+            bench.set(block + index, bench.value(folio + block + index, "w"))
+            bench.set(2 * block + index, bench.value(small + index, "w"))
+        hows = "installed at once", "installed one by one", "that is a whole folio, installed one by one,"
+        for number, how in enumerate(hows):
+            if not folded(bench, mask, number * block):
                 raise CheckFailed(
-                    f"a block installed {how} is not contiguous{variant.where}: {bench.look(first)}"
+                    f"a block {how} is not contiguous{variant.where}: {bench.look(number * block)}"
                 )
 
 

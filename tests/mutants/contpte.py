@@ -135,6 +135,10 @@ MUTANTS = (
         contpte("    if not pte_valid(pte) or pte & (PTE_CONT", "    if pte & (PTE_CONT"),
     ),
     Mutant(
+        "C11-whole", "no block is folded that is its folio's first or only one", "contiguous.fold",
+        contpte("    return first <= base and", "    return first < base and"),
+    ),
+    Mutant(
         "C12", "the flush between break and make is left out", "contiguous.bbm",
         contpte("    return (cfg.release >= 703 and cpu.bbml3) or", "    return 1 or"),
     ),
