@@ -13,7 +13,7 @@ from core_mm.folio import (
     folio_test_swapcache,
 )
 from core_mm.migrate import remove_migration_ptes, try_to_migrate
-from core_mm.mm_types import EAGAIN, PAGE, PG_LARGE, PG_ORDER_SHIFT
+from core_mm.mm_types import EAGAIN, PAGE, PG_LARGE, PG_ORDER_SHIFT, cfg
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import try_to_unmap
 from core_mm.vmstat import FOLIO_SPLIT, count
@@ -37,15 +37,22 @@ def split_folio(folio: int) -> int:
     try_to_unmap_flush()
     if folio_ref_count(folio) != extra + 1:
         if anon:
-            remove_migration_ptes(folio)
+            remove_migration_ptes(folio, 0)
         return -EAGAIN
     count(FOLIO_SPLIT, 1)
     split_pages(folio, nr, extra != 0)
     if anon:
-        for page in range(folio, folio + nr):
-            remove_migration_ptes(page)
+        remap_page(folio, nr)
     for page in range(folio + 1, folio + nr):
         folio_put(page)
+    return 0
+
+
+def remap_page(folio: int, nr: int) -> int:
+    """Map the pages again; since 6.12 the zero page in place of those with nothing in them, which can go."""
+    to_zeropage = cfg.release >= 612 and not folio_test_swapcache(folio)
+    for page in range(folio, folio + nr):
+        remove_migration_ptes(page, int(to_zeropage and not PAGE.written[page]))
     return 0
 
 

@@ -90,7 +90,9 @@ def collapse_huge_page(vma: int, haddr: int, pmdp: int) -> int:
         pte = ptep_get(ptep + i)
         present += int(not pte_none(pte) and not pte_special(pte))
     for i in range(cfg.ptrs_per_pte):  # __collapse_huge_page_copy
-        ptep_get(ptep + i)
+        pte = ptep_get(ptep + i)
+        if pte_present(pte) and not pte_special(pte):
+            PAGE.written[folio + i] = PAGE.written[pte_pfn(pte)]
     copy_succeeded(vma, haddr, ptep)
     count(COLLAPSE, 1)
     add_mm_counter(mm, MM_ANONPAGES, cfg.ptrs_per_pte - present)

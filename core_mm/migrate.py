@@ -13,6 +13,7 @@ from core_mm.hookspecs import (
     pte_dirty,
     pte_mkdirty,
     pte_mkold,
+    pte_mkspecial,
     pte_mkwrite,
     pte_none,
     pte_pfn,
@@ -24,7 +25,8 @@ from core_mm.hookspecs import (
     ptep_get_and_clear,
     set_ptes,
 )
-from core_mm.mm_types import PAGE, PG_DIRTY, VMA, cfg, ptes
+from core_mm.memory.rss import add_mm_counter
+from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_DIRTY, VM_LOCKED, VMA, cfg, mach, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_add_anon_rmap_ptes, folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.rmap_walk import page_in_folio, rmap_first, rmap_next, rmap_vma, vma_address_range
@@ -95,20 +97,20 @@ def unhook_pte(vma: int, address: int, ptep: int) -> int:
     return ptep_clear_flush(vma, address, ptep)
 
 
-def remove_migration_ptes(folio: int) -> int:
-    """Map the folio again wherever a migration entry stands for one of its pages."""
+def remove_migration_ptes(folio: int, unused_to_zeropage: int) -> int:
+    """Map the folio again wherever a migration entry stands for one of its pages, or the zero page there."""
     at = rmap_first(folio)
     while at:
         vma = rmap_vma(folio, at)
         start, end = vma_address_range(vma, folio)
         while start < end:
-            remove_migration_table(folio, vma, start, pmd_addr_end(start, end))
+            remove_migration_table(folio, vma, start, pmd_addr_end(start, end), unused_to_zeropage)
             start = pmd_addr_end(start, end)
         at = rmap_next(folio, at)
     return 0
 
 
-def remove_migration_table(folio: int, vma: int, address: int, end: int) -> int:
+def remove_migration_table(folio: int, vma: int, address: int, end: int, unused_to_zeropage: int) -> int:
     """Those of one table."""
     pmdp = pmd_off(VMA.vm_mm[vma], address)
     ptep = pte_offset_map(pmdp, address) if pmdp else 0
@@ -121,10 +123,20 @@ def remove_migration_table(folio: int, vma: int, address: int, end: int) -> int:
             if not pte_none(pte) and not pte_present(pte):
                 entry = migration_entry(pte)
                 if entry and page_in_folio(entry & FRAME, folio):
-                    remove_migration_pte(folio, vma, address, ptep)
+                    if unused_to_zeropage and not VMA.vm_flags[vma] & VM_LOCKED:
+                        map_unused_to_zeropage(vma, address, ptep)
+                    else:
+                        remove_migration_pte(folio, vma, address, ptep)
         ptep += 1
         address += cfg.page_size
     return 0
+
+
+def map_unused_to_zeropage(vma: int, address: int, ptep: int) -> int:
+    """The zero page in place of one that holds nothing (mm/migrate.c:try_to_map_unused_to_zeropage)."""
+    mm = VMA.vm_mm[vma]
+    set_ptes(mm, address, ptep, pte_mkspecial(pfn_pte(mach.zero_page, VMA.vm_page_prot[vma])), 1)
+    return add_mm_counter(mm, MM_ANONPAGES, -1)
 
 
 def remove_migration_pte(folio: int, vma: int, address: int, ptep: int) -> int:

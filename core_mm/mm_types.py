@@ -142,6 +142,7 @@ class PAGE(Table, rows="frames"):
     mapping = column(32)  # inode (file), anon_vma (anonymous); free: previous on the free list
     mapcount = column(32, apart=True)  # PTE mappings of this page
     anon_exclusive = column(8, apart=True)  # PG_anon_exclusive
+    written = column(8, apart=True)  # a program wrote to it: it holds something other than zeros
     # head: swap slot, or place in an LRU batch; head+1: mapcount of the folio; head+2: PMD mappings
     private = column(32, apart=True)
 

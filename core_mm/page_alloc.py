@@ -207,6 +207,7 @@ def prep_page(pfn: int) -> int:
     PAGE.refcount[pfn] = 1
     PAGE.mapcount[pfn] = 0
     PAGE.anon_exclusive[pfn] = 0
+    PAGE.written[pfn] = 0
     PAGE.head[pfn] = pfn
     PAGE.mapping[pfn] = 0
     PAGE.index[pfn] = 0
@@ -222,6 +223,7 @@ def prep_compound_page(pfn: int, order: int) -> int:
         PAGE.refcount[tail] = 0
         PAGE.mapcount[tail] = 0
         PAGE.anon_exclusive[tail] = 0
+        PAGE.written[tail] = 0
         PAGE.head[tail] = pfn
         PAGE.mapping[tail] = 0
         PAGE.index[tail] = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from core_mm import mmap
-from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, table_slot
+from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, pmd_pte, pte_pfn, table_slot
 from core_mm.memory.fault import handle_mm_fault
 from core_mm.mm_types import (
     EFAULT,
     ENOMEM,
+    PAGE,
     SIGBUS,
     SIGSEGV,
     VM_ACCESS_FLAGS,
@@ -50,6 +51,8 @@ def access_pmd(mm: int, addr: int, end: int, access: int) -> int:
     faults = 0
     while addr < end:
         if pmdp and hardware_access(mm, addr, pmdp, access):
+            if cfg.anon_orders and access == ACCESS_WRITE:
+                note_written(addr, ptes[pmdp])
             addr += cfg.page_size
             faults = 0
         else:
@@ -72,6 +75,16 @@ def hardware_access(mm: int, addr: int, pmdp: int, access: int) -> int:
     if pmd_leaf(pmd):
         return mmu_access(mm, addr, pmdp, 2, access)
     return mmu_access(mm, addr, entry_at(table_slot(pmd), addr, 0), 3, access)
+
+
+def note_written(addr: int, pmd: int) -> int:
+    """Remember which page of a folio has contents: folio_split.remap_page() wants to know."""
+    if pmd_leaf(pmd):
+        page = pte_pfn(pmd_pte(pmd)) + ((addr & (cfg.pmd_size - 1)) >> cfg.page_shift)
+    else:
+        page = pte_pfn(ptes[entry_at(table_slot(pmd), addr, 0)])
+    PAGE.written[page] = 1
+    return 0
 
 
 def do_page_fault(mm: int, addr: int, access: int) -> int:

@@ -83,6 +83,8 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int) -> int:
     if not folio:
         return 0
     PAGE.flags[folio] |= PG_LRU | PG_UPTODATE | PG_SWAPBACKED
+    for page in range(folio, folio + (1 << order)):
+        PAGE.written[page] = 1
     if not lone:
         add_to_swap_cache(folio, entry)
     return folio + (entry & ((1 << order) - 1))
