@@ -81,7 +81,7 @@ def generic_alike(context: Context) -> None:
                 )
 
 
-@check("differential.engines", source="mmarch/engine")
+@check("differential.engines", source="mmarch/engine", long=True)
 def engines_alike(context: Context) -> None:
     """Interpreted and linked, a program leaves the same memory to the byte."""
     if context.share < TINY:
@@ -113,7 +113,7 @@ def compare_memory(interpreted: System, linked: System) -> None:
             _same(f"{name}.{column}", ours.tables[name][column], theirs.tables[name][column], interpreted)
 
 
-@check("differential.bounds", source="mmarch/engine: checked builds")
+@check("differential.bounds", source="mmarch/engine: checked builds", long=True)
 def in_bounds(context: Context) -> None:
     """No access lies outside its array, in a build that checks every one."""
     if context.quick:

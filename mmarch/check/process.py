@@ -81,6 +81,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for us alone
             env=environment,
         )
 
@@ -111,8 +112,13 @@ class Worker:
                 if resident(process.pid) > MEMORY:
                     raise Lost(f"fills more than {MEMORY >> 30} GiB of memory")
 
+    def kill(self) -> None:
+        """End the process; who waits for its answer gets none."""
+        if self._process is not None:
+            self._process.kill()
+
     def stop(self) -> None:
-        """End the process, by force."""
+        """End the process, by force, while nobody waits for it."""
         if self._process is not None:
             self._process.kill()
             for pipe in (self._process.stdin, self._process.stdout):

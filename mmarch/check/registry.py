@@ -28,6 +28,7 @@ class Check:
     source    the kernel function that relies on it, or the text that demands it
     function  returns None, or a line about what it did
     limit     seconds after which a run of it counts as hung
+    long      takes many seconds even as a sample, and is begun first
     """
 
     id: str
@@ -38,6 +39,7 @@ class Check:
     requires: frozenset[str]
     source: str
     limit: int
+    long: bool
 
     @property
     def tier(self) -> str:
@@ -56,6 +58,7 @@ def check(
     requires: Sequence[str] = (),
     source: str = "",
     limit: int = 240,
+    long: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function of a Context as a check; its docstring is the property it checks."""
 
@@ -63,7 +66,7 @@ def check(
         if id in CHECKS or id.partition(".")[0] not in TIERS:
             raise ValueError(f"check id {id!r} is taken or of no tier")
         title = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        CHECKS[id] = Check(id, title, function, tuple(hooks), level, frozenset(requires), source, limit)
+        CHECKS[id] = Check(id, title, function, tuple(hooks), level, frozenset(requires), source, limit, long)
         return function
 
     return register

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -87,10 +87,11 @@ def check(
             operations=options.operations, expected=str(options.expected or ""),
         )  # fmt: skip
         jobs = plan(options, known)
-        for result in Runner(workers, loaded, options, expected).results(jobs):
-            report.results.append(result)
-            note(result)
-            progress(len(report.results), len(jobs))
+        with closing(Runner(workers, loaded, options, expected).results(jobs)) as results:
+            for result in results:
+                report.results.append(result)
+                note(result)
+                progress(len(report.results), len(jobs))
     finally:
         for worker in workers:
             worker.stop()
@@ -159,9 +160,14 @@ def plan(options: Options, known: Sequence[Check]) -> list[Job]:
     return jobs
 
 
+def stage_of(job: Job) -> str:
+    """A tier that others need; the others are one stage."""
+    return job.check.tier if job.check.tier in FIRST_TIERS else ""
+
+
 @dataclass
 class Runner:
-    """Runs jobs tier by tier, on a few workers at once.
+    """Runs jobs, the first tiers one after the other, on a few workers at once.
 
     broken  release -> the tier without which the others say nothing, and which fails
     """
@@ -172,16 +178,33 @@ class Runner:
     expected: xfails.Expected
     broken: dict[str, str] = field(default_factory=dict)
 
-    def results(self, jobs: Sequence[Job]) -> Iterator[Result]:
+    def results(self, jobs: Sequence[Job]) -> Generator[Result]:
         """Of every job, in order."""
         idle: SimpleQueue[Worker] = SimpleQueue()
         for worker in self.workers:
             idle.put(worker)
         with ThreadPoolExecutor(len(self.workers)) as pool:
-            for _, tier in groupby(jobs, key=lambda job: job.check.tier):
-                for result in pool.map(lambda job: self._result(job, idle), list(tier)):
-                    self._remember(result)
-                    yield result
+            try:
+                for _, stage in groupby(jobs, key=stage_of):
+                    yield from self._stage(list(stage), pool, idle)
+            except BaseException:  # Ctrl-C must not wait for what is left
+                pool.shutdown(wait=False, cancel_futures=True)
+                for worker in self.workers:
+                    worker.kill()
+                raise
+
+    def _stage(
+        self, jobs: Sequence[Job], pool: ThreadPoolExecutor, idle: SimpleQueue[Worker]
+    ) -> Iterator[Result]:
+        """Of jobs that need no result of each other; what takes long is begun first."""
+        begun = {
+            job: pool.submit(self._result, job, idle)
+            for job in sorted(jobs, key=lambda job: not job.check.long)
+        }
+        for job in jobs:
+            result = begun[job].result()
+            self._remember(result)
+            yield result
 
     def _result(self, job: Job, idle: SimpleQueue[Worker]) -> Result:
         outcome = self._skip(job)

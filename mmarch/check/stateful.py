@@ -118,7 +118,7 @@ def random_programs(context: Context) -> None:
                 raise shrink(variant, program)
 
 
-@check("stateful.machine", hooks=(), source="the system calls' manual pages", limit=600)
+@check("stateful.machine", hooks=(), source="the system calls' manual pages", limit=600, long=True)
 def state_machine(context: Context) -> None:
     """The same with programs that hypothesis chooses and shrinks."""
     try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,3 +210,21 @@ def test_the_suite_as_tests_of_their_own(plugins: Plugins, tmp_path: Path) -> No
     ran = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, cwd=tmp_path)
     assert "kills its process (exit status 0)" in ran.stdout
     assert re.search(r"1 failed, [1-9]\d* passed", ran.stdout), ran.stdout
+
+
+def test_ctrl_c_waits_for_nothing(plugins: Plugins, tmp_path: Path) -> None:
+    """The hook under way, which would hang for minutes, is not waited for; exit code 130."""
+    mark = tmp_path / "reached"
+    plugins.install(BODY.format(statement=f"open({str(mark)!r}, 'w').close(); stubborn()"))
+    command = [sys.executable, "-m", "mmarch", "check", "toy", "--only", BROKEN, "--only", "batch", "-q"]
+    path = ":".join(entry for entry in sys.path if entry)
+    running = subprocess.Popen(
+        command, env={"PYTHONPATH": path}, cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while not mark.exists() and running.poll() is None:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert "Traceback" not in said
