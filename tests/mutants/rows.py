@@ -49,9 +49,8 @@ ROWS: Mapping[str, Row] = {
     "C9": Row("the next frame is computed by adding a page's size to the raw value, over the border of an address "
               "that lies in two fields", "Fixes 4a169d61c2ed"),
     "C10": Row("part of a block is write-protected without unfolding it", "contpte series, rule of v1, v3, v4"),
-    "C11": Row("a block is folded over two folios, frames out of step, different permissions or invalid entries; or is not "
-               "where it could be",
-               "contpte series, v6: contpte_try_fold"),
+    "C11": Row("a block is folded over two folios, frames out of step, different permissions or invalid entries; or it "
+               "is not, where it could be", "contpte series, v6: contpte_try_fold"),
     "C12": Row("a block changes its size without break before make, or in the wrong order", "83bbd6be7d17"),
     "C13": Row("mappings of the kernel are folded", "contpte series, v6: mm_is_user"),
     "C14": Row("an entry that is dirty and becomes writable stays read-only for the hardware",
