@@ -235,21 +235,25 @@ def partial(context: Context) -> None:
         if not bench.has_blocks:
             continue
         folio, block = bench.folio(folio_order(bench)), bench.block
-        for start, nr in ranges(variant, block, "partial"):
-            bench.clear_table()
-            bench.set(0, bench.value(folio, "w"), BLOCKS * block)
-            bench.hook.clear_ptes(bench.mm, bench.addr(start), bench.ptep(start), nr, 0)
-            for number in range(BLOCKS):
-                covered = min(start + nr, (number + 1) * block) - max(start, number * block)
-                if covered <= 0 and not folded(bench, mask, number * block):
-                    raise CheckFailed(
-                        f"clear_ptes(start={start}, nr={nr}) unfolds block {number}{variant.where}"
-                    )
-                part = bench.table[number * block : (number + 1) * block] & np.int64(mask)
-                if 0 < covered < block and part.any():
-                    raise CheckFailed(
-                        f"clear_ptes(start={start}, nr={nr}) leaves block {number} marked{variant.where}"
-                    )
+        for name in ("clear_ptes", "clear_full_ptes", "wrprotect_ptes"):
+            for start, nr in ranges(variant, block, "partial"):
+                bench.clear_table()
+                bench.set(0, bench.value(folio, "w"), BLOCKS * block)
+                batch(bench, name, start, nr)
+                what = f"{name}(start={start}, nr={nr})"
+                for number in range(BLOCKS):
+                    covered = min(start + nr, (number + 1) * block) - max(start, number * block)
+                    if covered <= 0 and not folded(bench, mask, number * block):
+                        raise CheckFailed(f"{what} unfolds block {number}{variant.where}")
+                    part = bench.table[number * block : (number + 1) * block] & np.int64(mask)
+                    if 0 < covered < block and part.any():
+                        raise CheckFailed(f"{what} leaves block {number} marked{variant.where}")
+
+
+UNIFORM = (
+    "clear_ptes", "clear_full_ptes", "wrprotect_ptes", "ptep_set_wrprotect", "pte_clear", "ptep_get_and_clear",
+    "clear_young_dirty_ptes", "modify_prot_start_ptes",
+)  # fmt: skip
 
 
 @check("contiguous.uniform", hooks=("set_ptes", "clear_ptes", "wrprotect_ptes"), requires=_NEEDS,
@@ -266,13 +270,7 @@ def uniform(context: Context) -> None:
         decoder = Decoder(variant.config(), model)
         blocks = Blocks(decoder, bench.block)
         for layout in layouts(variant, bench):
-            for name in (
-                "clear_ptes",
-                "wrprotect_ptes",
-                "ptep_set_wrprotect",
-                "pte_clear",
-                "clear_young_dirty_ptes",
-            ):
+            for name in UNIFORM:
                 for start, nr in ranges(variant, bench.block, f"uniform {name}"):
                     layout.restore(bench)
                     batch(bench, name, start, nr)
@@ -280,8 +278,9 @@ def uniform(context: Context) -> None:
                     for first in range(0, BLOCKS * bench.block, bench.block):
                         flaw = blocks.flaw(table, first)
                         if flaw:
-                            what = f"{name}(start={start}, nr={nr}) on {layout.name}{variant.where}"
-                            raise CheckFailed(f"{what}: entry {flaw[0]}: {flaw[1]}", layout.steps)
+                            step = f"{name}(start={start}, nr={nr})"
+                            what = f"{step} on {layout.name}{variant.where}: entry {flaw[0]}: {flaw[1]}"
+                            raise CheckFailed(what, (*layout.steps, step))
 
 
 @check(
