@@ -38,6 +38,25 @@ def hint(context: Context) -> None:
                         )  # fmt: skip
 
 
+@check("contiguous.hint", hooks=("pte_batch_hint",), requires=("contiguous",), level="should",
+       source="arch/arm64/include/asm/pgtable.h:pte_batch_hint")  # fmt: skip
+def hint_of_block(context: Context) -> None:
+    """Of a contiguous block pte_batch_hint promises all that is left, so that core-mm need not read it."""
+    for variant in context.variants():
+        bench = variant.bench()
+        if not bench.has_blocks:
+            continue
+        bench.set(0, bench.value(bench.folio(folio_order(bench)), "w"), bench.block)
+        for index in range(bench.block):
+            pte = bench.hook.ptep_get(bench.ptep(index))
+            promised = bench.hook.pte_batch_hint(bench.ptep(index), pte)
+            if promised != bench.block - index:
+                raise CheckFailed(
+                    f"pte_batch_hint({index}) of a block of {bench.block} is {promised}, not {bench.block - index}"
+                    f"{variant.where}"
+                )
+
+
 @check("batch.find", hooks=("pte_batch_hint", "pte_advance_pfn"), source="mm/internal.h:folio_pte_batch")
 def find(context: Context) -> None:
     """folio_pte_batch ends at the folio's end, a frame jump, another permission, a hole or a swap entry, not before."""

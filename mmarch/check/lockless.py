@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core_mm.uapi import ACCESS_WRITE
 from mmarch.check.batching import batch
 from mmarch.check.bench import NONE, PRESENT, Bench, View
@@ -182,16 +185,30 @@ def one_write(context: Context, bench: Bench, name: str, pfn: int, nr: int, targ
 
 @check("lockless.retry", hooks=("ptep_get_lockless",), source=_LOCKLESS)
 def retry(context: Context) -> None:
-    """ptep_get_lockless of a table that keeps still ends, with what ptep_get returns."""
+    """ptep_get_lockless of a table that keeps still ends, with what ptep_get returns, wherever A/D are."""
     for variant in context.variants():
         bench = variant.bench()
-        folio = bench.folio(folio_order(bench))
-        for dirty in range(0, bench.block, max(1, bench.block // 16)):
-            prepare(bench, folio, dirty)
-            for target in range(0, bench.block, max(1, bench.block // 8)):
-                got = bench.view(bench.hook.ptep_get_lockless(bench.ptep(target)))
-                if got != bench.look(target):
-                    raise CheckFailed(
-                        f"ptep_get_lockless({target}) is {got}, ptep_get is {bench.look(target)}; the hardware wrote "
-                        f"through entry {dirty}{variant.where}"
-                    )
+        folio, last = bench.folio(folio_order(bench)), bench.block - 1
+        images = [image(bench, folio, young, dirty) for young, dirty in ((0, 0), (1, 0), (0, 1))]
+        for dirty in sorted({*range(0, bench.block, bench.block // 8), last}):
+            for young in (0, last):
+                bench.table[:] = images[0]
+                bench.table[young] = images[1][young]
+                bench.table[dirty] = images[2][dirty]
+                for target in range(0, bench.block, bench.block // 8):
+                    got = bench.view(bench.hook.ptep_get_lockless(bench.ptep(target)))
+                    if got != bench.look(target):
+                        marks = f"entry {dirty} is dirty" + (
+                            f", entry {young} young" if young != dirty else ""
+                        )
+                        raise CheckFailed(
+                            f"ptep_get_lockless({target}) is {got}, ptep_get is {bench.look(target)}{variant.where}; "
+                            f"of {bench.block} entries {marks}"
+                        )
+
+
+def image(bench: Bench, folio: int, young: int, dirty: int) -> NDArray[np.int64]:
+    """The table with one block, all of it in this state."""
+    bench.clear_table()
+    bench.set(0, bench.value(folio, "w", young, dirty), bench.block)
+    return bench.table.copy()

@@ -91,6 +91,11 @@ MUTANTS = (
                 "        if pte:\n            return pte\n        pte, consistent"),
     ),
     Mutant(
+        "C7-early", "or stops looking before it has found both, young and dirty", "lockless.retry",
+        contpte("cfg.release >= 700 and pte_dirty(pte) and pte_young(pte)", "cfg.release >= 700 and pte_young(pte)"),
+        release="7.3",
+    ),
+    Mutant(
         "C8", "the contiguous mark comes back with a value that was read", "contiguous.leak",
         contpte("    pte = pte_mknoncont(pte)\n    if nr == 1:", "    if nr == 1:"),
     ),
@@ -170,6 +175,12 @@ MUTANTS = (
         "C16", "faults map the pages of a folio one by one, and its blocks are folded (43e027e41423 maps it at once)",
         "stateful.effort-fault",
         (Edit("core_mm.memory.file_fault", "    nr = folio_nr_pages(folio)\n    inode", "    nr = 1\n    inode"),),
+        share=0.05,
+    ),
+    Mutant(
+        "G-hint", "a block gives no hint, so that each of its entries is looked at", "contiguous.hint",
+        contpte("    if not pte_valid_cont(pte):\n        return 1\n    return cfg",
+                "    if pte:\n        return 1\n    return cfg"),
         share=0.05,
     ),
 )  # fmt: skip
