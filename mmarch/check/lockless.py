@@ -190,12 +190,12 @@ def retry(context: Context) -> None:
         bench = variant.bench()
         folio, last = bench.folio(folio_order(bench)), bench.block - 1
         images = [image(bench, folio, young, dirty) for young, dirty in ((0, 0), (1, 0), (0, 1))]
-        for dirty in sorted({*range(0, bench.block, bench.block // 8), last}):
+        for dirty in sorted({*range(0, bench.block, max(1, bench.block // 8)), last}):
             for young in (0, last):
                 bench.table[:] = images[0]
                 bench.table[young] = images[1][young]
                 bench.table[dirty] = images[2][dirty]
-                for target in range(0, bench.block, bench.block // 8):
+                for target in range(0, bench.block, max(1, bench.block // 8)):
                     got = bench.view(bench.hook.ptep_get_lockless(bench.ptep(target)))
                     if got != bench.look(target):
                         marks = f"entry {dirty} is dirty" + (
