@@ -1,7 +1,8 @@
 """Exemptions: measured steps that the twin need not match, each with its evidence.
 
 A TOML file of [[exempt]] tables.  An exemption holds if it names the background task that disturbed
-the step, or another CPU on which the same kernel was measured to do something else in that step.
+the step, or a measurement of the same kernel, on another CPU or on the same one again, that did something else
+in that step.
 Errors: mmarch.errors.InputError.
 """
 
@@ -22,7 +23,7 @@ MAX_BYTES = 1 << 20
 
 
 class Exemption(BaseModel):
-    """One step of one measurement; `task` or `disagrees` (a CPU) is the evidence."""
+    """One step of one measurement; `task` or `disagrees` (the other measurement's CPU) is the evidence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,11 +76,19 @@ def holds(entry: Exemption, step: Phase | Ptes, measurements: Sequence[Measureme
         return True
     others = (m for m in measurements if m.meta.kernel == entry.kernel and m.meta.cpu == entry.disagrees)
     twins = (other for m in others for other in m.steps if _same_place(step, other))
-    return any(_outcome(step) != _outcome(other) for other in twins)
+    outcome = _instructions if entry.disagrees == entry.cpu else _outcome
+    return any(outcome(step) != outcome(other) for other in twins)
 
 
 def _same_place(a: Phase | Ptes, b: Phase | Ptes) -> bool:
     return (a.type, a.scenario, a.order, a.kind, a.phase) == (b.type, b.scenario, b.order, b.kind, b.phase)
+
+
+def _instructions(step: Phase | Ptes) -> object:
+    """What one CPU does in a step, its TLB instructions included."""
+    if isinstance(step, Ptes):
+        return _outcome(step)
+    return _outcome(step), step.tlbi_region, step.aside1is, step.dsb_tlb
 
 
 def _outcome(step: Phase | Ptes) -> object:

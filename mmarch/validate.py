@@ -135,7 +135,7 @@ class _Judge:
 
     def result(self, measurement: Measurement, step: Phase | Ptes, found: list[Difference]) -> Result:
         entry = exempt.find(self.exemptions, measurement, step)
-        if entry and not found:
+        if entry and not found and entry.disagrees != measurement.meta.cpu:
             self.unused.append(entry)
         if not found:
             return Result(step, EQUAL)

@@ -14,13 +14,6 @@ from mmarch.validate import DIFFERENT, EXEMPT, FIRST_ADDRESS, Report, bundled, v
 
 BUNDLE = bundled()
 EXEMPTIONS = exempt.load(BUNDLE.exemptions)
-# The kernel that was measured found no huge page for the ninth PMD of a sweep, which the twin, with other free
-# memory, does: (release, scenario, order, step). 6.12 keeps the page table of that PMD from then on.
-NO_HUGE_PAGE = {
-    ("6.12", "sweep_mprotect", 9, "ro_8192"),
-    ("6.12", "sweep_mprotect", 9, "rw_8192"),
-    ("6.12", "sweep_madvfree", 9, "8192"),
-}
 TWIN = Twin()
 
 
@@ -33,14 +26,14 @@ def report(path: Path) -> Report:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", BUNDLE.measurements, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_unexpected_difference(path: Path) -> None:
-    """Every step is equal, exempt with evidence, or listed here with its cause."""
+    """Every step is equal, or exempt with evidence."""
     different = {
         (row.release, result.step.scenario, result.step.order, result.step.phase)
         for row in report(path).rows
         for result in row.results
         if result.verdict == DIFFERENT
     }
-    assert different - NO_HUGE_PAGE == set()
+    assert different == set()
 
 
 @pytest.mark.slow
