@@ -82,9 +82,18 @@ def note_written(addr: int, pmd: int) -> int:
     if pmd_leaf(pmd):
         page = pte_pfn(pmd_pte(pmd)) + ((addr & (cfg.pmd_size - 1)) >> cfg.page_shift)
     else:
-        page = pte_pfn(ptes[entry_at(table_slot(pmd), addr, 0)])
+        page = frame_at(entry_at(table_slot(pmd), addr, 0))
     PAGE.written[page] = 1
     return 0
+
+
+def frame_at(ptep: int) -> int:
+    """The frame that an entry maps, read past the counters; every entry of a block may hold the block's first."""
+    page = pte_pfn(ptes[ptep])
+    first = ptep
+    while first & (cfg.ptrs_per_pte - 1) and pte_pfn(ptes[first - 1]) == page:
+        first -= 1
+    return page + ptep - first
 
 
 def do_page_fault(mm: int, addr: int, access: int) -> int:
