@@ -23,6 +23,7 @@ from mmarch.check.context import Context
 from mmarch.check.loading import load_named
 from mmarch.check.registry import TIERS, checks
 from mmarch.check.report import Report
+from mmarch.check.run import WORKERS
 from mmarch.check.stateful import find_program
 from mmarch.sanitize import soak
 from tests.mutants import CATALOGUE
@@ -45,7 +46,7 @@ class Run:
     report: Report
 
     def __str__(self) -> str:
-        return f"{self.wall:.0f} s ({self.used:.0f} s of CPU time)"
+        return f"{self.wall:.0f} s ({self.used:.0f} s of CPU time on {WORKERS} processes)"
 
 
 def run(*options: str, cache: str = "") -> Run:
@@ -108,7 +109,7 @@ def processor() -> str:
     virtual = " virtual" if re.search(r"^flags.*\bhypervisor\b", text, re.M) else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     brand = " ".join(name[1].split()[:2]) if name else platform.machine()
-    return f"{cores}{virtual} cores of {brand}, Python {platform.python_version()}"
+    return f"{cores}{virtual} cores of {brand}, Python {platform.python_version()}, {os.getloadavg()[0]:.1f} busy before"
 
 
 def soaked(files: list[Path]) -> list[Row]:
@@ -143,13 +144,13 @@ def rows(quick: Run, cold: Run, full: Run) -> list[Row]:
     ]  # fmt: skip
 
 
-def write(measured: list[Row], long: list[Row]) -> None:
+def write(where: str, measured: list[Row], long: list[Row]) -> None:
     """Between the marks of the page; rows of the long run stay if there are no new ones."""
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     old, _, after = rest.partition(END)
     kept = re.search(r"^\| operations under the oracle.*(?:\n\|.*)*\n", old, re.M)
-    lines = [f"Measured on {processor()}.", "", "| | |", "|---|---|"]
+    lines = [f"Measured on {where}.", "", "| | |", "|---|---|"]
     lines += [f"| {what} | {figure} |" for what, figure in measured]
     lines.append("")
     if long:
@@ -164,12 +165,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--soaked", type=Path, nargs="*", default=[], metavar="FILE")
     options = parser.parse_args()
-    long = soaked(options.soaked)
+    long, where = soaked(options.soaked), processor()
     with tempfile.TemporaryDirectory() as cache:
         cold = run("--quick", cache=cache)
         quick = run("--quick", cache=cache)
         full = run(cache=cache)
-    write(rows(quick, cold, full), long)
+    write(where, rows(quick, cold, full), long)
 
 
 if __name__ == "__main__":
