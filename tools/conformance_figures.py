@@ -109,7 +109,8 @@ def processor() -> str:
     virtual = " virtual" if re.search(r"^flags.*\bhypervisor\b", text, re.M) else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     brand = " ".join(name[1].split()[:2]) if name else platform.machine()
-    return f"{cores}{virtual} cores of {brand}, Python {platform.python_version()}, {os.getloadavg()[0]:.1f} busy before"
+    load = f"{os.getloadavg()[0]:.1f} processes running before"
+    return f"{cores}{virtual} cores of {brand}, Python {platform.python_version()}, {load}"
 
 
 def soaked(files: list[Path]) -> list[Row]:
