@@ -30,9 +30,9 @@ def capacity(context: Context, page_size: int, pairs: bool) -> int:
     return BUNDLE - 1 + pages * (slots - 1)
 
 
-def fill(bench: Bench, page: int, nr: int, most: int) -> tuple[int, int]:
-    """A gather with entries of `nr` pages, until it is full or has `most`: (tlb, entries)."""
-    tlb = bench.core(mmu_gather.tlb_gather_mmu)(bench.mm)
+def fill(bench: Bench, page: int, nr: int, most: int, tlb: int = 0) -> tuple[int, int]:
+    """A gather, or `tlb` again, with entries of `nr` pages, until it is full or has `most`: (tlb, entries)."""
+    tlb = tlb or bench.core(mmu_gather.tlb_gather_mmu)(bench.mm)
     bench.core(mmu_gather.tlb_flush_pte_range)(tlb, bench.addr(0), bench.page)
     add = bench.core(mmu_gather.tlb_remove_folio_pages)
     for number in range(1, most + 1):
@@ -43,7 +43,7 @@ def fill(bench: Bench, page: int, nr: int, most: int) -> tuple[int, int]:
 
 @check("gather.capacity", hooks=("tlb_flush",), source=_ADD)
 def gather_capacity(context: Context) -> None:
-    """A gather is full after as many pages as its slots hold, and the entry that fills it is queued too."""
+    """A gather is full after as many pages as its slots hold, the last one queued too; flushed, it holds them again."""
     for variant in context.variants():
         bench = variant.bench()
         pages = 2 if bench.machine.cfg.gather_pairs else 1
@@ -51,10 +51,18 @@ def gather_capacity(context: Context) -> None:
         bench.core(folios.folio_ref_add)(folio, MANY)
         for nr in sorted({1, pages}):
             expected = capacity(variant, bench.page, nr > 1)
+            free = bench.machine.mach.free_pages
             tlb, entries = fill(bench, folio, nr, expected + 10)
             before = bench.core(folios.folio_ref_count)(folio)
-            bench.core(mmu_gather.tlb_finish_mmu)(tlb)
+            bench.core(mmu_gather.tlb_flush_mmu)(tlb)
             dropped = before - bench.core(folios.folio_ref_count)(folio)
+            tlb, again = fill(bench, folio, nr, expected + 10, tlb)
+            bench.core(mmu_gather.tlb_finish_mmu)(tlb)
+            if again != entries or bench.machine.mach.free_pages != free:
+                raise CheckFailed(
+                    f"a gather that held {entries} entries of {nr} pages holds {again} after a flush, and keeps "
+                    f"{free - bench.machine.mach.free_pages} frames when it ends{variant.where}"
+                )
             if entries != expected:
                 raise CheckFailed(
                     f"a gather is full after {entries} entries of {nr} pages, not {expected}{variant.where}"

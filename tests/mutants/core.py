@@ -91,6 +91,11 @@ MUTANTS = (
               "            put_slot(batch, page << 2 | delay_rmap)\n"),),
     ),
     Mutant(
+        "G-again", "a gather that was flushed does not find its pages of slots again", "gather.capacity",
+        (Edit(GATHER, "    following = BATCH.next[active]\n    if following:\n",
+              "    following = BATCH.next[active]\n    if following < 0:\n"),),
+    ),
+    Mutant(
         "G-nested", "the first of two gathers flushes only what it recorded", "gather.nested",
         (Edit(GATHER, "    if MM.tlb_flush_pending[mm] > 1:\n", "    if MM.tlb_flush_pending[mm] > 9:\n"),),
     ),
