@@ -13,6 +13,7 @@ from mmarch.check.bench import Bench
 from mmarch.engine.machine import Config
 
 QUICK = 0.04  # share of the cases that a quick run looks at
+TINY = 0.01  # share below which other granules and CPUs are left out
 SIDE = 0.03  # share for granules and CPUs other than the default ones
 
 _BENCHES: dict[object, Bench] = {}
@@ -84,7 +85,7 @@ class Context:
         """This context, then other granules and CPUs at a small share of the cases, those that can do what it needs."""
         able = [variant for variant in self._variants() if self.requires <= variant.capabilities]
         if self.quick and len(able) > 2:
-            able = [able[0], self.rng("variants").choice(able[1:])]
+            able = [able[0], self.rng("variants").choice(able[1:])][: 1 if self.share < TINY else 2]
         if able and able[0] is not self:
             able[0] = replace(able[0], share=self.share)
         yield from able
