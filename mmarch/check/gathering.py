@@ -19,10 +19,10 @@ BUNDLE = 8  # MMU_GATHER_BUNDLE
 MANY = 1 << 20  # references
 
 
-def capacity(context: Context, page_size: int, pairs: bool) -> int:
-    """Entries until a gather is full, by its definition: slots of the bundle and of the pages it may allocate."""
+def capacity(context: Context, page_size: int, pairs: bool, pages: int = MANY) -> int:
+    """Entries until a gather is full, by its definition: slots of the bundle and of the pages it can allocate."""
     slots = (page_size - 16) // 8
-    pages = 10000 // slots
+    pages = min(10000 // slots, pages)
     if not context.bench().machine.cfg.gather_pairs:
         return BUNDLE + pages * slots
     if pairs:
@@ -88,6 +88,12 @@ def no_memory(context: Context) -> None:
                 tlb, entries = fill(bench, folio, nr, 20000)
                 bench.core(mmu_gather.tlb_finish_mmu)(tlb)
                 dropped = before - bench.core(folios.folio_ref_count)(folio)
+                expected = capacity(variant, bench.page, nr > 1, failing - 1)
+                if entries != expected:
+                    raise CheckFailed(
+                        f"with allocation {failing} failing, a gather is full after {entries} entries of {nr} pages, "
+                        f"not {expected}{variant.where}"
+                    )
                 if dropped != entries * nr or mach.free_pages != free:
                     raise CheckFailed(
                         f"with allocation {failing} failing, {entries} entries of {nr} pages drop {dropped} references "
@@ -221,3 +227,36 @@ def zap_clean_then_dirty(bench: Bench, clean: int) -> None:
     rss[bench.mm] += clean + (1 << order)
     size = (clean + (1 << order)) * bench.page
     bench.core(zap.zap_page_range_single)(bench.vma, bench.first_addr - clean * bench.page, size, 0)
+
+
+@check(
+    "gather.delayed",
+    hooks=("clear_ptes", "tlb_delay_rmap"),
+    source="mm/mmu_gather.c:tlb_next_batch, Linux 6.2",
+)
+def delayed(context: Context) -> None:
+    """However many rmaps wait for the flush, and wherever in the gather they are, all of them are removed."""
+    for clean in (0, 8, 300, 500):
+        bench = context.bench(counting=True)
+        with bench.unguarded():
+            pages = zap_dirty_after_clean(bench, clean)
+        left = [page for page in pages if bench.core(folios.folio_mapcount)(page)]
+        if left or bench.machine.mach.warned:
+            raise CheckFailed(
+                f"zapping {clean} clean pages and {len(pages) - clean} dirty ones leaves {len(left)} of them mapped"
+            )
+
+
+def zap_dirty_after_clean(bench: Bench, clean: int) -> list[int]:
+    """Single file pages: `clean` of them at the end of a table, as many dirty ones as the next table holds."""
+    nr = clean + bench.entries
+    pages = [bench.folio(0) for _ in range(nr)]
+    add_rmap = bench.core(rmap.folio_add_file_rmap_ptes)
+    for i, page in enumerate(pages):
+        dirty = int(i >= clean)
+        add_rmap(page, page, 1, bench.vma)
+        addr, ptep = bench.addr(i - clean), bench.ptep(i - clean)
+        bench.hook.set_ptes(bench.mm, addr, ptep, bench.value(page, "s", 1, dirty), 1)
+    bench.machine.memory.tables["MM"]["rss_file"][bench.mm] += nr
+    bench.core(zap.zap_page_range_single)(bench.vma, bench.addr(-clean), nr * bench.page, 0)
+    return pages

@@ -96,6 +96,15 @@ MUTANTS = (
               "    following = BATCH.next[active]\n    if following < 0:\n"),),
     ),
     Mutant(
+        "G-delayed", "nothing limits how many pages of slots have rmaps that wait for the flush", "gather.delayed",
+        (Edit(GATHER, "    if GATHER.delayed_rmap[tlb] and active != GATHER.local[tlb]:\n        return 0\n", ""),),
+    ),
+    Mutant(
+        "G-memory", "a gather that got no page goes on with slots that nobody allocated", "gather.no-memory",
+        (Edit(GATHER, "    page = alloc_page_nowait()\n    if page == 0:\n        return 0\n    count",
+              "    page = alloc_page_nowait()\n    count"),),
+    ),
+    Mutant(
         "G-nested", "the first of two gathers flushes only what it recorded", "gather.nested",
         (Edit(GATHER, "    if MM.tlb_flush_pending[mm] > 1:\n", "    if MM.tlb_flush_pending[mm] > 9:\n"),),
     ),
