@@ -69,7 +69,7 @@ def test_same_as_python(image: Image, function: Callable[[int, int], int]) -> No
 )
 def test_refused_with_its_place(function: Callable[[int, int], int], reason: str) -> None:
     """The message names the file and the construct."""
-    with pytest.raises(NotLinkable, match="subset.py:") as caught:
+    with pytest.raises(NotLinkable, match=r"subset\.py:") as caught:
         linked(function)
     assert reason in str(caught.value)
 
