@@ -131,7 +131,8 @@ def test_random_operations_find_a_missing_flush(mmarch: Callable[..., Any], plug
         def tlb_flush(tlb: int) -> int:
             return 0
 
-        arch = descriptor(tlb_model=generic.tlb_model, event_groups=dict.fromkeys(("tlbi_page", "tlbi_mm", "tlbi_all"), "tlbi"))
+        events = ("tlbi_page", "tlbi_mm", "tlbi_all")
+        arch = descriptor(tlb_model=generic.tlb_model, event_groups=dict.fromkeys(events, "tlbi"))
         """
     )
     ran = mmarch("check", "toy", "--only", "tlb.random", "--release", "6.12", "-q", "--format", "json")
