@@ -4,13 +4,14 @@
 
 Prints nanoseconds a page for mapped memory of different sizes, nanoseconds an event with different numbers
 of processes alive, memory that mapped pages (and a forked copy of their tables) take beyond a booted machine's,
-and how much two threads speed up independent runs.
+and how much two cores speed up independent replays and traces.
 Each figure is the minimum of three, after one pass that lets the host back the machine's memory with pages.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import time
@@ -32,6 +33,7 @@ from mmarch.assemble import Request, assemble
 from mmarch.configure import Choices, configure
 from mmarch.engine.machine import Machine
 from mmarch.parallel import cores, each
+from mmarch.several import Job, count_all
 from mmarch.workload import Workload
 from mmarch.workloads import open_workload
 
@@ -121,6 +123,19 @@ def on_two_cores() -> float:
     return times[0] / times[1]
 
 
+def traces_on_two_cores(copies: int = 16) -> float:
+    """How much faster independent traces are read and replayed on two cores than on one, start-up included."""
+    jobs = [Job("redis-bgsave", "", "", Choices(), Request(engine="linked", runs=2))] * copies
+    times = []
+    for number in ("1", "2"):
+        os.environ["MMARCH_JOBS"] = number
+        begin = time.perf_counter()
+        count_all(jobs)
+        times.append(time.perf_counter() - begin)
+    del os.environ["MMARCH_JOBS"]
+    return times[0] / times[1]
+
+
 def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table."""
     table = Table(title=title, title_justify="left")
@@ -155,6 +170,7 @@ def main() -> None:
     )
     if cores() > 1:
         print(f"eight replays of the bundled trace: {on_two_cores():.2f} times as fast on two cores")
+        print(f"16 traces read and replayed: {traces_on_two_cores():.2f} times as fast on two cores")
 
 
 if __name__ == "__main__":

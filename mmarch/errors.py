@@ -6,6 +6,8 @@ MmarchError
 └── InternalError   we are wrong                                             exit 4
 """
 
+from __future__ import annotations
+
 EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_PLUGIN, EXIT_INTERNAL = 0, 1, 2, 3, 4
 
 
@@ -29,6 +31,9 @@ class PluginError(MmarchError):
     def __init__(self, code: str, message: str) -> None:
         self.code = code
         super().__init__(f"{code}: {message}")
+
+    def __reduce__(self) -> tuple[type[PluginError], tuple[str, str]]:
+        return type(self), (self.code, str(self).removeprefix(f"{self.code}: "))
 
 
 class InternalError(MmarchError):

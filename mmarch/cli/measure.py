@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer, check_output
-from mmarch.errors import EXIT_FINDINGS
+from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from mmarch.configure import Choices, Setup
     from mmarch.costs import Priced
     from mmarch.result import Result
+    from mmarch.several import Job
     from mmarch.workload import Workload
 
 
 def run(
-    workload: o.Workload = "",
+    workloads: o.Workloads = None,
     arch: o.Arch = "arm64",
     release: o.Release = "",
     cpu: o.Cpu = "",
@@ -43,11 +45,12 @@ def run(
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
-    """Replay a workload and count what the architecture's page-table code did."""
+    """Replay workloads and count what the architecture's page-table code did; JSON of several is an array."""
     from mmarch.assemble import Request
     from mmarch.configure import Choices
     from mmarch.report.run import render
     from mmarch.run import run_with_saving
+    from mmarch.several import Job
     from mmarch.workloads import open_workload
 
     talk = Talk(quiet)
@@ -55,9 +58,16 @@ def run(
     choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
     setup = _setup(choices, talk)
     priced = _priced(costs, setup)
-    source = open_workload(workload, scenario, backing)
+    request = Request(engine.value, by_hook=by is o.By.hook, runs=2)
+    if workloads and len(workloads) > 1:
+        if sanitize:
+            raise InputError(f"--sanitize judges one workload, not {len(workloads)}; run it once for each")
+        jobs = [Job(name, scenario, backing, choices, request) for name in workloads]
+        _run_all(jobs, lambda result: "\n".join(render(result, setup.geometry.page_shift, priced)), json, output, talk)
+        return
+    source = open_workload(workloads[0] if workloads else "", scenario, backing)
     work = source.workload(setup)
-    request = Request(engine.value, by_hook=by is o.By.hook, runs=2, madvise=source.advised)
+    request = replace(request, madvise=source.advised)
     if sanitize:
         _sanitize(work, setup, request, talk, output, json)
         return
@@ -65,6 +75,18 @@ def run(
         result = run_with_saving(work, setup, request, talk.note, progress)
     answer(_json(result) if json else "\n".join(render(result, setup.geometry.page_shift, priced)), output)
     _findings([result], talk)
+
+
+def _run_all(jobs: Sequence[Job], render: Callable[[Result], str], json: bool, output: str, talk: Talk) -> None:
+    from mmarch.several import count_all
+
+    with talk.progress(f"{len(jobs)} workloads") as progress:
+        done = count_all(jobs, progress)
+    for note in dict.fromkeys(note for one in done for note in one.notes):
+        talk.note(note)
+    results = [one.result for one in done]
+    answer(f"[{','.join(map(_json, results))}]" if json else "\n\n".join(map(render, results)), output)
+    _findings(results, talk)
 
 
 def compare(

@@ -38,6 +38,14 @@ Workload = Annotated[
         show_default="the bundled trace redis-bgsave",
     ),
 ]
+Workloads = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="WORKLOAD…",
+        help="Traces, scenario files or names of bundled traces; several are replayed on all cores.",
+        show_default="the bundled trace redis-bgsave",
+    ),
+]
 Arch = Annotated[
     str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete_arch)
 ]

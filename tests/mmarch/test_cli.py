@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import mmarch as package
 from mmarch import ablation, run
 from mmarch.engine.machine import Machine
-from mmarch.errors import InternalError
+from mmarch.errors import InternalError, PluginError
 from tests.mmarch.conftest import Ran
 from tests.support import trace_text
 from tests.support.scenarios import TINY
@@ -47,6 +48,31 @@ def test_every_command_has_help(mmarch: Cli, command: str) -> None:
     assert ran.code == 0
     assert ran.out.startswith(f"Usage: mmarch {command}")
     assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_run_several(mmarch: Cli, tiny: Path, tmp_path: Path) -> None:
+    """Several workloads print what each prints alone, in the order given; as JSON they are an array."""
+    other = tmp_path / "other.scn"
+    other.write_text(TINY.replace("dontneed A 0 64", "dontneed A 0 32"))
+    alone = [mmarch("run", path).out for path in (tiny, other)]
+    ran = mmarch("run", tiny, other)
+    assert ran.code == 0, ran.err
+    assert ran.out == "\n".join(alone)
+    assert alone[0] != alone[1]
+    found = json.loads(mmarch("run", other, tiny, "--json").out)
+    assert [one["workload"]["source"] for one in found] == [str(other), str(tiny)]
+    ran = mmarch("run", tiny, tmp_path / "missing.scn")
+    assert (ran.code, ran.out) == (2, "")
+    assert "no such workload" in ran.err
+    ran = mmarch("run", tiny, other, "--sanitize")
+    assert ran.code == 2
+    assert "--sanitize judges one workload, not 2" in ran.err
+
+
+def test_errors_cross_processes() -> None:
+    """A plugin's error keeps its code and text when a worker raises it."""
+    error = pickle.loads(pickle.dumps(PluginError("MM011", "hook x returned None")))
+    assert (error.code, str(error), error.exit_code) == ("MM011", "MM011: hook x returned None", 3)
 
 
 def test_run_prints_a_table(mmarch: Cli, tiny: Path) -> None:
