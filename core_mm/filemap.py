@@ -20,19 +20,22 @@ from core_mm.mm_types import INODE, PAGE, PG_LRU, PG_READAHEAD, PG_UPTODATE, PG_
 from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size
 from core_mm.pgtable import pte_alloc, pte_offset_map
 from core_mm.readahead import do_async_mmap_readahead, do_sync_mmap_readahead
-from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_SIGBUS
+from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY, VM_FAULT_SIGBUS
 
 # --- the fault itself ---
 
 
-def filemap_fault(vma: int, index: int) -> tuple[int, int]:
-    """The page at `index` of the file, read in if need be, with a reference; and 0 or VM_FAULT_*."""
+def filemap_fault(vma: int, index: int, tried: int) -> tuple[int, int]:
+    """The page at `index` of the file, read in if need be, with a reference; and 0 or VM_FAULT_*.
+
+    A fault that reads lets go of the mmap lock, and begins again unless it has `tried` before (VM_FAULT_RETRY).
+    """
     inode = VMA.vm_file[vma]
     if index >= pages_of_size(INODE.size[inode]) or index >= INODE.pages[inode]:
         return 0, VM_FAULT_SIGBUS
-    page = filemap_get_page(inode, index)
+    page, retry = filemap_get_page(inode, index), int(not tried)
     if page:
-        do_async_mmap_readahead(vma, inode, page_folio(page))
+        retry = retry and do_async_mmap_readahead(vma, inode, page_folio(page))
     else:
         do_sync_mmap_readahead(vma, inode, index)
         page = filemap_get_page(inode, index)
@@ -40,6 +43,8 @@ def filemap_fault(vma: int, index: int) -> tuple[int, int]:
             page = filemap_create_page(inode, index)
             if not page:
                 return 0, VM_FAULT_OOM
+    if retry:
+        return 0, VM_FAULT_RETRY
     folio_get(page_folio(page))
     return page, 0
 
@@ -70,8 +75,13 @@ def next_uptodate_page(inode: int, index: int, last: int) -> int:
     return -1
 
 
-def filemap_map_pages(vma: int, address: int, pmdp: int, first: int, last: int, access: int) -> int:
-    """Map cached pages `first` to `last` around `address`; VM_FAULT_NOPAGE if that one is mapped now."""
+def filemap_map_pages(
+    vma: int, address: int, pmdp: int, first: int, last: int, access: int, tried: int
+) -> int:
+    """Map cached pages `first` to `last` around `address`; VM_FAULT_NOPAGE if that one is mapped now.
+
+    What is mapped counts against the misses; since 7.x not where the fault has just missed (`tried`).
+    """
     inode = VMA.vm_file[vma]
     last = min(last, pages_of_size(INODE.size[inode]) - 1)
     index = next_uptodate_page(inode, first, last)
@@ -90,7 +100,7 @@ def filemap_map_pages(vma: int, address: int, pmdp: int, first: int, last: int, 
         folio = page_folio(filemap_get_page(inode, index))
         start, end = map_range(vma, address, folio, index, last)
         ret |= filemap_map_folio_range(vma, address, pmdp, folio, start, end, access)
-        if not PAGE.flags[folio] & PG_WORKINGSET:
+        if not PAGE.flags[folio] & PG_WORKINGSET and (cfg.release < 702 or not tried):
             misses += end - start
         index = next_uptodate_page(inode, max(end, PAGE.index[folio] + folio_nr_pages(folio)), last)
     INODE.mmap_miss[inode] = max(INODE.mmap_miss[inode] - misses, 0)

@@ -81,14 +81,15 @@ def page_cache_sync_ra(inode: int, index: int) -> int:
 
 
 def do_async_mmap_readahead(vma: int, inode: int, folio: int) -> int:
-    """A fault found its page; if that carries the mark, the next window is read."""
+    """A fault found its page; if that carries the mark, the next window is read. Returns whether it does."""
     if VMA.vm_flags[vma] & VM_RAND_READ:
         return 0
     if INODE.mmap_miss[inode]:
         INODE.mmap_miss[inode] -= 1
     if PAGE.flags[folio] & PG_READAHEAD:
         PAGE.flags[folio] &= ~PG_READAHEAD
-        return page_cache_async_ra(inode, folio)
+        page_cache_async_ra(inode, folio)
+        return 1
     return 0
 
 

@@ -24,7 +24,7 @@ from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
 from core_mm.swap_state import add_to_swap_cache, delete_from_swap_cache
-from core_mm.swapfile import get_swap_pages
+from core_mm.swapfile import get_swap_pages, thp_swap
 from core_mm.tlb_batched import try_to_unmap_flush, try_to_unmap_flush_dirty
 from core_mm.unmap import try_to_unmap
 from core_mm.vmstat import SWAP_OUT, count
@@ -111,11 +111,6 @@ def keep(folio: int) -> int:
     PAGE.flags[folio] |= PG_LRU
     folio_put(folio)
     return KEPT
-
-
-def thp_swap() -> int:
-    """Whether a large folio can be swapped as it is (ARCH_WANTS_THP_SWAP: with 4K pages)."""
-    return cfg.page_shift == 12
 
 
 def add_to_swap(folio: int, top: int) -> tuple[int, int]:

@@ -18,6 +18,8 @@ from core_mm.hookspecs import (
 from core_mm.mm_types import cfg, mach, swap_cache, swap_map
 from core_mm.swap_state import folio_free_swap
 
+SWAPFILE_CLUSTER = 256  # slots; as many as a PMD has pages where huge pages are swapped whole
+
 
 def swap_slots_free(slot: int, nr: int) -> int:
     """Whether nothing refers to `nr` slots from `slot` on."""
@@ -27,12 +29,23 @@ def swap_slots_free(slot: int, nr: int) -> int:
     return 1
 
 
+def thp_swap() -> int:
+    """Whether a large folio can be swapped as it is (ARCH_WANTS_THP_SWAP: with 4K pages)."""
+    return cfg.page_shift == 12
+
+
+def first_swap_slot() -> int:
+    """The first slot in use: a whole cluster is free, except in the first one, which holds the header (setup_clusters)."""
+    cluster = cfg.ptrs_per_pte if thp_swap() else SWAPFILE_CLUSTER
+    return cluster if cluster < cfg.swap_slots else 1
+
+
 def get_swap_pages(order: int) -> int:
     """An aligned run of 1 << `order` free slots, 0 if there is none."""
     nr = 1 << order
     if mach.swap_used + nr > cfg.swap_slots:
         return 0
-    slot = align_up(max(mach.swap_next, 1), nr)
+    slot = align_up(max(mach.swap_next, first_swap_slot()), nr)
     for _ in range(cfg.swap_slots >> order):
         if slot + nr > cfg.swap_slots:
             slot = nr

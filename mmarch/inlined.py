@@ -7,7 +7,8 @@ found by comparing TLBI lists, where the flush shows, with DSB counts, where it 
 * 6.12, MADV_COLD, MADV_FREE and MADV_PAGEOUT: the wait that closes `tlb_flush` (in tlb_end_vma, inlined
   into the walk of mm/madvise.c)
 * 6.12, mremap: the wait that closes `flush_tlb_range` (in move_page_tables)
-* every release, mremap of a huge page: all of `flush_pmd_tlb_range` (in move_huge_pmd)
+* every release, mremap of a huge page: all of `flush_pmd_tlb_range` (in move_huge_pmd); where mremap splits a
+  huge page, that flush is pmdp_invalidate's or pmdp_huge_clear_flush's, and is listed
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from core_mm import uapi
-from core_mm.vmstat import LOG_DSB
+from core_mm.vmstat import LOG_DSB, LOG_TLBI
 
 Row = Sequence[int]  # kind, a, b, c, asid, hook
 
@@ -26,19 +27,21 @@ _WALKED = (uapi.MADV_COLD, uapi.MADV_FREE, uapi.MADV_PAGEOUT)
 
 @dataclass(frozen=True)
 class Inlined:
-    """A hook whose barriers are not listed during an operation: all of them, or the closing wait."""
+    """A hook whose barriers are not listed during an operation: all those of an address range, or the closing wait."""
 
     hook: str
     closing_only: bool
+    start: int = 0
+    end: int = 1 << 64
 
 
-def inlined(release: str, operations: Iterable[Row]) -> list[Inlined]:
+def inlined(release: str, operations: Iterable[Row], pmd_size: int) -> list[Inlined]:
     """What is not listed in a step that runs `operations` on a kernel of `release`."""
     found = []
     for row in operations:
         op, advice = row[0], row[4]
         if op == uapi.OP_MREMAP:
-            found.append(Inlined("flush_pmd_tlb_range", closing_only=False))
+            found.append(Inlined("flush_pmd_tlb_range", False, *moved_whole(row[2], row[3], row[6], pmd_size)))
         if release == "6.12" and op == uapi.OP_MREMAP:
             found.append(Inlined("flush_tlb_range", closing_only=True))
         if release == "6.12" and op == uapi.OP_MADVISE and advice in _WALKED:
@@ -46,18 +49,37 @@ def inlined(release: str, operations: Iterable[Row]) -> list[Inlined]:
     return found
 
 
+def moved_whole(old: int, length: int, new: int, pmd_size: int) -> tuple[int, int]:
+    """The addresses [start, end) whose huge pages a move takes along as they are (mm/mremap.c:move_page_tables)."""
+    if (old ^ new) & (pmd_size - 1):
+        return 0, 0
+    return -(-old // pmd_size) * pmd_size, (old + length) // pmd_size * pmd_size
+
+
 def listed(rows: Sequence[Row], rules: Sequence[Inlined], hooks: Sequence[str], waits: Sequence[int]) -> list[Row]:
     """The DSB rows of a log that a recording lists; `hooks` by number, `waits` the DSBs that close a flush."""
     kept: list[Row] = []
     for hook, calls in groupby(rows, key=lambda row: row[5]):
         group = list(calls)
-        barriers = [row for row in group if row[0] == LOG_DSB]
+        barriers = [row for row in group if is_dsb(row)]
         rule = next((r for r in rules if hook and hooks[hook] == r.hook), None)
         if rule is None:
             kept += barriers
         elif rule.closing_only:
             kept += [row for flush in flushes(group, waits) for row in without_closing(flush, waits)]
+        else:
+            kept += [row for flush in flushes(group, waits) if not within(flush, rule) for row in flush if is_dsb(row)]
     return kept
+
+
+def is_dsb(row: Row) -> bool:
+    """Whether a log row is a barrier."""
+    return row[0] == LOG_DSB
+
+
+def within(flush: Sequence[Row], rule: Inlined) -> bool:
+    """Whether the addresses of a flush lie in the rule's range (an erratum's TLBI has ASID -1)."""
+    return all(rule.start <= row[2] < rule.end for row in flush if row[0] == LOG_TLBI and row[4] >= 0)
 
 
 def flushes(group: Sequence[Row], waits: Sequence[int]) -> list[list[Row]]:
@@ -76,8 +98,8 @@ def without_closing(group: Sequence[Row], waits: Sequence[int]) -> list[Row]:
     while end and (group[end - 1][0] != LOG_DSB or group[end - 1][1] not in waits):
         end -= 1
     if not end:
-        return [row for row in group if row[0] == LOG_DSB]
+        return [row for row in group if is_dsb(row)]
     end -= 1
     if end >= 2 and group[end - 1][4] == -1 and group[end - 2][1] in waits:
         end -= 2
-    return [row for row in group[:end] if row[0] == LOG_DSB]
+    return [row for row in group[:end] if is_dsb(row)]

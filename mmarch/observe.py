@@ -77,7 +77,7 @@ def run_rows(machine: Machine, workload: Workload, first: int, last: int) -> Non
 def observed(machine: Machine, step: Step, before: Counter[str], operations: Sequence[Row]) -> Observed:
     """What the log and the counters say of the step that has just run."""
     rows, names = log_rows(machine), event_names(machine)
-    rules = inlined(machine.config.release, operations)
+    rules = inlined(machine.config.release, operations, machine.memory.get("cfg", "pmd_size"))
     waits = [i for i, name in enumerate(names) if name in ("dsb_ish", "dsb_nsh")]
     barriers = listed(rows, rules, ("", *machine.layout.hooks), waits)
     tlbi = [instruction(names[row[1]].removeprefix("tlbi_"), row[2], row[3]) for row in rows if is_tlbi(row)]

@@ -50,7 +50,7 @@ from core_mm.rmap import (
 )
 from core_mm.thp import thp_vma_suitable_order
 from core_mm.uapi import ACCESS_WRITE, FILE_SHMEM
-from core_mm.vm_fault import VM_FAULT_FALLBACK, VM_FAULT_NOPAGE, VM_FAULT_OOM
+from core_mm.vm_fault import VM_FAULT_FALLBACK, VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY
 from core_mm.vmstat import FAULT_AROUND, FAULT_COW, FAULT_FILE, FAULT_PMD, FAULT_SHMEM, count
 
 # --- the three faults ---
@@ -69,12 +69,20 @@ def do_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: i
 
 
 def do_read_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
+    """A read; after it brought pages in it begins again, and finds them cached."""
+    ret = read_fault(vma, address, pmdp, orig, valid, access, 0)
+    if ret & VM_FAULT_RETRY:
+        ret = read_fault(vma, address, pmdp, orig, valid, access, 1)
+    return ret
+
+
+def read_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int, tried: int) -> int:
     """Map what is cached around it, else bring the page in and map that."""
     if cfg.fault_around_bytes > cfg.page_size:
-        ret = do_fault_around(vma, address, pmdp, access)
+        ret = do_fault_around(vma, address, pmdp, access, tried)
         if ret:
             return ret
-    page, ret = vm_fault(vma, address)
+    page, ret = vm_fault(vma, address, tried)
     if ret:
         return ret
     ret = finish_fault(vma, address, pmdp, page, orig, valid, access)
@@ -88,7 +96,7 @@ def do_cow_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, acces
     copy = folio_alloc(0)
     if not copy:
         return VM_FAULT_OOM
-    page, ret = vm_fault(vma, address)
+    page, ret = vm_fault_to_write(vma, address)
     if ret:
         return put_page(copy, ret)
     count(FAULT_COW, 1)
@@ -100,7 +108,7 @@ def do_cow_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, acces
 
 def do_shared_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, access: int) -> int:
     """A write to a shared mapping: tell the file system, map, mark dirty."""
-    page, ret = vm_fault(vma, address)
+    page, ret = vm_fault_to_write(vma, address)
     if ret:
         return ret
     if not shmem_mapping(VMA.vm_file[vma]):
@@ -111,13 +119,21 @@ def do_shared_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, ac
     return put_page(page, ret)
 
 
-def vm_fault(vma: int, address: int) -> tuple[int, int]:
+def vm_fault(vma: int, address: int, tried: int) -> tuple[int, int]:
     """vma->vm_ops->fault(): the page with a reference, and 0 or VM_FAULT_*."""
     index = linear_page_index(vma, address)
     if shmem_mapping(VMA.vm_file[vma]):
         page, ret = shmem.shmem_fault(vma, address, index)
     else:
-        page, ret = filemap.filemap_fault(vma, index)
+        page, ret = filemap.filemap_fault(vma, index, tried)
+    return page, ret
+
+
+def vm_fault_to_write(vma: int, address: int) -> tuple[int, int]:
+    """The same for a write, to which beginning again makes no other difference."""
+    page, ret = vm_fault(vma, address, 0)
+    if ret & VM_FAULT_RETRY:
+        page, ret = vm_fault(vma, address, 1)
     return page, ret
 
 
@@ -138,14 +154,14 @@ def table_window(vma: int, address: int) -> tuple[int, int]:
     return linear_page_index(vma, start), linear_page_index(vma, end)
 
 
-def do_fault_around(vma: int, address: int, pmdp: int, access: int) -> int:
+def do_fault_around(vma: int, address: int, pmdp: int, access: int, tried: int) -> int:
     """Map the cached pages of the window around a read fault; VM_FAULT_NOPAGE if its own is among them."""
     pages = cfg.fault_around_bytes >> cfg.page_shift
     index = linear_page_index(vma, address)
     low, high = table_window(vma, address)
     slot = (address >> cfg.page_shift) & (cfg.ptrs_per_pte - 1)
     first = max(index - (slot & (pages - 1)), low)
-    ret = filemap.filemap_map_pages(vma, address, pmdp, first, min(first + pages, high) - 1, access)
+    ret = filemap.filemap_map_pages(vma, address, pmdp, first, min(first + pages, high) - 1, access, tried)
     if ret & VM_FAULT_NOPAGE:
         count(FAULT_AROUND, 1)
     return ret

@@ -75,12 +75,16 @@ def test_random_advice_reads_no_more_than_was_asked_for(engine: str) -> None:
     assert made.field("INODE", "nrpages", 1) == 1
 
 
-def test_misses_without_hits_stop_readahead(engine: str) -> None:
-    """After a hundred misses that hit nothing, the kernel gives up reading around them."""
-    made = reader(engine, uapi.FILE_EXT4, "6.12", pages=1 << 14)
+@pytest.mark.parametrize(("release", "windows"), [("6.12", 110), ("7.3", 100)])
+def test_misses_without_hits_stop_readahead(engine: str, release: str, windows: int) -> None:
+    """After a hundred misses that hit nothing, the kernel gives up reading around them.
+
+    Not 6.12: there the fault that missed begins again, and what it maps then counts as hits.
+    """
+    made = reader(engine, uapi.FILE_EXT4, release, pages=1 << 14)
     for i in range(110):
         made.touch(i * 128 + 64, 1, READ)
-    assert made.since("readahead") == [100]
+    assert made.since("readahead") == [windows]
 
 
 def test_a_private_write_copies_at_once(engine: str) -> None:
