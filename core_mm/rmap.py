@@ -8,6 +8,7 @@ in `mapping` and `refcount` of pages 1 and 2, and a "shared" mark in `index` of 
 
 from __future__ import annotations
 
+from core_mm.decl import always_inline
 from core_mm.anon_vma import (
     anon_vma_clone,
     anon_vma_fork,
@@ -210,6 +211,7 @@ def folio_dup_file_rmap_pmd(folio: int, page: int, dst_vma: int = 0) -> int:
 # --- removal ---
 
 
+@always_inline
 def folio_remove_rmap_ptes(folio: int, page: int, nr: int, vma: int) -> int:
     """`nr` PTEs of one batch are gone."""
     count(RMAP_REMOVE, 1)

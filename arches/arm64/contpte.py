@@ -51,7 +51,7 @@ from arches.arm64.tlbflush import (
     local_flush_tlb_range,
 )
 from core_mm import hookspecs as hook
-from core_mm.decl import noinline
+from core_mm.decl import always_inline, noinline
 from core_mm.folio import folio_nr_pages, page_folio
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
@@ -260,6 +260,7 @@ def pte_batch_hint(ptep: int, pte: int) -> int:
 
 
 @hookimpl
+@always_inline
 def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
     pte = pte_mknoncont(pte)
     if nr == 1:
