@@ -162,6 +162,7 @@ def folio_add_anon_rmap_pmd(folio: int, page: int, vma: int, address: int, exclu
     return folio_add_file_rmap_pmd(folio, page, vma)
 
 
+@always_inline
 def folio_try_dup_anon_rmap_ptes(folio: int, page: int, nr: int, src_vma: int, dst_vma: int = 0) -> int:
     """fork: the child maps `nr` pages too, none is exclusive now; 0 (no page is pinned)."""
     count(RMAP_ADD, 1)

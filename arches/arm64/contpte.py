@@ -501,5 +501,6 @@ def modify_prot_start_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
 
 
 @hookimpl
+@always_inline
 def modify_prot_commit_ptes(vma: int, addr: int, ptep: int, old_pte: int, pte: int, nr: int) -> int:
     return set_ptes(VMA.vm_mm[vma], addr, ptep, pte, nr)
