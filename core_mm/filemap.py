@@ -108,13 +108,16 @@ def filemap_map_pages(
 
 
 def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tuple[int, int]:
-    """The pages [start, end) of a folio to map: those in the window; since Linux 6.18 all within VMA and table."""
+    """The pages [start, end) of a folio to map: those in the window.
+
+    Since Linux 6.18 all, if the folio crosses the borders of neither VMA nor table.
+    """
     start, end = index, min(PAGE.index[folio] + folio_nr_pages(folio), last + 1)
     if cfg.release >= 618 and folio_test_large(folio) and can_map_large(VMA.vm_file[vma], folio):
         first, after = file_fault.table_window(vma, address)
-        after = min(after, pages_of_size(INODE.size[VMA.vm_file[vma]]))
-        start = max(PAGE.index[folio], first)
-        end = min(PAGE.index[folio] + folio_nr_pages(folio), after)
+        if first <= PAGE.index[folio] and PAGE.index[folio] + folio_nr_pages(folio) <= after:
+            start = PAGE.index[folio]
+            end = start + folio_nr_pages(folio)
     return start, end
 
 

@@ -9,11 +9,13 @@ from core_mm.folio import (
     folio_put,
     folio_ref_count,
     folio_test_anon,
+    folio_test_dirty,
     folio_test_large,
     folio_test_swapcache,
 )
+from core_mm.mapping import mapping_can_writeback
 from core_mm.migrate import remove_migration_ptes, try_to_migrate
-from core_mm.mm_types import EAGAIN, PAGE, PG_LARGE, PG_ORDER_SHIFT, cfg
+from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_LARGE, PG_ORDER_SHIFT, cfg
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import try_to_unmap
 from core_mm.vmstat import FOLIO_SPLIT, count
@@ -23,12 +25,14 @@ KEPT_BY_HEAD = ~(PG_LARGE | ORDER_MASK)
 
 
 def split_folio(folio: int) -> int:
-    """Split it; the caller holds one reference, which stays with the first page. 0 or -EAGAIN if others do."""
+    """Split it; the caller holds one reference, which stays with the first page. 0, -EAGAIN if others do, or -EBUSY."""
     if not folio_test_large(folio):
         return 0
     extra = cache_references(folio)
     if folio_mapcount(folio) != folio_ref_count(folio) - extra - 1:
         return -EAGAIN
+    if not filemap_release_folio(folio):
+        return -EBUSY
     nr, anon = folio_nr_pages(folio), folio_test_anon(folio)
     if anon:
         try_to_migrate(folio)
@@ -46,6 +50,13 @@ def split_folio(folio: int) -> int:
     for page in range(folio + 1, folio + nr):
         folio_put(page)
     return 0
+
+
+def filemap_release_folio(folio: int) -> int:
+    """Whether the file system lets go of what it keeps with a folio, as of dirty buffers."""
+    if folio_test_anon(folio) or not mapping_can_writeback(PAGE.mapping[folio]):
+        return 1
+    return not folio_test_dirty(folio)
 
 
 def remap_page(folio: int, nr: int) -> int:

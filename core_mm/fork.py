@@ -5,15 +5,14 @@ from __future__ import annotations
 from core_mm import rmap
 from core_mm.context import forget_context
 from core_mm.hookspecs import flush_tlb_mm
-from core_mm.inode import get_file
+from core_mm.inode import get_file, i_mmap_insert_after
 from core_mm.memory.copy import copy_page_range
 from core_mm.mm_types import (
     EAGAIN, EINVAL, ENOMEM, MM, TASK, VM_DONTCOPY, VM_LOCKED, VM_WIPEONFORK, VMA, cfg, mach,
 )  # fmt: skip
 from core_mm.mmap import exit_mmap
 from core_mm.pgtable import pgd_alloc, pgd_free
-from core_mm.vma import vma_link
-from core_mm.vma_tree import vm_area_dup, vm_area_free
+from core_mm.vma_tree import link_vma, vm_area_dup, vm_area_free
 
 
 def mm_alloc() -> int:
@@ -93,6 +92,7 @@ def dup_mm(oldmm: int) -> int:
         return 0
     MM.start_brk[mm] = MM.start_brk[oldmm]
     MM.brk[mm] = MM.brk[oldmm]
+    MM.tlb_flush_batched[mm] = MM.tlb_flush_batched[oldmm]
     if dup_mmap(mm, oldmm):
         mmput(mm)
         return 0
@@ -125,7 +125,8 @@ def dup_vma(mm: int, mpnt: int) -> int:
         return -ENOMEM
     if VMA.vm_file[vma]:
         get_file(VMA.vm_file[vma])
-    vma_link(mm, vma)
+    link_vma(mm, vma)
+    i_mmap_insert_after(vma, mpnt)
     if VMA.vm_flags[vma] & VM_WIPEONFORK:
         return 0
     return copy_page_range(vma, mpnt)

@@ -91,14 +91,32 @@ def evict_inode(inode: int) -> int:
 
 
 def i_mmap_insert(vma: int) -> int:
-    """The mapping becomes visible to rmap walks of its file (mm/vma.c:vma_link_file)."""
+    """The mapping becomes visible to rmap walks of its file, behind those that do not start later (vma_link_file)."""
     inode = VMA.vm_file[vma]
     if inode:
-        first = INODE.i_mmap[inode]
-        VMA.i_mmap_next[vma] = first
-        VMA.i_mmap_prev[vma] = 0
-        if first:
-            VMA.i_mmap_prev[first] = vma
+        before, after = 0, INODE.i_mmap[inode]
+        while after and VMA.vm_pgoff[after] <= VMA.vm_pgoff[vma]:
+            before = after
+            after = VMA.i_mmap_next[after]
+        i_mmap_link(inode, vma, before, after)
+    return 0
+
+
+def i_mmap_insert_after(vma: int, prev: int) -> int:
+    """The same right behind the mapping it is a copy of (vma_interval_tree_insert_after)."""
+    inode = VMA.vm_file[vma]
+    return i_mmap_link(inode, vma, prev, VMA.i_mmap_next[prev]) if inode else 0
+
+
+def i_mmap_link(inode: int, vma: int, before: int, after: int) -> int:
+    """Put it between two of the file's mappings, 0 where there is none."""
+    VMA.i_mmap_next[vma] = after
+    VMA.i_mmap_prev[vma] = before
+    if after:
+        VMA.i_mmap_prev[after] = vma
+    if before:
+        VMA.i_mmap_next[before] = vma
+    else:
         INODE.i_mmap[inode] = vma
     return 0
 

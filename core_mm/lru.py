@@ -3,8 +3,8 @@
 Modelled is what shows: the batches of MADV_COLD and MADV_FREE, of which only one is in use at a time, since
 either advice drains both before it begins. To a write fault that looks for other users of a page
 (mm/memory.c:wp_can_reuse_anon_folio) the batch is one, and the page is copied. Linux 6.12 also drains them
-whenever it unmaps something; 7.2 and 7.3 do not. The batch of new folios, which is drained before such a fault
-looks, is left out.
+whenever it unmaps something; 7.2 and 7.3 do not. A write to a page that the swap cache holds drains them. The
+batch of new folios, which is drained before such a fault looks, is left out.
 """
 
 from __future__ import annotations

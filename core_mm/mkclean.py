@@ -36,10 +36,10 @@ def mkclean_table(folio: int, vma: int, address: int, end: int) -> int:
     if pmd_leaf(ptes[pmdp]):
         return mkclean_pmd(folio, vma, address & -cfg.pmd_size, pmdp)
     ptep = pte_offset_map(pmdp, address)
-    cleaned = 0
+    first, cleaned = ptep, 0
     while address < end:
-        # page_vma_mapped_walk() looks twice before the caller does
-        if not pte_none(ptep_get(ptep)):
+        # page_vma_mapped_walk() looks twice before the caller does, but once at the first
+        if ptep == first or not pte_none(ptep_get(ptep)):
             pte = ptep_get(ptep)
             if pte_present(pte) and page_in_folio(pte_pfn(pte), folio):
                 cleaned += mkclean_pte(vma, address, ptep)

@@ -1,12 +1,15 @@
 """The page cache of an inode: `i_pages` from `INODE.first` on, a frame for each page (mm/filemap.c).
 
-0 is a hole; a negative value is the swap slot of a page of shared memory, negated.
+0 is a hole; a negative value is the swap slot of a page of shared memory, negated, with the order of the folio that
+was swapped above it.
 """
 
 from __future__ import annotations
 
 from core_mm.folio import folio_nr_pages, folio_put_refs, folio_ref_add, folio_test_anon, page_folio
 from core_mm.mm_types import INODE, PAGE, cfg, i_pages
+
+SWAP_ORDER = 32  # bits of a slot
 
 
 def pages_of_size(size: int) -> int:
@@ -25,7 +28,19 @@ def filemap_get_swap(inode: int, index: int) -> int:
     """The swap slot that holds a page of shared memory, 0 if none does."""
     if index < 0 or index >= INODE.pages[inode]:
         return 0
-    return max(-i_pages[INODE.first[inode] + index], 0)
+    return max(-i_pages[INODE.first[inode] + index], 0) & (1 << SWAP_ORDER) - 1
+
+
+def swapped_order(inode: int, index: int) -> int:
+    """The order of the folio that a swapped-out page was part of (shmem_confirm_swap)."""
+    if not filemap_get_swap(inode, index):
+        return 0
+    return -i_pages[INODE.first[inode] + index] >> SWAP_ORDER
+
+
+def swapped_range(slot: int, order: int) -> int:
+    """What stands for the first page of a swapped-out folio; one less for each page after it."""
+    return -(slot | order << SWAP_ORDER)
 
 
 def range_is_empty(inode: int, index: int, nr: int) -> int:

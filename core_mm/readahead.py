@@ -5,7 +5,7 @@ The state of `struct file_ra_state` is kept with the inode, as if it had been op
 
 from __future__ import annotations
 
-from core_mm.folio import folio_alloc, folio_put
+from core_mm.folio import folio_alloc, folio_nr_pages, folio_put
 from core_mm.hookspecs import exec_folio_order
 from core_mm.mm_types import (
     INODE,
@@ -97,19 +97,34 @@ def page_cache_async_ra(inode: int, folio: int) -> int:
     """The window after the present one, with folios two orders larger; elsewhere, a window of its own."""
     index = PAGE.index[folio]
     start, size = INODE.ra_start[inode], INODE.ra_size[inode]
-    if index == start + size - INODE.ra_async[inode]:
+    if index == (start + size - INODE.ra_async[inode]) & -folio_nr_pages(folio):
         start += size
-        size = max(size, ra_pages())
+        size = max(size, get_next_ra_size(size))
     else:
         start = next_miss(inode, index + 1)
         if not start:
             return 0
         size = ra_pages()
+    INODE.ra_order[inode] += 2
+    if cfg.release >= 616:
+        size = end_naturally(start, size, INODE.ra_order[inode])
     INODE.ra_start[inode] = start
     INODE.ra_size[inode] = size
     INODE.ra_async[inode] = size
-    INODE.ra_order[inode] += 2
     return page_cache_ra_order(inode)
+
+
+def get_next_ra_size(size: int) -> int:
+    """The window after one of `size` pages."""
+    if size < ra_pages() // 16:
+        return 4 * size
+    return 2 * size if size <= ra_pages() // 2 else ra_pages()
+
+
+def end_naturally(start: int, size: int, order: int) -> int:
+    """The size with which a window ends where a folio of `order` may, if it does after its start (Linux 6.16)."""
+    end = (start + size) & (-1 << min(order, ilog2(ra_pages())))
+    return end - start if end > start else size
 
 
 def next_miss(inode: int, index: int) -> int:
@@ -121,7 +136,10 @@ def next_miss(inode: int, index: int) -> int:
 
 
 def page_cache_ra_order(inode: int) -> int:
-    """Read the window, in folios of at most `ra_order`; the folio that begins its asynchronous part is marked."""
+    """Read the window, in folios of at most `ra_order`; the folio that begins its asynchronous part is marked.
+
+    From where something is cached already, in single pages (do_page_cache_ra).
+    """
     count(READAHEAD, 1)
     index, size = INODE.ra_start[inode], INODE.ra_size[inode]
     mark = index + size - INODE.ra_async[inode]
@@ -134,8 +152,8 @@ def page_cache_ra_order(inode: int) -> int:
         order = top
         while order and (index & ((1 << order) - 1) or index + (1 << order) > limit):
             order -= 1
-        while order and not range_is_empty(inode, index, 1 << order):
-            order -= 1
+        if not range_is_empty(inode, index, 1 << order):
+            order = top = 0
         if not filemap_get_page(inode, index):
             if not ra_alloc_folio(inode, index, order, mark):
                 return 0

@@ -11,6 +11,8 @@ from core_mm.page_cache import (
     filemap_remove_folio,
     pages_of_size,
     range_is_empty,
+    swapped_order,
+    swapped_range,
 )
 from core_mm.swapfile import get_swap_pages, swap_duplicate, swap_free_nr
 from core_mm.thp import highest_order, thp_vma_suitable_orders
@@ -74,16 +76,30 @@ def shmem_add_page(inode: int, index: int, flags: int) -> int:
 
 
 def shmem_swapin_folio(inode: int, index: int, slot: int) -> int:
-    """Read a page back; its slot is free afterwards, so that it is dirty."""
-    i_pages[INODE.first[inode] + index] = 0
-    page = shmem_add_page(inode, index, PG_LRU | PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
-    if not page:
-        i_pages[INODE.first[inode] + index] = -slot
+    """Read a page back; its slot is free afterwards, so that it is dirty. Since Linux 6.15 the folio it was part of."""
+    order = swapped_order(inode, index)
+    folio = folio_alloc(order)
+    if not folio and order:
+        shmem_split_large_entry(inode, index, order)
+        order = 0
+        folio = folio_alloc(0)
+    if not folio:
         return 0
+    first = index & (-1 << order)
     count(SWAP_IN, 1)
-    INODE.swapped[inode] -= 1
-    swap_free_nr(slot, 1)
-    return page
+    filemap_add_folio(inode, folio, first, PG_LRU | PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
+    folio_put(folio)
+    INODE.swapped[inode] -= 1 << order
+    swap_free_nr(slot - (index - first), 1 << order)
+    return folio + index - first
+
+
+def shmem_split_large_entry(inode: int, index: int, order: int) -> int:
+    """Each page of a swapped-out folio on its own."""
+    first = index & (-1 << order)
+    for i in range(first, first + (1 << order)):
+        i_pages[INODE.first[inode] + i] = swapped_range(filemap_get_swap(inode, i), 0)
+    return 0
 
 
 def shmem_write(inode: int, index: int) -> int:
@@ -103,5 +119,5 @@ def shmem_writeout(folio: int) -> int:
     count(SWAP_OUT, 1)
     for i in range(1 << order):
         swap_duplicate(slot + i)
-    filemap_remove_folio(folio, -slot)
+    filemap_remove_folio(folio, swapped_range(slot, order if cfg.release >= 615 else 0))
     return 1

@@ -35,7 +35,7 @@ def thp_swap() -> int:
 
 
 def first_swap_slot() -> int:
-    """The first slot in use: a whole cluster is free, except in the first one, which holds the header (setup_clusters)."""
+    """The first slot in use, of a free cluster: the first cluster holds the header (setup_clusters)."""
     cluster = cfg.ptrs_per_pte if thp_swap() else SWAPFILE_CLUSTER
     return cluster if cluster < cfg.swap_slots else 1
 

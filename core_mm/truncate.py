@@ -13,7 +13,10 @@ from core_mm.folio import (
 )
 from core_mm.memory import zap
 from core_mm.mm_types import INODE, PAGE, VMA, cfg, i_pages
-from core_mm.page_cache import filemap_get_page, filemap_get_swap, filemap_remove_folio, pages_of_size
+from core_mm.page_cache import (
+    filemap_get_page, filemap_get_swap, filemap_remove_folio, pages_of_size, swapped_order,
+)  # fmt: skip
+from core_mm.shmem import shmem_swapin_folio
 from core_mm.swapfile import swap_free_nr
 
 
@@ -65,6 +68,8 @@ def truncate_inode_pages(inode: int, start: int) -> int:
 def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
     """Drop pages [start, end): whole folios first, then parts of others, which are split or stay."""
     truncate_whole_folios(inode, start, end)
+    read_partly_swapped(inode, start)
+    read_partly_swapped(inode, end - 1)
     if split_at(inode, start, 0) + split_at(inode, end, 0):
         truncate_whole_folios(inode, start, end)
     return 0
@@ -83,11 +88,26 @@ def truncate_whole_folios(inode: int, start: int, end: int) -> int:
             if PAGE.index[folio] >= start and PAGE.index[folio] + folio_nr_pages(folio) <= end:
                 truncate_inode_folio(folio)
         elif slot:
-            i_pages[INODE.first[inode] + index] = 0
-            INODE.swapped[inode] -= 1
-            swap_free_nr(slot, 1)
+            nr = 1 << swapped_order(inode, index)
+            if index & (nr - 1) == 0 and index + nr <= end:
+                drop_swapped(inode, index, slot, nr)
+            nr -= index & (nr - 1)
         index += nr
     return 0
+
+
+def drop_swapped(inode: int, index: int, slot: int, nr: int) -> int:
+    """Forget what was swapped out of a folio (mm/shmem.c:shmem_free_swap)."""
+    for i in range(index, index + nr):
+        i_pages[INODE.first[inode] + i] = 0
+    INODE.swapped[inode] -= nr
+    return swap_free_nr(slot, nr)
+
+
+def read_partly_swapped(inode: int, index: int) -> int:
+    """The folio in swap that only a part of is to go comes back, to be split (mm/shmem.c:shmem_get_partial_folio)."""
+    slot = filemap_get_swap(inode, index)
+    return shmem_swapin_folio(inode, index, slot) if slot else 0
 
 
 def split_at(inode: int, index: int, inside: int) -> int:

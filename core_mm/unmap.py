@@ -28,6 +28,7 @@ from core_mm.hookspecs import (
     pte_present,
     pte_swp_mkexclusive,
     ptep_get,
+    ptep_get_lockless,
     set_ptes,
     swp_entry_to_pte,
 )
@@ -68,6 +69,8 @@ def try_to_unmap_table(folio: int, vma: int, address: int, end: int) -> int:
             return 1
         huge_memory.split_huge_pmd(vma, pmdp, address)
     ptep = pte_offset_map(pmdp, address)
+    if ptep and not folio_test_large(folio) and not map_pte(ptep):
+        return 1
     first = ptep
     while ptep and address < end:
         if ptep == first or not pte_none(ptep_get(ptep)):
@@ -81,6 +84,11 @@ def try_to_unmap_table(folio: int, vma: int, address: int, end: int) -> int:
         ptep += 1
         address += cfg.page_size
     return 1
+
+
+def map_pte(ptep: int) -> int:
+    """Whether there is an entry to lock the table for; a large folio is looked for under the lock (TTU_SYNC)."""
+    return pte_present(ptep_get_lockless(ptep) if cfg.release >= 702 else ptep_get(ptep))
 
 
 def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -> int:

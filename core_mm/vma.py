@@ -33,6 +33,13 @@ def vma_link(mm: int, vma: int) -> int:
     return i_mmap_insert(vma)
 
 
+def vma_adjusted(vma: int) -> int:
+    """Its borders have moved: to its new place among the mappings of its file and of its pages (vma_complete)."""
+    unlink_file_vma(vma)
+    i_mmap_insert(vma)
+    return rmap.anon_vma_update_vma(vma)
+
+
 def vm_ops_needs_writenotify(vma: int) -> int:
     """Whether the file system wants to hear of the first write (`page_mkwrite`); tmpfs does not."""
     inode = VMA.vm_file[vma]
@@ -97,7 +104,7 @@ def __split_vma(vma: int, addr: int, new_below: int) -> int:
         VMA.vm_pgoff[vma] += pages
     else:
         VMA.vm_end[vma] = addr
-    rmap.anon_vma_update_vma(vma)
+    vma_adjusted(vma)
     return vma_link(mm, new)
 
 

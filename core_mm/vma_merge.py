@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core_mm import rmap
 from core_mm.mm_types import AVC, ENOMEM, VM_MIXEDMAP, VM_PFNMAP, VMA, cfg
-from core_mm.vma import discard_vma, split_vma, vma_adjust_trans_huge
+from core_mm.vma import discard_vma, split_vma, vma_adjust_trans_huge, vma_adjusted
 
 VM_SPECIAL = VM_PFNMAP | VM_MIXEDMAP
 
@@ -83,7 +83,7 @@ def vma_set_range(vma: int, start: int, end: int, pgoff: int) -> int:
     VMA.vm_start[vma] = start
     VMA.vm_end[vma] = end
     VMA.vm_pgoff[vma] = pgoff
-    return rmap.anon_vma_update_vma(vma)
+    return vma_adjusted(vma)
 
 
 def vma_merge_new_range(
@@ -115,7 +115,7 @@ def vma_merge_new_range(
         if source and dup_anon_vma(prev, source):
             return 0
         VMA.vm_end[prev] = end
-        rmap.anon_vma_update_vma(prev)
+        vma_adjusted(prev)
         return prev
     if right:
         if source and dup_anon_vma(after, source):
@@ -165,7 +165,7 @@ def merge_both(prev: int, vma: int, after: int) -> int:
     discard_vma(vma)
     discard_vma(after)
     VMA.vm_end[prev] = end
-    rmap.anon_vma_update_vma(prev)
+    vma_adjusted(prev)
     return prev
 
 
@@ -180,7 +180,7 @@ def merge_left(prev: int, vma: int, end: int) -> int:
         shift = (end - VMA.vm_start[vma]) >> cfg.page_shift
         vma_set_range(vma, end, VMA.vm_end[vma], VMA.vm_pgoff[vma] + shift)
     VMA.vm_end[prev] = end
-    rmap.anon_vma_update_vma(prev)
+    vma_adjusted(prev)
     return prev
 
 
@@ -193,7 +193,7 @@ def merge_right(after: int, vma: int, start: int, pgoff: int) -> int:
     else:
         vma_adjust_trans_huge(vma, VMA.vm_start[vma], start)
         VMA.vm_end[vma] = start
-        rmap.anon_vma_update_vma(vma)
+        vma_adjusted(vma)
     vma_set_range(after, start, VMA.vm_end[after], pgoff)
     return after
 

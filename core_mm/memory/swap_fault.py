@@ -26,6 +26,7 @@ from core_mm.hookspecs import (
     update_mmu_cache_range,
     update_mmu_tlb_range,
 )
+from core_mm.lru import lru_add_drain
 from core_mm.memory.rss import add_mm_counter
 from core_mm.memory.wp import do_wp_page
 from core_mm.mm_types import (
@@ -57,7 +58,7 @@ def do_swap_page(vma: int, address: int, pmdp: int, ptep: int, orig: int, access
     if page:
         folio_get(page_folio(page))
     else:
-        page = swapin_folio(vma, address, ptep, orig)
+        page = swapin_folio(vma, address, ptep, orig, access)
         if not page:
             return VM_FAULT_OOM
     if ptep_get(ptep) != orig:
@@ -67,10 +68,11 @@ def do_swap_page(vma: int, address: int, pmdp: int, ptep: int, orig: int, access
     return map_swapped_in(vma, address - (idx << cfg.page_shift), ptep - idx, orig, page - idx, nr, idx, access)
 
 
-def swapin_folio(vma: int, address: int, ptep: int, orig: int) -> int:
+def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> int:
     """A new folio with the contents of the slot, and maybe of its neighbours; the page of the slot, 0 without memory.
 
-    A slot that one entry refers to needs no place in the swap cache.
+    A slot that one entry refers to needs no place in the swap cache: in Linux 6.12 it does without, in 7.x it has one
+    until it is mapped. To write to a page that has one, the batches of folios are emptied.
     """
     entry = pte_to_swp_entry(orig)
     count(SWAP_IN, 1)
@@ -87,6 +89,8 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int) -> int:
         PAGE.written[page] = 1
     if not lone:
         add_to_swap_cache(folio, entry)
+    if access == ACCESS_WRITE and order == 0 and (not lone or cfg.release >= 702):
+        lru_add_drain()
     return folio + (entry & ((1 << order) - 1))
 
 
@@ -148,7 +152,7 @@ def map_swapped_in(
     add_mm_counter(mm, MM_ANONPAGES, nr)
     add_mm_counter(mm, MM_SWAPENTS, -nr)
     pte = pfn_pte(page, VMA.vm_page_prot[vma])
-    exclusive = pte_swp_exclusive(orig) or folio_ref_count(folio) == 1
+    exclusive = pte_swp_exclusive(orig) or (cfg.release < 702 and folio_ref_count(folio) == 1)
     if exclusive and VMA.vm_flags[vma] & VM_WRITE:
         pte = pte_mkwrite(pte)
         if write:

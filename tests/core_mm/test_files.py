@@ -45,13 +45,14 @@ def test_truncation_takes_pages_from_every_mapping(engine: str, kind: int, relea
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_that_the_new_end_cuts_stays(engine: str, kind: int, release: str) -> None:
-    """Its tail is zeroed, not the page dropped; a large folio around it is split."""
+    """Its tail is zeroed, not the page dropped; a large folio around it is split, unless its buffers are dirty."""
     made = made_with(engine, kind, release)
     made.do(uapi.OP_PWRITE, 0, 0, 64 * PAGE, 64 * PAGE)
     made.map(0, 64, flags=SHARED, file=0)
     made.touch(0, 64)
     assert made.do(uapi.OP_FTRUNCATE, 0, 15 * PAGE + 100) == 0
-    assert made.field("INODE", "nrpages", 1) == 16
+    whole = kind == uapi.FILE_EXT4 and release != "6.12"
+    assert made.field("INODE", "nrpages", 1) == (64 if whole else 16)
     assert made.touch(15) == 0 and made.touch(16) == -SIGBUS
 
 

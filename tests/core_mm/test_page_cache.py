@@ -131,6 +131,31 @@ def test_swapped_shared_memory_comes_back_for_both(engine: str, release: str) ->
     assert audit(made.machine) == []
 
 
+@pytest.mark.parametrize(("release", "reads"), [("6.12", 64), ("7.3", 4)])
+def test_shared_memory_comes_back_by_the_folio_since_6_15(engine: str, release: str, reads: int) -> None:
+    """Four folios of sixteen pages went to swap; 6.12 reads single pages."""
+    made = Computer(engine, release=release, order=4)
+    made.map(0, 64, flags=SHARED | uapi.MAP_ANONYMOUS)
+    made.touch(0, 64)
+    assert made.advise(0, 64, uapi.MADV_PAGEOUT) == 0
+    assert made.scalar("swap_used") == 64
+    made.since("swap_in")
+    made.touch(0, 64)
+    assert (made.since("swap_in"), made.scalar("swap_used")) == ([reads], 0)
+    assert audit(made.machine) == []
+
+
+def test_a_hole_in_a_swapped_folio_brings_back_the_rest(engine: str) -> None:
+    """7.3 reads the folio and splits it: fifteen pages stay in memory, none of its slots is used."""
+    made = Computer(engine, release="7.3", order=4)
+    made.map(0, 64, flags=SHARED | uapi.MAP_ANONYMOUS)
+    made.touch(0, 64)
+    assert made.advise(0, 64, uapi.MADV_PAGEOUT) == 0
+    assert made.advise(21, 1, uapi.MADV_REMOVE) == 0
+    assert (made.field("INODE", "nrpages", 1), made.scalar("swap_used")) == (15, 48)
+    assert audit(made.machine) == []
+
+
 def test_dirty_file_pages_are_not_reclaimed(engine: str) -> None:
     """Only the flusher writes them; MADV_PAGEOUT takes the clean ones."""
     made = Computer(engine, files=[(uapi.FILE_EXT4, 64 * PAGE)])

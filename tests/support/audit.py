@@ -33,7 +33,7 @@ class Audit:
             self.walk(mm, int(self.mms["pgd"][mm]), LEVELS - 1)
         for value in machine.memory.arrays["i_pages"][: self.scalar("next_file_page")]:
             if value < 0:
-                self.slots[-int(value)] += 1
+                self.slots[-int(value) & 0xFFFFFFFF] += 1
 
     def scalar(self, name: str) -> int:
         return self.machine.memory.get("mach", name)
