@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -27,12 +27,19 @@ def each(
 ) -> list[Made]:
     """`function` of every item, in the order of the items; the first error ends all."""
     with ThreadPoolExecutor(max_workers=max(1, min(jobs or cores(), len(items)))) as pool:
-        pending = [pool.submit(function, item) for item in items]
-        try:
-            for done, future in enumerate(as_completed(pending), 1):
-                future.result()
-                progress(done, len(items))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return collect(pool, function, items, progress)
+
+
+def collect(
+    pool: Executor, function: Callable[[Item], Made], items: Sequence[Item], progress: Callable[[int, int], None]
+) -> list[Made]:
+    """`each`, in the threads or processes of `pool`."""
+    pending = [pool.submit(function, item) for item in items]
+    try:
+        for done, future in enumerate(as_completed(pending), 1):
+            future.result()
+            progress(done, len(items))
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
     return [future.result() for future in pending]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from mmarch.assemble import Request
 from mmarch.configure import Choices, configure
-from mmarch.parallel import cores
+from mmarch.parallel import collect, cores
 from mmarch.result import Result
 from mmarch.run import run_with_saving
 from mmarch.workloads import open_workload
@@ -49,12 +49,4 @@ def count_all(
 ) -> list[Done]:
     """All of them, in their order; the first error ends all."""
     with ProcessPoolExecutor(max(1, min(cores(), len(jobs))), get_context("spawn")) as pool:
-        pending = [pool.submit(count, job) for job in jobs]
-        try:
-            for done, future in enumerate(as_completed(pending), 1):
-                future.result()
-                progress(done, len(jobs))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [future.result() for future in pending]
+        return collect(pool, count, jobs, progress)
