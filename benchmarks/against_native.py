@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from core_mm import uapi
-from mmarch.assemble import Request, assemble
-from mmarch.configure import Choices, configure
 from mmarch.engine.machine import Machine
+from mmarch.runs.assemble import Request, assemble
+from mmarch.runs.configure import Choices, configure
 from mmarch.workload import Workload
 
 HERE = Path(__file__).parent

@@ -14,10 +14,10 @@ import sys
 import time
 
 from core_mm.vmstat import HOOK_CALL
-from mmarch.assemble import Request, assemble
-from mmarch.configure import Choices, configure
 from mmarch.engine.machine import Machine
-from mmarch.workloads import open_workload
+from mmarch.runs.assemble import Request, assemble
+from mmarch.runs.configure import Choices, configure
+from mmarch.runs.workloads import open_workload
 
 ROUNDS = 3
 

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 from core_mm import uapi
-from mmarch.assemble import roots
-from mmarch.configure import Choices, configure
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
+from mmarch.runs.assemble import roots
+from mmarch.runs.configure import Choices, configure
 
 BASELINE = Path(__file__).parent / "operations.json"
 BASE, LENGTH, PAGES = 1 << 38, 2 << 20, 512

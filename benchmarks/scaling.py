@@ -29,13 +29,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import against_native as native
 
 from core_mm import uapi
-from mmarch.assemble import Request, assemble
-from mmarch.configure import Choices, configure
 from mmarch.engine.machine import Machine
-from mmarch.parallel import cores, each
-from mmarch.several import Job, count_all
+from mmarch.runs.assemble import Request, assemble
+from mmarch.runs.configure import Choices, configure
+from mmarch.runs.parallel import cores, each
+from mmarch.runs.several import Job, count_all
+from mmarch.runs.workloads import open_workload
 from mmarch.workload import Workload
-from mmarch.workloads import open_workload
 
 REPEAT = 3
 T = TypeVar("T")

@@ -22,13 +22,13 @@ import numpy as np
 
 from core_mm.decl import Array, Column, Scalars
 from core_mm.hookspecs import HOOKS
-from mmarch.assemble import roots
-from mmarch.configure import Choices, configure
 from mmarch.engine.layout import Layout
 from mmarch.engine.link import compile_object
 from mmarch.engine.lower import Options, lower
 from mmarch.engine.machine import declared_modules, implementations
 from mmarch.engine.program import Program, Routine, is_hookspec
+from mmarch.runs.assemble import roots
+from mmarch.runs.configure import Choices, configure
 
 
 class Rewriter(ast.NodeTransformer):

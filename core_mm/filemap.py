@@ -14,8 +14,8 @@ from core_mm.folio import (
 )
 from core_mm.hookspecs import pte_none, ptep_get
 from core_mm.mapping import shmem_mapping
-from core_mm.memory import file_fault
 from core_mm.memory.rss import add_mm_counter, mm_counter
+from core_mm.memory.set_pte import do_set_pmd, pmd_is_free, set_pte_range, table_window
 from core_mm.mm_types import INODE, PAGE, PG_LRU, PG_READAHEAD, PG_UPTODATE, PG_WORKINGSET, VMA, cfg
 from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size
 from core_mm.pgtable import pte_alloc, pte_offset_map
@@ -88,9 +88,9 @@ def filemap_map_pages(
     if index < 0:
         return 0
     folio = page_folio(filemap_get_page(inode, index))
-    if file_fault.pmd_is_free(pmdp) and folio_order(folio) == cfg.pmd_order:
+    if pmd_is_free(pmdp) and folio_order(folio) == cfg.pmd_order:
         folio_get(folio)
-        if not file_fault.do_set_pmd(vma, address, pmdp, folio, access):
+        if not do_set_pmd(vma, address, pmdp, folio, access):
             return VM_FAULT_NOPAGE
         folio_put(folio)
     if pte_alloc(VMA.vm_mm[vma], pmdp):
@@ -114,7 +114,7 @@ def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tupl
     """
     start, end = index, min(PAGE.index[folio] + folio_nr_pages(folio), last + 1)
     if cfg.release >= 618 and folio_test_large(folio) and can_map_large(VMA.vm_file[vma], folio):
-        first, after = file_fault.table_window(vma, address)
+        first, after = table_window(vma, address)
         if first <= PAGE.index[folio] and PAGE.index[folio] + folio_nr_pages(folio) <= after:
             start = PAGE.index[folio]
             end = start + folio_nr_pages(folio)
@@ -141,7 +141,7 @@ def filemap_map_folio_range(
                 addr -= run << cfg.page_shift
                 page = folio + index - run - PAGE.index[folio]
                 ptep = pte_offset_map(pmdp, addr)
-                file_fault.set_pte_range(vma, address, folio, page, run, addr, ptep, access)
+                set_pte_range(vma, address, folio, page, run, addr, ptep, access)
                 add_mm_counter(VMA.vm_mm[vma], mm_counter(folio), run)
                 folio_ref_add(folio, run)
                 if addr <= address < addr + (run << cfg.page_shift):

@@ -20,8 +20,8 @@ from core_mm.pgtable import pmd_alloc, pte_alloc, pte_offset_map
 from core_mm.releases import DEFAULT_RELEASE
 from core_mm.vma_tree import vm_area_alloc
 from core_mm.vmstat import ARCH_EVENT, HOOK_CALL, LOG_TLBI, NAMES
+from mmarch.engine.hookimpls import parameters
 from mmarch.engine.machine import Config, Machine
-from mmarch.hookimpls import parameters
 from mmarch.plugins import load_arch
 
 __all__ = ["Bench", "hook"]

@@ -21,10 +21,11 @@ from pathlib import Path
 
 from mmarch.check.context import Context
 from mmarch.check.loading import load_named
-from mmarch.check.registry import TIERS, checks
+from mmarch.check.registry import TIERS
 from mmarch.check.report import Report
 from mmarch.check.run import WORKERS
-from mmarch.check.stateful import find_program
+from mmarch.check.suite import checks
+from mmarch.check.tiers.stateful import find_program
 from mmarch.sanitize import soak
 from tests.mutants import CATALOGUE
 from tests.mutants.process import Runner

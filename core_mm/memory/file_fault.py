@@ -10,48 +10,31 @@ from core_mm.folio import (
     folio_order,
     folio_put,
     folio_ref_add,
-    folio_test_dirty,
     page_folio,
 )
 from core_mm.hookspecs import (
-    arch_wants_old_prefaulted_pte,
-    pfn_pte,
-    pmd_mkhuge,
-    pmd_none,
-    pte_mkdirty,
-    pte_mkold,
-    pte_write,
-    set_pmd_at,
-    set_ptes,
-    update_mmu_cache_range,
     update_mmu_tlb_range,
 )
 from core_mm.mapping import shmem_mapping
-from core_mm.memory.entry import maybe_mkwrite, pte_range_none, vmf_pte_changed
+from core_mm.memory.entry import pte_range_none, vmf_pte_changed
 from core_mm.memory.rss import add_mm_counter, mm_counter
+from core_mm.memory.set_pte import do_set_pmd, pmd_is_free, set_pte_range, table_window
 from core_mm.mm_types import (
     INODE,
     MM_ANONPAGES,
     PAGE,
-    PG_LRU,
-    VM_NOHUGEPAGE,
     VM_SHARED,
     VMA,
     cfg,
-    ptes,
 )
 from core_mm.pgtable import pte_alloc, pte_offset_map
 from core_mm.rmap import (
     anon_vma_prepare,
-    folio_add_file_rmap_pmd,
-    folio_add_file_rmap_ptes,
-    folio_add_new_anon_rmap,
     linear_page_index,
 )
-from core_mm.thp import thp_vma_suitable_order
 from core_mm.uapi import ACCESS_WRITE, FILE_SHMEM
-from core_mm.vm_fault import VM_FAULT_FALLBACK, VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY
-from core_mm.vmstat import FAULT_AROUND, FAULT_COW, FAULT_FILE, FAULT_PMD, FAULT_SHMEM, count
+from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY
+from core_mm.vmstat import FAULT_AROUND, FAULT_COW, FAULT_FILE, FAULT_SHMEM, count
 
 # --- the three faults ---
 
@@ -147,13 +130,6 @@ def put_page(page: int, result: int) -> int:
 # --- mapping ---
 
 
-def table_window(vma: int, address: int) -> tuple[int, int]:
-    """The pages [first, after) of the file that the VMA maps through the table of `address`."""
-    start = max(address & -cfg.pmd_size, VMA.vm_start[vma])
-    end = min((address & -cfg.pmd_size) + cfg.pmd_size, VMA.vm_end[vma])
-    return linear_page_index(vma, start), linear_page_index(vma, end)
-
-
 def do_fault_around(vma: int, address: int, pmdp: int, access: int, tried: int) -> int:
     """Map the cached pages of the window around a read fault; VM_FAULT_NOPAGE if its own is among them."""
     pages = cfg.fault_around_bytes >> cfg.page_shift
@@ -165,49 +141,6 @@ def do_fault_around(vma: int, address: int, pmdp: int, access: int, tried: int) 
     if ret & VM_FAULT_NOPAGE:
         count(FAULT_AROUND, 1)
     return ret
-
-
-def pmd_is_free(pmdp: int) -> int:
-    """Whether nothing is mapped there, not even a table."""
-    return pmd_none(ptes[pmdp])
-
-
-def do_set_pmd(vma: int, address: int, pmdp: int, folio: int, access: int) -> int:
-    """Map a whole huge folio by one leaf; the reference is the mapping's then. 0 or VM_FAULT_FALLBACK."""
-    if VMA.vm_flags[vma] & VM_NOHUGEPAGE or folio_order(folio) != cfg.pmd_order:
-        return VM_FAULT_FALLBACK
-    if not thp_vma_suitable_order(vma, address, cfg.pmd_order):
-        return VM_FAULT_FALLBACK
-    count(FAULT_PMD, 1)
-    mm = VMA.vm_mm[vma]
-    entry = pfn_pte(folio, VMA.vm_page_prot[vma])
-    if access == ACCESS_WRITE:
-        entry = maybe_mkwrite(pte_mkdirty(entry), vma)
-    add_mm_counter(mm, mm_counter(folio), 1 << cfg.pmd_order)
-    folio_add_file_rmap_pmd(folio, folio, vma)
-    return set_pmd_at(mm, address & -cfg.pmd_size, pmdp, pmd_mkhuge(entry))
-
-
-def set_pte_range(
-    vma: int, address: int, folio: int, page: int, nr: int, addr: int, ptep: int, access: int
-) -> int:
-    """Map `nr` pages from `page` at `addr`; of a fault at `address`, others may start old."""
-    write = access == ACCESS_WRITE
-    prefault = not addr <= address < addr + (nr << cfg.page_shift)
-    entry = pfn_pte(page, VMA.vm_page_prot[vma])
-    if prefault and arch_wants_old_prefaulted_pte():
-        entry = pte_mkold(entry)
-    if write:
-        entry = maybe_mkwrite(pte_mkdirty(entry), vma)
-    elif cfg.release >= 618 and pte_write(entry) and folio_test_dirty(folio):
-        entry = pte_mkdirty(entry)
-    if write and not VMA.vm_flags[vma] & VM_SHARED:
-        folio_add_new_anon_rmap(folio, vma, addr, 1)
-        PAGE.flags[folio] |= PG_LRU
-    else:
-        folio_add_file_rmap_ptes(folio, page, nr, vma)
-    set_ptes(VMA.vm_mm[vma], addr, ptep, entry, nr)
-    return update_mmu_cache_range(0, vma, addr, ptep, nr)
 
 
 def finish_fault(vma: int, address: int, pmdp: int, page: int, orig: int, valid: int, access: int) -> int:

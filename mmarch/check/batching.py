@@ -10,7 +10,7 @@ import numpy as np
 from mmarch.check.bench import NONE, PRESENT, Bench, View
 from mmarch.check.context import Context
 from mmarch.check.layouts import BLOCKS, Layout, layouts, ranges
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 
 MANY = 64  # entries
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm.mm_types import LOG_COLUMNS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, DirectMachine, Replace
 from mmarch.engine.machine import Config
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from core_mm import internal, rmap
 from core_mm.mm_types import PG_ANON
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 from mmarch.check.system import System
 from mmarch.engine.direct import Bound, DirectMachine
 

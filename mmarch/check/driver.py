@@ -18,7 +18,7 @@ from mmarch.check.context import Context
 from mmarch.check.contract import Contract, replacements
 from mmarch.check.model import OK, Model
 from mmarch.check.observing import Observer, Seen
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 from mmarch.check.system import System, system
 
 TASKS = 6

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
+from mmarch.check.choices import ADVICE, KINDS, PROTS, arena, perform
 from mmarch.check.context import Context
 from mmarch.check.driver import TASKS, Driver
-from mmarch.check.stateful import ADVICE, KINDS, PROTS, arena, perform
 
 STEPS = 30
 EXAMPLES = 50

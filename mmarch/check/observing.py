@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core_mm.mm_types import PG_ANON, PG_BUDDY, PG_DIRTY, PG_SWAPBACKED, PG_SWAPCACHE
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 from mmarch.check.system import System
 from mmarch.engine.direct import DirectMachine
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from mmarch.check.context import Context
+from mmarch.check.context import Context
 
 Level = Literal["must", "should"]
-Function = Callable[["Context"], "str | None"]
+Function = Callable[[Context], str | None]
 
 TIERS = (
     "load", "smoke", "algebra", "batch", "contiguous", "gather", "tlb", "lockless", "stateful", "differential",
@@ -70,22 +69,3 @@ def check(
         return function
 
     return register
-
-
-def checks() -> list[Check]:
-    """All of them, in tiers."""
-    from mmarch.check import suite  # noqa: F401  (its import registers them)
-
-    return sorted(CHECKS.values(), key=lambda item: TIERS.index(item.tier))
-
-
-class CheckFailed(AssertionError):
-    """The property does not hold; `steps` is the shortest sequence found that shows it."""
-
-    def __init__(self, message: str, steps: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.steps = tuple(steps)
-
-
-class Skipped(Exception):
-    """The check does not apply; the text says why."""

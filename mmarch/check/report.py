@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mmarch.report.table import indented, wrap
+from mmarch.table import indented, wrap
 
 Status = Literal["pass", "fail", "error", "xfail", "xpass", "skip"]
 BAD: tuple[Status, ...] = ("fail", "error", "xpass")

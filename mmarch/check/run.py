@@ -18,8 +18,9 @@ from mmarch.check import xfails
 from mmarch.check.context import QUICK
 from mmarch.check.loading import load_named
 from mmarch.check.process import Lost, Refused, Worker
-from mmarch.check.registry import TIERS, Check, checks
+from mmarch.check.registry import TIERS, Check
 from mmarch.check.report import BAD, Report, Result
+from mmarch.check.suite import checks
 from mmarch.errors import InputError, PluginError
 from mmarch.plugins import LoadedArch, find_arch
 from mmarch.suggest import did_you_mean, unknown

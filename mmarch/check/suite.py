@@ -1,41 +1,16 @@
-"""Every check there is; importing this registers them."""
+"""Every check there is: importing the tiers registers them."""
 
-from mmarch.check import (
-    algebra,
-    batch,
-    batch_find,
-    contiguous,
-    deferring,
-    differential,
-    effort,
-    far,
-    gathering,
-    history,
-    lockless,
-    pfnmap,
-    smoke,
-    stateful,
-    tlb,
-    tlb_hooks,
-    tlb_random,
-)
+from __future__ import annotations
 
-__all__ = [
-    "algebra",
-    "batch",
-    "batch_find",
-    "contiguous",
-    "deferring",
-    "differential",
-    "effort",
-    "far",
-    "gathering",
-    "history",
-    "lockless",
-    "pfnmap",
-    "smoke",
-    "stateful",
-    "tlb",
-    "tlb_hooks",
-    "tlb_random",
-]
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mmarch.check import tiers
+from mmarch.check.registry import CHECKS, TIERS, Check
+
+
+def checks() -> list[Check]:
+    """All of them, in tiers."""
+    for module in iter_modules(tiers.__path__):
+        import_module(f"{tiers.__name__}.{module.name}")
+    return sorted(CHECKS.values(), key=lambda item: TIERS.index(item.tier))

@@ -11,7 +11,7 @@ import numpy as np
 from core_mm import syscalls, uapi
 from core_mm.mm_types import LOG_COLUMNS
 from mmarch.check.context import Context
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine

@@ -13,7 +13,7 @@ from core_mm.vmstat import LOG_OP
 from mmarch.check.bench import NONE, PRESENT, Bench
 from mmarch.check.context import Context
 from mmarch.check.layouts import BLOCKS, folio_order
-from mmarch.check.registry import CheckFailed
+from mmarch.check.outcome import CheckFailed
 from mmarch.sanitize import Oracle
 from mmarch.sanitize.violation import Violation
 

@@ -24,7 +24,9 @@ from typing import IO, Any
 
 from mmarch.check.context import Context, forget_benches
 from mmarch.check.loading import load_named
-from mmarch.check.registry import Check, CheckFailed, Skipped, checks
+from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.registry import Check
+from mmarch.check.suite import checks
 from mmarch.errors import MmarchError
 
 PRINTED = 4000  # characters of output that are kept

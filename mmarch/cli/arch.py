@@ -45,7 +45,7 @@ def _listed_json(item: Listed) -> dict[str, Any]:
 
 def _listed_text(items: list[Listed]) -> list[str]:
     from core_mm.hookspecs import HOOKS
-    from mmarch.report.table import table, wrap
+    from mmarch.table import table, wrap
 
     rows = []
     for item in items:
@@ -92,7 +92,7 @@ def new(
     ] = "",
 ) -> None:
     """Write the beginnings of a plugin: it installs, loads and has its tests."""
-    from mmarch.scaffold import new_arch
+    from mmarch.plugins.scaffold import new_arch
 
     folder, files = new_arch(name, Path(output) if output else None)
     answer("\n".join(str(folder / path) for path in files))
@@ -101,7 +101,7 @@ def new(
 
 
 def _described(arch: LoadedArch) -> list[str]:
-    from mmarch.report.table import wrap
+    from mmarch.table import wrap
 
     d = arch.descriptor
     granules = (f"{name} ({g.levels} levels, {g.cont_ptes} PTEs a block)" for name, g in d.granules.items())
@@ -121,7 +121,7 @@ def _described(arch: LoadedArch) -> list[str]:
 
 
 def _winners(found: list[Winner], linking: bool) -> list[str]:
-    from mmarch.report.table import table
+    from mmarch.table import table
 
     rows = [
         [w.hook + "*" * w.required, w.plugin, *([w.linkable[:3].rstrip(":")] if linking else []), w.where]

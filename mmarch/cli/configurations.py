@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mmarch.configure import Choices
 from mmarch.errors import InputError
+from mmarch.runs.configure import Choices
 from mmarch.suggest import unknown
 
 KEYS = ("arch", "release", "cpu", "granule", "folio-orders", "without")

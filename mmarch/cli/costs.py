@@ -16,9 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="Cost profiles: nanoseconds for eve
 @app.command("list")
 def list_(arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = "") -> None:
     """List the cost profiles that an architecture ships."""
-    from mmarch.costs import load_costs, profiles
     from mmarch.plugins import load_arch
-    from mmarch.report.table import wrap
+    from mmarch.runs.costs import load_costs, profiles
+    from mmarch.table import wrap
 
     descriptor = load_arch(arch).descriptor
     found = {name: load_costs(name, descriptor).profile.description for name in profiles(descriptor)}
@@ -37,9 +37,9 @@ def show(
     output: o.Output = "",
 ) -> None:
     """Show a profile: each figure with its source."""
-    from mmarch.costs import load_costs
     from mmarch.plugins import load_arch
-    from mmarch.report.table import wrap
+    from mmarch.runs.costs import load_costs
+    from mmarch.table import wrap
 
     priced = load_costs(name, load_arch(arch).descriptor)
     profile = priced.profile

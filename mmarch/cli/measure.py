@@ -15,11 +15,11 @@ from mmarch.errors import EXIT_FINDINGS, InputError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from mmarch.assemble import Request
-    from mmarch.configure import Choices, Setup
-    from mmarch.costs import Priced
-    from mmarch.result import Result
-    from mmarch.several import Job
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices, Setup
+    from mmarch.runs.costs import Priced
+    from mmarch.runs.result import Result
+    from mmarch.runs.several import Job
     from mmarch.workload import Workload
 
 
@@ -46,12 +46,12 @@ def run(
     quiet: o.Quiet = False,
 ) -> None:
     """Replay workloads and count what the architecture's page-table code did; JSON of several is an array."""
-    from mmarch.assemble import Request
-    from mmarch.configure import Choices
     from mmarch.report.run import render
-    from mmarch.run import run_with_saving
-    from mmarch.several import Job
-    from mmarch.workloads import open_workload
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices
+    from mmarch.runs.run import run_with_saving
+    from mmarch.runs.several import Job
+    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     check_output(output)
@@ -78,7 +78,7 @@ def run(
 
 
 def _run_all(jobs: Sequence[Job], render: Callable[[Result], str], json: bool, output: str, talk: Talk) -> None:
-    from mmarch.several import count_all
+    from mmarch.runs.several import count_all
 
     with talk.progress(f"{len(jobs)} workloads") as progress:
         done = count_all(jobs, progress)
@@ -119,12 +119,12 @@ def compare(
     quiet: o.Quiet = False,
 ) -> None:
     """Put configurations side by side, on the same workload."""
-    from mmarch import ablation
-    from mmarch.assemble import Request
     from mmarch.cli.configurations import parse_all
-    from mmarch.configure import Choices
     from mmarch.report.compare import compare as render
-    from mmarch.workloads import open_workload
+    from mmarch.runs import ablation
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices
+    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     check_output(output)
@@ -159,11 +159,11 @@ def ablate(
     quiet: o.Quiet = False,
 ) -> None:
     """Withhold each optional hook of an architecture in turn, and say what it buys."""
-    from mmarch import ablation
-    from mmarch.assemble import Request
-    from mmarch.configure import Choices
     from mmarch.report.compare import ablate as render
-    from mmarch.workloads import open_workload
+    from mmarch.runs import ablation
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices
+    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     check_output(output)
@@ -180,7 +180,7 @@ def ablate(
 
 
 def _setup(choices: Choices, talk: Talk) -> Setup:
-    from mmarch.configure import configure
+    from mmarch.runs.configure import configure
 
     setup = configure(choices)
     idle = [hook for hook in setup.configuration.without if hook not in setup.arch.hooks]
@@ -194,7 +194,7 @@ def _setup(choices: Choices, talk: Talk) -> Setup:
 def _priced(costs: str, setup: Setup) -> Priced | None:
     if not costs:
         return None
-    from mmarch.costs import load_costs
+    from mmarch.runs.costs import load_costs
 
     return load_costs(costs, setup.arch.descriptor)
 

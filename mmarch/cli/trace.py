@@ -13,7 +13,7 @@ from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS
 
 if TYPE_CHECKING:
-    from mmarch.validate import Report
+    from mmarch.truth.validate import Report
 
 
 def record(
@@ -28,7 +28,7 @@ def record(
     quiet: o.Quiet = False,
 ) -> None:
     """Run a program and record what it does to its memory, with ftrace (root)."""
-    from mmarch.recorder import record as do_record
+    from mmarch.trace.recorder import record as do_record
 
     done = do_record(Path(output), command, buffer_kib=buffer or None, huge_pages=huge_pages)
     Talk(quiet).note(f"{done.path}: {done.lines} lines, {done.faults} faults, {done.tasks} tasks")
@@ -52,11 +52,11 @@ def validate(
     quiet: o.Quiet = False,
 ) -> None:
     """Compare the twin with measurements of real kernels, step by step."""
-    from mmarch.exempt import load as load_exemptions
-    from mmarch.observe import Twin
-    from mmarch.validate import DIFFERENT, bundled
-    from mmarch.validate import validate as do_validate
-    from mmarch.validate_table import as_json
+    from mmarch.truth.exempt import load as load_exemptions
+    from mmarch.truth.observe import Twin
+    from mmarch.truth.validate import DIFFERENT, bundled
+    from mmarch.truth.validate import validate as do_validate
+    from mmarch.truth.validate_table import as_json
 
     bundle = bundled()
     report = do_validate(
@@ -78,8 +78,8 @@ def _text(report: Report, diff: bool) -> str:
 
     from rich.console import Console
 
-    from mmarch.report.table import WIDTH
-    from mmarch.validate_table import show
+    from mmarch.table import WIDTH
+    from mmarch.truth.validate_table import show
 
     text = StringIO()
     show(report, Console(file=text, width=WIDTH, color_system=None), diff)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from core_mm import hookspecs
 from core_mm.descriptor import ArchDescriptor
 from mmarch.engine.bind import Binder
+from mmarch.engine.hookimpls import parameters, where
 from mmarch.engine.machine import Config, Machine
 from mmarch.engine.relay import HIGHEST, LOWEST, check_result
-from mmarch.hookimpls import parameters, where
 
 Bound = Callable[..., int]
 Replace = Callable[[Bound], Bound]

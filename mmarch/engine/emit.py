@@ -73,3 +73,10 @@ class Emitter:
     def base(self, index: int) -> str:
         where = self.value(f"getelementptr i64, ptr %S, i64 {index}")
         return self.value(f"load ptr, ptr {where}, !invariant.load !0")
+
+    def special(self, name: str) -> tuple[str, str]:
+        """Address and alias tag of a scalar that the linker itself uses."""
+        group = "cfg" if name == "withheld" else "mach"
+        place = self.unit.layout.scalars[group]
+        address = self.value(f"getelementptr i64, ptr {self.base(place.root)}, i64 {place.names.index(name)}")
+        return address, self.unit.tag(f"{group}.{name}")

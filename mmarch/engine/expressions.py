@@ -332,7 +332,7 @@ class Expressions(Emitter):
         """Choose at run time between the override and the default, by a bit of the state."""
         program = self.unit.program
         bit = sorted(program.defaults).index(name)
-        withheld, tag = self.unit.layout.special(self, "withheld")
+        withheld, tag = self.special("withheld")
         mask = self.value(f"load i64, ptr {withheld}, {tag}, !invariant.load !0")
         chosen = self.value(f"and i64 {mask}, {1 << bit}")
         yes, no, end = self.fresh("without"), self.fresh("with"), self.fresh("hooked")
@@ -349,7 +349,7 @@ class Expressions(Emitter):
 
     def count_call(self, number: int) -> None:
         """One more call of the hook, in its own row of the counters."""
-        scope, tag = self.unit.layout.special(self, "scope")
+        scope, tag = self.special("scope")
         row = self.load(scope, 64, tag)
         index = self.value(f"add i64 {row}, {number * EVENTS + HOOK_CALL}")
         base = self.base(self.unit.layout.arrays["counters"].root)
@@ -361,7 +361,7 @@ class Expressions(Emitter):
         """Attribute counts to the outermost hook."""
         if not self.unit.options.attribute:
             return None
-        address, tag = self.unit.layout.special(self, "hook")
+        address, tag = self.special("hook")
         old = self.load(address, 64, tag)
         number = self.unit.layout.hook_number(name)
         self.count_call(number)

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core_mm.decl import Array, Column, Scalars, Table
-
-if TYPE_CHECKING:
-    from mmarch.engine.emit import Emitter
 
 
 @dataclass(frozen=True)
@@ -134,11 +130,3 @@ class Layout:
     def hook_number(self, name: str) -> int:
         """The number that counts of this hook are filed under; 0 is core-mm itself."""
         return self.hooks.index(name) + 1
-
-    def special(self, function: Emitter, name: str) -> tuple[str, str]:
-        """Address and alias tag of a scalar that the linker itself uses."""
-        group = "cfg" if name == "withheld" else "mach"
-        place = self.scalars[group]
-        index = place.names.index(name)
-        address = function.value(f"getelementptr i64, ptr {function.base(place.root)}, i64 {index}")
-        return address, function.unit.tag(f"{group}.{name}")

@@ -18,12 +18,12 @@ from core_mm import hookspecs, releases, uapi
 from core_mm.descriptor import ArchDescriptor
 from mmarch.engine.bind import Binder
 from mmarch.engine.code import Code
+from mmarch.engine.hookimpls import implementations
 from mmarch.engine.layout import Layout
 from mmarch.engine.link import Image, link
 from mmarch.engine.lower import Options
 from mmarch.engine.memory import Memory
 from mmarch.engine.relay import blame, guard, relay_hook
-from mmarch.hookimpls import implementations
 
 _images: dict[object, Image] = {}
 

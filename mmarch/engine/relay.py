@@ -10,8 +10,8 @@ from typing import Any
 import pluggy
 
 from core_mm.vmstat import EVENTS, HOOK_CALL
+from mmarch.engine.hookimpls import IMPL_MARK, parameters, where
 from mmarch.errors import MmarchError, PluginError
-from mmarch.hookimpls import IMPL_MARK, parameters, where
 
 Hook = Callable[..., int]
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1

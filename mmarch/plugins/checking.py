@@ -12,7 +12,7 @@ from typing import Any
 from core_mm import hookspecs
 from core_mm.decl import Scalars
 from core_mm.descriptor import CAPABILITIES, ArchDescriptor
-from mmarch.hookimpls import IMPL_MARK, parameters, where
+from mmarch.engine.hookimpls import IMPL_MARK, parameters, where
 from mmarch.suggest import did_you_mean
 
 SPEC_MARK = "mmarch_spec"

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from core_mm.descriptor import ArchDescriptor
 from core_mm.hookspecs import API_VERSION
+from mmarch.engine.hookimpls import implementations
 from mmarch.errors import PluginError
-from mmarch.hookimpls import implementations
 from mmarch.plugins.checking import Problem, check
 from mmarch.plugins.finding import Found, find_arch
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import FunctionType
 
 from core_mm.hookspecs import HOOKS
+from mmarch.engine.hookimpls import short_where
 from mmarch.errors import PluginError
-from mmarch.hookimpls import short_where
 from mmarch.plugins.finding import Found, find_archs
 from mmarch.plugins.loading import LoadedArch, load
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mmarch.costs import Priced
-from mmarch.report.table import number
-from mmarch.result import Configuration, Counts, total
+from mmarch.runs.costs import Priced
+from mmarch.runs.result import Configuration, Counts, total
 from mmarch.sizes import show_orders, show_size
+from mmarch.table import number
 
 Groups = Mapping[str, tuple[str, ...]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from mmarch.costs import Priced
 from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, HAZARDS, TLBIS, Column, milliseconds, title
 from mmarch.report.run import cost_note
-from mmarch.report.table import number, table, wrap
-from mmarch.result import Ablation, Comparison, Counts, Operation, Result, Withheld, total
+from mmarch.runs.costs import Priced
+from mmarch.runs.result import Ablation, Comparison, Counts, Operation, Result, Withheld, total
+from mmarch.table import number, table, wrap
 
 ACCESSES = Column("PTE accesses", ("pte_read", "pte_write"))
 CONVERSIONS = Column("conversions", ("fold", "unfold"))

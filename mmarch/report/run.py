@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmarch.costs import Priced
 from mmarch.report.columns import BORDER, FAULTS, HAZARDS, cells, milliseconds, title
-from mmarch.report.table import number, table, wrap
-from mmarch.result import Counts, Operation, Result
+from mmarch.runs.costs import Priced
+from mmarch.runs.result import Counts, Operation, Result
+from mmarch.table import number, table, wrap
 
 # Events that take time by themselves; a fold or a fault is made of these.
 PRICED = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write")

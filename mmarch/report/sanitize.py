@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from mmarch.configure import Setup
-from mmarch.report.table import indented, table, wrap
+from mmarch.runs.configure import Setup
 from mmarch.sanitize.run import Sanitized
+from mmarch.table import indented, table, wrap
 from mmarch.workload import Workload
 
 SHOWN = 5

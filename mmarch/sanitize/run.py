@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from core_mm.mm_types import LOG_COLUMNS
-from mmarch.assemble import Note, Request, assemble, machine_config
-from mmarch.configure import Setup
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, PluginError
+from mmarch.runs.assemble import Note, Request, assemble, machine_config
+from mmarch.runs.configure import Setup
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.violation import Violation
 from mmarch.workload import Workload

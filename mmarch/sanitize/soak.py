@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from core_mm.uapi import COLUMNS, FILE_REGULAR, FILE_SHMEM
-from mmarch.assemble import roots
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
+from mmarch.runs.assemble import roots
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.random_rows import FILE_PAGES, Row, Writer
 from mmarch.sanitize.run import drain

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core_mm import hookspecs
-from mmarch.hookimpls import parameters
+from mmarch.engine.hookimpls import parameters
 from tools import hooks_reference
 
 ROOT = Path(__file__).parents[2]

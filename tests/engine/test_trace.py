@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmarch.assemble import Request, assemble
-from mmarch.configure import Choices, configure
-from mmarch.ftrace import load_ftrace
+from mmarch.runs.assemble import Request, assemble
+from mmarch.runs.configure import Choices, configure
+from mmarch.trace.ftrace import load_ftrace
 
 TRACE = Path(__file__).parents[2] / "examples" / "traces" / "redis-bgsave.ftrace.txt.gz"
 

@@ -11,7 +11,7 @@ import sys
 
 from mmarch.check.context import Context
 from mmarch.check.loading import load_named
-from mmarch.check.registry import checks
+from mmarch.check.suite import checks
 from mmarch.check.worker import run_check, time_limit
 from tests.mutants import CATALOGUE
 from tests.mutants.mutant import Mutant, applied

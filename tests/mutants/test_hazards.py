@@ -11,7 +11,8 @@ from core_mm.releases import RELEASES
 from mmarch.check.context import Context
 from mmarch.check.driver import Driver
 from mmarch.check.loading import load_named
-from mmarch.check.registry import CheckFailed, checks
+from mmarch.check.outcome import CheckFailed
+from mmarch.check.suite import checks
 from mmarch.check.worker import run_check
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance" / "hazards.md"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmarch.check.registry import checks
+from mmarch.check.suite import checks
 from tests.mutants import CATALOGUE, contpte, core, flushes
 from tests.mutants.process import Runner, setting
 from tests.mutants.rows import ROWS

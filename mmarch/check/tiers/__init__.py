@@ -1,0 +1,1 @@
+"""The checks themselves, in tiers; `mmarch.check.suite` imports every file of this folder."""

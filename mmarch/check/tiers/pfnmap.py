@@ -1,0 +1,80 @@
+"""Tier gather: mappings of bare frames, which no reference and no mapcount keeps (VM_PFNMAP)."""
+
+from __future__ import annotations
+
+from core_mm import mmap, pgtable, vma_tree
+from core_mm.mm_types import VM_PFNMAP
+from core_mm.uapi import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, OP_MMAP, OP_MUNMAP
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.registry import check
+from mmarch.check.system import System, system
+from mmarch.engine.direct import Bound, DirectMachine
+
+AT, PAGES, DEVICE = 0x10000000, 5, 1 << 24  # DEVICE: a frame beyond the memory map
+
+
+class Watch:
+    """Looks at the oracle at the moment a VMA is hidden from rmap walks."""
+
+    def __init__(self) -> None:
+        self.machine: System | None = None
+        self.asked = 0
+
+    def watch(self, original: Bound) -> Bound:
+        """What replaces unlink_mappings."""
+
+        def unlink(vma: int) -> int:
+            if self.machine is not None and self.machine.oracle is not None:
+                self.asked += 1
+                self.machine.drain()
+                left = self.machine.oracle.recent()
+                if left:
+                    raise CheckFailed(
+                        f"page {left[0].page:#x} of a mapping of bare frames may be cached while its VMA goes out of "
+                        "reach of unmap_mapping_range"
+                    )
+            return original(vma)
+
+        return unlink
+
+
+@check(
+    "gather.pfnmap",
+    hooks=("tlb_flush", "tlb_merge_vmas"),
+    source="include/asm-generic/tlb.h:tlb_end_vma, Linux 6.12; mm/memory.c:free_pgtables, Linux 6.16",
+)
+def pfnmap(context: Context) -> None:
+    """A mapping of bare frames is flushed before its VMA goes out of reach of unmap_mapping_range."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    for variant in context.variants():
+        watch = Watch()
+        machine = system(variant, instead={mmap.unlink_mappings: watch.watch})
+        map_frames(machine)
+        watch.machine = machine
+        try:
+            machine.do(OP_MUNMAP, 1, AT, PAGES * machine.page)
+        except CheckFailed as error:
+            raise CheckFailed(f"{error}{variant.where}", machine.steps()) from None
+        if not watch.asked:
+            raise CheckFailed("munmap hides no VMA", machine.steps())
+        machine.judge(variant.where)
+
+
+def map_frames(s: System) -> None:
+    """What remap_pfn_range does: a VMA without pages, special entries."""
+    machine = s.machine
+    assert isinstance(machine, DirectMachine)
+    s.do(OP_MMAP, 1, AT, PAGES * s.page, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+    mm = int(machine.memory.tables["TASK"]["mm"][2])
+    vma = machine.bound(vma_tree.find_vma)(mm, AT)
+    machine.memory.tables["VMA"]["vm_flags"][vma] |= VM_PFNMAP
+    pmdp = machine.bound(pgtable.pmd_alloc)(mm, AT)
+    machine.bound(pgtable.pte_alloc)(mm, pmdp)
+    ptep = machine.bound(pgtable.pte_offset_map)(pmdp, AT)
+    hook = machine.hooks
+    for i in range(PAGES):
+        pte = hook["pte_mkspecial"](hook["pfn_pte"](DEVICE + i, hook["vm_get_page_prot"](3)))
+        hook["set_ptes"](mm, AT + i * s.page, ptep + i, pte, 1)
+    s.drain()

@@ -1,0 +1,174 @@
+"""Tiers load and smoke: the least that the other tiers stand on."""
+
+from __future__ import annotations
+
+from core_mm import hookspecs
+from core_mm.descriptor import CAPABILITIES
+from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
+from mmarch.check.bench import NONE, PRESENT, View
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed
+from mmarch.check.registry import check
+from mmarch.engine.hookimpls import implementations, parameters, short_where
+from mmarch.engine.program import Routine
+
+
+@check("load.hooks", source="core_mm/hookspecs.py")
+def hooks(context: Context) -> None:
+    """Every hook of the architecture is a hook, with the hook's own parameters."""
+    for name, function in implementations(context.arch).items():
+        expected = parameters(getattr(hookspecs, name)) if name in hookspecs.HOOKS else None
+        if expected != parameters(function):
+            raise CheckFailed(
+                f"{short_where(function)}: {name}{parameters(function)} is not the hook {name}{expected}"
+            )
+
+
+@check("load.capabilities", source="core_mm/descriptor.py:CAPABILITIES")
+def capabilities(context: Context) -> None:
+    """Each claimed capability is known, and the hooks it needs are the architecture's own."""
+    own = implementations(context.arch)
+    for capability in sorted(context.arch.capabilities):
+        if capability not in CAPABILITIES:
+            raise CheckFailed(f"capability {capability!r} is none of {', '.join(sorted(CAPABILITIES))}")
+        missing = [
+            name for name in CAPABILITIES[capability] if name not in own and context.arch.name != "generic"
+        ]
+        if missing:
+            raise CheckFailed(f"capability {capability!r} needs {missing[0]}, which is the default here")
+    if "contiguous" in context.arch.capabilities and all(
+        g.cont_ptes == 1 for g in context.arch.granules.values()
+    ):
+        raise CheckFailed("capability 'contiguous' is claimed, but no granule has cont_ptes > 1")
+
+
+@check("load.required", source="core_mm/descriptor.py:ArchDescriptor.required")
+def required(context: Context) -> None:
+    """Every hook named as required is implemented, and has a reason."""
+    own = implementations(context.arch)
+    for name, reason in context.arch.required.items():
+        if name not in own or not reason:
+            raise CheckFailed(
+                f"required hook {name} is {'without a reason' if name in own else 'not implemented'}"
+            )
+
+
+@check("load.tlb-model", level="should", source="core_mm/tlb_model.py")
+def tlb_model(context: Context) -> None:
+    """The descriptor says what its TLB events do, of every one in the group `tlbi`."""
+    model = context.arch.tlb_model
+    if model is None:
+        raise CheckFailed("the descriptor has no tlb_model: without it nothing can check TLB maintenance")
+    unknown = set(model.tlbi) | model.publish | set(model.complete)
+    if unknown - set(context.arch.events):
+        raise CheckFailed(
+            f"tlb_model names {sorted(unknown - set(context.arch.events))[0]!r}, which is no event"
+        )
+
+
+@check("load.links", source="mmarch/engine/program.py", level="should")
+def links(context: Context) -> None:
+    """Every hook is written in the linkable subset."""
+    from mmarch.engine.program import NotLinkable
+
+    for name, function in implementations(context.arch).items():
+        try:
+            Routine(function).parameters  # noqa: B018  (raises if it does not link)
+        except NotLinkable as error:
+            raise CheckFailed(f"{name}: {error}") from error
+
+
+@check(
+    "smoke.set-get-clear", hooks=("set_ptes", "ptep_get", "pte_clear"), source="mm/memory.c:do_anonymous_page"
+)
+def set_get_clear(context: Context) -> None:
+    """One entry is set, read back and cleared."""
+    for variant in context.variants():
+        bench = variant.bench()
+        pfn = bench.folio(0)
+        if bench.look(3).kind != NONE:
+            raise CheckFailed(f"an empty entry is {bench.look(3)}{variant.where}")
+        bench.set(3, bench.value(pfn, "r", young=1))
+        if bench.look(3) != View(PRESENT, pfn, valid=1, young=1):
+            raise CheckFailed(
+                f"a read-only entry for frame {pfn:#x} reads back as {bench.look(3)}{variant.where}"
+            )
+        bench.hook.pte_clear(bench.mm, bench.addr(3), bench.ptep(3))
+        if bench.look(3).kind != NONE:
+            raise CheckFailed(f"pte_clear leaves {bench.look(3)}{variant.where}")
+
+
+@check("smoke.walk", hooks=("mmu_access",), source="the architecture's manual")
+def walk(context: Context) -> None:
+    """The table walker lets through what the entry permits, and nothing else."""
+    for variant in context.variants():
+        bench = variant.bench()
+        pfn = bench.folio(0)
+        cases = (
+            ("r", ACCESS_READ, True), ("r", ACCESS_WRITE, False), ("w", ACCESS_READ, True), ("w", ACCESS_WRITE, True),
+            ("n", ACCESS_READ, False), ("n", ACCESS_WRITE, False),
+        )  # fmt: skip
+        for perm, access, allowed in cases:
+            bench.clear_table()
+            bench.set(0, bench.value(pfn, perm, young=1, dirty=int(perm == "w")))
+            if bench.touch(0, access) != allowed:
+                raise CheckFailed(
+                    f"mmu_access, access {access}, is {not allowed} for {bench.look(0)}{variant.where}"
+                )
+        bench.clear_table()
+        if bench.touch(0, ACCESS_READ):
+            raise CheckFailed(f"mmu_access goes through an empty entry{variant.where}")
+
+
+@check(
+    "smoke.hardware-ad",
+    hooks=("mmu_access", "arch_has_hw_pte_young"),
+    requires=("hw_afdbm",),
+    source="Arm ARM D8.4",
+)
+def hardware_ad(context: Context) -> None:
+    """An architecture with hardware accessed and dirty state sets them, on some CPU at least."""
+    seen = False
+    for variant in context.variants():
+        bench = variant.bench()
+        bench.set(0, bench.value(bench.folio(0), "w", young=0, dirty=0))
+        if bench.touch(0, ACCESS_WRITE):
+            seen = True
+            if not bench.look(0).young or not bench.look(0).dirty:
+                raise CheckFailed(
+                    f"a write through an old, clean entry leaves it {bench.look(0)}{variant.where}"
+                )
+    if not seen:
+        raise CheckFailed(
+            "capability 'hw_afdbm' is claimed, but a write through an old entry faults on every CPU"
+        )
+
+
+@check(
+    "smoke.tlb",
+    hooks=("flush_tlb_page", "flush_tlb_mm", "flush_tlb_all"),
+    source="Documentation/core-api/cachetlb.rst",
+)
+def tlb(context: Context) -> None:
+    """Each flush hook runs and says so with an event of its own, except where it may do nothing."""
+    bench = context.bench(counting=True)
+    names = context.arch.event_groups
+    if not names:
+        return
+    group = [context.arch.events.index(e) for e in context.arch.group("tlbi")]
+    from core_mm.vmstat import ARCH_EVENT
+
+    def total() -> int:
+        return sum(bench.count(ARCH_EVENT + number) for number in group)
+
+    calls = {
+        "flush_tlb_page": (bench.vma, bench.addr(0)), "flush_tlb_mm": (bench.mm,), "flush_tlb_all": (),
+        "flush_tlb_range": (bench.vma, bench.addr(0), bench.addr(4)),
+    }  # fmt: skip
+    for name, arguments in calls.items():
+        before = total()
+        getattr(bench.hook, name)(*arguments)
+        if total() == before:
+            raise CheckFailed(
+                f"{name} counts no event of the group 'tlbi' ({', '.join(context.arch.group('tlbi'))})"
+            )

@@ -1,0 +1,194 @@
+"""Tier tlb: single hooks and the flushes they need, judged by the oracle."""
+
+from __future__ import annotations
+
+from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI
+from mmarch.check.bench import PRESENT, Bench
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.registry import check
+from mmarch.check.walking import Step, Walker, walk
+
+
+@check(
+    "tlb.hooks",
+    hooks=("flush_tlb_range", "flush_tlb_page"),
+    source="Documentation/core-api/cachetlb.rst",
+)
+def hooks(context: Context) -> None:
+    """After a hook and the flush of its range nothing is cached that permits more than the table, whatever the walk."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+
+    def judge(walker: Walker, step: Step) -> None:
+        found = walker.violation()
+        if found is not None:
+            raise CheckFailed(str(found))
+
+    walk(context, judge, walks=500)
+
+
+@check("tlb.spurious", hooks=("ptep_set_access_flags",), source="mm/memory.c:handle_pte_fault")
+def spurious(context: Context) -> None:
+    """A write fault that makes entries writable drops their read-only translations, on this CPU at least."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    if context.arch.tlb_model.fault_drops:
+        raise Skipped("the hardware drops the translation that a fault was about")
+
+    def judge(walker: Walker, step: Step) -> None:
+        if step.action != "fault":
+            walker.oracle.finish()
+            return
+        left = [item for item in walker.oracle.recent() if not item.local and item.leaf.permits != 0]
+        missed = [item for item in left if _upgraded(walker, item.ptep, item.before)]
+        walker.oracle.finish()
+        if missed:
+            index = missed[0].ptep - walker.bench.first
+            raise CheckFailed(
+                f"ptep_set_access_flags changes entry {index} and leaves its old translation cached here"
+            )
+
+    walk(context, judge, walks=300)
+
+
+SIZES = (
+    1,
+    2,
+    3,
+    15,
+    16,
+    17,
+    31,
+    62,
+    63,
+    64,
+    65,
+    127,
+    128,
+    511,
+    512,
+    513,
+    2047,
+    2048,
+    2049,
+    4095,
+    65536,
+    131071,
+    2097152,
+)
+
+
+@check(
+    "tlb.ranges",
+    hooks=("flush_tlb_range", "tlb_flush"),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_op",
+)
+def ranges(context: Context) -> None:
+    """flush_tlb_range covers every page of ranges of any length, walk caches of whole tables too, and waits for it."""
+    model = context.arch.tlb_model
+    if model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    for variant in context.variants():
+        bench = variant.bench()
+        first = bench.base // bench.page
+        for pages in SIZES:
+            if pages > 4096 and (variant is not context or context.quick):
+                continue
+            for start in (first, first + 1, first + 15):
+                bench.take_log()
+                bench.hook.flush_tlb_range(bench.vma, start * bench.page, (start + pages) * bench.page)
+                covered(variant, bench, start, pages)
+
+
+def covered(context: Context, bench: Bench, start: int, pages: int) -> None:
+    """CheckFailed unless the log of one flush covers [start, start + pages).
+
+    Where no table lies in the range whole, no pointer to one can have changed: leaf entries are enough.
+    """
+    model = context.arch.tlb_model
+    assert model is not None
+    names = {ARCH_EVENT + number: name for number, name in enumerate(context.arch.events)}
+    if bench.machine.mach.log_len > bench.machine.cfg.log_capacity:
+        bench.take_log()
+        return
+    done: list[tuple[int, int]] = []
+    waiting = False
+    for row in bench.take_log():
+        name = names.get(row[1], "")
+        if row[0] == LOG_DSB and model.complete.get(name) == "all":
+            waiting = False
+        scope = model.tlbi.get(name) if row[0] == LOG_TLBI else None
+        if scope is None or row[4] < 0:
+            continue
+        waiting = not model.synchronous
+        if (scope.walk or pages < bench.entries) and not scope.local and not (row[3] >> 32) & 3:
+            at = row[2] // bench.page
+            done.append(
+                (at, at + max(row[3] & 0xFFFFFFFF, 1)) if scope.scope == "pages" else (start, start + pages)
+            )
+    what = f"flush_tlb_range of {pages} pages from page {start:#x} on{context.where}"
+    if waiting:
+        raise CheckFailed(f"{what} does not wait for its last invalidation")
+    at = start
+    for low, high in sorted(done):
+        if low > at:
+            break
+        at = max(at, high)
+    if at < start + pages:
+        raise CheckFailed(f"{what} leaves page {at:#x} cached, or a walk cache that leads there")
+
+
+@check(
+    "tlb.bounded",
+    hooks=("flush_tlb_range", "tlb_flush"),
+    level="should",
+    source="arch/arm64/include/asm/tlbflush.h:MAX_DVM_OPS",
+)
+def bounded(context: Context) -> None:
+    """A flush of a gigabyte takes no more invalidations than a table has entries."""
+    for variant in context.variants():
+        bench = variant.bench()
+        bench.machine.mach.log_len = 0
+        bench.hook.flush_tlb_range(bench.vma, bench.base, bench.base + (1 << 30))
+        rows = bench.machine.mach.log_len
+        bench.take_log()
+        if rows > 2 * bench.entries + 8:
+            raise CheckFailed(f"flush_tlb_range of 1 GiB writes {rows} rows of log{variant.where}")
+
+
+@check(
+    "tlb.spurious-fix",
+    hooks=("flush_tlb_fix_spurious_fault",),
+    source="mm/memory.c:handle_pte_fault, cb1fa2e99955",
+)
+def spurious_fix(context: Context) -> None:
+    """A CPU whose old translation was not flushed when an entry became writable loses it in its spurious fault."""
+    model = context.arch.tlb_model
+    if model is None or model.fault_drops:
+        raise Skipped("the descriptor has no tlb_model, or faults drop translations")
+
+    def judge(walker: Walker, step: Step) -> None:
+        if step.action == "fault" and walker.bench.look(step.start).kind == PRESENT:
+            for item in walker.oracle.recent():
+                item.local = False
+            bench = walker.bench
+            address, ptep = bench.addr(step.start), bench.ptep(step.start)
+            bench.hook.flush_tlb_fix_spurious_fault(bench.vma, address, ptep)
+            walker.oracle.feed(bench.take_log())
+            left = [item for item in walker.oracle.recent() if item.ptep == ptep and not item.local]
+            if any(_upgraded(walker, item.ptep, item.before) for item in left):
+                raise CheckFailed(
+                    "another CPU that has the old translation faults for ever: nothing drops it"
+                )
+        walker.oracle.finish()
+
+    walk(context, judge, walks=200)
+
+
+def _upgraded(walker: Walker, ptep: int, before: int) -> bool:
+    """Whether the entry now permits writes that the cached one does not."""
+    index = ptep - walker.bench.first
+    was = walker.oracle.decoder.leaf(before, index)
+    now = walker.oracle.decoder.leaf(int(walker.bench.table[index]), index)
+    return was.pfn == now.pfn and bool(now.permits & ~was.permits)

@@ -1,0 +1,49 @@
+"""Tier tlb: random operations, every kind of system call, on every CPU and granule, under the TLB oracle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.registry import check
+from mmarch.check.system import show
+from mmarch.engine.program import NotLinkable
+from mmarch.sanitize import soak
+from mmarch.sanitize.soak import Round, Soaked
+from mmarch.sanitize.violation import Violation
+
+OPERATIONS = 10_000
+MANY = 50_000  # operations that are worth an image
+
+
+@check("tlb.random", hooks=("tlb_flush", "flush_tlb_range"), source="Documentation/core-api/cachetlb.rst")
+def random_operations(context: Context) -> str:
+    """Random operations leave nothing cached that permits more than the tables, whatever CPU, granule and folios."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    wanted = context.operations or max(200, round(OPERATIONS * context.share))
+    engine = "linked" if wanted >= MANY and links(context) else "interpreted"
+    soaked = Soaked()
+    for made in soak.rounds(context.config(), wanted, context.seed):
+        found = soak.run_round(made, soaked, engine)
+        if found is not None:
+            made, found = soak.shrink(made, found, engine)
+            raise CheckFailed(f"{numbered(found)}\n  on      {made.name}", [show(row) for row in made.rows])
+    return str(soaked)
+
+
+def numbered(found: Violation) -> Violation:
+    """With operations counted from 1, as the steps of a report are."""
+    where, cause = (replace(place, row=place.row + 1) for place in (found.where, found.cause))
+    return replace(found, where=where, cause=cause)
+
+
+def links(context: Context) -> bool:
+    """Whether the linked engine can run it."""
+    made: Round = next(soak.rounds(context.config(), 1, 0))
+    try:
+        soak.machine(made, "linked")
+    except NotLinkable:
+        return False
+    return True

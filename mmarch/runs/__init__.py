@@ -1,0 +1,1 @@
+"""From names on a command line to counts: configure, open, assemble, run, ablate, price."""

@@ -1,0 +1,68 @@
+"""The patch's claims: configurations side by side, and what each hook buys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from mmarch.plugins.withhold import TOGETHER, batch_hooks, optional_hooks, reason_required
+from mmarch.runs.assemble import Note, Request
+from mmarch.runs.configure import Setup
+from mmarch.runs.parallel import each
+from mmarch.runs.result import Ablation, Comparison, Result, Withheld, difference
+from mmarch.runs.run import run
+from mmarch.runs.workloads import Source
+from mmarch.workload import Workload
+
+Progress = Callable[[int, int], None]  # runs done, runs in all
+ALL_BATCH = "all batch hooks"
+
+
+def compare(
+    source: Source, setups: Sequence[Setup], request: Request, note: Note, progress: Progress
+) -> Comparison:
+    """The same workload on several configurations."""
+    request = replace(request, runs=len(setups))
+
+    def one(setup: Setup) -> Result:
+        return run(source.workload(setup), setup, request, note)
+
+    return Comparison(results=tuple(each(one, setups, progress)))
+
+
+def ablations(setup: Setup) -> dict[str, tuple[str, ...]]:
+    """What is withheld together, by the name it is reported under."""
+    already = set(setup.configuration.without)
+    optional = [hook for hook in optional_hooks(setup.arch) if hook not in already]
+    together = {member for members in TOGETHER.values() for member in members}
+    found: dict[str, tuple[str, ...]] = {hook: (hook,) for hook in optional if hook not in together}
+    for name, members in TOGETHER.items():
+        if present := tuple(member for member in members if member in optional):
+            found[name] = present
+    batch = tuple(hook for hook in batch_hooks(setup.arch) if hook not in already)
+    return {**found, ALL_BATCH: batch} if len(batch) > 1 else found
+
+
+def ablate(workload: Workload, setup: Setup, request: Request, note: Note, progress: Progress) -> Ablation:
+    """Withhold each optional hook that the architecture overrides, and all batch hooks together."""
+    chosen = ablations(setup)
+    request = replace(request, runs=len(chosen) + 1)
+    baseline = run(workload, setup, request, note)
+
+    def one(name: str) -> Withheld:
+        result = run(workload, setup.withholding(chosen[name]), request, lambda _: None)
+        return Withheld(name=name, hooks=chosen[name], extra=difference(result, baseline))
+
+    withheld = each(one, list(chosen), progress)
+    return Ablation(baseline=baseline, withheld=tuple(withheld), required=_required(setup))
+
+
+def _required(setup: Setup) -> dict[str, str]:
+    """Hooks that cannot be withheld, with the reason; those that make the format as one."""
+    declared = setup.arch.descriptor.required
+    own = {hook: declared[hook] for hook in setup.arch.hooks if hook in declared}
+    others: dict[str, list[str]] = {}
+    for hook in setup.arch.hooks:
+        if hook not in declared and (reason := reason_required(setup.arch, hook)):
+            others.setdefault(reason, []).append(hook)
+    return {**own, **{", ".join(hooks): reason for reason, hooks in others.items()}}

@@ -1,0 +1,160 @@
+"""A machine for a workload: sizes, files, the roots of core-mm, and the engine that suits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+
+import numpy as np
+
+from core_mm import uapi
+from mmarch.engine.lower import Options
+from mmarch.engine.machine import Config, Machine
+from mmarch.engine.program import NotLinkable
+from mmarch.errors import InputError
+from mmarch.plugins.withhold import optional_hooks
+from mmarch.runs.configure import Setup
+from mmarch.sizes import show_size
+from mmarch.workload import Workload
+
+Note = Callable[[str], None]
+ENGINES = ("auto", "interpreted", "linked")
+# Operations and touched pages that take about as long to interpret as an image takes to link.
+SMALL = 5000
+MOST_FILE_PAGES = 1 << 27  # 512 GiB of 4 KiB pages
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to run: the engine, whether to attribute counts to hooks, rows of log, runs of its like.
+
+    `tlb_entries` is the size of a TLB that accesses go through, 0 for none.
+    `madvise` enables the folio orders where MADV_HUGEPAGE asks for them, and for all shared memory.
+    """
+
+    engine: str = "auto"
+    by_hook: bool = False
+    log_rows: int = 0
+    runs: int = 1
+    madvise: bool = False
+    tlb_entries: int = 0
+
+
+def roots() -> list[FunctionType]:
+    """Functions of core-mm that are called from outside."""
+    from core_mm import syscalls
+
+    return [
+        function
+        for function in (syscalls.boot, syscalls.run_operations)
+        if isinstance(function, FunctionType)
+    ]
+
+
+def machine_config(setup: Setup, request: Request = Request()) -> Config:
+    """What the engine is told."""
+    chosen = setup.configuration
+    orders = sum(1 << order for order in chosen.folio_orders)
+    return Config(
+        arch=setup.arch.descriptor,
+        generic=setup.generic.descriptor,
+        release=chosen.release,
+        cpu=chosen.cpu,
+        granule=chosen.granule,
+        without=frozenset(chosen.without),
+        anon_orders=orders,
+        memory=chosen.memory,
+        log_rows=request.log_rows,
+        tlb_entries=request.tlb_entries,
+        shmem_orders=orders if request.madvise else 0,
+        overrides={} if request.madvise else {"anon_always": orders},
+    )
+
+
+def assemble(setup: Setup, workload: Workload, request: Request, note: Note) -> Machine:
+    """A booted machine with the workload in its memory; `note` gets a line for each surprise."""
+    engine = choose_engine(workload, request)
+    if engine == "linked":
+        try:
+            return _boot(setup, workload, "linked", request, note)
+        except NotLinkable as error:
+            if request.engine == "linked":
+                raise InputError(f"--engine linked: {error}; use --engine interpreted") from error
+            note(f"interpreting, because this does not link: {error}")
+    return _boot(setup, workload, "interpreted", request, note)
+
+
+def choose_engine(workload: Workload, request: Request) -> str:
+    """ "interpreted" for small jobs, else "linked", unless one was asked for."""
+    if request.engine != "auto":
+        return request.engine
+    touched = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH][:, 3]
+    work = len(workload.ops) + int(np.minimum(touched, 1 << 32).sum())
+    return "linked" if work * request.runs > SMALL else "interpreted"
+
+
+def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note: Note) -> Machine:
+    pages = file_pages(workload, setup.page_size)
+    try:
+        machine = Machine(
+            machine_config(setup, request),
+            engine,
+            roots(),
+            operations=workload.ops,
+            files=len(workload.files),
+            file_pages=sum(pages),
+            tasks=tasks(workload),
+            options=Options(attribute=request.by_hook),
+            progress=note,
+            selectable=optional_hooks(setup.arch) if engine == "linked" else (),
+        )
+    except MemoryError:
+        size = show_size(setup.configuration.memory)
+        raise InputError(
+            f"this computer lacks the memory to simulate {size}; run with a smaller --memory"
+        ) from None
+    machine.memory.set("mach", "seed", setup.configuration.seed)
+    _place_files(machine, workload, pages)
+    error = machine.call("boot")
+    machine.memory.arrays["counters"][:] = 0  # booting is no operation
+    if error:
+        size = show_size(setup.configuration.memory)
+        raise InputError(f"the machine does not boot with --memory {size} (error {error})")
+    return machine
+
+
+def tasks(workload: Workload) -> int:
+    """One more than the highest task index."""
+    ops = workload.ops
+    if not len(ops):
+        return 1
+    births = ops[np.isin(ops[:, 0], (uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM))]
+    return int(max(ops[:, 1].max(), births[:, 2].max(initial=0))) + 1
+
+
+def file_pages(workload: Workload, page_size: int) -> list[int]:
+    """Pages that each file needs at its largest."""
+    largest = [file.size for file in workload.files]
+    ops = workload.ops
+    for file, length in ops[ops[:, 0] == uapi.OP_FTRUNCATE][:, 2:4].tolist():
+        largest[file] = max(largest[file], length)
+    for file, offset, length in ops[ops[:, 0] == uapi.OP_PWRITE][:, 2:5].tolist():
+        largest[file] = max(largest[file], offset + length)
+    pages = [-(-size // page_size) for size in largest]
+    if sum(pages) > MOST_FILE_PAGES:
+        size, room = (show_size(count * page_size) for count in (sum(pages), MOST_FILE_PAGES))
+        raise InputError(f"{workload.source or workload.name}: files of {size} in all; there is room for {room}")
+    return pages
+
+
+def _place_files(machine: Machine, workload: Workload, pages: Sequence[int]) -> None:
+    """Rows 1 … of the inodes."""
+    inodes = machine.memory.tables["INODE"]
+    first = 0
+    for row, (file, room) in enumerate(zip(workload.files, pages, strict=True), 1):
+        inodes["size"][row], inodes["kind"][row] = file.size, file.kind
+        inodes["first"][row], inodes["pages"][row], inodes["nlink"][row] = first, room, 1
+        first += room
+    machine.memory.set("mach", "next_inode", len(pages) + 1)
+    machine.memory.set("mach", "next_file_page", first)

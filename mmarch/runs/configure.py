@@ -1,0 +1,102 @@
+"""From names on a command line to what a run fixes; unknown names get suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core_mm.descriptor import Geometry
+from core_mm.releases import DEFAULT_RELEASE, RELEASES
+from mmarch.errors import InputError
+from mmarch.plugins import LoadedArch, load_arch
+from mmarch.plugins.withhold import expand
+from mmarch.runs.result import Configuration
+from mmarch.sizes import SMALLEST_ORDER, parse_orders, parse_size
+from mmarch.suggest import unknown
+
+DEFAULT_ARCH = "arm64"
+SMALLEST_MEMORY = 16 << 20
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A configuration as given: text, empty where the default is meant."""
+
+    arch: str = DEFAULT_ARCH
+    release: str = ""
+    cpu: str = ""
+    granule: str = ""
+    folio_orders: str = ""
+    without: tuple[str, ...] = ()
+    memory: str = "16G"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A configuration with the architectures it names."""
+
+    configuration: Configuration
+    arch: LoadedArch
+    generic: LoadedArch
+
+    @property
+    def geometry(self) -> Geometry:
+        """Of the chosen granule."""
+        return self.arch.descriptor.granules[self.configuration.granule]
+
+    @property
+    def page_size(self) -> int:
+        """In bytes."""
+        return 1 << self.geometry.page_shift
+
+    def withholding(self, hooks: Sequence[str]) -> Setup:
+        """The same with more hooks withheld."""
+        without = tuple(sorted({*self.configuration.without, *hooks}))
+        changed = self.configuration.model_copy(update={"without": without})
+        return Setup(changed, self.arch, self.generic)
+
+
+def configure(choices: Choices) -> Setup:
+    """Load the architecture and check every name; InputError or PluginError."""
+    arch = load_arch(choices.arch)
+    generic = arch if choices.arch == "generic" else load_arch("generic")
+    descriptor = arch.descriptor
+    release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
+    cpu = _known("cpu", choices.cpu or descriptor.default_cpu, descriptor.cpus)
+    granule = _known("granule", choices.granule.lower() or descriptor.default_granule, descriptor.granules)
+    configuration = Configuration(
+        arch=descriptor.name,
+        release=release,
+        cpu=cpu,
+        granule=granule,
+        folio_orders=_orders(choices, arch, granule),
+        without=tuple(sorted(expand(arch, choices.without))),
+        memory=_memory(choices.memory),
+        seed=choices.seed,
+    )
+    return Setup(configuration, arch, generic)
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    if name not in names:
+        raise unknown(what, name, names)
+    return name
+
+
+def _orders(choices: Choices, arch: LoadedArch, granule: str) -> tuple[int, ...]:
+    """As given; else folios of the architecture's default size, whatever the granule."""
+    geometry = arch.descriptor.granules[granule]
+    if choices.folio_orders:
+        return parse_orders(choices.folio_orders, geometry.page_shift, geometry.pte_bits)
+    usual = arch.descriptor.granules[arch.descriptor.default_granule].page_shift
+    order = usual + arch.descriptor.folio_order - geometry.page_shift
+    return (order,) if order >= SMALLEST_ORDER else ()
+
+
+def _memory(text: str) -> int:
+    memory = parse_size(text, "--memory")
+    if not SMALLEST_MEMORY <= memory <= 1 << 42:
+        raise InputError(f"--memory {text}: simulated memory is between 16M and 4T")
+    return memory

@@ -1,0 +1,200 @@
+"""Run a workload on an architecture and say what happened."""
+
+from __future__ import annotations
+
+import errno
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mmarch
+from core_mm import mm_types, uapi, vmstat
+from mmarch.engine.machine import Machine
+from mmarch.errors import InputError
+from mmarch.plugins.withhold import optional_hooks
+from mmarch.runs.assemble import Note, Request, assemble
+from mmarch.runs.configure import Setup
+from mmarch.runs.result import Counts, Failure, Operation, Provenance, Result, Warn, difference
+from mmarch.sizes import show_size
+from mmarch.workload import Workload
+
+Progress = Callable[[int, int], None]  # operations done, operations in all
+# Where ENOMEM means that pages ran out; elsewhere it may be the limit of mappings.
+TAKES_PAGES = (uapi.OP_TOUCH, uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_EXEC, uapi.OP_PWRITE)
+CHUNK = 4096  # operations between two looks at Ctrl-C
+
+
+def run(
+    workload: Workload,
+    setup: Setup,
+    request: Request = Request(),
+    note: Note = lambda _: None,
+    progress: Progress = lambda done, total: None,
+) -> Result:
+    """Counts of `workload` on a fresh machine.
+
+    InputError if simulated memory runs out or a scenario's operation fails; PluginError (MM011) if a hook
+    breaks its contract. Failed operations of a trace are in the result.
+    """
+    machine = assemble(setup, workload, request, note)
+    _execute(machine, workload, setup, progress)
+    return _result(machine, workload, setup, request)
+
+
+def run_with_saving(
+    workload: Workload,
+    setup: Setup,
+    request: Request = Request(),
+    note: Note = lambda _: None,
+    progress: Progress = lambda done, total: None,
+) -> Result:
+    """`run`, and what the architecture's clear_ptes saved against the generic loop, if it has one."""
+    result = run(workload, setup, request, note, progress)
+    batch = {"clear_ptes", "clear_full_ptes"} & set(optional_hooks(setup.arch))
+    if not batch - set(setup.configuration.without):
+        return result
+    slower = run(workload, setup.withholding(("clear_ptes", "clear_full_ptes")), request, note, progress)
+    by_operation = {name: difference(slower, result, name) for name in result.operations}
+    saved = {
+        "saved": difference(slower, result),
+        "saved_by_operation": {n: d for n, d in by_operation.items() if d},
+    }
+    return result.model_copy(update=saved)
+
+
+def _execute(machine: Machine, workload: Workload, setup: Setup, progress: Progress) -> None:
+    rows = len(workload.ops)
+    for first in range(0, rows, CHUNK):
+        last = min(first + CHUNK, rows)
+        machine.call("run_operations", first, last)
+        _check(machine, workload, setup, first, last)
+        progress(last, rows)
+
+
+def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last: int) -> None:
+    """InputError for what makes the rest meaningless."""
+    results = machine.memory.arrays["results"][first:last]
+    for row in (first + np.flatnonzero(results < 0)).tolist():
+        error = -int(machine.memory.arrays["results"][row])
+        if error == mm_types.ENOMEM and int(workload.ops[row, 0]) in TAKES_PAGES:
+            memory = setup.configuration.memory
+            raise InputError(
+                f"{workload.place(row)}: out of simulated memory ({show_size(memory)}); "
+                f"run with --memory {show_size(2 * memory)}"
+            )
+        if workload.steps:
+            raise InputError(f"{workload.place(row)}: {error_name(error)}: {_describe(workload, row)}")
+
+
+def _describe(workload: Workload, row: int) -> str:
+    op, task, address = workload.ops[row][:3].tolist()
+    return f"{uapi.OP_NAMES.get(op, f'operation {op}')} of task {task} at {address:#x}"
+
+
+def error_name(error: int) -> str:
+    """``ENOMEM``, ``SIGSEGV``; `error` is positive."""
+    signals = {mm_types.SIGSEGV: "SIGSEGV", mm_types.SIGBUS: "SIGBUS"}
+    return signals.get(error) or errno.errorcode.get(error, f"error {error}")
+
+
+def event_names(setup: Setup) -> list[str]:
+    """The name of each column of the counters."""
+    unused = vmstat.ARCH_EVENT - len(vmstat.NAMES)
+    return [*vmstat.NAMES, *[""] * unused, *setup.arch.descriptor.events]
+
+
+def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) -> Counts:
+    """Events that happened; `calls` of hooks only where hooks are told apart, since one engine always counts them."""
+    if not calls:
+        values = np.where(np.arange(len(values)) == vmstat.HOOK_CALL, 0, values)
+    return {names[i]: int(values[i]) for i in np.flatnonzero(values).tolist()}
+
+
+def _result(machine: Machine, workload: Workload, setup: Setup, request: Request) -> Result:
+    names, counters = event_names(setup), machine.counts()
+    descriptor = setup.arch.descriptor
+    return Result(
+        configuration=setup.configuration,
+        engine="linked" if machine.engine == "linked" else "interpreted",
+        versions=versions(setup),
+        workload=Provenance(
+            name=workload.name,
+            source=workload.source,
+            operations=len(workload.ops),
+            ignored=workload.ignored,
+            facts=workload.provenance,
+        ),
+        groups={"tlbi": descriptor.group("tlbi"), "barrier": descriptor.group("barrier")},
+        totals=_counts(names, counters.sum(axis=(0, 1))),
+        operations=_operations(names, counters, workload),
+        hooks=_by_hook(machine, names, counters) if request.by_hook else None,
+        failures=_failures(machine, workload),
+        warnings=_warnings(machine),
+    )
+
+
+def _operations(names: list[str], counters: NDArray[np.int64], workload: Workload) -> dict[str, Operation]:
+    codes, numbers = np.unique(workload.ops[:, 0], return_counts=True)
+    ran = dict(zip(codes.tolist(), numbers.tolist(), strict=True))
+    return {
+        name: Operation(count=ran[code], events=_counts(names, counters[code].sum(axis=0)))
+        for code, name in uapi.OP_NAMES.items()
+        if code in ran
+    }
+
+
+def _by_hook(machine: Machine, names: list[str], counters: NDArray[np.int64]) -> dict[str, Counts]:
+    hooks = ("", *machine.layout.hooks)
+    values = counters.sum(axis=0)
+    found = {hook: _counts(names, values[number], calls=True) for number, hook in enumerate(hooks)}
+    return {hook: counts for hook, counts in found.items() if counts}
+
+
+def _failures(machine: Machine, workload: Workload) -> tuple[Failure, ...]:
+    """Failed operations, alike ones together, each kind with its first place."""
+    results = machine.memory.arrays["results"][: len(workload.ops)]
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in np.flatnonzero(results < 0).tolist():
+        operation = uapi.OP_NAMES.get(int(workload.ops[row, 0]), "unknown")
+        error = error_name(-int(results[row]))
+        first, count = found.get((operation, error), (row, 0))
+        found[operation, error] = first, count + 1
+    return tuple(
+        Failure(operation=operation, error=error, line=workload.line(row), row=row, count=count)
+        for (operation, error), (row, count) in found.items()
+    )
+
+
+def _warnings(machine: Machine) -> Warn | None:
+    count = machine.memory.get("mach", "warned")
+    if not count:
+        return None
+    code = machine.memory.get("mach", "warn_code")
+    known = {value: name for name, value in vars(vmstat).items() if name.startswith("W_")}
+    return Warn(
+        count=count,
+        first=known.get(code, f"code {code}"),
+        value=machine.memory.get("mach", "warn_value"),
+    )
+
+
+def versions(setup: Setup) -> dict[str, str]:
+    """Of everything that the counts depend on."""
+    found = setup.arch.found
+    return {
+        "mmarch": mmarch.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "llvmlite": _version("llvmlite"),
+        "plugin": f"{found.distribution} {found.version}",
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,159 @@
+"""Which workload a command means: the bundled trace, a trace, a scenario; told apart by content."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from core_mm import uapi
+from mmarch.errors import InputError
+from mmarch.runs.configure import Setup
+from mmarch.scenario import Document, Scenario, load, lower, variants
+from mmarch.suggest import unknown
+from mmarch.workload import Workload
+
+DEFAULT_TRACE = "redis-bgsave"
+SUFFIX = ".ftrace.txt.gz"
+HEAD = 1 << 16  # bytes looked at to tell what a file is
+
+_TRACE = re.compile(
+    rb"^# (?:tracer|mmarch trace):|^\s*\S.*-\d+\s+(?:\(.*\)\s+)?\[\d+\]|^cpus=\d|^version = \d", re.M
+)
+_SCENARIO = re.compile(rb"^\s*scenario\b", re.M)
+
+
+class Source(Protocol):
+    """A workload that may depend on page size and folio order."""
+
+    @property
+    def advised(self) -> bool:
+        """Whether it asks for large folios with MADV_HUGEPAGE, as the measurements did."""
+        ...
+
+    def workload(self, setup: Setup) -> Workload:
+        """The operations for one configuration."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A recording: the same operations for every configuration."""
+
+    recorded: Workload
+    advised: bool = False
+
+    def workload(self, setup: Setup) -> Workload:
+        """As recorded; InputError if its mappings do not begin at pages of the granule."""
+        ops = self.recorded.ops
+        odd = np.flatnonzero((ops[:, 0] == uapi.OP_MMAP) & (ops[:, 2] % setup.page_size != 0))
+        if len(odd):
+            line, granule = self.recorded.lines[odd[0]], setup.configuration.granule
+            raise InputError(
+                f"{self.recorded.source}:{line}: recorded with smaller pages: the mapping at {ops[odd[0], 2]:#x} "
+                f"does not fit granule {granule}; record on such a machine, or run a scenario"
+            )
+        return self.recorded
+
+
+@dataclass(frozen=True)
+class Script:
+    """A scenario; its sizes are in pages, blocks and orders."""
+
+    scenario: Scenario
+    backing: str
+    advised: bool = True
+
+    def workload(self, setup: Setup) -> Workload:
+        """Lowered for the page size and the largest folio order, which has to suit the scenario."""
+        order = max(setup.configuration.folio_orders, default=0)
+        variants(self.scenario, setup.page_size, order)
+        return lower(self.scenario, setup.page_size, order, self.backing or None).workload
+
+
+def bundled_traces() -> Mapping[str, Path]:
+    """Traces that come with mmarch: of the wheel, or of the source tree."""
+    package = Path(str(files("mmarch")))
+    inside, source = package / "data" / "traces", package.parent / "examples" / "traces"
+    folder = inside if inside.is_dir() else source
+    return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob("*" + SUFFIX))}
+
+
+def open_workload(argument: str = "", scenario: str = "", backing: str = "") -> Source:
+    """What WORKLOAD names: a file, a bundled trace, or the default one.
+
+    scenario, backing  which one of a scenario file, on which kind of memory
+    """
+    path = find(argument)
+    if _is_trace(path):
+        from mmarch.trace.ftrace import load_ftrace
+
+        if scenario or backing:
+            raise InputError(f"{path} is a trace; --scenario and --backing are for scenario files")
+        return Trace(load_ftrace(path))
+    return _script(load(path), scenario, backing)
+
+
+def find(argument: str) -> Path:
+    """The file that an argument names."""
+    bundled = bundled_traces()
+    if not argument or (argument in bundled and not Path(argument).exists()):
+        name = argument or DEFAULT_TRACE
+        if name not in bundled:
+            raise InputError(f"the bundled trace {name!r} is not installed; name a workload file")
+        return bundled[name]
+    path = Path(argument)
+    if path.is_dir():
+        raise InputError(f"{argument} is a directory; name a trace or a scenario file")
+    if not path.exists():
+        raise InputError(f"no such workload: {argument}. Bundled traces: {', '.join(bundled) or 'none'}.")
+    return path
+
+
+def _is_trace(path: Path) -> bool:
+    head = _head(path)
+    if not head:
+        raise InputError(f"{path}: empty; expected ftrace text or a scenario file")
+    if _TRACE.search(head):
+        return True
+    if _SCENARIO.search(head):
+        return False
+    first = head.split(b"\n", 1)[0][:60].decode("utf-8", "replace")
+    raise InputError(
+        f"{path}:1: neither ftrace text (no event in its first lines) nor a scenario file "
+        f"(no 'scenario NAME' line); it starts {first!r}"
+    )
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file's text; of a damaged gzip what can be read, for the loader to complain of."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(HEAD)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror}") from None
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        return zlib.decompressobj(31).decompress(raw, HEAD) or b"# tracer: "
+    except zlib.error:
+        return b"# tracer: "
+
+
+def _script(document: Document, name: str, backing: str) -> Script:
+    names = [scenario.name for scenario in document.scenarios]
+    if not name and len(names) != 1:
+        shown = ", ".join(names) or "none"
+        raise InputError(f"{document.file} has {len(names)} scenarios; choose one with --scenario: {shown}")
+    if name and name not in names:
+        raise unknown("scenario", name, names)
+    chosen = document.scenarios[names.index(name) if name else 0]
+    if backing and backing not in chosen.kinds:
+        raise unknown("backing", backing, chosen.kinds)
+    return Script(chosen, backing)

@@ -1,0 +1,1 @@
+"""Recordings of real programs: made with ftrace, read into operations."""

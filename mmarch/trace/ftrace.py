@@ -1,0 +1,172 @@
+"""Raw ftrace text to a workload.
+
+Reads what `mmarch record` writes, and any ftrace or ``trace-cmd report`` text that has the same
+records. Every recorded fault becomes a touch: whether it faults in the twin is the twin's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from core_mm import uapi
+from mmarch.errors import InputError
+from mmarch.trace.ftrace_syscalls import Syscalls
+from mmarch.trace.ftrace_tasks import ADDRESS_END, PAGE, ROW, Rows, State, Tasks, fields
+from mmarch.trace.ftrace_text import EVENT, MAX_TEXT, Preamble, TraceError, lines, shown, words
+from mmarch.workload import Workload
+
+# error_code of an x86 page fault (arch/x86/include/asm/trap_pf.h)
+PF_WRITE, PF_INSTR = 2, 16
+MAX_LINES = 4_000_000
+
+_SILENT = words(
+    "sched_process_fork sched_process_wait sched_process_free sched_process_hang sched_switch sched_wakeup "
+    "sched_wakeup_new sched_waking sched_migrate_task sched_stat_runtime task_rename rss_stat tlb_flush "
+    "mm_page_alloc mm_page_free mm_page_free_batched mm_page_alloc_zone_locked mm_page_pcpu_drain "
+    "mm_page_alloc_extfrag mm_filemap_add_to_page_cache mm_filemap_delete_from_page_cache mm_filemap_fault "
+    "mm_filemap_map_pages mm_filemap_get_pages mm_lru_insertion mm_lru_activate vm_unmapped_area "
+    "mmap_lock_start_locking mmap_lock_acquire_returned mmap_lock_released signal_deliver sys_enter sys_exit "
+    "kmalloc kfree kmem_cache_alloc kmem_cache_free"
+)
+
+Handler = Callable[[str, str, int], None]
+
+
+class _Loader:
+    """One pass over a trace."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.tasks = Tasks(self.rows)
+        self.syscalls = Syscalls(self.tasks, self.rows)
+        self.preamble = Preamble()
+        self.access: dict[str, int] = {}
+        tasks = self.tasks
+        self.handlers: dict[str, Handler] = {
+            "task_newtask": tasks.newtask,
+            "sched_process_exec": tasks.execed,
+            "sched_process_exit": tasks.exited,
+            "sched_prepare_exec": tasks.prepare_exec,
+            "exit_mmap": tasks.old_mm_leaves,
+            "signal_generate": tasks.signalled,
+            "tracing_mark_write": self._mark,
+            "print": self._mark,
+            "page_fault_user": self._kernel_fault,
+            "page_fault_kernel": self._kernel_fault,
+        }
+        self.records = {
+            "mmarch_file": tasks.file_known,
+            "mmarch_fd": tasks.file_of_call,
+            "mmarch_exec": tasks.snapshot_begins,
+            "mmarch_vma": tasks.snapshot_vma,
+            "mmarch_special": tasks.snapshot_special,
+            "mmarch_present": tasks.snapshot_present,
+            "mmarch_exec_end": tasks.snapshot_ends,
+        }
+
+    def _mark(self, _pid: str, body: str, line: int) -> None:
+        kind, _, rest = body.partition(":")
+        handler = self.records.get(kind)
+        if handler is not None:
+            handler(fields(rest), line)
+        elif kind.startswith("mmarch_"):
+            raise TraceError(f"unknown record {shown(body)}")
+        else:
+            self.rows.ignored["tracing_mark_write"] += 1
+
+    def _kernel_fault(self, _pid: str, body: str, _line: int) -> None:
+        """A fault whose address ftrace printed as a symbol."""
+        if not body.startswith("address=") or "error_code=" not in body:
+            raise TraceError(f"page fault without address and error_code: {shown(body)}")
+        self.rows.ignored["fault at a kernel address"] += 1
+
+    def _access(self, error: str) -> int:
+        code = int(error, 16)
+        access = uapi.ACCESS_READ
+        if code & PF_WRITE:
+            access = uapi.ACCESS_WRITE
+        elif code & PF_INSTR:
+            access = uapi.ACCESS_EXEC
+        return self.access.setdefault(error, access)
+
+    def event(self, pid: str, name: str, separator: str, body: str, line: int) -> None:
+        """Anything but a page fault at a user address."""
+        handler = self.handlers.get(name)
+        if handler is not None:
+            handler(pid, body, line)
+        elif name in _SILENT:
+            self.rows.ignored[name] += 1
+        elif name.startswith("sys_enter_"):
+            self.syscalls.enter(pid, name.removeprefix("sys_enter_"), body, line)
+        elif name.startswith("sys_exit_") and separator != "(":
+            self.syscalls.exit(pid, name.removeprefix("sys_exit_"), body, line)
+        elif name.startswith("sys_") and separator == "(":
+            self.syscalls.enter(pid, name.removeprefix("sys_"), body, line)
+        elif name.startswith("sys_") and separator == " -> ":
+            self.syscalls.exit(pid, name.removeprefix("sys_"), body, line)
+        else:
+            raise TraceError(f"unknown event {name!r}: whether it changes page tables is not known")
+
+    def _odd_fault(self, pid: str, address: int, access: int, line: int) -> None:
+        if address >= ADDRESS_END:
+            self.rows.ignored["fault at a kernel address"] += 1
+            return
+        task = self.tasks.get(pid)
+        if task.mm.is_special(address):
+            self.rows.ignored["fault in a mapping of the kernel's own"] += 1
+        elif task.state is not State.RUNNING:
+            self.tasks.odd_fault(pid, address, access, line)
+        else:
+            self.tasks.touch(task, address, access, line)
+
+    def read(self, text: Iterator[str], path: Path) -> None:
+        """Take in all lines. Faults, nine lines of ten, are handled here for speed."""
+        match, by_pid, known, pack = EVENT.match, self.tasks.by_pid, self.access, ROW.pack
+        data, numbers, op = self.rows.data, self.rows.lines, uapi.OP_TOUCH
+        number = events = 0
+        try:
+            for number, line in zip(range(1, MAX_LINES + 1), text, strict=False):
+                found = match(line)
+                if found is None:
+                    self.preamble.read(line)
+                    continue
+                events += 1
+                pid, where, error, name, separator, body = found.groups()
+                if where is None:
+                    self.event(pid, name, separator, body, number)
+                    continue
+                address = int(where, 16) & -PAGE
+                access = known[error] if error in known else self._access(error)
+                task = by_pid.get(pid)
+                if task is None or task.state or address >= task.mm.low or address >= ADDRESS_END:
+                    self._odd_fault(pid, address, access, number)
+                    continue
+                task.last_fault = len(numbers)
+                numbers.append(number)
+                data += pack(op, task.index, address, 1, access, 0, 0, 0)
+            if number == MAX_LINES and next(text, None) is not None:
+                raise TraceError(f"more than {MAX_LINES} lines; cut the trace or record less")
+            self.preamble.check_end(events)
+        except TraceError as error_found:
+            raise InputError(f"{path}:{max(number, 1)}: {error_found}") from error_found
+
+
+def load_ftrace(path: Path, *, max_text: int = MAX_TEXT) -> Workload:
+    """The workload recorded in `path`, plain or gzip; at most `max_text` bytes of text.
+
+    InputError, with file and line, for anything that is not understood, is missing, damaged,
+    lost or cut off.
+    """
+    loader = _Loader()
+    loader.read(lines(path, max_text), path)
+    ops, numbers = loader.rows.result()
+    return Workload(
+        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".ftrace"),
+        ops=ops,
+        lines=numbers,
+        files=loader.tasks.files.result(),
+        source=str(path),
+        ignored=dict(sorted(loader.rows.ignored.items())),
+        provenance=loader.preamble.provenance(),
+    )

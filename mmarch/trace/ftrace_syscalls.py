@@ -1,0 +1,178 @@
+"""System calls of a trace as rows of a workload.
+
+A row stands where the call's effect is certain to be in order with other threads' faults:
+calls that take something away (munmap, mprotect, madvise, mremap, a shrinking brk) where they
+begin, since nobody may rely on the memory after that; calls that give (mmap, a growing brk)
+where they end, since nobody knows the address before.
+"""
+
+from __future__ import annotations
+
+import re
+
+from core_mm import uapi
+from mmarch.trace.ftrace_tasks import ADDRESS_END, Call, Rows, Task, Tasks, align
+from mmarch.trace.ftrace_text import TraceError, shown, words
+
+_ARGUMENT = re.compile(r"\w+: (?:0x)?([0-9a-f]{1,16})\b")
+_RESULT = re.compile(r"(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
+_ERRNO_MIN = (1 << 64) - 4095
+
+_ARGUMENTS = {
+    "mmap": 6,
+    "munmap": 2,
+    "mprotect": 3,
+    "pkey_mprotect": 4,
+    "mremap": 5,
+    "madvise": 3,
+    "brk": 1,
+    "msync": 3,
+    "ftruncate": 2,
+}
+_AT_BEGINNING = words("munmap mprotect pkey_mprotect mremap madvise msync")
+UNSUPPORTED = words("shmat remap_file_pages map_shadow_stack")
+UNMODELLED = words(
+    "mlock mlock2 mlockall munlock munlockall process_madvise process_mrelease mbind move_pages "
+    "migrate_pages userfaultfd"
+)
+
+
+class Syscalls:
+    """Pairs the two ends of each call and turns those that succeeded into rows."""
+
+    def __init__(self, tasks: Tasks, rows: Rows) -> None:
+        self.tasks = tasks
+        self.rows = rows
+
+    def enter(self, pid: str, name: str, body: str, line: int) -> None:
+        """A call begins; `body` is its arguments as ftrace prints them."""
+        if name in ("execve", "execveat"):
+            self.tasks.exec_called(pid, body, line)
+            return
+        task = self.tasks.get(pid)
+        count = _ARGUMENTS.get(name)
+        if count is None:
+            task.call = Call(name, (), -1, None)
+            return
+        args = tuple(int(value, 16) for value in _ARGUMENT.findall(body))
+        if len(args) < count:
+            raise TraceError(f"{name} has {count} arguments, found {len(args)} in {shown(body)}")
+        if task.call is not None and task.call.row >= 0:
+            self.rows.ignored["system call without an end"] += 1
+        shrinks = name == "brk" and 0 < args[0] < task.mm.brk
+        row = self.rows.add(line) if shrinks or name in _AT_BEGINNING else -1
+        task.call = Call(name, args, row, task.file)
+        task.file = None
+
+    def exit(self, pid: str, name: str, body: str, line: int) -> None:
+        """A call ends; `body` is its result as ftrace prints it."""
+        match = _RESULT.match(body)
+        if match is None:
+            raise TraceError(f"{name} ends without a result: {shown(body)}")
+        value = int(match[1], 16)
+        result = None if value >= _ERRNO_MIN else value
+        if name in ("execve", "execveat"):
+            self._exec_returned(pid, result)
+            return
+        task = self.tasks.get(pid)
+        call, task.call = task.call, None
+        if call is None or call.name != name:
+            self.rows.ignored[f"end of a {name} that began before the trace"] += 1
+        elif result is None:
+            self.rows.ignored[f"{name} that failed"] += 1
+        elif name in _ARGUMENTS:
+            getattr(self, f"_{name}")(task, call, result, line)
+        else:
+            self._other(name)
+
+    def _exec_returned(self, pid: str, result: int | None) -> None:
+        if result is None:
+            self.rows.ignored["execve that failed"] += 1
+        self.tasks.exec_returned(pid, result)
+
+    def _other(self, name: str) -> None:
+        if name in UNSUPPORTED:
+            raise TraceError(
+                f"{name} maps memory in a way that is not modelled; the trace cannot be replayed"
+            )
+        self.rows.ignored[f"{name} (not modelled)" if name in UNMODELLED else f"sys_{name}"] += 1
+
+    def _range(self, start: int, length: int) -> tuple[int, int]:
+        if start + align(length) >= ADDRESS_END:
+            raise TraceError(f"{start:#x} + {length:#x} is not a range of user addresses")
+        return start, align(length)
+
+    def _mmap(self, task: Task, call: Call, result: int, line: int) -> None:
+        _, length, prot, flags, descriptor, offset = call.args[:6]
+        start, length = self._range(result, length)
+        task.mm.cover(start, start + length)
+        kind, file = self._backing(call, descriptor, flags)
+        if kind == "device":
+            task.mm.add_special(start, start + length)
+            self.rows.ignored["mmap of a device"] += 1
+            return
+        if file < 0:
+            flags, offset = flags | uapi.MAP_ANONYMOUS, 0
+        if offset >= ADDRESS_END or (prot | flags) >= ADDRESS_END:
+            raise TraceError(f"mmap with offset {offset:#x}, prot {prot:#x}, flags {flags:#x}")
+        self.rows.add(line, uapi.OP_MMAP, task.index, start, length, prot, flags, file, offset)
+
+    def _backing(self, call: Call, descriptor: int, flags: int) -> tuple[str, int]:
+        """(kind, file index or -1): what a new mapping maps; /dev/zero is anonymous memory."""
+        if flags & uapi.MAP_ANONYMOUS:
+            return "anonymous", -1
+        if call.file is None:
+            raise TraceError(
+                f"mmap of descriptor {descriptor & 0xFFFFFFFF}: no mmarch_fd record says which file it is; "
+                "record with: mmarch record"
+            )
+        kind = self.tasks.files.kinds[call.file]
+        if kind == "hugetlbfs":
+            raise TraceError("mmap of a hugetlbfs file is not modelled; this program cannot be replayed")
+        return kind, -1 if kind == "zero" else call.file
+
+    def _munmap(self, task: Task, call: Call, _result: int, _line: int) -> None:
+        self.rows.fill(call.row, uapi.OP_MUNMAP, task.index, *self._range(*call.args[:2]))
+
+    def _mprotect(self, task: Task, call: Call, _result: int, _line: int) -> None:
+        start, length = self._range(*call.args[:2])
+        self.rows.fill(call.row, uapi.OP_MPROTECT, task.index, start, length, call.args[2] % ADDRESS_END)
+
+    _pkey_mprotect = _mprotect
+
+    def _madvise(self, task: Task, call: Call, _result: int, _line: int) -> None:
+        start, length = self._range(*call.args[:2])
+        self.rows.fill(call.row, uapi.OP_MADVISE, task.index, start, length, call.args[2] & 0x7FFFFFFF)
+
+    def _msync(self, task: Task, call: Call, _result: int, _line: int) -> None:
+        start, length = self._range(*call.args[:2])
+        self.rows.fill(call.row, uapi.OP_MSYNC, task.index, start, length, call.args[2] & 0x7FFFFFFF)
+
+    def _mremap(self, task: Task, call: Call, result: int, _line: int) -> None:
+        old, old_length = self._range(*call.args[:2])
+        new, new_length = self._range(result, call.args[2])
+        flags = call.args[3] & 0xFF
+        self.rows.fill(call.row, uapi.OP_MREMAP, task.index, old, old_length, new_length, flags, new)
+
+    def _brk(self, task: Task, call: Call, result: int, line: int) -> None:
+        wanted, now = call.args[0], task.mm.brk
+        if result != wanted or result == now or result >= ADDRESS_END:
+            self.rows.ignored["brk that changes nothing"] += 1
+            return
+        task.mm.brk = result
+        if call.row >= 0:
+            self.rows.fill(call.row, uapi.OP_BRK, task.index, result)
+        else:
+            self.rows.add(line, uapi.OP_BRK, task.index, result)
+
+    def _ftruncate(self, task: Task, call: Call, _result: int, line: int) -> None:
+        """Only what shrinks a file touches page tables; growth is in the files' sizes."""
+        files, size = self.tasks.files, call.args[1]
+        if call.file is None:
+            raise TraceError("ftruncate: no mmarch_fd record says of which file; record with: mmarch record")
+        if size >= ADDRESS_END:
+            raise TraceError(f"ftruncate to {size:#x} bytes")
+        if files.resize(call.file, size):
+            self.rows.add(line, uapi.OP_FTRUNCATE, task.index, call.file, size)
+        else:
+            self.rows.ignored["ftruncate that cuts nothing off"] += 1

@@ -1,0 +1,382 @@
+"""Births, images and deaths of tasks in a trace, as rows of a workload.
+
+execve in a trace is a sequence: system call, sched_prepare_exec or exit_mmap (the old
+address space goes), faults in the new one, sched_process_exec, the recorder's snapshot, return.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm import uapi
+from mmarch.trace.ftrace_text import TraceError, shown
+from mmarch.workload import File
+
+MAX_PRESENT = 1 << 16
+PAGE = 4096
+ADDRESS_END = 1 << 63
+ROW = struct.Struct(f"={uapi.COLUMNS}q")
+CLONE_VM, CLONE_VFORK, CLONE_THREAD = 0x100, 0x4000, 0x10000
+NO_SNAPSHOT = "the mappings execve made (mmarch_exec records) are missing; record with: mmarch record"
+
+_KINDS = {
+    "regular": uapi.FILE_REGULAR,
+    "tmpfs": uapi.FILE_TMPFS,
+    "ext4": uapi.FILE_EXT4,
+    "ramfs": uapi.FILE_RAMFS,
+    "zero": uapi.FILE_REGULAR,
+    "device": uapi.FILE_REGULAR,
+    "hugetlbfs": uapi.FILE_REGULAR,
+}
+_FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
+_NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
+_EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")
+_SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(-?\d+) comm=.* pid=(\d+)")
+
+
+def align(length: int) -> int:
+    """Up to whole pages, as the system calls do (mm/mmap.c:do_mmap, mm/mprotect.c, mm/madvise.c)."""
+    return (length + PAGE - 1) & -PAGE
+
+
+class Rows:
+    """The workload under construction. A row taken back keeps its place as an empty one (op 0)."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.lines = array("i")
+        self.ignored: Counter[str] = Counter()
+
+    def add(self, line: int, *row: int) -> int:
+        """Append a row, zero-filled; its position."""
+        position = len(self.lines)
+        self.data += ROW.pack(*row, *(0,) * (uapi.COLUMNS - len(row)))
+        self.lines.append(line)
+        return position
+
+    def fill(self, position: int, *row: int) -> None:
+        """Put a row where an empty one was reserved."""
+        ROW.pack_into(self.data, position * ROW.size, *row, *(0,) * (uapi.COLUMNS - len(row)))
+
+    def drop(self, position: int) -> None:
+        self.fill(position)
+
+    def result(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(operations, their lines) without the empty rows."""
+        ops = np.frombuffer(self.data, np.int64).reshape(-1, uapi.COLUMNS)
+        kept = ops[:, 0] != 0
+        return ops[kept], np.frombuffer(self.lines, np.int32)[kept]
+
+
+@dataclass
+class Mm:
+    """An address space: its break, and the kernel's own mappings in it, faults in which are not replayed."""
+
+    brk: int = 0
+    special: list[tuple[int, int]] = field(default_factory=list)
+    low: int = ADDRESS_END
+    high: int = 0
+
+    def fork(self) -> Mm:
+        return Mm(self.brk, list(self.special), self.low, self.high)
+
+    def add_special(self, start: int, end: int) -> None:
+        self.special.append((start, end))
+        self.low, self.high = min(self.low, start), max(self.high, end)
+
+    def cover(self, start: int, end: int) -> None:
+        """A new mapping replaces what it overlaps."""
+        if start < self.high and self.low < end:
+            self.special = [(low, high) for low, high in self.special if high <= start or end <= low]
+
+    def is_special(self, address: int) -> bool:
+        return any(low <= address < high for low, high in self.special)
+
+
+class State(IntEnum):
+    """Where a task is in its life; faults of any but RUNNING need thought."""
+
+    RUNNING = 0
+    EXEC_CALLED = 1  # still in the old address space
+    EXEC_NEW_MM = 2  # in the new one, which the snapshot will describe
+    EXEC_DONE = 3  # the snapshot has to come next
+    SNAPSHOT = 4  # between mmarch_exec and mmarch_exec_end
+    EXITED = 5
+
+
+@dataclass
+class Call:
+    """A system call that has begun; `row` is the place reserved for it, or -1."""
+
+    name: str
+    args: tuple[int, ...]
+    row: int
+    file: int | None
+
+
+@dataclass
+class Task:
+    """One pid of the trace."""
+
+    index: int
+    mm: Mm
+    state: State = State.RUNNING
+    call: Call | None = None
+    file: int | None = None
+    last_fault: int = -1
+    exit_row: int = -1
+    held: list[tuple[int, int, int]] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+
+
+class Files:
+    """Files by the recorder's numbers."""
+
+    def __init__(self) -> None:
+        self.index: dict[int, int] = {}
+        self.kinds: list[str] = []
+        self.size: list[int] = []
+        self.largest: list[int] = []
+        self.shrunk: set[int] = set()
+
+    def learn(self, number: int, size: int, kind: str) -> int:
+        """The index of a file of which a size was recorded."""
+        if kind not in _KINDS:
+            raise TraceError(f"file kind {shown(kind)} is not one of {', '.join(_KINDS)}")
+        index = self.index.setdefault(number, len(self.size))
+        if index == len(self.size):
+            self.kinds.append(kind)
+            self.size.append(size)
+            self.largest.append(size)
+        return index
+
+    def resize(self, index: int, size: int) -> bool:
+        """Note a size; whether it has to be replayed, as a shrink and any growth after one have to."""
+        if size < self.size[index]:
+            self.shrunk.add(index)
+        changed = size != self.size[index]
+        self.size[index] = size
+        self.largest[index] = max(size, self.largest[index])
+        return changed and index in self.shrunk
+
+    def find(self, number: int) -> int:
+        index = self.index.get(number)
+        if index is None:
+            raise TraceError(f"file {number} has no mmarch_file record before this")
+        return index
+
+    def result(self) -> tuple[File, ...]:
+        """Backing files with the largest size each had: growth by write is not in a trace."""
+        return tuple(File(_KINDS[kind], size) for kind, size in zip(self.kinds, self.largest, strict=True))
+
+
+def fields(body: str) -> dict[str, int | str]:
+    """``name=value`` fields of a record of ours."""
+    found: dict[str, int | str] = {}
+    for name, value in _FIELD.findall(body):
+        try:
+            found[name] = int(value, 0)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def number(record: dict[str, int | str], name: str, low: int = 0, high: int = ADDRESS_END) -> int:
+    """A field that has to be a number in ``[low, high)``."""
+    value = record.get(name)
+    if not isinstance(value, int) or not low <= value < high:
+        raise TraceError(f"record has {name}={value!r}; wanted a number from {low} to below {high:#x}")
+    return value
+
+
+class Tasks:
+    """All tasks of a trace and what becomes of them."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.files = Files()
+        self.by_pid: dict[str, Task] = {}
+        self.count = 0
+
+    def get(self, pid: str) -> Task:
+        """The task that acts; TraceError when the trace does not show where it came from."""
+        task = self.by_pid.get(pid)
+        if task is None:
+            raise TraceError(
+                f"pid {pid} acts, but neither its birth (task/task_newtask) nor an exec is in the trace "
+                "before this; record with: mmarch record"
+            )
+        return task
+
+    def new(self, mm: Mm) -> Task:
+        task = Task(self.count, mm)
+        self.count += 1
+        return task
+
+    def touch(self, task: Task, address: int, access: int, line: int) -> None:
+        task.last_fault = self.rows.add(line, uapi.OP_TOUCH, task.index, address, 1, access)
+
+    def odd_fault(self, pid: str, address: int, access: int, line: int) -> None:
+        """A fault of a task that is not simply running."""
+        task = self.get(pid)
+        if task.state is State.EXEC_CALLED:
+            task.held.append((address, access, line))
+        elif task.state is State.EXEC_NEW_MM:
+            self.rows.ignored["fault of execve itself (the snapshot has its pages)"] += 1
+        elif task.state is State.EXITED:
+            self.rows.drop(task.exit_row)
+            self.touch(task, address, access, line)
+            task.late.append(task.last_fault)
+            task.exit_row = self.rows.add(line, uapi.OP_EXIT, task.index)
+        else:
+            raise TraceError(f"pid {pid} runs a new program, but {NO_SNAPSHOT}")
+
+    def newtask(self, pid: str, body: str, line: int) -> None:
+        match = _NEWTASK.match(body)
+        if match is None:
+            raise TraceError(f"task_newtask without pid and clone_flags: {shown(body)}")
+        parent, flags = self.get(pid), int(match[2], 16)
+        old = self.by_pid.get(match[1])
+        if old is not None and old.state is not State.EXITED:
+            raise TraceError(f"pid {match[1]} is born twice without an exit; is sched_process_exit missing?")
+        child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork())
+        self.by_pid[match[1]] = child
+        op = uapi.OP_FORK
+        if flags & CLONE_VM:
+            op = uapi.OP_VFORK if flags & CLONE_VFORK and not flags & CLONE_THREAD else uapi.OP_CLONE_VM
+        self.rows.add(line, op, parent.index, child.index)
+
+    def exited(self, pid: str, _body: str, line: int) -> None:
+        task = self.get(pid)
+        task.exit_row = self.rows.add(line, uapi.OP_EXIT, task.index)
+        task.state, task.call = State.EXITED, None
+
+    def exec_called(self, pid: str, _body: str, _line: int) -> None:
+        task = self.get(pid)
+        task.state, task.held = State.EXEC_CALLED, []
+
+    def _replay_held(self, task: Task) -> None:
+        for address, access, line in task.held:
+            self.touch(task, address, access, line)
+        task.held = []
+
+    def exec_failed(self, task: Task) -> None:
+        self._replay_held(task)
+        task.state = State.RUNNING
+
+    def old_mm_leaves(self, pid: str, _body: str, line: int) -> None:
+        """sched_prepare_exec or exit_mmap: in execve, all later faults are in the new address space."""
+        if not self.by_pid:
+            root = self.by_pid[pid] = self.new(Mm())
+            root.state = State.EXEC_NEW_MM
+            self.rows.add(line, uapi.OP_SPAWN, root.index)
+            return
+        task = self.get(pid)
+        if task.state is State.EXEC_CALLED:
+            self._replay_held(task)
+            task.state = State.EXEC_NEW_MM
+
+    def prepare_exec(self, pid: str, body: str, line: int) -> None:
+        if self.by_pid and self.get(pid).state is State.RUNNING:
+            self.exec_called(pid, body, line)
+        self.old_mm_leaves(pid, body, line)
+
+    def execed(self, pid: str, body: str, line: int) -> None:
+        match = _EXECED.search(body)
+        if match is None:
+            raise TraceError(f"sched_process_exec without pid and old_pid: {shown(body)}")
+        if match[1] != match[2]:
+            self._become_leader(match[1], match[2])
+        if not self.by_pid:
+            self.old_mm_leaves(pid, body, line)
+        task = self.get(pid)
+        if task.held:
+            self.rows.ignored["fault of execve before an unknown point"] += len(task.held)
+        task.state, task.held, task.call = State.EXEC_DONE, [], None
+
+    def _become_leader(self, pid: str, old_pid: str) -> None:
+        """exec in a thread: the leader is dead, the thread takes its pid (fs/exec.c:de_thread)."""
+        leader, task = self.by_pid.get(pid), self.get(old_pid)
+        if leader is not None:
+            for position in leader.late:
+                self.rows.drop(position)
+        self.by_pid[pid] = task
+        del self.by_pid[old_pid]
+
+    def exec_returned(self, pid: str, result: int | None) -> None:
+        """End of the execve system call; `result` is None when it failed."""
+        task = self.get(pid)
+        if result is None:
+            self.exec_failed(task)
+        elif task.state in (State.EXEC_DONE, State.SNAPSHOT):
+            raise TraceError(f"pid {pid} runs a new program, but {NO_SNAPSHOT}")
+
+    def snapshot_begins(self, record: dict[str, int | str], line: int) -> None:
+        task = self._of(record, State.EXEC_DONE)
+        start = number(record, "start_brk")
+        task.mm, task.state = Mm(start), State.SNAPSHOT
+        self.rows.add(line, uapi.OP_EXEC, task.index, start)
+
+    def _of(self, record: dict[str, int | str], state: State) -> Task:
+        task = self.get(str(number(record, "pid")))
+        if task.state is not state:
+            raise TraceError(f"record out of place: the task is {task.state.name}, not {state.name}")
+        return task
+
+    def _range(self, record: dict[str, int | str]) -> tuple[int, int]:
+        start, end = number(record, "start"), number(record, "end")
+        if start % PAGE or end % PAGE or start >= end:
+            raise TraceError(f"{start:#x}-{end:#x} is not a range of whole pages")
+        return start, end
+
+    def snapshot_vma(self, record: dict[str, int | str], line: int) -> None:
+        task = self._of(record, State.SNAPSHOT)
+        start, end = self._range(record)
+        file, flags = number(record, "file", -1), number(record, "flags", 0, 1 << 32)
+        index = -1 if file < 0 else self.files.find(file)
+        prot, offset = number(record, "prot", 0, 8), number(record, "off")
+        self.rows.add(line, uapi.OP_MMAP, task.index, start, end - start, prot, flags, index, offset)
+
+    def snapshot_special(self, record: dict[str, int | str], _line: int) -> None:
+        self._of(record, State.SNAPSHOT).mm.add_special(*self._range(record))
+        self.rows.ignored["mapping of the kernel's own (vdso, vvar)"] += 1
+
+    def snapshot_present(self, record: dict[str, int | str], line: int) -> None:
+        task, start = self._of(record, State.SNAPSHOT), number(record, "start")
+        pages = number(record, "pages", 1, MAX_PRESENT)
+        self.rows.add(line, uapi.OP_TOUCH, task.index, start, pages, uapi.ACCESS_WRITE)
+
+    def snapshot_ends(self, record: dict[str, int | str], _line: int) -> None:
+        self._of(record, State.SNAPSHOT).state = State.RUNNING
+
+    def file_known(self, record: dict[str, int | str], line: int) -> None:
+        """A file is seen for the first time, or has another size by now."""
+        kind, size = str(record.get("kind")), number(record, "size")
+        index = self.files.learn(number(record, "file"), size, kind)
+        alive = (task.index for task in self.by_pid.values() if task.state is not State.EXITED)
+        if self.files.resize(index, size) and (task := next(alive, None)) is not None:
+            self.rows.add(line, uapi.OP_FTRUNCATE, task, index, size)
+
+    def file_of_call(self, record: dict[str, int | str], _line: int) -> None:
+        task = self.get(str(number(record, "pid")))
+        task.file = self.files.find(number(record, "file"))
+
+    def signalled(self, pid: str, body: str, _line: int) -> None:
+        """SIGSEGV or SIGBUS for a fault (si_code from the fault handler): the access never happened."""
+        match = _SIGNALLED.match(body)
+        task = self.get(pid)
+        by_fault = match is not None and match[3] == pid and 0 < int(match[2]) < 0x80
+        if by_fault and match is not None and match[1] in ("7", "11") and task.last_fault >= 0:
+            self.rows.drop(task.last_fault)
+            task.last_fault = -1
+            self.rows.ignored["fault answered with a signal"] += 1
+        else:
+            self.rows.ignored["signal_generate"] += 1

@@ -1,0 +1,319 @@
+"""Record a program's address-space life: system calls, page faults, births and deaths of tasks.
+
+The timeline is ftrace's. What it lacks (the mappings execve makes, the file behind a
+descriptor) is read from /proc while ptrace holds the task still, and put on the same
+timeline through trace_marker (see `mmarch.trace.snapshot`).
+"""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import io
+import os
+import platform
+import resource
+import shutil
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from mmarch.errors import InputError
+from mmarch.trace import ptrace, snapshot, tracefs
+from mmarch.trace.anonymize import Anonymizer
+from mmarch.trace.ftrace_syscalls import UNMODELLED, UNSUPPORTED
+from mmarch.trace.ftrace_text import FORMAT, FORMAT_KEY, words
+
+
+def _both_ends(names: Iterable[str]) -> list[str]:
+    return [f"syscalls/sys_{side}_{name}" for name in names for side in ("enter", "exit")]
+
+
+NEEDED_CALLS = ("mmap", "munmap", "mprotect", "mremap", "madvise", "brk", "execve")
+WELCOME_CALLS = sorted(UNMODELLED | UNSUPPORTED | words("pkey_mprotect msync ftruncate execveat shmdt"))
+REQUIRED = [
+    "exceptions/page_fault_user",
+    "exceptions/page_fault_kernel",
+    "task/task_newtask",
+    "sched/sched_process_exec",
+    "sched/sched_process_exit",
+    *_both_ends(NEEDED_CALLS),
+]
+WELCOME = [
+    "sched/sched_prepare_exec",
+    "mmap/exit_mmap",
+    "signal/signal_generate",
+    *_both_ends(WELCOME_CALLS),
+]
+FILTERS = {"signal/signal_generate": f"sig == {int(signal.SIGSEGV)} || sig == {int(signal.SIGBUS)}"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded: lines, faults and tasks in it, and how the program ended."""
+
+    path: Path
+    lines: int
+    faults: int
+    tasks: int
+    exit_status: int
+
+
+@dataclass
+class _Session:
+    """The tracees of one recording and where their records go."""
+
+    trace: tracefs.Instance
+    files: snapshot.Files
+    root: int
+    tracees: ptrace.Tracees
+    exit_status: int = 0
+    image_seen: bool = False
+
+
+def _check_host() -> None:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise InputError(
+            f"cannot record on {platform.system()} {platform.machine()}: the page-fault tracepoints "
+            "with an error code and the system-call filter are x86-64 Linux; traces replay anywhere"
+        )
+
+
+def _events(trace: tracefs.Instance) -> list[str]:
+    """The events to switch on; InputError when the kernel lacks one that replay needs."""
+    missing = [event for event in REQUIRED if not trace.has_event(event)]
+    if missing:
+        raise InputError(
+            f"cannot record: this kernel has no event {', '.join(missing)} "
+            "(it needs CONFIG_FTRACE_SYSCALLS and x86 exception tracepoints)"
+        )
+    return REQUIRED + [event for event in WELCOME if trace.has_event(event)]
+
+
+def _become(program: str, command: Sequence[str], gate: int, huge_pages: bool) -> NoReturn:
+    """In the child: wait to be traced, then turn into the program."""
+    try:
+        os.read(gate, 1)
+        if not huge_pages:
+            ptrace.disable_huge_pages()
+        ptrace.stop_at_file_syscalls()
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.execv(program, list(command))
+    except OSError as error:
+        os.write(2, f"mmarch: {program}: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _stop(session: _Session, stop: ptrace.Stop) -> None:
+    """Take down what a stopped tracee is about to do."""
+    if stop.event in ptrace.EVENT_BIRTHS:
+        session.tracees.born(ptrace.event_pid(stop.pid))
+    elif stop.event == ptrace.EVENT_EXEC:
+        if ptrace.syscall(stop.pid).arch != ptrace.AUDIT_ARCH_X86_64:
+            raise InputError("cannot record a 32-bit program: the kernel traces no compat system calls")
+        former = ptrace.event_pid(stop.pid)
+        if former != stop.pid:  # exec in a thread: its pid is gone, the leader's exit ended our following
+            session.tracees.ended(former)
+            session.trace.follow(stop.pid)
+        snapshot.emit_exec(stop.pid, session.files, session.trace.mark)
+        session.image_seen = True
+    elif stop.event == ptrace.EVENT_SECCOMP:
+        call = ptrace.syscall(stop.pid)
+        descriptor = call.args[4 if call.number == ptrace.SYS_MMAP else 0] & 0xFFFFFFFF
+        with suppress(FileNotFoundError):
+            file = session.files.number(f"/proc/{stop.pid}/fd/{descriptor}")
+            session.trace.mark(f"mmarch_fd: pid={stop.pid} file={file}")
+
+
+def _handle(session: _Session, stop: ptrace.Stop) -> None:
+    if stop.status is not None:
+        session.tracees.ended(stop.pid)
+        if stop.pid == session.root:
+            session.exit_status = stop.status
+        return
+    session.tracees.stopped(stop.pid)
+    try:
+        _stop(session, stop)
+    except ProcessLookupError:
+        pass
+    ptrace.resume(stop)
+
+
+def _kill(session: _Session) -> None:
+    """End the tracees that are left, after an error or Ctrl-C."""
+    alive = session.tracees.alive
+    for pid in alive:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        while alive:
+            stop = ptrace.wait()
+            if stop.status is not None:
+                alive.discard(stop.pid)
+
+
+def _launch(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> tuple[int, int]:
+    """(pid, gate): a child that waits at the gate, followed and traced."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise InputError(f"cannot record: no program {command[0]!r} on the path")
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write_end)
+        _become(program, command, read_end, huge_pages)
+    os.close(read_end)
+    try:
+        ptrace.seize(pid)
+        trace.follow(pid)
+    except OSError as error:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise InputError(
+            f"cannot record: ptrace of a child is refused ({error.strerror}); run as root"
+        ) from error
+    return pid, write_end
+
+
+def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _Session:
+    """Run the program to the end of its last descendant."""
+    trace.enable(_events(trace), FILTERS)
+    pid, gate = _launch(command, trace, huge_pages)
+    session = _Session(trace, snapshot.Files(trace.mark), pid, ptrace.Tracees(pid))
+    try:
+        os.write(gate, b".")
+        while session.tracees.alive:
+            _handle(session, ptrace.wait())
+        session.files.close()
+    finally:
+        os.close(gate)
+        _kill(session)
+    trace.write("tracing_on", "0")
+    if not session.image_seen:
+        status = session.exit_status
+        raise InputError(f"cannot record: {command[0]!r} could not be executed (status {status})")
+    return session
+
+
+def _header(command: Sequence[str], huge_pages: bool) -> str:
+    pages = "as the system has them" if huge_pages else "off for the program (PR_SET_THP_DISABLE)"
+    facts = {
+        FORMAT_KEY: FORMAT,
+        "program": Path(command[0]).name,
+        "kernel": platform.release(),
+        "arch": platform.machine(),
+        "page size": f"{os.sysconf('SC_PAGE_SIZE')} bytes",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "clock": "mono, from the first exec",
+        "huge pages": pages,
+        "lost events": "0",
+    }
+    return "# tracer: nop\n#\n" + "".join(f"# {key}: {value}\n" for key, value in facts.items()) + "#\n"
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, gone afterwards unless it was renamed."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.touch()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _text(partial: Path, path: Path) -> Iterator[IO[str]]:
+    """Text that appears at `path` at the end; gzip if the name ends in .gz."""
+    gzipped = path.name.endswith(".gz")
+    try:
+        with ExitStack() as stack:
+            raw = stack.enter_context(open(partial, "wb"))
+            packed = stack.enter_context(gzip.GzipFile("", "wb", 9, raw, mtime=0)) if gzipped else raw
+            yield stack.enter_context(io.TextIOWrapper(packed))
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
+    if losses:
+        what = ", ".join(f"{number} ({reason})" for reason, number in losses.items())
+        raise InputError(
+            f"events were lost: {what}; nothing was written. Record again with a buffer larger "
+            f"than {buffer_kib} KiB a CPU (--buffer), or record less"
+        )
+
+
+def _save(partial: Path, output: Path, header: str, session: _Session) -> Recording:
+    names = Anonymizer(session.root)
+    with _text(partial, output) as text, session.trace.text() as raw:
+        text.write(header)
+        for line in names.lines(raw):
+            text.write(line)
+        lines = names.events.total()
+        if not lines:
+            raise InputError(
+                "nothing was recorded: the kernel does not know the program by this pid; "
+                "record outside of a pid namespace (container)"
+            )
+        text.write(f"# end: {lines} events\n")
+    faults = names.events["page_fault_user"] + names.events["page_fault_kernel"]
+    return Recording(output, lines, faults, names.tasks, session.exit_status)
+
+
+def _raise_file_limit() -> None:
+    """Files stay open while recording, so that no inode number is used twice."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def _termination_unwinds() -> Iterator[None]:
+    """SIGTERM leaves through the same door as Ctrl-C; only the main thread may arrange that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def record(
+    output: Path, command: Sequence[str], *, buffer_kib: int | None = None, huge_pages: bool = False
+) -> Recording:
+    """Run `command` and write what it and its descendants did to their memory to `output`.
+
+    output      ftrace text; gzip if the name ends in .gz; written whole or not at all
+    command     program and arguments; it keeps our stdin, stdout and stderr
+    buffer_kib  KiB of trace buffer a CPU
+    huge_pages  False: none for the program, so that the first touch of every page is a fault
+
+    Lasts until the last descendant has ended, and reaps every child of the calling process.
+    tracefs is as before afterwards, also after Ctrl-C, which ends the program and writes nothing.
+    InputError when the machine does not permit recording or events were lost. The text holds no
+    paths, names or real pids.
+    """
+    if not command:
+        raise InputError("cannot record: no command was given")
+    _check_host()
+    size = buffer_kib or tracefs.default_buffer_kib()
+    _raise_file_limit()
+    with _termination_unwinds(), _partial(output) as partial, tracefs.instance(size) as trace:
+        session = _run(command, trace, huge_pages)
+        _check_complete(trace.lost(), size)
+        return _save(partial, output, _header(command, huge_pages), session)

@@ -1,0 +1,1 @@
+"""The twin against measurements of real kernels."""

@@ -1,0 +1,163 @@
+"""Run a workload step by step and look: every TLBI and DSB in order, calls, and the leaves it left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm.mm_types import LOG_COLUMNS
+from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
+from mmarch.engine.machine import Machine
+from mmarch.errors import InputError, InternalError
+from mmarch.runs.assemble import Request, assemble
+from mmarch.runs.configure import Choices, Setup, configure
+from mmarch.truth.inlined import Row, inlined, listed
+from mmarch.truth.observed import DESCRIBED, Leaf, Observed, Tlbi
+from mmarch.workload import Dump, Step, Workload
+
+LOG_ROWS = 1 << 20
+TLB_ENTRIES = 4096  # of the emulated CPUs that were measured
+GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
+
+
+class Twin:
+    """The runner that `mmarch validate` compares with measurements."""
+
+    def __init__(self, arch: str = "arm64", engine: str = "linked") -> None:
+        self.arch, self.engine = arch, engine
+        self._setups: dict[Choices, Setup] = {}
+
+    def run(
+        self, workload: Workload, release: str, cpu: str, page_size: int, order: int
+    ) -> Sequence[Observed]:
+        """One Observed for each step of `workload`, on a fresh machine."""
+        choices = Choices(
+            arch=self.arch, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=str(order),
+            memory="4G",
+        )  # fmt: skip
+        if choices not in self._setups:
+            self._setups[choices] = configure(choices)
+        request = Request(
+            engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=TLB_ENTRIES
+        )
+        machine = assemble(self._setups[choices], workload, request, lambda _: None)
+        return list(steps(machine, workload))
+
+
+def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:
+    """Run everything, yielding what each step did."""
+    done = 0
+    for step in workload.steps:
+        run_rows(machine, workload, done, step.first)
+        before = counts(machine)
+        machine.memory.set("mach", "log_len", 0)
+        run_rows(machine, workload, step.first, step.last)
+        done = step.last
+        yield observed(machine, step, before, workload.ops[step.first : step.last].tolist())
+    run_rows(machine, workload, done, len(workload.ops))
+
+
+def run_rows(machine: Machine, workload: Workload, first: int, last: int) -> None:
+    """Run operations that must all succeed."""
+    if first >= last:
+        return
+    machine.call("run_operations", first, last)
+    failed = np.flatnonzero(machine.memory.arrays["results"][first:last] < 0)
+    if len(failed):
+        row = first + int(failed[0])
+        error = int(machine.memory.arrays["results"][row])
+        line = int(workload.lines[row])
+        operation = workload.ops[row].tolist()
+        raise InputError(f"{workload.source}:{line}: operation {operation} failed ({error})")
+
+
+def observed(machine: Machine, step: Step, before: Counter[str], operations: Sequence[Row]) -> Observed:
+    """What the log and the counters say of the step that has just run."""
+    rows, names = log_rows(machine), event_names(machine)
+    rules = inlined(machine.config.release, operations, machine.memory.get("cfg", "pmd_size"))
+    waits = [i for i, name in enumerate(names) if name in ("dsb_ish", "dsb_nsh")]
+    barriers = listed(rows, rules, ("", *machine.layout.hooks), waits)
+    tlbi = [instruction(names[row[1]].removeprefix("tlbi_"), row[2], row[3]) for row in rows if is_tlbi(row)]
+    dsb = Counter(names[row[1]].removeprefix("dsb_") for row in barriers)
+    calls = counts(machine)
+    calls.subtract(before)
+    return Observed(
+        tlbi=tlbi,
+        dsb=dsb,
+        calls={name: n for name, n in calls.items() if n},
+        dumps=[list(leaves(machine, dump)) for dump in step.dumps],
+    )
+
+
+def is_tlbi(row: Row) -> bool:
+    """Not those that an erratum repeats; they carry no ASID."""
+    return row[0] == LOG_TLBI and row[4] >= 0
+
+
+def instruction(op: str, addr: int, operand: int) -> Tlbi:
+    """A TLBI from its log row; whole-ASID operations have no address."""
+    if operand == 0:
+        return Tlbi(op)
+    return Tlbi(op, addr, operand & 0xFFFFFFFF, operand >> 32)
+
+
+def log_rows(machine: Machine) -> list[Row]:
+    """Rows of the log since it was last emptied."""
+    length = machine.memory.get("mach", "log_len")
+    if length > machine.memory.get("cfg", "log_capacity"):
+        raise InternalError(f"the log holds {LOG_ROWS} rows, {length} were written")
+    rows: Sequence[Row] = (
+        machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
+    )
+    return [row for row in rows if row[0] in (LOG_TLBI, LOG_DSB)]
+
+
+def event_names(machine: Machine) -> tuple[str, ...]:
+    """The name of every event number."""
+    return (*NAMES, *[""] * (ARCH_EVENT - len(NAMES)), *machine.config.arch.events)
+
+
+def counts(machine: Machine) -> Counter[str]:
+    """All events so far."""
+    sums = machine.counts().sum(axis=(0, 1)).tolist()
+    return Counter({name: n for name, n in zip(event_names(machine), sums, strict=False) if name})
+
+
+def leaves(machine: Machine, dump: Dump) -> Iterator[Leaf]:
+    """Leaf entries of a range, and the empty entries above where there is no table; like neighbours together."""
+    memory = machine.memory
+    shift, bits = memory.get("cfg", "page_shift"), memory.get("cfg", "pte_bits")
+    top, entries = memory.get("cfg", "levels") - 1, 1 << bits
+    ptes, mm = memory.arrays["ptes"], int(memory.tables["TASK"]["mm"][dump.task + 1])
+    slot_of, leaf = machine.winners["table_slot"], machine.winners["pmd_leaf"]
+    root = int(memory.tables["MM"]["pgd"][mm])
+    addr, end = dump.addr, dump.addr + dump.length
+    while addr < end:
+        slot, level, page = root, top, (addr - dump.addr) >> shift
+        while level:
+            span = 1 << (shift + level * bits)
+            entry = int(ptes[slot * entries + (addr // span) % entries])
+            while entry == 0 and level > 1 and addr < span:  # the program's own text needs the table below
+                level, span = level - 1, span >> bits
+            if entry == 0 or (level == 1 and leaf(entry)):
+                break
+            slot, level = slot_of(entry), level - 1
+        if level:
+            yield Leaf(page, 3 - level, entry)
+            addr = (addr + span) & -span
+        else:
+            first = (addr >> shift) % entries
+            last = min(entries, first + ((end - addr) >> shift))
+            yield from alike(ptes[slot * entries + first : slot * entries + last], page)
+            addr += (last - first) << shift
+
+
+def alike(table: NDArray[np.int64], page: int) -> Iterator[Leaf]:
+    """Entries of a table of the lowest level, one for each run of those with the same attributes."""
+    kept = table & DESCRIBED
+    starts = np.flatnonzero(np.diff(kept, prepend=~kept[:1]) | (np.diff(table == 0, prepend=False))).tolist()
+    for start, end in zip(starts, (*starts[1:], len(table)), strict=True):
+        yield Leaf(page + start, 3, int(table[start]), end - start)

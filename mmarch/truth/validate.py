@@ -1,0 +1,286 @@
+"""The twin against measurements: which steps are equal, different, exempt.
+
+`validate` runs every scenario that was measured and compares it step by step; `Report` aggregates.
+Errors: mmarch.errors.InputError (files, unknown scenarios); a scenario in which the twin itself fails
+counts as different in all its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import mmarch
+from mmarch.errors import InputError, MmarchError
+from mmarch.measurement import Measurement, Phase, Ptes, load
+from mmarch.scenario import Document, Lowered, Scenario, lower
+from mmarch.scenario import load as load_scenarios
+from mmarch.scenario.emit import pmd_size
+from mmarch.truth import exempt
+from mmarch.workload import Workload
+
+from .compare_steps import Difference, compare_phase, compare_ptes
+from .observed import Frame, Leaf, Observed, first_address
+
+EQUAL, DIFFERENT, EXEMPT = "equal", "different", "exempt"
+FIRST_ADDRESS = 0x200000000
+
+
+class Runner(Protocol):
+    """The twin: runs a workload with folios of 2^order pages enabled; one Observed for each of its steps."""
+
+    def run(
+        self, workload: Workload, release: str, cpu: str, page_size: int, order: int
+    ) -> Sequence[Observed]:
+        """Execute on a fresh machine."""
+        ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured step; `reason` is that of its exemption."""
+
+    step: Phase | Ptes
+    verdict: str
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scenario of a measurement, at all its orders and kinds."""
+
+    release: str
+    cpu: str
+    page_size: int
+    scenario: str
+    results: tuple[Result, ...]
+
+    def count(self, verdict: str) -> int:
+        """Steps with that verdict."""
+        return sum(1 for result in self.results if result.verdict == verdict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All rows, in the order of the measurements; `unused` exemptions matched a step that is equal."""
+
+    rows: tuple[Row, ...]
+    unused: tuple[exempt.Exemption, ...] = ()
+
+    def count(self, verdict: str) -> int:
+        """Steps with that verdict."""
+        return sum(row.count(verdict) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files that `mmarch validate` uses by default."""
+
+    measurements: tuple[Path, ...]
+    scenarios: tuple[Path, ...]
+    exemptions: Path
+
+
+def bundled() -> Bundle:
+    """The measurements and scenarios that come with mmarch: of the wheel, or of the source tree."""
+    package = Path(mmarch.__file__).parent
+    inside, source = package / "data", package.parent
+    installed = (inside / "measured").is_dir()
+    measurements = inside / "measured" if installed else source / "tests" / "measured"
+    scenarios = inside / "scenarios" if installed else source / "examples" / "scenarios"
+    if not measurements.is_dir() or not scenarios.is_dir():
+        raise InputError(f"no measurements in {inside} or {measurements}; name files with --measured")
+    return Bundle(
+        tuple(sorted(measurements.glob("**/*.json.gz"))),
+        (*sorted(scenarios.glob("*.scn")), *sorted(measurements.glob("**/*.txt"))),
+        measurements / "exempt.toml",
+    )
+
+
+def validate(
+    measurements: Sequence[Path],
+    scenarios: Sequence[Path],
+    runner: Runner,
+    exemptions: Sequence[exempt.Exemption] = (),
+    evidence: Sequence[Path] = (),
+    progress: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Compare the twin with the measurement files; `scenarios` are searched in the order given.
+
+    Exemptions may call on the measurements in `evidence` besides those compared.
+    """
+    loaded = [load(path) for path in measurements]
+    documents = [load_scenarios(path) for path in scenarios]
+    rows: list[Row] = []
+    judge = _Judge(exemptions, (*measurements, *(path for path in evidence if path not in measurements)))
+    for measurement in loaded:
+        progress(str(measurement.path))
+        rows += _rows(measurement, documents, runner, judge)
+    return Report(tuple(rows), tuple(judge.unused))
+
+
+@dataclass
+class _Judge:
+    exemptions: Sequence[exempt.Exemption]
+    evidence: Sequence[Path]
+    unused: list[exempt.Exemption] = field(default_factory=list)
+
+    @cached_property
+    def measurements(self) -> list[Measurement]:
+        return [load(path) for path in self.evidence]
+
+    def result(self, measurement: Measurement, step: Phase | Ptes, found: list[Difference]) -> Result:
+        entry = exempt.find(self.exemptions, measurement, step)
+        if entry and not found and entry.disagrees != measurement.meta.cpu:
+            self.unused.append(entry)
+        if not found:
+            return Result(step, EQUAL)
+        if entry is None:
+            return Result(step, DIFFERENT, tuple(found))
+        if exempt.holds(entry, step, self.measurements):
+            return Result(step, EXEMPT, tuple(found), entry.reason)
+        return Result(
+            step, DIFFERENT, tuple(found), f"{entry.reason} (no task named, no measurement disagrees)"
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A lowered scenario and what the twin observed, or why it could not."""
+
+    lowered: Lowered
+    observed: Sequence[Observed]
+    error: str = ""
+
+
+def _rows(
+    measurement: Measurement, documents: Sequence[Document], runner: Runner, judge: _Judge
+) -> Iterator[Row]:
+    results: dict[str, list[Result]] = {}
+    runs: dict[tuple[int, int, str], _Run] = {}
+    address, last_order = FIRST_ADDRESS, -1
+    for (name, order, kind), steps in measurement.groups():
+        scenario = find_scenario(documents, name, order, kind, measurement)
+        if order != last_order:
+            address, last_order = _prelude(address, order, measurement.meta.page_size), order
+        key = (id(scenario), order, kind)
+        if key not in runs:
+            runs[key] = _run(scenario, measurement, order, kind, address, runner)
+            address = runs[key].lowered.next_address
+        results.setdefault(name, []).extend(_compare(measurement, name, steps, runs[key], judge))
+    meta = measurement.meta
+    for name, found in results.items():
+        yield Row(measurement.release, meta.cpu, meta.page_size, name, tuple(found))
+
+
+def _prelude(address: int, order: int, page_size: int) -> int:
+    """Before an order's first scenario the recording program maps one PMD, and two if folios are enabled."""
+    pmd = pmd_size(page_size)
+    for length in (pmd, 2 * pmd) if order else (pmd,):
+        address = -(-address // pmd) * pmd + length + 4 * pmd
+    return address
+
+
+def find_scenario(
+    documents: Sequence[Document], name: str, order: int, kind: str, measurement: Measurement
+) -> Scenario:
+    """The scenario, or the one with the part, called `name`, meant for this order and kind."""
+    for document in documents:
+        for scenario in document.scenarios:
+            if (
+                name in scenario.reported
+                and kind in scenario.kinds
+                and (scenario.orders is None or order in scenario.orders)
+            ):
+                return scenario
+    files = ", ".join(document.file for document in documents) or "no file"
+    raise InputError(
+        f"{measurement.path}: scenario {name!r} (order {order}, {kind}) is not in {files}; "
+        "name its file with --scenarios"
+    )
+
+
+def _run(
+    scenario: Scenario, measurement: Measurement, order: int, kind: str, address: int, runner: Runner
+) -> _Run:
+    meta = measurement.meta
+    lowered = lower(scenario, meta.page_size, order, kind, address)
+    try:
+        seen = runner.run(lowered.workload, measurement.release, meta.cpu, meta.page_size, order)
+    except MmarchError as error:
+        return _Run(lowered, (), str(error))
+    return _Run(lowered, seen)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """What the twin has for one measured step."""
+
+    kind: str
+    label: str
+    observed: Observed = field(default_factory=Observed)
+    leaves: Sequence[Leaf] = ()
+    process: bool = False
+
+
+def _slots(run: _Run, part: str) -> Iterator[_Slot]:
+    workload = run.lowered.workload
+    for step, info, seen in zip(workload.steps, run.lowered.infos, run.observed, strict=True):
+        if info.part != part:
+            continue
+        if step.label:
+            yield _Slot("phase", step.label, seen, process=info.process)
+        for dump, leaves in zip(step.dumps, seen.dumps, strict=True):
+            yield _Slot("ptes", dump.label, leaves=leaves)
+
+
+def _compare(
+    measurement: Measurement, part: str, steps: Sequence[Phase | Ptes], run: _Run, judge: _Judge
+) -> Iterator[Result]:
+    if run.error:
+        for step in steps:
+            yield Result(step, DIFFERENT, (Difference("twin", "measured", run.error),))
+        return
+    slots = list(_slots(run, part))
+    frame = _frame(measurement, steps, slots, run)
+    position = 0
+    for step in steps:
+        places = (
+            i
+            for i in range(position, len(slots))
+            if (slots[i].kind, slots[i].label) == (step.type, step.phase)
+        )
+        at = next(places, None)
+        if at is None:
+            yield judge.result(
+                measurement, step, [Difference("step", step.phase, "the scenario has no such step")]
+            )
+            continue
+        position = at + 1
+        yield judge.result(measurement, step, _step_differences(measurement, step, slots[at], frame))
+
+
+def _step_differences(
+    measurement: Measurement, step: Phase | Ptes, slot: _Slot, frame: Frame
+) -> list[Difference]:
+    if isinstance(step, Ptes):
+        return compare_ptes(step, slot.leaves, frame.page_size)
+    return compare_phase(step, slot.observed, frame, slot.process, measurement.traced)
+
+
+def _frame(
+    measurement: Measurement, steps: Sequence[Phase | Ptes], slots: Sequence[_Slot], run: _Run
+) -> Frame:
+    """Pages count from the PMD of the first flush, or from the region if operations name one."""
+    page_size = measurement.meta.page_size
+    phases = [step for step in steps if isinstance(step, Phase)]
+    if any(" " in run_[0] for phase in phases for run_ in phase.tlbi):
+        return Frame(page_size, regions=tuple((r.name, r.addr, r.length) for r in run.lowered.regions))
+    flushed = {phase.phase for phase in phases if phase.tlbi_region}
+    in_flushed = (t for slot in slots if slot.label in flushed for t in slot.observed.tlbi)
+    first = first_address(in_flushed) or FIRST_ADDRESS
+    return Frame(page_size, first // pmd_size(page_size) * pmd_size(page_size))

@@ -1,0 +1,287 @@
+"""Recording real programs, where the machine permits it; refusing clearly, where it does not."""
+
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core_mm import uapi
+from mmarch.errors import InputError, InternalError
+from mmarch.trace import ptrace, recorder, tracefs
+from mmarch.trace.anonymize import Anonymizer
+from mmarch.trace.ftrace import load_ftrace
+from mmarch.trace.recorder import record
+from tests.support.vma_model import Judge
+
+THREADS_AND_CHILDREN = """
+import os, subprocess, threading
+data = bytearray(1 << 20)
+def work():
+    for at in range(0, len(data), 4096):
+        data[at] += 1
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+child = os.fork()
+if not child:
+    work()
+    os._exit(0)
+os.waitpid(child, 0)
+subprocess.run(["true"])
+"""
+EXEC_IN_A_THREAD = """
+import os, threading, time
+threading.Thread(target=lambda: os.execvp("true", ["true"])).start()
+time.sleep(60)
+"""
+
+
+def refusal() -> str:
+    """Why this machine cannot record; empty if it can."""
+    try:
+        recorder._check_host()
+        with tracefs.instance(64):
+            return ""
+    except InputError as error:
+        return str(error)
+
+
+REFUSAL = refusal()
+needs_tracefs = pytest.mark.skipif(bool(REFUSAL), reason=REFUSAL)
+
+
+def settings() -> dict[str, str]:
+    """The machine's own tracing switches, and its instances."""
+    root = tracefs.mount_point()
+    names = (
+        "tracing_on",
+        "trace_clock",
+        "events/enable",
+        "set_event_pid",
+        "options/event-fork",
+        "buffer_size_kb",
+    )
+    found = {name: (root / name).read_text() for name in names}
+    return found | {"instances": str(sorted(each.name for each in (root / "instances").iterdir()))}
+
+
+def count(path: Path, op: int) -> int:
+    """Rows of one operation in a recording."""
+    return int((load_ftrace(path).ops[:, 0] == op).sum())
+
+
+@needs_tracefs
+@pytest.mark.parametrize("name", ["out.ftrace.txt", "out.ftrace.txt.gz"])
+def test_a_recording_replays_within_its_mappings(tmp_path, name):
+    """A thread, a fork that writes, a vfork with exec: all there, every access in a live mapping."""
+    before = settings()
+    made = record(tmp_path / name, [sys.executable, "-c", THREADS_AND_CHILDREN])
+    assert settings() == before
+    assert made.exit_status == 0
+    assert made.tasks == 4
+    workload = load_ftrace(made.path)
+    ops = workload.ops[:, 0].tolist()
+    assert [ops.count(op) for op in (uapi.OP_CLONE_VM, uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_EXIT)] == [
+        1,
+        1,
+        1,
+        4,
+    ]
+    touched = ops.count(uapi.OP_TOUCH)
+    assert 256 <= touched <= made.faults + 10
+    judge = Judge(workload).run()
+    assert (judge.outside, judge.forbidden, judge.beyond) == ([], [], [])
+
+
+@needs_tracefs
+def test_a_recording_names_nobody(tmp_path):
+    """Neither paths nor program names nor this process's directory are in the text."""
+    secret = tmp_path / "secretdir"
+    secret.mkdir()
+    made = record(tmp_path / "out.txt", ["sh", "-c", f"cd {secret}; cat /etc/hostname > secretfile; true"])
+    text = made.path.read_text()
+    assert "secret" not in text
+    assert not re.search(rf"\b{re.escape(platform.node())}\b", text)
+    assert "/" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+@needs_tracefs
+def test_exec_in_a_thread_is_followed(tmp_path):
+    """The kernel stops following when the leader dies; the recorder takes it up again."""
+    made = record(tmp_path / "out.txt", [sys.executable, "-c", EXEC_IN_A_THREAD])
+    assert count(made.path, uapi.OP_EXEC) == 2
+    judge = Judge(load_ftrace(made.path)).run()
+    assert judge.outside == []
+
+
+@needs_tracefs
+def test_the_status_of_the_program_is_reported(tmp_path):
+    """And a descendant that lives longer is recorded to its end."""
+    made = record(tmp_path / "out.txt", ["sh", "-c", "(sleep 0.3; true) & exit 3"])
+    assert made.exit_status == 3
+    assert count(made.path, uapi.OP_EXIT) == made.tasks
+
+
+@needs_tracefs
+def test_without_huge_pages_every_page_faults(tmp_path):
+    """The first touch of each page of a large area is in the trace."""
+    code = "import mmap; m = mmap.mmap(-1, 4 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS); m.write(bytes(4 << 20))"
+    made = record(tmp_path / "out.txt", [sys.executable, "-c", code])
+    workload = load_ftrace(made.path)
+    area = [row for row in workload.ops.tolist() if row[0] == uapi.OP_MMAP and row[3] == 4 << 20][-1]
+    touched = {row[2] for row in workload.ops.tolist() if row[0] == uapi.OP_TOUCH}
+    assert set(range(area[2], area[2] + area[3], 4096)) <= touched
+
+
+@needs_tracefs
+def test_lost_events_are_an_error_and_nothing_is_written(tmp_path):
+    """A buffer of a few KiB cannot hold an interpreter's start."""
+    with pytest.raises(InputError, match=r"events were lost: .*larger than 4 KiB"):
+        record(tmp_path / "out.txt", [sys.executable, "-c", "pass"], buffer_kib=4)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_tracefs
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_recording_restores_everything(tmp_path, number):
+    """Ctrl-C: the program ends, the instance goes, no file is left."""
+    before = settings()
+    imports = "import sys; from pathlib import Path; from mmarch.trace.recorder import record"
+    code = f"{imports}; record(Path(sys.argv[1]), sys.argv[2:])"
+    ready = tmp_path / "ready"
+    command = ["sh", "-c", f"echo $$ > {ready}; exec sleep 60"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out.txt"), *command], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 30
+    while not (ready.exists() and ready.read_text().strip()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(30) != 0
+    program = Path("/proc", ready.read_text().strip(), "stat")
+    assert not program.exists() or ") Z " in program.read_text()
+    assert settings() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["ready"]
+
+
+@needs_tracefs
+def test_a_file_that_is_no_program_is_refused(tmp_path):
+    """exec fails; nothing is written."""
+    empty = tmp_path / "empty"
+    empty.touch(mode=0o755)
+    with pytest.raises(InputError, match="could not be executed"):
+        record(tmp_path / "out.txt", [str(empty)])
+    assert [each.name for each in tmp_path.iterdir()] == ["empty"]
+
+
+@needs_tracefs
+def test_an_unwritable_output_is_refused_before_the_program_runs(tmp_path):
+    """An hour's recording must not end there."""
+    with pytest.raises(InputError, match="cannot write"):
+        record(tmp_path / "no" / "out.txt", ["touch", str(tmp_path / "ran")])
+    assert not (tmp_path / "ran").exists()
+
+
+@needs_tracefs
+def test_an_unknown_program_is_refused(tmp_path):
+    """By its name."""
+    with pytest.raises(InputError, match="no program 'no-such-program-here'"):
+        record(tmp_path / "out.txt", ["no-such-program-here"])
+
+
+def test_no_command_is_refused(tmp_path):
+    """Anywhere."""
+    with pytest.raises(InputError, match="no command"):
+        record(tmp_path / "out.txt", [])
+
+
+def test_another_architecture_is_refused_by_name(tmp_path, monkeypatch):
+    """Traces replay anywhere, but are recorded on x86-64."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with pytest.raises(InputError, match=r"cannot record on \w+ aarch64"):
+        record(tmp_path / "out.txt", ["true"])
+
+
+def test_without_tracefs_the_message_says_how_to_mount_it(tmp_path):
+    """Nothing is invented in place of a trace."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text("proc /proc proc rw 0 0\n")
+    with pytest.raises(InputError, match="mount -t tracefs"):
+        tracefs.mount_point(mounts)
+
+
+def test_a_tracefs_that_refuses_is_an_input_error(tmp_path, monkeypatch):
+    """As without root, or under lockdown."""
+    monkeypatch.setattr(tracefs, "mount_point", lambda: tmp_path / "absent")
+    with pytest.raises(InputError, match="needs root"), tracefs.instance(64):
+        pass
+
+
+def raw(pid: int, body: str, comm: str = "a b-1") -> str:
+    """A line as the kernel prints it."""
+    return f"{comm:>16}-{pid:<7d} [001] d..1.  4711.500000: {body}\n"
+
+
+def test_names_paths_and_pids_do_not_pass_the_anonymizer():
+    """Task names, file names, command lines, pids and the time of day's origin."""
+    lines = list(
+        Anonymizer(4423).lines(
+            [
+                "# tracer: nop\n",
+                raw(4423, "sys_mmap(addr: 0, len: 0x1)"),
+                raw(
+                    4423, "sched_prepare_exec: interp=/home/me/sh filename=/home/me/sh pid=4423 comm=python3"
+                ),
+                raw(4423, "sched_process_exec: filename=/home/me/x pid=4423 old_pid=4423"),
+                raw(99, "tracing_mark_write: mmarch_exec: pid=4423 start_brk=0x1"),
+                raw(4423, 'sys_execve(filename: 0x1 "/home/me/x", argv: 0x2, envp: 0x3)'),
+                raw(4423, "task_newtask: pid=4500 comm=me at home clone_flags=1200000 oom_score_adj=0"),
+                raw(4500, "signal_generate: sig=11 errno=0 code=1 comm=me pid=4500 grp=0 res=0"),
+                raw(4500, "sched_process_exit: comm=me pid=4500 prio=120 group_dead=true"),
+            ]
+        )
+    )
+    assert [line.split(":", 1)[1].strip() for line in lines] == [
+        "sched_prepare_exec: -",
+        "sched_process_exec: filename=- pid=1 old_pid=1",
+        "tracing_mark_write: mmarch_exec: pid=1 start_brk=0x1",
+        "sys_execve(filename: 0x1, argv: 0x2, envp: 0x3)",
+        "task_newtask: pid=2 comm=<...> clone_flags=1200000 oom_score_adj=0",
+        "signal_generate: sig=11 errno=0 code=1 comm=<...> pid=2",
+        "sched_process_exit: group_dead=true",
+    ]
+    assert all(line.startswith("           <...>-") and " 0.000000: " in line for line in lines)
+    assert "home" not in "".join(lines)
+
+
+def test_an_event_of_a_task_nobody_bore_is_our_defect():
+    """The recorder follows from birth; anything else must not be written quietly."""
+    with pytest.raises(InternalError, match="task 7"):
+        list(Anonymizer(1).lines([raw(1, "exit_mmap: x"), raw(7, "exit_mmap: x")]))
+
+
+def test_instances_of_dead_recorders_are_cleared(tmp_path, monkeypatch):
+    """SIGKILL leaves one behind; the next recording takes it away, and no living one's."""
+    instances = tmp_path / "instances"
+    instances.mkdir()
+    for pid in (2**22 + 1, os.getppid()):
+        (instances / f"mmarch-{pid}").mkdir()
+    tracefs._clear_leftovers(instances)
+    assert [each.name for each in instances.iterdir()] == [f"mmarch-{os.getppid()}"]
+
+
+@pytest.mark.parametrize("order", ["born stopped ended", "stopped born ended", "stopped ended born"])
+def test_a_child_is_accounted_for_in_any_order_of_reports(order):
+    """wait() may report a child's stop, and even its end, before its parent's fork."""
+    tracees = ptrace.Tracees(1)
+    for word in order.split():
+        getattr(tracees, word)(2)
+    assert tracees.alive == {1}
+    tracees.ended(1)
+    assert not tracees.alive
