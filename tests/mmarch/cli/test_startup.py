@@ -21,9 +21,9 @@ def loaded_by(*arguments: str) -> set[str]:
         (("--version",), ("typer", "pydantic", "pluggy", "numpy", "llvmlite", "rich")),
         (("--help",), ("numpy", "llvmlite", "rich", "pluggy", "core_mm", "pydantic")),
         (("run", "--help"), ("numpy", "llvmlite", "rich", "pluggy", "core_mm")),
-        (("arch", "list"), ("numpy", "llvmlite", "rich", "mmarch.engine")),
-        (("arch", "show", "arm64"), ("numpy", "llvmlite", "rich", "mmarch.engine")),
-        (("costs", "list"), ("numpy", "llvmlite", "rich", "mmarch.engine")),
+        (("arch", "list"), ("numpy", "llvmlite", "rich", "mmarch.engine.machine")),
+        (("arch", "show", "arm64"), ("numpy", "llvmlite", "rich", "mmarch.engine.machine")),
+        (("costs", "list"), ("numpy", "llvmlite", "rich", "mmarch.engine.machine")),
     ],
 )
 def test_commands_import_lazily(arguments: tuple[str, ...], unwanted: tuple[str, ...]) -> None:
