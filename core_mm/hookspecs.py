@@ -39,7 +39,7 @@ def hookspec(function: F) -> F:
 def pte_none(pte: int) -> int:
     """Whether the entry is empty.
 
-    Default: it is 0. Linux 6.12 include/asm/pgtable.h of each architecture.
+    Default: it is 0. Linux 6.12 arch/*/include/asm/pgtable.h.
     """
 
 
@@ -164,7 +164,7 @@ def swp_entry_to_pte(entry: int) -> int:
 
 @hookspec
 def pte_to_swp_entry(pte: int) -> int:
-    """The swap slot in a swap descriptor."""
+    """The swap slot in a swap descriptor (`__pte_to_swp_entry`)."""
 
 
 @hookspec

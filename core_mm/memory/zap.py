@@ -164,7 +164,7 @@ def zap_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, details: int) -
 
 
 def reclaim_pte_table(pmdp: int, state: int) -> int:
-    """Take an emptied table out of the tree (mm/pt_reclaim.c, 7.x); its slot, or 0 if it is not empty."""
+    """Take an emptied table out of the tree (zap_empty_pte_table, 7.x); its slot, or 0 if it is not empty."""
     slot = table_slot(ptes[pmdp])
     if state & SKIPPED:
         for i in range(cfg.ptrs_per_pte):
