@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from core_mm.cpufeature import CpuFeature, CpuFeatures
 from core_mm.tlb_model import TlbModel
 from core_mm.vmstat import ARCH_EVENT, EVENTS
 
@@ -41,17 +42,18 @@ class Geometry(BaseModel):
 
 
 class Cpu(BaseModel):
-    """A CPU model: values for the architecture's `cpu_scalars`, and where they come from.
+    """A CPU model.
 
-    lacks  capabilities of the architecture that this model does not have
+    features  values of the architecture's `cpu_scalars`; what is left out is 0
+    costs     name of the cost profile that suits it
+    source    what says that it has these features
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str
     features: Mapping[str, int]
-    lacks: frozenset[str] = frozenset()
-    costs: str = ""  # name of the cost profile that suits it
+    costs: str = ""
     source: str = ""
 
 
@@ -59,7 +61,8 @@ class ArchDescriptor(BaseModel):
     """An architecture as the framework sees it.
 
     modules       dotted names of the modules that hold the hook implementations
-    cpu_scalars   the `core_mm.decl.Scalars` class in these modules that `Cpu.features` fills, "" for none
+    cpus          models by name; `MODEL+FEATURE+noFEATURE` on a command line changes one
+    cpu_scalars   the table in the plugin's modules that `Cpu.features` fills, None for none
     required      hooks whose default would be wrong here, each with the reason; they cannot be withheld
     api_version   the version of the hooks that it was written for, `core_mm.hookspecs.API_VERSION` then
     capabilities  what the conformance suite may expect, of `CAPABILITIES`
@@ -79,7 +82,7 @@ class ArchDescriptor(BaseModel):
     default_granule: str
     cpus: Mapping[str, Cpu]
     default_cpu: str
-    cpu_scalars: str = ""
+    cpu_scalars: type[CpuFeatures] | None = None
     required: Mapping[str, str] = Field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
     events: tuple[str, ...] = Field(default=(), max_length=EVENTS - ARCH_EVENT)
@@ -96,6 +99,17 @@ class ArchDescriptor(BaseModel):
             if default not in known:
                 raise ValueError(f"default_{what} {default!r} is none of {', '.join(known)}")
         return self
+
+    @property
+    def cpu_features(self) -> Mapping[str, CpuFeature]:
+        """What its CPUs differ in, in the order of the table."""
+        return self.cpu_scalars.table if self.cpu_scalars else {}
+
+    def capabilities_of(self, cpu: Cpu) -> frozenset[str]:
+        """Those that remain on `cpu`."""
+        return self.capabilities - {
+            feature.capability for feature in self.cpu_features.values() if not cpu.features.get(feature.name)
+        }
 
     def group(self, group: Group) -> tuple[str, ...]:
         """Events that belong to `group`, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arches.arm64.cpufeature import cpu
 from arches.arm64.cpus import CPUS
 from arches.arm64.events import EVENTS
 from arches.arm64.tlb_model import TLB_MODEL
@@ -25,7 +26,7 @@ arch = ArchDescriptor(
     default_granule="4k",
     cpus=CPUS,
     default_cpu="neoverse-n1",
-    cpu_scalars="cpu",
+    cpu_scalars=cpu,
     required={
         "ptep_get": _GATHER,
         "ptep_get_lockless": _GATHER,

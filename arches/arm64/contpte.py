@@ -123,7 +123,7 @@ def contpte_try_fold(mm: int, addr: int, ptep: int, pte: int) -> int:
     last = cfg.cont_ptes - 1
     if ptep & last != last or pte_pfn(pte) & last != last:
         return 0
-    if not pte_valid(pte) or pte & (PTE_CONT | PTE_SPECIAL) or cpu.no_contpte or cfg.cont_ptes == 1:
+    if not pte_valid(pte) or pte & (PTE_CONT | PTE_SPECIAL) or not cpu.contpte or cfg.cont_ptes == 1:
         return 0
     return __contpte_try_fold(mm, addr, ptep, pte)
 
@@ -267,7 +267,7 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
         contpte_try_unfold(mm, addr, ptep, READ_ONCE(ptep))
         WRITE_ONCE(ptep, pte)
         return contpte_try_fold(mm, addr, ptep, pte)
-    if cpu.no_contpte or cfg.cont_ptes == 1:
+    if not cpu.contpte or cfg.cont_ptes == 1:
         return __set_ptes(ptep, pte, nr)
     count(SET_PTES, 1)
     if not mm_is_user(mm):

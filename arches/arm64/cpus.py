@@ -1,54 +1,91 @@
-"""CPU models: which features and errata Linux finds on them."""
+"""CPU models: which features and errata Linux finds on them. Cores first, then machines by the name people know.
+
+KPTI is no property of a model: a kernel started with nokaslr has it on none of these, one with KASLR on those
+without FEAT_E0PD (Armv8.0 to 8.4 here); `MODEL+kpti` says so. `docs/reference/cpus.md` has the registers.
+"""
 
 from __future__ import annotations
 
 from core_mm.descriptor import Cpu
 
-_V8_2 = {"hw_af": 1, "hw_dbm": 1}
-_V8_4 = {**_V8_2, "tlb_range": 1, "ttl": 1}
-_REPEAT = {"repeat_tlbi": 1}
-_REGISTERS = "ID_AA64ISAR0_EL1.TLB, ID_AA64MMFR1_EL1.HAFDBS, ID_AA64MMFR2_EL1.TTL of the core"
-_ERRATUM = _REGISTERS + "; ARM64_ERRATUM_4118414 in arch/arm64/kernel/cpu_errata.c (Linux 6.12.107, 7.3)"
+_V8_2 = ("hw_af", "hw_dbm")
+_V8_4 = (*_V8_2, "tlb_range", "ttl")
+_BBM = ("bbml2_noabort", "bbml3")
+_REPEAT = "repeat_tlbi"
+
+_QEMU = "ID registers in QEMU's target/arm/tcg/cpu64.c, which follow the core's Technical Reference Manual"
+_FIRECRACKER = "ID registers in Firecracker's tests/data/cpu_template_helper/fingerprint_ARM_NEOVERSE_{}_6.1host.json"
+_COLLECTED = "ID registers in github.com/lelegard/arm-cpusysregs, collect/{}"
+_ERRATUM = "; erratum 4118414 by MIDR (arch/arm64/kernel/cpu_errata.c)"
 
 
-def _cpu(description: str, features: dict[str, int], source: str = _REGISTERS) -> Cpu:
-    return Cpu(description=description, features=features, source=source)
+def _cpu(description: str, features: tuple[str, ...], source: str) -> Cpu:
+    erratum = _ERRATUM if _REPEAT in features else ""
+    return Cpu(description=description, features=dict.fromkeys((*features, "contpte"), 1), source=source + erratum)
 
 
 CPUS = {
     "range": _cpu(
-        "neutral: FEAT_TLBIRANGE, hardware AF/DBM, no erratum, no KPTI, no LPA2, no level hints",
-        {**_V8_2, "tlb_range": 1}, "for reference tables",
+        "neutral: TLBI ranges, hardware AF/DBM, no erratum, no KPTI, no LPA2, no level hints",
+        (*_V8_2, "tlb_range"), "for reference tables",
     ),
-    "norange": _cpu("neutral: as range, without FEAT_TLBIRANGE", _V8_2, "for reference tables"),
-    "cortex-a35": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
-    "cortex-a53": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
+    "norange": _cpu("neutral: as range, without TLBI ranges", _V8_2, "for reference tables"),
+    "cortex-a35": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", (), _QEMU),
+    "cortex-a53": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", (), _QEMU),
     "cortex-a55": _cpu(
-        "Armv8.2: hardware AF, no TLBI ranges; dirty state by fault, for an erratum", {"hw_af": 1},
-        _REGISTERS + "; ARM64_ERRATUM_1024718 in arch/arm64/kernel/cpufeature.c:cpu_has_broken_dbm",
+        "Armv8.2: hardware AF, no TLBI ranges; dirty state by fault, for an erratum", ("hw_af",),
+        _QEMU + "; ARM64_ERRATUM_1024718 in arch/arm64/kernel/cpufeature.c:cpu_has_broken_dbm",
     ),
-    "cortex-a57": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
-    "cortex-a72": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", {}),
-    "cortex-a76": _cpu("Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", {**_V8_2, **_REPEAT}, _ERRATUM),
+    "cortex-a57": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", (), _QEMU),
+    "cortex-a72": _cpu("Armv8.0: no TLBI ranges, access flag and dirty state by fault", (), _QEMU),
+    "cortex-a76": _cpu("Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", (*_V8_2, _REPEAT), _QEMU),
     "cortex-a710": _cpu(
-        "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", {**_V8_4, **_REPEAT}, _ERRATUM
+        "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", (*_V8_4, _REPEAT), _QEMU
     ),
-    "neoverse-n1": _cpu(
-        "Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", {**_V8_2, **_REPEAT}, _ERRATUM
-    ),
+    "neoverse-n1": _cpu("Armv8.2: hardware AF/DBM, no TLBI ranges; repeat-TLBI erratum", (*_V8_2, _REPEAT), _QEMU),
     "neoverse-v1": _cpu(
-        "Armv8.4 as QEMU's: hardware AF/DBM, neither TLBI ranges nor hints; repeat-TLBI erratum",
-        {**_V8_2, **_REPEAT}, _ERRATUM,
+        "Armv8.4, but neither TLBI ranges nor level hints; hardware AF/DBM; repeat-TLBI erratum",
+        (*_V8_2, _REPEAT), _QEMU + "; the same on Graviton 3: " + _COLLECTED.format("graviton3-host-amazonlinux"),
     ),
     "neoverse-n2": _cpu(
-        "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", {**_V8_4, **_REPEAT}, _ERRATUM
+        "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", (*_V8_4, _REPEAT), _QEMU
     ),
     "neoverse-v2": _cpu(
-        "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", {**_V8_4, **_REPEAT}, _ERRATUM
+        "Armv9.0: TLBI ranges, level hints, hardware AF/DBM; repeat-TLBI erratum", (*_V8_4, _REPEAT),
+        _FIRECRACKER.format("V2"),
     ),
-    "a64fx": _cpu("Armv8.2: no TLBI ranges, access flag and dirty state by fault", {}),
+    "neoverse-v3": _cpu(
+        "Armv9.2, from r0p2: as neoverse-v2, and blocks fold without a flush", (*_V8_4, _REPEAT, *_BBM),
+        _FIRECRACKER.format("V3") + "; BBM level by MIDR (arch/arm64/kernel/cpufeature.c:cpu_supports_bbml3)",
+    ),
+    "a64fx": _cpu("Armv8.2: no TLBI ranges, access flag and dirty state by fault", (), _QEMU),
     "max": _cpu(
         "QEMU's -cpu max: TLBI ranges from multiples of 64K (LPA2), level hints, hardware AF/DBM, no erratum",
-        {**_V8_4, "lpa2": 1}, _REGISTERS + "; ID_AA64MMFR0_EL1.TGRAN4, lpa2_is_enabled in asm/pgtable.h",
+        (*_V8_4, "lpa2"), "ID registers in QEMU's target/arm/tcg/cpu64.c:aarch64_max_tcg_initfn",
+    ),
+    "altra": _cpu(
+        "Ampere Altra: 80 to 128 Neoverse N1", (*_V8_2, _REPEAT), _COLLECTED.format("ampere-altra-host-ubuntu")
+    ),
+    "graviton2": _cpu("AWS Graviton 2: Neoverse N1", (*_V8_2, _REPEAT), _FIRECRACKER.format("N1")),
+    "graviton3": _cpu(
+        "AWS Graviton 3: Neoverse V1", (*_V8_2, _REPEAT), _COLLECTED.format("graviton3-host-amazonlinux")
+    ),
+    "graviton4": _cpu("AWS Graviton 4: Neoverse V2", (*_V8_4, _REPEAT), _FIRECRACKER.format("V2")),
+    "grace": _cpu(
+        "NVIDIA Grace: 72 Neoverse V2", (*_V8_4, _REPEAT),
+        "boot log of Linux 6.16 in linux-serial, July 2025 (Quanta Java Island), which names the three features",
+    ),
+    "cobalt100-vm": _cpu(
+        "Azure Cobalt 100 under Hyper-V: Neoverse N2 whose level hints the hypervisor hides",
+        (*_V8_2, "tlb_range", _REPEAT), _COLLECTED.format("cobalt100-vm-ubuntu"),
+    ),
+    "raspberry-pi-4": _cpu("Raspberry Pi 4: Cortex-A72", (), _COLLECTED.format("cortexa72-host-ubuntu")),
+    "raspberry-pi-5": _cpu(
+        "Raspberry Pi 5: Cortex-A76 r4p1", (*_V8_2, _REPEAT),
+        _QEMU + "; the core's MIDR 0x414fd0b1 from a boot log of linux-next, June 2026",
+    ),
+    "apple-m1-vm": _cpu(
+        "Apple M1 in a virtual machine: TLBI ranges, level hints; access flag and dirty state by fault",
+        ("tlb_range", "ttl"), _COLLECTED.format("applem1-vm-debian"),
     ),
 }  # fmt: skip

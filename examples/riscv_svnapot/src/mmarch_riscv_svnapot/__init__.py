@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core_mm.descriptor import ArchDescriptor, Geometry
 
+from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.cpus import CPUS
 from mmarch_riscv_svnapot.tlbflush import EVENTS, TLB_MODEL
 
@@ -24,7 +25,7 @@ arch = ArchDescriptor(
     default_granule="4k",
     cpus=CPUS,
     default_cpu="rva23",
-    cpu_scalars="cpu",
+    cpu_scalars=cpu,
     required={
         "ptep_get": _GATHER,
         "ptep_get_lockless": _GATHER,

@@ -10,13 +10,11 @@ CPUS = {
     "rva20": Cpu(
         description="an RVA20 core among four: no Svnapot, A and D by fault, remote fences by SBI",
         features={"harts": 4, "sbi_rfence": 1},
-        lacks=frozenset({"contiguous", "hw_afdbm"}),
         source=_PROFILES,
     ),
     "rva23": Cpu(
         description="an RVA23 core among four: Svnapot and Svinval, A and D by fault, remote fences by IPI",
         features={"svnapot": 1, "svinval": 1, "harts": 4},
-        lacks=frozenset({"hw_afdbm"}),
         source=_PROFILES,
     ),
     "rva23-full": Cpu(
@@ -27,7 +25,6 @@ CPUS = {
     "spacemit-x60": Cpu(
         description="one of eight SpacemiT X60 cores: Svnapot and Svinval, remote fences by SBI",
         features={"svnapot": 1, "svinval": 1, "harts": 8, "sbi_rfence": 1},
-        lacks=frozenset({"hw_afdbm"}),
         source="arch/riscv/boot/dts/spacemit/k1.dtsi",
     ),
     "single-hart": Cpu(

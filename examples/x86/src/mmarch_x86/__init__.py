@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core_mm.descriptor import ArchDescriptor, Geometry
 
+from mmarch_x86.cpufeature import cpu
 from mmarch_x86.cpus import CPUS
 from mmarch_x86.tlbflush import EVENTS, TLB_MODEL
 
@@ -23,7 +24,7 @@ arch = ArchDescriptor(
     default_granule="4k",
     cpus=CPUS,
     default_cpu="zen3",
-    cpu_scalars="cpu",
+    cpu_scalars=cpu,
     required={
         "ptep_get_and_clear": _ATOMIC,
         "ptep_set_wrprotect": _ATOMIC,
