@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm.mm_types import LOG_COLUMNS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
+from mmarch import cpus
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, DirectMachine, Replace
 from mmarch.engine.machine import Config
@@ -71,8 +72,8 @@ class Bench:
         self.geometry = arch.granules[config.granule or arch.default_granule]
         self.page = 1 << self.geometry.page_shift
         self.entries = 1 << self.geometry.pte_bits
-        lacks = arch.cpus[config.cpu or arch.default_cpu].lacks
-        self.has_blocks = "contiguous" in arch.capabilities - lacks and self.geometry.cont_ptes > 1
+        capabilities = arch.capabilities_of(cpus.find(arch, config.cpu))
+        self.has_blocks = "contiguous" in capabilities and self.geometry.cont_ptes > 1
         self.block = self.geometry.cont_ptes if self.geometry.cont_ptes > 1 else 16
         self.core(syscalls.boot)()
         self.mm = self.core(fork.mm_alloc)()

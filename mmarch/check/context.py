@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from core_mm.descriptor import ArchDescriptor, Geometry
 from core_mm.releases import DEFAULT_RELEASE
+from mmarch import cpus
 from mmarch.check.bench import Bench
 from mmarch.engine.machine import Config
 
@@ -46,7 +47,7 @@ class Context:
     @property
     def capabilities(self) -> frozenset[str]:
         """Of this CPU."""
-        return self.arch.capabilities - self.arch.cpus[self.cpu or self.arch.default_cpu].lacks
+        return self.arch.capabilities_of(cpus.find(self.arch, self.cpu))
 
     @property
     def quick(self) -> bool:
@@ -98,9 +99,8 @@ class Context:
                 if granule != self.arch.default_granule:
                     yield replace(self, granule=granule, share=side)
         if not self.cpu:
-            for cpu in self.arch.cpus:
-                if cpu != self.arch.default_cpu:
-                    yield replace(self, cpu=cpu, share=side)
+            for cpu in cpus.distinct(self.arch)[1:]:
+                yield replace(self, cpu=cpu, share=side)
 
     @property
     def where(self) -> str:

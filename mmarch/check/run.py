@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal
 
 from core_mm.releases import RELEASES
+from mmarch import cpus
 from mmarch.check import xfails
 from mmarch.check.context import QUICK
 from mmarch.check.loading import load_named
@@ -80,7 +81,7 @@ def check(
     workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
     try:
         loaded = _load(arch, workers[0])
-        _validate_machine(options, loaded)
+        options = _validate_machine(options, loaded)
         expected = xfails.load(options.expected or xfails.find(loaded.descriptor), known)
         report = Report(
             arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
@@ -139,11 +140,12 @@ def _validate_names(options: Options, known: Sequence[Check]) -> None:
             raise unknown("release", release, list(RELEASES))
 
 
-def _validate_machine(options: Options, arch: LoadedArch) -> None:
-    if options.cpu and options.cpu not in arch.descriptor.cpus:
-        raise unknown("cpu", options.cpu, list(arch.descriptor.cpus))
+def _validate_machine(options: Options, arch: LoadedArch) -> Options:
+    """With the CPU under its one name."""
+    cpu = options.cpu and cpus.choose(arch.descriptor, options.cpu).name
     if options.granule and options.granule not in arch.descriptor.granules:
         raise unknown("granule", options.granule, list(arch.descriptor.granules))
+    return replace(options, cpu=cpu)
 
 
 def plan(options: Options, known: Sequence[Check]) -> list[Job]:

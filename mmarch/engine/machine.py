@@ -16,6 +16,7 @@ import core_mm.mm_types
 import core_mm.vmstat
 from core_mm import hookspecs, releases, uapi
 from core_mm.descriptor import ArchDescriptor
+from mmarch import cpus
 from mmarch.engine.bind import Binder
 from mmarch.engine.code import Code
 from mmarch.engine.hookimpls import implementations
@@ -194,8 +195,8 @@ class Machine:
         for name, value in values.items():
             memory.set("cfg", name, value)
         if arch.cpu_scalars:
-            for name, value in arch.cpus[config.cpu or arch.default_cpu].features.items():
-                memory.set(arch.cpu_scalars, name, value)
+            for name, value in cpus.find(arch, config.cpu).features.items():
+                memory.set(arch.cpu_scalars.__name__, name, value)
 
 
 def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) -> dict[str, int]:

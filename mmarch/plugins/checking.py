@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
 from core_mm import hookspecs
-from core_mm.decl import Scalars
-from core_mm.descriptor import CAPABILITIES, ArchDescriptor
+from core_mm.cpufeature import CpuFeature
+from core_mm.descriptor import CAPABILITIES, ArchDescriptor, Cpu
+from mmarch import cpus
 from mmarch.engine.hookimpls import IMPL_MARK, parameters, where
 from mmarch.suggest import did_you_mean
 
@@ -167,23 +168,38 @@ def _missing(arch: ArchDescriptor, modules: Sequence[ModuleType]) -> Iterator[Pr
 
 
 def _cpus(arch: ArchDescriptor) -> Iterator[Problem]:
-    known = _scalar_names(arch)
-    if known is None:
-        text = f"cpu_scalars {arch.cpu_scalars!r} is no Scalars class in the plugin's modules"
-        yield Problem("MM002", text)
-        return
-    for cpu, model in arch.cpus.items():
-        for feature in sorted(set(model.features) - set(known)):
-            text = f"cpu {cpu!r} sets {feature!r}, which {arch.cpu_scalars or 'cpu_scalars'} lacks."
-            yield Problem("MM002", text + did_you_mean(feature, known))
+    """What no spelling on a command line could name, and what models say that cannot be."""
+    table = arch.cpu_features
+    if arch.cpu_scalars and not any(vars(m).get(arch.cpu_scalars.__name__) is arch.cpu_scalars for m in _modules(arch)):
+        yield Problem("MM002", f"cpu_scalars {arch.cpu_scalars.__name__!r} is in none of the plugin's modules")
+    for name in table.keys() ^ set(arch.cpu_scalars.names if arch.cpu_scalars else ()):
+        yield Problem("MM002", f"CPU feature {name!r} says nothing of itself; declare it with cpu_feature() and int")
+    for feature in table.values():
+        yield from (Problem("MM002", f"CPU feature {feature.name!r} {wrong}") for wrong in _wrong(arch, feature))
+    for name, model in arch.cpus.items():
+        yield from (Problem("MM002", f"cpu {name!r} {wrong}") for wrong in _wrong_model(table, name, model))
 
 
-def _scalar_names(arch: ArchDescriptor) -> tuple[str, ...] | None:
-    """Names that CPU models may set; None if the class is not there."""
-    if not arch.cpu_scalars:
-        return ()
-    for name in [name for name in sys.modules if _of_package(arch, name)]:
-        value = getattr(sys.modules[name], arch.cpu_scalars, None)
-        if isinstance(value, type) and issubclass(value, Scalars):
-            return value.names
-    return None
+def _wrong(arch: ArchDescriptor, feature: CpuFeature) -> Iterator[str]:
+    if feature.name.startswith("no"):
+        yield "begins with 'no', which switches a feature off; name it for what there is"
+    for needed in feature.requires:
+        if needed not in arch.cpu_features:
+            yield f"requires {needed!r}, which is no feature here.{did_you_mean(needed, arch.cpu_features)}"
+    if feature.capability and feature.capability not in arch.capabilities:
+        yield f"stands for capability {feature.capability!r}, which the descriptor does not claim"
+
+
+def _wrong_model(table: Mapping[str, CpuFeature], name: str, model: Cpu) -> Iterator[str]:
+    if not name or set(name) & set("+,= "):
+        yield "has a name with one of '+,= '; these take a command line apart"
+    for feature, value in sorted(model.features.items()):
+        if feature not in table:
+            yield f"sets {feature!r}, which cpu_scalars lacks.{did_you_mean(feature, table)}"
+        elif not 0 <= value <= table[feature].most:
+            yield f"sets {feature!r} to {value}; it is 0 to {table[feature].most}"
+    yield from (f"cannot be: {problem}" for problem in cpus.contradictions(table, model.features))
+
+
+def _modules(arch: ArchDescriptor) -> list[ModuleType]:
+    return [module for name, module in list(sys.modules.items()) if _of_package(arch, name)]

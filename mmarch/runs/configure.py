@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core_mm.descriptor import Geometry
 from core_mm.releases import DEFAULT_RELEASE, RELEASES
+from mmarch import cpus
 from mmarch.errors import InputError
 from mmarch.plugins import LoadedArch, load_arch
 from mmarch.plugins.withhold import expand
@@ -63,12 +64,11 @@ def configure(choices: Choices) -> Setup:
     generic = arch if choices.arch == "generic" else load_arch("generic")
     descriptor = arch.descriptor
     release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
-    cpu = _known("cpu", choices.cpu or descriptor.default_cpu, descriptor.cpus)
     granule = _known("granule", choices.granule.lower() or descriptor.default_granule, descriptor.granules)
     configuration = Configuration(
         arch=descriptor.name,
         release=release,
-        cpu=cpu,
+        cpu=cpus.choose(descriptor, choices.cpu).name,
         granule=granule,
         folio_orders=_orders(choices, arch, granule),
         without=tuple(sorted(expand(arch, choices.without))),

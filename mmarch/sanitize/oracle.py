@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from core_mm import hookspecs, vmstat
 from core_mm.tlb_model import TlbModel
 from core_mm.vmstat import ARCH_EVENT
+from mmarch import cpus
 from mmarch.engine.machine import Config
 from mmarch.sanitize.blocks import Blocks
 from mmarch.sanitize.decode import INVALID, Decoder, Leaf, show_permits
@@ -59,9 +60,9 @@ class Oracle:
         geometry = arch.granules[self.config.granule or arch.default_granule]
         self._bits, self._shift = geometry.pte_bits, geometry.page_shift
         self._top = geometry.levels - 1
-        cpu = arch.cpus[self.config.cpu or arch.default_cpu]
+        cpu = cpus.find(arch, self.config.cpu)
         self._relaxed = any(cpu.features.get(name) for name in self.model.relaxed_bbm)
-        self._bbm = "bbm" in arch.capabilities - cpu.lacks
+        self._bbm = "bbm" in arch.capabilities_of(cpu)
         self._events = {ARCH_EVENT + i: name for i, name in enumerate(arch.events)}
         self.decoder = Decoder(self.config, self.model)
         self.stale = StaleSet(self.model.synchronous)

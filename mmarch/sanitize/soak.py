@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from core_mm.uapi import COLUMNS, FILE_REGULAR, FILE_SHMEM
+from mmarch import cpus
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import roots
@@ -69,10 +70,10 @@ class Soaked:
 def rounds(base: Config, operations: int, seed: int) -> Iterator[Round]:
     """Machines of every CPU and granule in turn, unless `base` names one, until there are enough operations."""
     arch = base.arch
-    cpus = [base.cpu] if base.cpu else [arch.default_cpu, *sorted({*arch.cpus} - {arch.default_cpu})]
+    models = [base.cpu] if base.cpu else cpus.distinct(arch)
     granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
     for number, done in enumerate(range(0, operations, ROUND)):
-        cpu, granule = cpus[number % len(cpus)], granules[number % len(granules)]
+        cpu, granule = models[number % len(models)], granules[number % len(granules)]
         yield one_round(replace(base, cpu=cpu, granule=granule), seed, number, min(ROUND, operations - done))
 
 
