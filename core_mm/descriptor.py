@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from core_mm.cpufeature import CpuFeature, CpuFeatures
 from core_mm.tlb_model import TlbModel
@@ -99,6 +100,10 @@ class ArchDescriptor(BaseModel):
             if default not in known:
                 raise ValueError(f"default_{what} {default!r} is none of {', '.join(known)}")
         return self
+
+    @field_serializer("cpu_scalars")
+    def _dump_cpu_features(self, _: type[CpuFeatures] | None) -> dict[str, dict[str, object]]:
+        return {name: asdict(feature) for name, feature in self.cpu_features.items()}
 
     @property
     def cpu_features(self) -> Mapping[str, CpuFeature]:

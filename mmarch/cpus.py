@@ -47,12 +47,14 @@ def choose(arch: ArchDescriptor, spelled: str = "") -> Choice:
     return Choice(spelling, model.model_copy(update={"features": features}))
 
 
-def distinct(arch: ArchDescriptor) -> list[str]:
-    """Models, the default one first, without those that are equal to an earlier one in all features."""
-    kept: dict[frozenset[tuple[str, int]], str] = {}
+def covering(arch: ArchDescriptor) -> list[str]:
+    """CPUs to try: the default one, models that differ in a feature, and the default one with what all models agree on."""
+    kept: dict[tuple[int, ...], str] = {}
     for name in (arch.default_cpu, *arch.cpus):
-        kept.setdefault(frozenset(find(arch, name).features.items()), name)
-    return list(kept.values())
+        kept.setdefault(tuple(find(arch, name).features.values()), name)
+    values = dict(zip(arch.cpu_features.values(), zip(*kept, strict=True), strict=True))
+    agreed = (_word(feature, int(not seen[0])) for feature, seen in values.items() if len(set(seen)) == 1)
+    return [*kept.values(), *(f"{arch.default_cpu}+{word}" for word in agreed)]
 
 
 def contradictions(table: Mapping[str, CpuFeature], features: Mapping[str, int]) -> Iterator[str]:

@@ -99,7 +99,7 @@ class Context:
                 if granule != self.arch.default_granule:
                     yield replace(self, granule=granule, share=side)
         if not self.cpu:
-            for cpu in cpus.distinct(self.arch)[1:]:
+            for cpu in cpus.covering(self.arch)[1:]:
                 yield replace(self, cpu=cpu, share=side)
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, measure, trace
+from mmarch.cli import arch, check, costs, cpu, measure, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -48,4 +48,5 @@ app.command(
 app.command("check", short_help="Is an architecture right?")(check.check)
 app.command("validate", short_help="The twin against measured kernels.")(trace.validate)
 app.add_typer(arch.app, name="arch")
+app.add_typer(cpu.app, name="cpu")
 app.add_typer(costs.app, name="costs")

@@ -108,15 +108,13 @@ def _described(arch: LoadedArch) -> list[str]:
     facts = {
         "from": arch.found.origin,
         "granules": ", ".join(granules),
+        "cpus": f"{', '.join(d.cpus)}; see 'mmarch cpu list {d.name}'",
         "capabilities": ", ".join(sorted(d.capabilities)) or "none",
         "cost profiles": ", ".join(d.cost_profiles) or "none",
         "events": ", ".join(d.events) or "none",
     }
     lines = [*wrap(f"{d.name}: {d.description}")]
     lines += [line for key, value in facts.items() for line in wrap(f"{key}: {value}", "    ")]
-    lines += ["cpus:"]
-    for name, cpu in d.cpus.items():
-        lines += wrap(f"  {name}{' (default)' if name == d.default_cpu else ''}: {cpu.description}", "      ")
     return lines
 
 

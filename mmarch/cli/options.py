@@ -50,7 +50,14 @@ Arch = Annotated[
     str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete_arch)
 ]
 Release = Annotated[str, typer.Option(help="Linux release or patch series.", show_default="6.12")]
-Cpu = Annotated[str, typer.Option(help="CPU model.", show_default="the architecture's")]
+Cpu = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL[+[no]FEATURE]…",
+        help="CPU, such as neoverse-n2+kpti+norepeat_tlbi; see 'mmarch cpu list'.",
+        show_default="the architecture's",
+    ),
+]
 Granule = Annotated[str, typer.Option(help="Page size: 4k, 16k, 64k.", show_default="the architecture's")]
 FolioOrders = Annotated[
     str,

@@ -65,6 +65,7 @@ class Warn(_Model):
 class Result(_Model):
     """Counts of one run, exact and reproducible.
 
+    cpu_features  of the configuration's CPU, complete
     groups  what kind of event a name is: "tlbi" (TLB invalidations), "barrier" (waits for them)
     hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
     saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
@@ -73,6 +74,7 @@ class Result(_Model):
 
     schema_: Literal["mmarch.result/1"] = Field(default="mmarch.result/1", alias="schema")
     configuration: Configuration
+    cpu_features: Counts = Field(default_factory=dict)
     engine: Literal["interpreted", "linked"]
     versions: Mapping[str, str]
     workload: Provenance

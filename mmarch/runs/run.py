@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import mmarch
 from core_mm import mm_types, uapi, vmstat
+from mmarch import cpus
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
 from mmarch.plugins.withhold import optional_hooks
@@ -118,6 +119,7 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
     descriptor = setup.arch.descriptor
     return Result(
         configuration=setup.configuration,
+        cpu_features=cpus.find(descriptor, setup.configuration.cpu).features,
         engine="linked" if machine.engine == "linked" else "interpreted",
         versions=versions(setup),
         workload=Provenance(

@@ -70,7 +70,7 @@ class Soaked:
 def rounds(base: Config, operations: int, seed: int) -> Iterator[Round]:
     """Machines of every CPU and granule in turn, unless `base` names one, until there are enough operations."""
     arch = base.arch
-    models = [base.cpu] if base.cpu else cpus.distinct(arch)
+    models = [base.cpu] if base.cpu else cpus.covering(arch)
     granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
     for number, done in enumerate(range(0, operations, ROUND)):
         cpu, granule = models[number % len(models)], granules[number % len(granules)]

@@ -90,7 +90,7 @@ def test_mm001_module_missing(plugins: Plugins) -> None:
         ("arch = descriptor(colour='red')", "colour: Extra inputs are not permitted"),
         ("arch = descriptor(event_groups={'tlbi_': 'flush'})", "event_groups.tlbi_"),
         ("arch = descriptor(events=[f'e{i}' for i in range(65)])", "events: "),
-        ("arch = descriptor(cpu_scalars='cpu')", "cpu_scalars 'cpu' is no Scalars class"),
+        ("arch = descriptor(cpu_scalars='cpu')", "cpu_scalars: Input should be a subclass of CpuFeatures"),
         (
             "arch = descriptor(cpus={'plain': Cpu(description='', features={'dbm': 1})})",
             "cpu 'plain' sets 'dbm'",
@@ -100,6 +100,51 @@ def test_mm001_module_missing(plugins: Plugins) -> None:
 def test_mm002_no_descriptor(plugins: Plugins, body: str, shown: str) -> None:
     """What was found is shown, and what was expected."""
     assert shown in refused(plugins, "MM002", body)
+
+
+CPU = """
+from core_mm.cpufeature import CpuFeatures, cpu_feature, cpu_number
+
+class cpu(CpuFeatures):
+    dirty: int = cpu_feature("hardware sets the dirty bit", source="manual", requires=("young",))
+    young: int = cpu_feature("hardware sets the young bit", source="manual")
+    cores: int = cpu_number("how many", source="manual", most=4)
+
+def model(name="plain", **features):
+    return descriptor(cpu_scalars=cpu, default_cpu=name, cpus={name: Cpu(description="", features=features)})
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("arch = model(dirty=1)", "cpu 'plain' cannot be: dirty needs young; add +young, or +nodirty"),
+        ("arch = model(cores=5)", "cpu 'plain' sets 'cores' to 5; it is 0 to 4"),
+        ("arch = model(youn=1)", "cpu 'plain' sets 'youn', which cpu_scalars lacks. Did you mean 'young'?"),
+        ("arch = model(name='a+b')", "cpu 'a+b' has a name with one of '+,= '"),
+        ("cpu.__name__ = 'other'; arch = model()", "cpu_scalars 'other' is in none of the plugin's modules"),
+        (
+            "class cpu(CpuFeatures):\n    nofault: int = cpu_feature('never faults', source='')\narch = model()",
+            "CPU feature 'nofault' begins with 'no'",
+        ),
+        (
+            "class cpu(CpuFeatures):\n    young: int\narch = model()",
+            "CPU feature 'young' says nothing of itself",
+        ),
+        (
+            "class cpu(CpuFeatures):\n    a: int = cpu_feature('', source='', requires=('b',))\narch = model()",
+            "CPU feature 'a' requires 'b', which is no feature here.",
+        ),
+        (
+            "class cpu(CpuFeatures):\n    a: int = cpu_feature('', source='', capability='ttl')\narch = model()",
+            "CPU feature 'a' stands for capability 'ttl', which the descriptor does not claim",
+        ),
+    ],
+)
+def test_mm002_cpu_features(plugins: Plugins, body: str, shown: str) -> None:
+    """What no command line could spell, and models that contradict themselves."""
+    assert shown in refused(plugins, "MM002", CPU + body)
 
 
 def test_mm002_module_left_out(plugins: Plugins) -> None:

@@ -1,0 +1,104 @@
+"""`cpu list` and `cpu show`."""
+
+from __future__ import annotations
+
+import json as to_json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import answer
+
+if TYPE_CHECKING:
+    from core_mm.cpufeature import CpuFeature
+    from core_mm.descriptor import ArchDescriptor, Cpu
+
+app = typer.Typer(no_args_is_help=True, help="CPU models, and the features to choose, with sources.")
+INDENT = " " * 19
+
+
+@app.command("list")
+def list_(
+    arch: Annotated[
+        str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.", autocompletion=o.complete_arch)
+    ] = "arm64",
+    json: o.Json = False,
+    output: o.Output = "",
+) -> None:
+    """List an architecture's CPU models, and the features that + and +no change."""
+    from mmarch import cpus
+    from mmarch.plugins import load_arch
+
+    descriptor = load_arch(arch).descriptor
+    models = {name: cpus.find(descriptor, name) for name in descriptor.cpus}
+    if json:
+        document = {
+            "schema": "mmarch.cpu-list/1",
+            "arch": descriptor.name,
+            "default": descriptor.default_cpu,
+            "cpus": {name: _json(cpu) for name, cpu in models.items()},
+            "features": {name: asdict(feature) for name, feature in descriptor.cpu_features.items()},
+        }
+        answer(to_json.dumps(document, indent=2), output)
+    else:
+        answer("\n".join(_listed(descriptor)), output)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="CPU", help="MODEL, MODEL+FEATURE, MODEL+noFEATURE, …")],
+    arch: o.Arch = "arm64",
+    json: o.Json = False,
+    output: o.Output = "",
+) -> None:
+    """Show a CPU: each feature, what it means and how Linux finds it."""
+    from mmarch import cpus
+    from mmarch.plugins import load_arch
+
+    descriptor = load_arch(arch).descriptor
+    choice = cpus.choose(descriptor, name)
+    if json:
+        features = {
+            key: {**asdict(feature), "value": choice.cpu.features[key]} for key, feature in descriptor.cpu_features.items()
+        }
+        document = {"schema": "mmarch.cpu/1", "arch": descriptor.name, "name": choice.name, **_json(choice.cpu)}
+        answer(to_json.dumps({**document, "features": features}, indent=2), output)
+    else:
+        answer("\n".join(_shown(descriptor, *choice)), output)
+
+
+def _json(cpu: Cpu) -> dict[str, Any]:
+    return {"description": cpu.description, "source": cpu.source, "features": dict(cpu.features)}
+
+
+def _listed(arch: ArchDescriptor) -> list[str]:
+    from mmarch.table import wrap
+
+    lines = [f"{arch.name}, default {arch.default_cpu}"]
+    for name, cpu in arch.cpus.items():
+        lines += wrap(f"  {name:<15}  {cpu.description}", INDENT)
+    if arch.cpu_features:
+        lines += ["", *wrap(f"features: {arch.default_cpu}+FEATURE has it, {arch.default_cpu}+noFEATURE has not")]
+    for feature in arch.cpu_features.values():
+        lines += wrap(f"  {_named(feature):<15}  {feature.summary}", INDENT)
+    return lines
+
+
+def _shown(arch: ArchDescriptor, name: str, cpu: Cpu) -> list[str]:
+    from mmarch.table import wrap
+
+    lines = [f"{name} ({arch.name})", *wrap(f"  {cpu.description}"), *wrap(f"  source: {cpu.source or 'none given'}", "    ")]
+    for heading, has in (("has", True), ("has not", False)):
+        found = [f for f in arch.cpu_features.values() if bool(cpu.features[f.name]) is has]
+        lines += ["", f"{heading}:" if found else f"{heading}: nothing"]
+        for feature in found:
+            word = f"{feature.name}={cpu.features[feature.name]}" if feature.counts else feature.name
+            lines += wrap(f"  {word:<15}  {feature.summary}", INDENT)
+            lines += wrap(f"{INDENT}source: {feature.source}", INDENT + "  ")
+    return lines
+
+
+def _named(feature: CpuFeature) -> str:
+    return f"{feature.name}=N" if feature.counts else feature.name
