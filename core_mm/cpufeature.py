@@ -1,10 +1,10 @@
 """What CPU models differ in: a table of values of which code reads each by its name.
 
-    class cpu(CpuFeatures):
-        kpti: int = cpu_feature("the kernel is unmapped while user code runs", source="…")
+class cpu(CpuFeatures):
+    kpti: int = cpu_feature("the kernel is unmapped while user code runs", source="…")
 
-    if cpu.kpti:
-        …
+if cpu.kpti:
+    …
 """
 
 from __future__ import annotations

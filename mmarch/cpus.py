@@ -30,7 +30,9 @@ def choose(arch: ArchDescriptor, spelled: str = "") -> Choice:
     """The same with its name."""
     name, *words = (spelled or arch.default_cpu).split("+")
     if not name:
-        raise InputError(f"cpu {spelled!r}: write a model before the first +, such as {arch.default_cpu}{spelled}")
+        raise InputError(
+            f"cpu {spelled!r}: write a model before the first +, such as {arch.default_cpu}{spelled}"
+        )
     if name not in arch.cpus:
         raise unknown("cpu", name, arch.cpus)
     model, table = arch.cpus[name], arch.cpu_features
@@ -38,7 +40,9 @@ def choose(arch: ArchDescriptor, spelled: str = "") -> Choice:
     for word in words:
         feature, value = _change(arch, spelled, word)
         if changes.setdefault(feature.name, value) != value:
-            raise InputError(f"cpu {spelled!r}: {feature.name} is given twice, with different values; leave one out")
+            raise InputError(
+                f"cpu {spelled!r}: {feature.name} is given twice, with different values; leave one out"
+            )
     features = {name: changes.get(name, model.features.get(name, 0)) for name in table}
     for problem in contradictions(table, features):
         raise InputError(f"cpu {spelled!r}: {problem}")
@@ -48,7 +52,10 @@ def choose(arch: ArchDescriptor, spelled: str = "") -> Choice:
 
 
 def covering(arch: ArchDescriptor) -> list[str]:
-    """CPUs to try: the default one, models that differ in a feature, and the default one with what all models agree on."""
+    """CPUs that try every feature: models that differ in one, and the default one without what all of them have.
+
+    The default one comes first.
+    """
     kept: dict[tuple[int, ...], str] = {}
     for name in (arch.default_cpu, *arch.cpus):
         kept.setdefault(tuple(find(arch, name).features.values()), name)
@@ -70,7 +77,9 @@ def _change(arch: ArchDescriptor, spelled: str, word: str) -> tuple[CpuFeature, 
     """The feature that a word of `spelled` is about, and its value."""
     table = arch.cpu_features
     if not table:
-        raise InputError(f"cpu {spelled!r}: the CPUs of arch {arch.name} have no features to choose; drop +{word}")
+        raise InputError(
+            f"cpu {spelled!r}: the CPUs of arch {arch.name} have no features to choose; drop +{word}"
+        )
     name, equals, number = word.partition("=")
     negated = name not in table and name.startswith("no")
     feature = table.get(name.removeprefix("no") if negated else name)
@@ -79,7 +88,9 @@ def _change(arch: ArchDescriptor, spelled: str, word: str) -> tuple[CpuFeature, 
         see = f"Known: {', '.join(table)}; no before a name switches it off."
         raise unknown(f"feature in cpu {spelled!r} of arch {arch.name}:", name, words, see)
     if not feature.counts and equals:
-        raise InputError(f"cpu {spelled!r}: {feature.name} takes no number; write +{feature.name} or +no{feature.name}")
+        raise InputError(
+            f"cpu {spelled!r}: {feature.name} takes no number; write +{feature.name} or +no{feature.name}"
+        )
     if feature.counts and (negated or not (number.isdecimal() and int(number) <= feature.most)):
         raise InputError(f"cpu {spelled!r}: write +{feature.name}=N, with N from 0 to {feature.most}")
     return feature, int(number) if feature.counts else int(not negated)

@@ -14,14 +14,18 @@ _BBM = ("bbml2_noabort", "bbml3")
 _REPEAT = "repeat_tlbi"
 
 _QEMU = "ID registers in QEMU's target/arm/tcg/cpu64.c, which follow the core's Technical Reference Manual"
-_FIRECRACKER = "ID registers in Firecracker's tests/data/cpu_template_helper/fingerprint_ARM_NEOVERSE_{}_6.1host.json"
+_FIRECRACKER = (
+    "ID registers in Firecracker's tests/data/cpu_template_helper/fingerprint_ARM_NEOVERSE_{}_6.1host.json"
+)
 _COLLECTED = "ID registers in github.com/lelegard/arm-cpusysregs, collect/{}"
 _ERRATUM = "; erratum 4118414 by MIDR (arch/arm64/kernel/cpu_errata.c)"
 
 
 def _cpu(description: str, features: tuple[str, ...], source: str) -> Cpu:
     erratum = _ERRATUM if _REPEAT in features else ""
-    return Cpu(description=description, features=dict.fromkeys((*features, "contpte"), 1), source=source + erratum)
+    return Cpu(
+        description=description, features=dict.fromkeys((*features, "contpte"), 1), source=source + erratum
+    )
 
 
 CPUS = {

@@ -60,17 +60,20 @@ def show(
     descriptor = load_arch(arch).descriptor
     choice = cpus.choose(descriptor, name)
     if json:
-        features = {
-            key: {**asdict(feature), "value": choice.cpu.features[key]} for key, feature in descriptor.cpu_features.items()
-        }
-        document = {"schema": "mmarch.cpu/1", "arch": descriptor.name, "name": choice.name, **_json(choice.cpu)}
-        answer(to_json.dumps({**document, "features": features}, indent=2), output)
+        answer(to_json.dumps(_document(descriptor, *choice), indent=2), output)
     else:
         answer("\n".join(_shown(descriptor, *choice)), output)
 
 
 def _json(cpu: Cpu) -> dict[str, Any]:
     return {"description": cpu.description, "source": cpu.source, "features": dict(cpu.features)}
+
+
+def _document(arch: ArchDescriptor, name: str, cpu: Cpu) -> dict[str, Any]:
+    features = [
+        {**asdict(feature), "value": cpu.features[feature.name]} for feature in arch.cpu_features.values()
+    ]
+    return {"schema": "mmarch.cpu/1", "arch": arch.name, "name": name, **_json(cpu), "features": features}
 
 
 def _listed(arch: ArchDescriptor) -> list[str]:
@@ -80,7 +83,10 @@ def _listed(arch: ArchDescriptor) -> list[str]:
     for name, cpu in arch.cpus.items():
         lines += wrap(f"  {name:<15}  {cpu.description}", INDENT)
     if arch.cpu_features:
-        lines += ["", *wrap(f"features: {arch.default_cpu}+FEATURE has it, {arch.default_cpu}+noFEATURE has not")]
+        lines += [
+            "",
+            *wrap(f"features: {arch.default_cpu}+FEATURE has it, {arch.default_cpu}+noFEATURE has not"),
+        ]
     for feature in arch.cpu_features.values():
         lines += wrap(f"  {_named(feature):<15}  {feature.summary}", INDENT)
     return lines
@@ -89,7 +95,8 @@ def _listed(arch: ArchDescriptor) -> list[str]:
 def _shown(arch: ArchDescriptor, name: str, cpu: Cpu) -> list[str]:
     from mmarch.table import wrap
 
-    lines = [f"{name} ({arch.name})", *wrap(f"  {cpu.description}"), *wrap(f"  source: {cpu.source or 'none given'}", "    ")]
+    lines = [f"{name} ({arch.name})", *wrap(f"  {cpu.description}")]
+    lines += wrap(f"  source: {cpu.source or 'none given'}", "    ")
     for heading, has in (("has", True), ("has not", False)):
         found = [f for f in arch.cpu_features.values() if bool(cpu.features[f.name]) is has]
         lines += ["", f"{heading}:" if found else f"{heading}: nothing"]

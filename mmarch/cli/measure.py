@@ -98,7 +98,8 @@ def compare(
             "--configuration",
             metavar="KEY=VALUE,…",
             help="One configuration; give two or more. Keys: arch, release, cpu, granule, folio-orders, "
-            "without. Several values of a key are joined with +. What is left out is as in the options.",
+            "without. Several values of a key are joined with +; the + of a cpu is its own. What is left out is as in "
+            "the options.",
         ),
     ] = None,
     arch: o.Arch = "arm64",

@@ -170,12 +170,20 @@ def _missing(arch: ArchDescriptor, modules: Sequence[ModuleType]) -> Iterator[Pr
 def _cpus(arch: ArchDescriptor) -> Iterator[Problem]:
     """What no spelling on a command line could name, and what models say that cannot be."""
     table = arch.cpu_features
-    if arch.cpu_scalars and not any(vars(m).get(arch.cpu_scalars.__name__) is arch.cpu_scalars for m in _modules(arch)):
-        yield Problem("MM002", f"cpu_scalars {arch.cpu_scalars.__name__!r} is in none of the plugin's modules")
+    if arch.cpu_scalars and not any(
+        vars(m).get(arch.cpu_scalars.__name__) is arch.cpu_scalars for m in _modules(arch)
+    ):
+        yield Problem(
+            "MM002", f"cpu_scalars {arch.cpu_scalars.__name__!r} is in none of the plugin's modules"
+        )
     for name in table.keys() ^ set(arch.cpu_scalars.names if arch.cpu_scalars else ()):
-        yield Problem("MM002", f"CPU feature {name!r} says nothing of itself; declare it with cpu_feature() and int")
+        yield Problem(
+            "MM002", f"CPU feature {name!r} says nothing of itself; declare it with cpu_feature() and int"
+        )
     for feature in table.values():
-        yield from (Problem("MM002", f"CPU feature {feature.name!r} {wrong}") for wrong in _wrong(arch, feature))
+        yield from (
+            Problem("MM002", f"CPU feature {feature.name!r} {wrong}") for wrong in _wrong(arch, feature)
+        )
     for name, model in arch.cpus.items():
         yield from (Problem("MM002", f"cpu {name!r} {wrong}") for wrong in _wrong_model(table, name, model))
 

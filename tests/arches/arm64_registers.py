@@ -1,8 +1,9 @@
 """ID registers of arm64 CPUs from public sources, and what Linux concludes from them.
 
-Sources: [Q] QEMU 10, target/arm/tcg/cpu64.c and cpu64.c, which follow the Technical Reference Manuals; [F] Firecracker (August
-2026), tests/data/cpu_template_helper/fingerprint_ARM_NEOVERSE_*_6.1host.json, read by KVM on EC2 metal, [F18] the one
-of a 6.18 host; [C] github.com/lelegard/arm-cpusysregs, collect/*/cpusysregs-registers.txt, read by a kernel module.
+[Q] QEMU 10, target/arm/cpu64.c and target/arm/tcg/cpu64.c, which follow the Technical Reference Manuals
+[F] Firecracker (August 2026), tests/data/cpu_template_helper/fingerprint_ARM_NEOVERSE_*_6.1host.json, read by KVM on
+    EC2 metal; [F18] that of a 6.18 host
+[C] github.com/lelegard/arm-cpusysregs, collect/*/cpusysregs-registers.txt, read by a kernel module
 """
 
 from __future__ import annotations
@@ -20,9 +21,15 @@ class Registers(NamedTuple):
     mmfr2: int
 
 
-A76 = Registers(0x414FD0B1, 0x0000100010211120, 0x0000000000101122, 0x0000000010212122, 0x0000000000001011)  # [Q]
-V1 = Registers(0x411FD401, 0x1011111110212120, 0x0000000000101125, 0x0000000010212122, 0x0220011102101011)  # [Q] [C]
-V2 = Registers(0x410FD4F1, 0x1221100110212120, 0x0000022200101125, 0x1000000010312122, 0x1221011112001011)  # [F]
+A76 = Registers(
+    0x414FD0B1, 0x0000100010211120, 0x0000000000101122, 0x0000000010212122, 0x0000000000001011
+)  # [Q]
+V1 = Registers(
+    0x411FD401, 0x1011111110212120, 0x0000000000101125, 0x0000000010212122, 0x0220011102101011
+)  # [Q] [C]
+V2 = Registers(
+    0x410FD4F1, 0x1221100110212120, 0x0000022200101125, 0x1000000010312122, 0x1221011112001011
+)  # [F]
 A72 = Registers(0x410FD083, 0x00011120, 0x00001124, 0, 0)  # [Q]
 
 REGISTERS = {
@@ -32,10 +39,14 @@ REGISTERS = {
     "cortex-a57": Registers(0x411FD070, 0x00011120, 0x00001124, 0, 0),  # [Q]
     "cortex-a72": A72,
     "cortex-a76": A76,
-    "cortex-a710": Registers(0x412FD471, 0x0221111110212120, 0x0000022200101122, 0x10212122, 0x1221011110101011),  # [Q]
+    "cortex-a710": Registers(
+        0x412FD471, 0x0221111110212120, 0x0000022200101122, 0x10212122, 0x1221011110101011
+    ),  # [Q]
     "neoverse-n1": Registers(0x414FD0C1, 0x0000100010211120, 0x0000000000101125, 0x10212122, 0x1011),  # [Q]
     "neoverse-v1": V1,
-    "neoverse-n2": Registers(0x410FD493, 0x1221111110212120, 0x0000022200101125, 0x10212122, 0x1221011112101011),  # [Q]
+    "neoverse-n2": Registers(
+        0x410FD493, 0x1221111110212120, 0x0000022200101125, 0x10212122, 0x1221011112101011
+    ),  # [Q]
     "neoverse-v2": V2,
     # [F18], but r0p2, where the kernel's lists begin, for r0p1
     "neoverse-v3": Registers(
@@ -46,10 +57,14 @@ REGISTERS = {
     "graviton2": Registers(0x413FD0C1, 0x0000100010211120, 0x00101125, 0x10212122, 0x0100000000000011),  # [F]
     "graviton3": V1,
     "graviton4": V2,
-    "cobalt100-vm": Registers(0x6D0FD490, 0x0221111110212120, 0x0000011100101025, 0x00201002, 0x0000001100101011),  # [C]
+    "cobalt100-vm": Registers(
+        0x6D0FD490, 0x0221111110212120, 0x0000011100101025, 0x00201002, 0x1100101011
+    ),  # [C]
     "raspberry-pi-4": Registers(0x410FD083, 0x00010000, 0x00001124, 0, 0),  # [C]
     "raspberry-pi-5": A76,
-    "apple-m1-vm": Registers(0x610F0000, 0x0221100110212120, 0x000010000F100001, 0x11212000, 0x1001001100001011),  # [C]
+    "apple-m1-vm": Registers(
+        0x610F0000, 0x0221100110212120, 0x000010000F100001, 0x11212000, 0x1001001100001011
+    ),  # [C]
 }
 
 ARM, MICROSOFT = 0x41, 0x6D

@@ -84,9 +84,16 @@ def leaf(bench: Bench, executable: bool) -> int:
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(
     ("cpu", "executable", "tlbis"),
-    [("range+erratum_2645198", True, 1), ("range+erratum_2645198", False, 0), ("range", True, 0), ("range", False, 0)],
+    [
+        ("range+erratum_2645198", True, 1),
+        ("range+erratum_2645198", False, 0),
+        ("range", True, 0),
+        ("range", False, 0),
+    ],
 )
-def test_erratum_2645198_flushes_executable_entries(release: str, cpu: str, executable: bool, tlbis: int) -> None:
+def test_erratum_2645198_flushes_executable_entries(
+    release: str, cpu: str, executable: bool, tlbis: int
+) -> None:
     """mm/mmu.c:ptep_modify_prot_start, modify_prot_start_ptes: if it may be executed, before it is written again."""
     for hook, arguments in (("ptep_modify_prot_start", ()), ("modify_prot_start_ptes", (1,))):
         bench = Bench("arm64", cpu=cpu, release=release)

@@ -23,7 +23,8 @@ class cpu(CpuFeatures):
 
 
 TOY = ArchDescriptor(
-    name="toy", modules=("nowhere",), granules={"4k": Geometry(page_shift=12, pte_bits=9, levels=4)}, default_granule="4k",
+    name="toy", modules=("nowhere",), granules={"4k": Geometry(page_shift=12, pte_bits=9, levels=4)},
+    default_granule="4k",
     cpus={
         "old": Cpu(description="", features={}),
         "new": Cpu(description="", features={"young": 1, "cores": 4}),
@@ -87,7 +88,9 @@ def test_what_cannot_be_is_refused(spelled: str, message: str) -> None:
 def test_features_of_another_architecture_are_refused_by_name() -> None:
     """generic has none, a toy others than arm64."""
     generic = load_arch("generic").descriptor
-    with pytest.raises(InputError, match=r"cpu 'generic\+kpti': the CPUs of arch generic have no features to choose"):
+    with pytest.raises(
+        InputError, match=r"cpu 'generic\+kpti': the CPUs of arch generic have no features to choose"
+    ):
         cpus.choose(generic, "generic+kpti")
     with pytest.raises(InputError, match=r"unknown feature in cpu 'new\+kpti' of arch toy: 'kpti'"):
         cpus.choose(TOY, "new+kpti")

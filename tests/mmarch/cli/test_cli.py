@@ -256,6 +256,54 @@ def test_arch_show(mmarch: Cli) -> None:
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
+def test_cpu_list(mmarch: Cli) -> None:
+    """Every model, and every feature with its sentence; the same for programs."""
+    ran = mmarch("cpu", "list")
+    names = {line.split()[0] for line in ran.out.splitlines() if line[:3].strip()}
+    assert ran.code == 0 and {"neoverse-n2", "altra", "kpti", "bbml3"} <= names
+    assert max(map(len, ran.out.splitlines())) <= 80
+    document = json.loads(mmarch("cpu", "list", "arm64", "--json").out)
+    assert document["default"] == "neoverse-n1"
+    assert document["features"]["hw_dbm"]["requires"] == ["hw_af"]
+    for model in document["cpus"].values():
+        assert model["source"] and model["features"].keys() == document["features"].keys()
+
+
+def test_cpu_show(mmarch: Cli) -> None:
+    """What a CPU has and has not, each with its source, under its one name."""
+    ran = mmarch("cpu", "show", "neoverse-n2+norepeat_tlbi+kpti")
+    has, has_not = ran.out.split("\n\nhas not:\n")
+    assert has.startswith("neoverse-n2+kpti+norepeat_tlbi (arm64)\n")
+    assert "\n  kpti " in has and "\n  repeat_tlbi " in has_not
+    assert ran.out.count("source: ") == 1 + 11
+    assert max(map(len, ran.out.splitlines())) <= 80
+    document = json.loads(mmarch("cpu", "show", "altra", "--json").out)
+    assert (document["schema"], document["name"]) == ("mmarch.cpu/1", "altra")
+    assert {feature["name"]: feature["value"] for feature in document["features"]}["tlb_range"] == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--cpu", "CPU"), ("compare", "--cpu", "CPU", "-c", "release=6.12", "-c", "release=7.3"),
+        ("compare", "-c", "cpu=CPU", "-c", "release=7.3"), ("ablate", "--cpu", "CPU"), ("check", "arm64", "--cpu", "CPU"),
+        ("cpu", "show", "CPU"),
+    ],
+)  # fmt: skip
+def test_every_command_refuses_a_wrong_cpu(mmarch: Cli, command: tuple[str, ...]) -> None:
+    """Exit 2, with the nearest name."""
+    ran = mmarch(*(word.replace("CPU", "neoverse-n2+kptii") for word in command))
+    assert (ran.code, ran.out) == (2, "")
+    assert "unknown feature in cpu 'neoverse-n2+kptii' of arch arm64: 'kptii'. Did you mean 'kpti'?" in ran.err
+
+
+def test_a_result_says_what_its_cpu_had(mmarch: Cli, tiny: Path) -> None:
+    """Its one name, and every feature."""
+    result = json.loads(mmarch("run", "--cpu", "neoverse-n2+norepeat_tlbi+ttl", tiny, "--json").out)
+    assert result["configuration"]["cpu"] == "neoverse-n2+norepeat_tlbi"
+    assert result["cpu_features"]["ttl"] == 1 and result["cpu_features"]["repeat_tlbi"] == 0
+
+
 def test_costs_commands(mmarch: Cli) -> None:
     """Each shipped figure has its source."""
     assert "ye2020-norange" in mmarch("costs", "list").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mmarch.cli.configurations import parse, parse_all
@@ -86,6 +88,9 @@ def test_configurations_start_from_the_options() -> None:
         arch="generic", release="6.7", folio_orders="4+9", without=("wrprotect_ptes", "pte_batch_hint")
     )
     assert parse("release=6.12", base).without == ("clear_ptes",)
+    spelled = "neoverse-n2+kpti+norepeat_tlbi"
+    assert parse(f"cpu={spelled},release=7.3", base) == replace(base, cpu=spelled, release="7.3")
+    assert parse("arch=x86,cpu=zen3+cpus=16", base) == replace(base, arch="x86", cpu="zen3+cpus=16")
 
 
 @pytest.mark.parametrize(

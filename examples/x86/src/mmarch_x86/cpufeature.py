@@ -11,7 +11,9 @@ class cpu(CpuFeatures):
     """Constant while code runs."""
 
     cpus: int = cpu_number(
-        "CPUs on which a process runs; more than one needs IPIs or a broadcast", source="/proc/cpuinfo", most=8192
+        "CPUs on which a process runs; more than one needs IPIs or a broadcast",
+        source="/proc/cpuinfo",
+        most=8192,
     )
     pti: int = cpu_feature(
         "page-table isolation: the user half has a PCID of its own",
