@@ -286,8 +286,8 @@ def test_cpu_show(mmarch: Cli) -> None:
     "command",
     [
         ("run", "--cpu", "CPU"), ("compare", "--cpu", "CPU", "-c", "release=6.12", "-c", "release=7.3"),
-        ("compare", "-c", "cpu=CPU", "-c", "release=7.3"), ("ablate", "--cpu", "CPU"), ("check", "arm64", "--cpu", "CPU"),
-        ("cpu", "show", "CPU"),
+        ("compare", "-c", "cpu=CPU", "-c", "release=7.3"), ("ablate", "--cpu", "CPU"), ("cpu", "show", "CPU"),
+        ("check", "arm64", "--cpu", "CPU"),
     ],
 )  # fmt: skip
 def test_every_command_refuses_a_wrong_cpu(mmarch: Cli, command: tuple[str, ...]) -> None:
