@@ -18,13 +18,31 @@ UNFILLED = "(to be filled in)\n"
 FILL = bool(os.environ.get("MMARCH_FILL_README"))
 
 
-def blocks() -> list[tuple[str, str]]:
-    """Commands and what the README says they print."""
-    return [(found["command"], found["text"]) for found in BLOCK.finditer((ROOT / "README.md").read_text())]
+PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+Shown = tuple[Path, str, str]
 
 
-@pytest.mark.parametrize(("command", "text"), blocks(), ids=lambda value: value[:40])
-def test_readme_shows_real_output(command: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def blocks() -> list[Shown]:
+    """Pages, commands on them, and what the page says they print."""
+    return [
+        (page, found["command"], found["text"])
+        for page in PAGES
+        for found in BLOCK.finditer(page.read_text())
+        if found["command"] != "COMMAND"
+    ]
+
+
+def test_pages_show_output() -> None:
+    """The test below has something to hold them to."""
+    assert {page.name for page, _, _ in blocks()} >= {"README.md", "errata.md"}
+
+
+@pytest.mark.parametrize(
+    ("page", "command", "text"), blocks(), ids=lambda value: getattr(value, "name", str(value)[:40])
+)
+def test_pages_show_real_output(
+    page: Path, command: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every block after `<!-- output: COMMAND -->` is what the command prints."""
     if text == UNFILLED and not FILL:
         pytest.skip("not filled in yet; run with MMARCH_FILL_README=1")
@@ -32,16 +50,15 @@ def test_readme_shows_real_output(command: str, text: str, capsys: pytest.Captur
     assert main(shlex.split(command)[1:]) == 0
     out = capsys.readouterr().out
     if FILL:
-        fill(command, text, out)
+        fill(page, command, text, out)
     else:
         assert out == text
 
 
-def fill(command: str, old: str, new: str) -> None:
-    """Write what the command printed into the README."""
+def fill(page: Path, command: str, old: str, new: str) -> None:
+    """Write what the command printed into the page."""
     head = f"<!-- output: {command} -->\n```text\n"
-    readme = ROOT / "README.md"
-    readme.write_text(readme.read_text().replace(head + old, head + new))
+    page.write_text(page.read_text().replace(head + old, head + new))
 
 
 def test_every_error_code_is_documented() -> None:
@@ -58,7 +75,7 @@ def test_every_exit_code_is_documented() -> None:
     assert set(re.findall(r"^\| (\d+) \|", page, re.M)) == codes | {"130"}
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_lead_somewhere(page: Path) -> None:
     """Relative links name files that exist."""
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
