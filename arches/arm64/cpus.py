@@ -1,7 +1,7 @@
 """CPU models: which features and errata Linux finds on them. Cores first, then machines by the name people know.
 
-KPTI is no property of a model: a kernel started with nokaslr has it on none of these, one with KASLR on those
-without FEAT_E0PD (Armv8.0 to 8.4 here); `MODEL+kpti` says so. `docs/reference/cpus.md` has the registers.
+A kernel started with nokaslr: one with KASLR has KPTI too on those without FEAT_E0PD, which `MODEL+kpti` says.
+`docs/reference/cpus.md` tells where the registers are from.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ CPUS = {
         "Armv9.2, from r0p2: as neoverse-v2, and blocks fold without a flush", (*_V8_4, _REPEAT, *_BBM),
         _FIRECRACKER.format("V3") + "; BBM level by MIDR (arch/arm64/kernel/cpufeature.c:cpu_supports_bbml3)",
     ),
-    "a64fx": _cpu("Armv8.2: no TLBI ranges, access flag and dirty state by fault", (), _QEMU),
+    "a64fx": _cpu(
+        "Armv8.2: no TLBI ranges, access flag and dirty state by fault; KPTI, for want of CSV3", ("kpti",), _QEMU
+    ),
     "max": _cpu(
         "QEMU's -cpu max: TLBI ranges from multiples of 64K (LPA2), level hints, hardware AF/DBM, no erratum",
         (*_V8_4, "lpa2"), "ID registers in QEMU's target/arm/tcg/cpu64.c:aarch64_max_tcg_initfn",

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 
 class Registers(NamedTuple):
-    """MIDR_EL1 and four ID_AA64 registers; where a source hides the MIDR, that of the core it names."""
+    """MIDR_EL1 and five ID_AA64 registers; where a source hides the MIDR, that of the core it names."""
 
     midr: int
+    pfr0: int
     isar0: int
     mmfr0: int
     mmfr1: int
@@ -22,48 +23,78 @@ class Registers(NamedTuple):
 
 
 A76 = Registers(
-    0x414FD0B1, 0x0000100010211120, 0x0000000000101122, 0x0000000010212122, 0x0000000000001011
+    0x414FD0B1,
+    0x1100000010111112,
+    0x0000100010211120,
+    0x0000000000101122,
+    0x0000000010212122,
+    0x0000000000001011,
 )  # [Q]
 V1 = Registers(
-    0x411FD401, 0x1011111110212120, 0x0000000000101125, 0x0000000010212122, 0x0220011102101011
+    0x411FD401,
+    0x1101110120111112,
+    0x1011111110212120,
+    0x0000000000101125,
+    0x0000000010212122,
+    0x0220011102101011,
 )  # [Q] [C]
 V2 = Registers(
-    0x410FD4F1, 0x1221100110212120, 0x0000022200101125, 0x1000000010312122, 0x1221011112001011
+    0x410FD4F1,
+    0x1101011021111111,
+    0x1221100110212120,
+    0x0000022200101125,
+    0x1000000010312122,
+    0x1221011112001011,
 )  # [F]
-A72 = Registers(0x410FD083, 0x00011120, 0x00001124, 0, 0)  # [Q]
+A72 = Registers(0x410FD083, 0x2222, 0x00011120, 0x00001124, 0, 0)  # [Q]
 
 REGISTERS = {
-    "cortex-a35": Registers(0x411FD040, 0x00011120, 0x00101122, 0, 0),  # [Q]
-    "cortex-a53": Registers(0x410FD034, 0x00011120, 0x00001122, 0, 0),  # [Q]
-    "cortex-a55": Registers(0x412FD050, 0x0000100010211120, 0x00101122, 0x10212122, 0x1011),  # [Q]
-    "cortex-a57": Registers(0x411FD070, 0x00011120, 0x00001124, 0, 0),  # [Q]
+    "cortex-a35": Registers(0x411FD040, 0x2222, 0x00011120, 0x00101122, 0, 0),  # [Q]
+    "cortex-a53": Registers(0x410FD034, 0x2222, 0x00011120, 0x00001122, 0, 0),  # [Q]
+    "cortex-a55": Registers(
+        0x412FD050, 0x10112222, 0x0000100010211120, 0x00101122, 0x10212122, 0x1011
+    ),  # [Q]
+    "cortex-a57": Registers(0x411FD070, 0x2222, 0x00011120, 0x00001124, 0, 0),  # [Q]
     "cortex-a72": A72,
     "cortex-a76": A76,
     "cortex-a710": Registers(
-        0x412FD471, 0x0221111110212120, 0x0000022200101122, 0x10212122, 0x1221011110101011
+        0x412FD471, 0x1201111120111112, 0x0221111110212120, 0x0000022200101122, 0x10212122, 0x1221011110101011
     ),  # [Q]
-    "neoverse-n1": Registers(0x414FD0C1, 0x0000100010211120, 0x0000000000101125, 0x10212122, 0x1011),  # [Q]
+    "neoverse-n1": Registers(
+        0x414FD0C1, 0x1100000010111112, 0x0000100010211120, 0x0000000000101125, 0x10212122, 0x1011
+    ),  # [Q]
     "neoverse-v1": V1,
     "neoverse-n2": Registers(
-        0x410FD493, 0x1221111110212120, 0x0000022200101125, 0x10212122, 0x1221011112101011
+        0x410FD493, 0x1201111120111112, 0x1221111110212120, 0x0000022200101125, 0x10212122, 0x1221011112101011
     ),  # [Q]
     "neoverse-v2": V2,
     # [F18], but r0p2, where the kernel's lists begin, for r0p1
     "neoverse-v3": Registers(
-        0x410FD842, 0x1221100110212120, 0x2100022200101125, 0x1000111010312122, 0x1221011110001011
+        0x410FD842,
+        0x1101001021111111,
+        0x1221100110212120,
+        0x2100022200101125,
+        0x1000111010312122,
+        0x1221011110001011,
     ),
-    "a64fx": Registers(0x461F0010, 0x0000000010211120, 0x0000000000001122, 0x11212100, 0x1011),  # [Q]
-    "altra": Registers(0x413FD0C1, 0x0000100010211120, 0x00101125, 0x10212122, 0x0100000000000011),  # [C]
-    "graviton2": Registers(0x413FD0C1, 0x0000100010211120, 0x00101125, 0x10212122, 0x0100000000000011),  # [F]
+    "a64fx": Registers(
+        0x461F0010, 0x0000000101111111, 0x0000000010211120, 0x0000000000001122, 0x11212100, 0x1011
+    ),  # [Q]
+    "altra": Registers(
+        0x413FD0C1, 0x1100000011111112, 0x0000100010211120, 0x00101125, 0x10212122, 0x0100000000000011
+    ),  # [C]
+    "graviton2": Registers(
+        0x413FD0C1, 0x1100000011111112, 0x0000100010211120, 0x00101125, 0x10212122, 0x0100000000000011
+    ),  # [F]
     "graviton3": V1,
     "graviton4": V2,
     "cobalt100-vm": Registers(
-        0x6D0FD490, 0x0221111110212120, 0x0000011100101025, 0x00201002, 0x1100101011
+        0x6D0FD490, 0x1100000101111112, 0x0221111110212120, 0x0000011100101025, 0x00201002, 0x1100101011
     ),  # [C]
-    "raspberry-pi-4": Registers(0x410FD083, 0x00010000, 0x00001124, 0, 0),  # [C]
+    "raspberry-pi-4": Registers(0x410FD083, 0x2222, 0x00010000, 0x00001124, 0, 0),  # [C]
     "raspberry-pi-5": A76,
     "apple-m1-vm": Registers(
-        0x610F0000, 0x0221100110212120, 0x000010000F100001, 0x11212000, 0x1001001100001011
+        0x610F0000, 0x1101000010110011, 0x0221100110212120, 0x000010000F100001, 0x11212000, 0x1001001100001011
     ),  # [C]
 }
 
@@ -73,6 +104,8 @@ REPEAT = {(ARM, part) for part in (0xD0B, 0xD0C, 0xD0D, 0xD0E, 0xD40, 0xD41, 0xD
                                    0xD4C, 0xD4E, 0xD4F, 0xD82, 0xD83, 0xD84, 0xD85, 0xD8C, 0xD90)}  # fmt: skip
 REPEAT |= {(MICROSOFT, 0xD49)}
 A55, A715, V3_PART = 0xD05, 0xD4D, 0xD84
+# cpufeature.c:unmap_kernel_at_el0, those of Arm: Cortex-A35, A53, A55, A57, A72, A73
+KPTI_SAFE = {(ARM, part) for part in (0xD03, 0xD04, 0xD05, 0xD07, 0xD08, 0xD09)}
 
 
 def detected(registers: Registers) -> dict[str, int]:
@@ -87,7 +120,7 @@ def detected(registers: Registers) -> dict[str, int]:
         "hw_dbm": int(afdbs >= 2 and (implementer, part) != (ARM, A55)),
         "lpa2": int(registers.mmfr0 >> 28 & 0xF == 1),
         "contpte": 1,
-        "kpti": 0,
+        "kpti": int(not registers.pfr0 >> 60 and (implementer, part) not in KPTI_SAFE),  # not CSV3
         "repeat_tlbi": int((implementer, part) in REPEAT),
         "erratum_2645198": int((implementer, part) == (ARM, A715)),
         "bbml2_noabort": int(listed),
