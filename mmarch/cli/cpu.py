@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as to_json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from core_mm.descriptor import ArchDescriptor, Cpu
 
 app = typer.Typer(no_args_is_help=True, help="CPU models, and the features to choose, with sources.")
-INDENT = " " * 19
 
 
 @app.command("list")
@@ -79,17 +79,16 @@ def _document(arch: ArchDescriptor, name: str, cpu: Cpu) -> dict[str, Any]:
 def _listed(arch: ArchDescriptor) -> list[str]:
     from mmarch.table import wrap
 
+    features = {_word(feature, "N"): feature.summary for feature in arch.cpu_features.values()}
     lines = [f"{arch.name}, default {arch.default_cpu}"]
-    for name, cpu in arch.cpus.items():
-        lines += wrap(f"  {name:<15}  {cpu.description}", INDENT)
-    if arch.cpu_features:
+    lines += _entries({name: [cpu.description] for name, cpu in arch.cpus.items()})
+    if features:
+        how = f"features: {arch.default_cpu}+FEATURE has it, {arch.default_cpu}+noFEATURE has not"
         lines += [
             "",
-            *wrap(f"features: {arch.default_cpu}+FEATURE has it, {arch.default_cpu}+noFEATURE has not"),
+            *wrap(how + (", FEATURE=N is how many" if any("=" in word for word in features) else "")),
         ]
-    for feature in arch.cpu_features.values():
-        lines += wrap(f"  {_named(feature):<15}  {feature.summary}", INDENT)
-    return lines
+    return [*lines, *_entries({word: [summary] for word, summary in features.items()})]
 
 
 def _shown(arch: ArchDescriptor, name: str, cpu: Cpu) -> list[str]:
@@ -100,12 +99,24 @@ def _shown(arch: ArchDescriptor, name: str, cpu: Cpu) -> list[str]:
     for heading, has in (("has", True), ("has not", False)):
         found = [f for f in arch.cpu_features.values() if bool(cpu.features[f.name]) is has]
         lines += ["", f"{heading}:" if found else f"{heading}: nothing"]
-        for feature in found:
-            word = f"{feature.name}={cpu.features[feature.name]}" if feature.counts else feature.name
-            lines += wrap(f"  {word:<15}  {feature.summary}", INDENT)
-            lines += wrap(f"{INDENT}source: {feature.source}", INDENT + "  ")
+        lines += _entries(
+            {_word(f, str(cpu.features[f.name])): [f.summary, f"source: {f.source}"] for f in found}
+        )
     return lines
 
 
-def _named(feature: CpuFeature) -> str:
-    return f"{feature.name}=N" if feature.counts else feature.name
+def _word(feature: CpuFeature, number: str) -> str:
+    return f"{feature.name}={number}" if feature.counts else feature.name
+
+
+def _entries(entries: Mapping[str, Sequence[str]]) -> list[str]:
+    """A name beside its paragraphs; the names are as wide as the longest."""
+    from mmarch.table import wrap
+
+    width = max(map(len, entries), default=0) + 4
+    lines = []
+    for name, (first, *others) in entries.items():
+        lines += wrap(f"  {name}".ljust(width) + first, " " * width)
+        for other in others:
+            lines += wrap(" " * width + other, " " * (width + 2))
+    return lines

@@ -191,6 +191,8 @@ def _cpus(arch: ArchDescriptor) -> Iterator[Problem]:
 def _wrong(arch: ArchDescriptor, feature: CpuFeature) -> Iterator[str]:
     if feature.name.startswith("no"):
         yield "begins with 'no', which switches a feature off; name it for what there is"
+    if feature.name in hookspecs.HOOKS:
+        yield "bears the name of a hook; choose another"
     for needed in feature.requires:
         if needed not in arch.cpu_features:
             yield f"requires {needed!r}, which is no feature here.{did_you_mean(needed, arch.cpu_features)}"

@@ -129,6 +129,10 @@ def model(name="plain", **features):
             "CPU feature 'nofault' begins with 'no'",
         ),
         (
+            "class cpu(CpuFeatures):\n    set_ptes: int = cpu_feature('', source='')\narch = model()",
+            "CPU feature 'set_ptes' bears the name of a hook",
+        ),
+        (
             "class cpu(CpuFeatures):\n    young: int\narch = model()",
             "CPU feature 'young' says nothing of itself",
         ),

@@ -21,5 +21,5 @@ class cpu(CpuFeatures):
     )
     sbi_rfence: int = cpu_feature(
         "remote fences by an SBI call, else by an IPI to every hart",
-        source="arch/riscv/kernel/sbi-ipi.c:riscv_use_sbi_for_rfence",
+        source="arch/riscv/kernel/sbi-ipi.c:riscv_sbi_for_rfence",
     )
