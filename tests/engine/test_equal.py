@@ -11,8 +11,10 @@ import numpy as np
 import pluggy
 import pytest
 
+from arches.arm64 import arch as arm64
 from core_mm import hookspecs, uapi
 from core_mm.vmstat import EVENTS, HOOK_CALL
+from mmarch import cpus
 from mmarch.engine.lower import Options
 from tests.support.twin import Twin
 
@@ -37,9 +39,9 @@ WORKLOAD: tuple[Row, ...] = (
 )
 
 
-def pair(arch: str, order: int, release: str) -> tuple[Twin, Twin]:
+def pair(arch: str, order: int, release: str, cpu: str = "") -> tuple[Twin, Twin]:
     """The same machine in both engines; the linked image attributes counts as the interpreter does."""
-    settings: dict[str, Any] = {"arch": arch, "order": order, "release": release, "memory": 64 << 20}
+    settings: dict[str, Any] = {"arch": arch, "order": order, "release": release, "cpu": cpu, "memory": 64 << 20}
     linked = Twin("linked", options=Options(attribute=True), **settings)
     return Twin("interpreted", **settings), linked
 
@@ -56,6 +58,16 @@ def assert_equal(twins: tuple[Twin, Twin]) -> None:
 def test_a_workload_of_every_kind(arch: str, order: int, release: str) -> None:
     """2 MiB mapped, forked, copied, protected, moved, freed, unmapped."""
     twins = pair(arch, order, release)
+    for row in WORKLOAD:
+        assert len({twin.do(*row) for twin in twins}) == 1, row
+    assert_equal(twins)
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.2", "7.3"])
+@pytest.mark.parametrize("cpu", cpus.covering(arm64))
+def test_every_feature_of_a_cpu(cpu: str, release: str) -> None:
+    """Each on and off, in one image: features are values in the machine's memory."""
+    twins = pair("arm64", 4, release, cpu)
     for row in WORKLOAD:
         assert len({twin.do(*row) for twin in twins}) == 1, row
     assert_equal(twins)
