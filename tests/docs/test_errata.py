@@ -54,6 +54,15 @@ def test_a_wait_costs_one_of_each(text: str) -> None:
     assert more[0] == more[1] == more[2] > 0
 
 
+def test_the_upper_bound_is_the_number_of_waits() -> None:
+    """Of erratum 4193714, on a CPU that has BBM level 3."""
+    redis, numpy = (
+        f"{b - a:,}"
+        for a, b in (counts(text, "DSBs") for command, text in BLOCK.findall(PAGE) if "+bbml3" in command)
+    )
+    assert f"at most {redis} rounds on redis-bgsave and {numpy} on numpy-pool" in PAGE
+
+
 def test_isolation_doubles_all_but_the_repeated() -> None:
     """Those of user addresses twice; a repeated one, of which there is one for every wait, stays single."""
     plain, isolated = counts(
