@@ -91,7 +91,8 @@ def _change(arch: ArchDescriptor, spelled: str, word: str) -> tuple[CpuFeature, 
         raise InputError(
             f"cpu {spelled!r}: {feature.name} takes no number; write +{feature.name} or +no{feature.name}"
         )
-    if feature.counts and (negated or not (number.isdecimal() and int(number) <= feature.most)):
+    digits = number.isdecimal() and len(number) <= len(str(feature.most))
+    if feature.counts and (negated or not digits or int(number) > feature.most):
         raise InputError(f"cpu {spelled!r}: write +{feature.name}=N, with N from 0 to {feature.most}")
     return feature, int(number) if feature.counts else int(not negated)
 

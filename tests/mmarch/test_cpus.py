@@ -75,6 +75,7 @@ def test_one_name_for_what_was_spelled(spelled: str, name: str, features: dict[s
         ("new+cores", "write +cores=N, with N from 0 to 16"),
         ("new+nocores", "write +cores=N, with N from 0 to 16"),
         ("new+cores=17", "write +cores=N, with N from 0 to 16"),
+        (f"new+cores={'9' * 5000}", "write +cores=N, with N from 0 to 16"),
         ("new+cores=-1", "write +cores=N, with N from 0 to 16"),
     ],
 )
