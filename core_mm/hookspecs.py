@@ -415,12 +415,35 @@ def arch_check_zapped_pte(vma: int, pte: int) -> int:
 
 @hookspec
 def arch_enter_lazy_mmu_mode() -> int:
-    """Begin a run of page-table updates that may be deferred. Default: nothing. Returns 0."""
+    """Begin a run of page-table updates that may be deferred.
+
+    Until it ends core-mm reads entries through hooks alone, flushes nothing and does not sleep. 6.12 calls it for every
+    section; since 7.0 `lazy_mmu_mode_enable` does for the outermost, and `is_lazy_mmu_mode_active` says that it is on.
+    Default: nothing. Overridden by sparc, powerpc, x86; since 7.0 only if the architecture selects it.
+
+    Returns 0.
+    """
 
 
 @hookspec
 def arch_leave_lazy_mmu_mode() -> int:
-    """End it; deferred updates become visible. Default: nothing. Returns 0."""
+    """End it; deferred updates become visible. Default: nothing.
+
+    Called at the end of a section, since 7.0 of the outermost, and before a pause. Overridden by sparc, powerpc, x86;
+    arm64 since 6.16, which defers the barriers of kernel entries.
+
+    Returns 0.
+    """
+
+
+@hookspec
+def arch_flush_lazy_mmu_mode() -> int:
+    """Make deferred updates visible and go on deferring: the end of a section within another, since 7.0.
+
+    Default: nothing. Overridden by arm64, sparc, powerpc, x86.
+
+    Returns 0.
+    """
 
 
 @hookspec

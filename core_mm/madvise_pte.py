@@ -8,11 +8,12 @@ from core_mm.folio import (
     folio_test_large, folio_test_swapbacked, folio_test_swapcache, page_folio,
 )  # fmt: skip
 from core_mm.hookspecs import (
-    arch_enter_lazy_mmu_mode, arch_leave_lazy_mmu_mode, clear_not_present_full_ptes, clear_young_dirty_ptes, pmd_leaf,
-    pmd_none, pmd_pte, pmdp_invalidate, pmdp_test_and_clear_young, pmd_mkhuge, pte_dirty, pte_mkold, pte_none,
-    pte_pfn, pte_present, pte_special, pte_to_swp_entry, pte_young, ptep_get, set_pmd_at,
+    clear_not_present_full_ptes, clear_young_dirty_ptes, pmd_leaf, pmd_none, pmd_pte, pmdp_invalidate,
+    pmdp_test_and_clear_young, pmd_mkhuge, pte_dirty, pte_mkold, pte_none, pte_pfn, pte_present, pte_special,
+    pte_to_swp_entry, pte_young, ptep_get, set_pmd_at,
 )  # fmt: skip
 from core_mm.internal import FPB_MERGE_YOUNG_DIRTY, folio_pte_batch_flags
+from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.lru import folio_batch_add_and_move, folio_deactivate, lru_add_drain
 from core_mm.memory.rss import add_mm_counter
 from core_mm.mm_types import MM_SWAPENTS, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED, VMA, cfg, mach, ptes
@@ -39,10 +40,10 @@ def split_partly_advised(folio: int) -> int:
 
 def split_in_table(mm: int, folio: int) -> int:
     """The same in the middle of a table, whose lock is dropped meanwhile."""
-    arch_leave_lazy_mmu_mode()
+    lazy_mmu_mode_disable()
     error = split_partly_advised(folio)
     flush_tlb_batched_pending(mm)
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     return error
 
 
@@ -90,7 +91,7 @@ def free_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int) -> int:
     mm = VMA.vm_mm[vma]
     ptep = pte_offset_map(pmdp, addr)
     flush_tlb_batched_pending(mm)
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     while addr < end and ptep:
         pte = ptep_get(ptep)
         nr = 1
@@ -105,7 +106,7 @@ def free_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int) -> int:
                 ptep = pte_offset_map(pmdp, addr)
         ptep += nr
         addr += nr << cfg.page_shift
-    return arch_leave_lazy_mmu_mode()
+    return lazy_mmu_mode_disable()
 
 
 def free_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int) -> int:
@@ -189,7 +190,7 @@ def cold_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: 
     """The PTEs of one table."""
     ptep = pte_offset_map(pmdp, addr)
     flush_tlb_batched_pending(VMA.vm_mm[vma])
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     while addr < end and ptep:
         pte = ptep_get(ptep)
         nr = 1
@@ -199,7 +200,7 @@ def cold_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: 
                 ptep = pte_offset_map(pmdp, addr)
         ptep += nr
         addr += nr << cfg.page_shift
-    return arch_leave_lazy_mmu_mode()
+    return lazy_mmu_mode_disable()
 
 
 def cold_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int, pageout: int) -> int:

@@ -55,6 +55,7 @@ class cfg(Scalars, constant=True):
     mremap_batch: int
     young_batch: int
     rmap_batch: int
+    lazy_mmu_nesting: int
     pt_reclaim: int  # DONTNEED frees emptied PTE tables
     madvise_one_gather: int
     reuse_large_anon: int  # wp fault reuses a large folio owned by one mm
@@ -104,6 +105,8 @@ class mach(Scalars):
     error: int  # -errno of the operation under way
     reclaimed: int  # folios to free after the next flush, linked by `mapping`
     last_reclaimed: int
+    lazy_enabled: int  # struct lazy_mmu_state: sections open
+    lazy_paused: int  # and pauses
     tlb_ubc: int  # deferred flushes wait for arch_tlbbatch_flush()
     nr_isolated: int  # folios that reclaim took off the LRU
     lru_batched: int  # folios put in an LRU batch so far

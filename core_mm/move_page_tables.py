@@ -5,10 +5,11 @@ from __future__ import annotations
 from core_mm import huge_memory
 from core_mm.folio import folio_test_large, page_folio
 from core_mm.hookspecs import (
-    arch_enter_lazy_mmu_mode, arch_leave_lazy_mmu_mode, clear_ptes, flush_tlb_range, pmd_leaf, pmd_none, pte_none,
-    pte_pfn, pte_present, pte_special, ptep_get, ptep_get_and_clear, set_ptes, table_slot,
+    clear_ptes, flush_tlb_range, pmd_leaf, pmd_none, pte_none, pte_pfn, pte_present, pte_special, ptep_get,
+    ptep_get_and_clear, set_ptes, table_slot,
 )  # fmt: skip
 from core_mm.internal import FPB_RESPECT_WRITE, batch_hint, folio_pte_batch_flags
+from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.mm_types import ENOMEM, VMA, cfg, ptes
 from core_mm.pgtable import (
     level_shift, pmd_alloc, pmd_off, pmd_populate, pte_alloc, pte_offset_map, pud_alloc, pud_off,
@@ -126,7 +127,7 @@ def move_ptes(vma: int, old_pmdp: int, old_addr: int, old_end: int, new_pmdp: in
     old_ptep = pte_offset_map(old_pmdp, old_addr)
     new_ptep = pte_offset_map(new_pmdp, new_addr)
     flush_tlb_batched_pending(VMA.vm_mm[vma])
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     force_flush = 0
     while old_addr < old_end:
         pte = ptep_get(old_ptep)
@@ -138,7 +139,7 @@ def move_ptes(vma: int, old_pmdp: int, old_addr: int, old_end: int, new_pmdp: in
         new_ptep += nr
         old_addr += nr << cfg.page_shift
         new_addr += nr << cfg.page_shift
-    arch_leave_lazy_mmu_mode()
+    lazy_mmu_mode_disable()
     if force_flush:
         flush_tlb_range(vma, start, old_end)
     return 0

@@ -7,11 +7,12 @@ from core_mm.decl import always_inline
 from core_mm.folio import PageAnonExclusive, folio_test_anon, folio_test_large, page_folio
 from core_mm.gup import populate_vma_page_range
 from core_mm.hookspecs import (
-    arch_enter_lazy_mmu_mode, arch_leave_lazy_mmu_mode, modify_prot_commit_ptes, modify_prot_start_ptes, pmd_leaf,
-    pmd_none, pte_advance_pfn, pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_pfn, pte_present,
-    pte_protnone, pte_special, pte_write, ptep_get, ptep_modify_prot_commit, ptep_modify_prot_start,
+    modify_prot_commit_ptes, modify_prot_start_ptes, pmd_leaf, pmd_none, pte_advance_pfn, pte_dirty, pte_mkwrite,
+    pte_modify, pte_needs_flush, pte_pfn, pte_present, pte_protnone, pte_special, pte_write, ptep_get,
+    ptep_modify_prot_commit, ptep_modify_prot_start,
 )  # fmt: skip
 from core_mm.internal import FPB_RESPECT_SOFT_DIRTY, FPB_RESPECT_WRITE, folio_pte_batch_flags
+from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.mm_types import (
     EACCES, EINVAL, ENOMEM, VM_ACCESS_FLAGS, VM_ACCOUNT, VM_LOCKED, VM_NORESERVE, VM_SHARED, VM_WRITE, VMA, cfg,
     ptes,
@@ -123,12 +124,12 @@ def change_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, cp_flags: int
     if ptep == 0:
         return 0
     flush_tlb_batched_pending(VMA.vm_mm[vma])
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     if cfg.mprotect_batch:
         change_pte_batches(tlb, vma, ptep, addr, end, newprot, cp_flags)
     else:
         change_ptes(tlb, vma, ptep, addr, end, newprot, cp_flags)
-    return arch_leave_lazy_mmu_mode()
+    return lazy_mmu_mode_disable()
 
 
 def change_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, newprot: int, cp_flags: int) -> int:

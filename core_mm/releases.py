@@ -55,6 +55,7 @@ RELEASES: Mapping[str, Release] = {
             values={
                 "release": 702, "mprotect_batch": 1, "mremap_batch": 1, "young_batch": 1, "pt_reclaim": 1,
                 "madvise_one_gather": 1, "reuse_large_anon": 1, "vma_pfn_sticky": 1, "rmap_batch": 1,
+                "lazy_mmu_nesting": 1,
             },
         ),
         Release(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from core_mm.folio import folio_clear_flag, page_folio
 from core_mm.hookspecs import (
-    arch_enter_lazy_mmu_mode, arch_leave_lazy_mmu_mode, flush_tlb_mm, pmd_leaf, pmd_none, pmd_pte,
-    pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present, pte_special, ptep_get, ptep_test_and_clear_young,
-    test_and_clear_young_ptes,
+    flush_tlb_mm, pmd_leaf, pmd_none, pmd_pte, pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present, pte_special,
+    ptep_get, ptep_test_and_clear_young, test_and_clear_young_ptes,
 )  # fmt: skip
 from core_mm.mm_types import EINVAL, MM, PG_REFERENCED, VM_PFNMAP, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
@@ -67,7 +66,6 @@ def clear_refs_pmd(vma: int, addr: int, pmdp: int) -> int:
 def clear_refs_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
     """The PTEs of one table, one by one."""
     ptep = pte_offset_map(pmdp, addr)
-    arch_enter_lazy_mmu_mode()
     while addr < end:
         pte = ptep_get(ptep)
         if not pte_none(pte) and pte_present(pte) and not pte_special(pte):
@@ -78,4 +76,4 @@ def clear_refs_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
             folio_clear_flag(page_folio(pte_pfn(pte)), PG_REFERENCED)
         ptep += 1
         addr += cfg.page_size
-    return arch_leave_lazy_mmu_mode()
+    return 0

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from core_mm.folio import folio_test_large, page_folio
 from core_mm.hookspecs import (
-    arch_enter_lazy_mmu_mode, arch_has_hw_pte_young, arch_leave_lazy_mmu_mode, pmd_leaf, pmd_none, pmd_pte,
-    pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present, pte_special, pte_young, ptep_get,
-    ptep_test_and_clear_young, test_and_clear_young_ptes,
+    arch_has_hw_pte_young, pmd_leaf, pmd_none, pmd_pte, pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present,
+    pte_special, pte_young, ptep_get, ptep_test_and_clear_young, test_and_clear_young_ptes,
 )  # fmt: skip
 from core_mm.internal import folio_pte_batch
+from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.memory.zap import vma_has_recency
 from core_mm.mm_types import MM, VM_HUGETLB, VM_LOCKED, VMA, cfg, mach, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
@@ -71,7 +71,7 @@ def walk_vma(vma: int) -> int:
 def walk_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
     """The PTEs of one table; by folio batches since Linux 7.x."""
     ptep = pte_offset_map(pmdp, addr)
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     while addr < end:
         pte = ptep_get(ptep)
         nr = 1
@@ -79,7 +79,7 @@ def walk_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
             nr = age_ptes(vma, ptep, pte, addr, (end - addr) >> cfg.page_shift)
         ptep += nr
         addr += nr << cfg.page_shift
-    return arch_leave_lazy_mmu_mode()
+    return lazy_mmu_mode_disable()
 
 
 def age_ptes(vma: int, ptep: int, pte: int, addr: int, limit: int) -> int:

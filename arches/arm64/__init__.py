@@ -10,13 +10,14 @@ from core_mm.descriptor import ArchDescriptor, Geometry
 
 _GATHER = "a block's accessed and dirty state lies in any of its entries"
 _FOLD = "entries of a folded block must not be stored one by one"
+_BARRIERS = "barriers that wait for the end of a section would never come"
 
 arch = ArchDescriptor(
     name="arm64",
     description="AArch64 with the contiguous bit (contpte)",
     modules=(
         "arches.arm64.pgtable", "arches.arm64.contpte", "arches.arm64.pmd", "arches.arm64.tlbflush",
-        "arches.arm64.tlb", "arches.arm64.mmu",
+        "arches.arm64.tlb", "arches.arm64.mmu", "arches.arm64.lazy_mmu",
     ),
     granules={
         "4k": Geometry(page_shift=12, pte_bits=9, levels=4, cont_ptes=16),
@@ -36,6 +37,8 @@ arch = ArchDescriptor(
         "ptep_set_access_flags": _FOLD,
         "ptep_test_and_clear_young": _GATHER,
         "ptep_set_wrprotect": "must not lose a dirty bit that hardware sets meanwhile",
+        "arch_leave_lazy_mmu_mode": _BARRIERS,
+        "arch_flush_lazy_mmu_mode": _BARRIERS,
         "tlb_flush": "an address space that goes away needs no leaf flush; the default would flush pages",
     },
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm", "ttl"}),

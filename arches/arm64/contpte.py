@@ -27,6 +27,7 @@ from arches.arm64.pgtable import (
     __get_and_clear_full_ptes,
     __ptep_get_and_clear,
     __ptep_test_and_clear_young,
+    __set_pte,
     __set_ptes,
     __wrprotect_ptes,
     pte_dirty,
@@ -265,7 +266,7 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
     pte = pte_mknoncont(pte)
     if nr == 1:
         contpte_try_unfold(mm, addr, ptep, READ_ONCE(ptep))
-        WRITE_ONCE(ptep, pte)
+        __set_pte(ptep, pte)
         return contpte_try_fold(mm, addr, ptep, pte)
     if not cpu.contpte or cfg.cont_ptes == 1:
         return __set_ptes(ptep, pte, nr)

@@ -6,6 +6,7 @@ The functions with two leading underscores know nothing of contiguous blocks.
 from __future__ import annotations
 
 from arches.arm64.cpufeature import cpu
+from arches.arm64.lazy_mmu import __set_pte_complete
 from arches.arm64.pgtable_hwdef import (
     ADDR_BITS,
     PAGE_NONE,
@@ -264,7 +265,7 @@ def table_slot(entry: int) -> int:
 
 @hookimpl
 def set_pte(ptep: int, pte: int) -> int:
-    return WRITE_ONCE(ptep, pte)
+    return __set_pte(ptep, pte)
 
 
 @hookimpl
@@ -286,11 +287,16 @@ def exec_folio_order() -> int:
 # --- raw accesses ---
 
 
+def __set_pte(ptep: int, pte: int) -> int:
+    WRITE_ONCE(ptep, pte)
+    return __set_pte_complete(pte, 1)
+
+
 def __set_ptes(ptep: int, pte: int, nr: int) -> int:
     for i in range(nr):
         WRITE_ONCE(ptep + i, pte)
         pte += cfg.page_size
-    return 0
+    return __set_pte_complete(pte, nr)
 
 
 def __ptep_get_and_clear(ptep: int) -> int:

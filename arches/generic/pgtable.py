@@ -230,6 +230,11 @@ def arch_leave_lazy_mmu_mode() -> int:
 
 
 @hookimpl
+def arch_flush_lazy_mmu_mode() -> int:
+    return 0
+
+
+@hookimpl
 def arch_wants_old_prefaulted_pte() -> int:
     return 0
 

@@ -6,8 +6,6 @@ from core_mm import huge_memory
 from core_mm.decl import always_inline
 from core_mm.folio import folio_ref_add, folio_test_anon, folio_test_large, page_folio
 from core_mm.hookspecs import (
-    arch_enter_lazy_mmu_mode,
-    arch_leave_lazy_mmu_mode,
     pmd_leaf,
     pmd_none,
     pte_mkclean,
@@ -32,6 +30,7 @@ from core_mm.internal import (
     folio_nr_pages_cont_mapped,
     folio_pte_batch_flags,
 )
+from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
     ENOMEM,
@@ -92,7 +91,7 @@ def copy_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr: int
 
 def copy_pte_range(dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, addr: int, end: int) -> int:
     """Copy the PTEs of one table, by batches of one folio."""
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     while addr < end:
         pte = ptep_get(src_ptep)
         nr = 1
@@ -105,7 +104,7 @@ def copy_pte_range(dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, add
         dst_ptep += nr
         src_ptep += nr
         addr += nr << cfg.page_shift
-    return arch_leave_lazy_mmu_mode()
+    return lazy_mmu_mode_disable()
 
 
 def copy_present_ptes(

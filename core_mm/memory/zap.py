@@ -7,9 +7,7 @@ from core_mm.decl import always_inline
 from core_mm.folio import folio_mark_accessed, folio_mark_dirty, folio_test_anon, folio_test_large, page_folio
 from core_mm.hookspecs import (
     arch_check_zapped_pte,
-    arch_enter_lazy_mmu_mode,
     arch_flush_tlb_batched_pending,
-    arch_leave_lazy_mmu_mode,
     clear_full_ptes,
     clear_not_present_full_ptes,
     clear_ptes,
@@ -28,6 +26,7 @@ from core_mm.hookspecs import (
     tlb_delay_rmap,
 )
 from core_mm.internal import batch_hint, folio_nr_pages_cont_mapped, folio_pte_batch
+from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.lru import lru_add_drain_to_unmap
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
@@ -145,7 +144,7 @@ def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: i
 
 def zap_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, details: int) -> tuple[int, int]:
     """Zap PTEs until the gather is full; where it stopped, and what the caller must do."""
-    arch_enter_lazy_mmu_mode()
+    lazy_mmu_mode_enable()
     state = 0
     while addr < end and not state & FORCE_BREAK:
         pte = ptep_get(ptep)
@@ -159,7 +158,7 @@ def zap_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, details: int) -
             state |= seen
         ptep += nr
         addr += nr << cfg.page_shift
-    arch_leave_lazy_mmu_mode()
+    lazy_mmu_mode_disable()
     return addr, state
 
 

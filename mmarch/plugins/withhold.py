@@ -15,7 +15,9 @@ TOGETHER = {
     "clear_ptes": ("clear_ptes", "clear_full_ptes"),
     "ptep_modify_prot_start": ("ptep_modify_prot_start", "ptep_modify_prot_commit"),
     "modify_prot_start_ptes": ("modify_prot_start_ptes", "modify_prot_commit_ptes"),
-    "arch_enter_lazy_mmu_mode": ("arch_enter_lazy_mmu_mode", "arch_leave_lazy_mmu_mode"),
+    "arch_enter_lazy_mmu_mode": (
+        "arch_enter_lazy_mmu_mode", "arch_leave_lazy_mmu_mode", "arch_flush_lazy_mmu_mode",
+    ),
     "arch_tlbbatch_should_defer": (
         "arch_tlbbatch_should_defer", "arch_tlbbatch_add_pending", "arch_tlbbatch_flush",
         "arch_flush_tlb_batched_pending",
