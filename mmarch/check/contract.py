@@ -7,6 +7,7 @@ from typing import Any
 
 from core_mm import internal, rmap
 from core_mm.mm_types import PG_ANON
+from mmarch.check.lazy import Sections
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.system import System
 from mmarch.engine.direct import Bound, DirectMachine
@@ -24,20 +25,19 @@ FLUSHES = (
 
 
 class Contract:
-    """Watches the batch hooks of a System."""
+    """Watches the batch hooks of a System, whose machine has the `replacements` of `sections` as well."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, sections: Sections) -> None:
         assert isinstance(system.machine, DirectMachine)
         self.machine = system.machine
         self.hook = self.machine.hooks
         self.bits, self.shift = self.machine.cfg.pte_bits, self.machine.cfg.page_shift
         self.frames = self.machine.memory.tables["PAGE"]
         self.vmas = self.machine.memory.tables["VMA"]
-        self.lazy = False
+        self.sections = sections
+        sections.watch(self.machine)
         for name in (*WITH_MM, *WITH_VMA):
             self._wrap(name, self._guarded)
-        for name in ("arch_enter_lazy_mmu_mode", "arch_leave_lazy_mmu_mode"):
-            self._wrap(name, self._lazily)
         for name in FLUSHES:
             self._wrap(name, self._flushing)
 
@@ -45,23 +45,12 @@ class Contract:
         cell = self.machine.cells[name]
         cell["target"] = make(name, cell["target"])
 
-    def _lazily(self, name: str, winner: Bound) -> Bound:
-        enters = name == "arch_enter_lazy_mmu_mode"
-
-        def lazily(*arguments: int) -> int:
-            if self.lazy == enters:
-                raise CheckFailed(f"core-mm calls {name} {'inside' if enters else 'outside'} lazy MMU mode")
-            self.lazy = enters
-            return winner(*arguments)
-
-        return lazily
-
     def _flushing(self, name: str, winner: Bound) -> Bound:
         """Core-mm itself; what a hook does inside is the architecture's own affair."""
         number = self.machine.layout.hook_number(name)
 
         def flushing(*arguments: int) -> int:
-            if self.lazy and self.machine.mach.hook == number:
+            if self.sections.active and self.machine.mach.hook == number:
                 raise CheckFailed(
                     f"core-mm calls {name} in lazy MMU mode, while changes of entries may be waiting to be made"
                 )
@@ -116,8 +105,8 @@ class Contract:
         """A batch goes into entries that are not present; what becomes writable is not shared."""
         if nr > 1:
             for i in range(nr):
-                old = int(self.machine.memory.arrays["ptes"][ptep + i])
-                if old and self.hook["pte_present"](old):
+                old = self.hook["ptep_get"](ptep + i)
+                if not self.hook["pte_none"](old) and self.hook["pte_present"](old):
                     raise CheckFailed(f"core-mm calls set_ptes for {nr} entries, entry {i} is present")
         if (
             not self.hook["pte_present"](pte)

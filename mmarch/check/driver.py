@@ -16,6 +16,7 @@ from core_mm.uapi import (
 )
 from mmarch.check.context import Context
 from mmarch.check.contract import Contract, replacements
+from mmarch.check.lazy import Sections
 from mmarch.check.model import OK, Model
 from mmarch.check.observing import Observer, Seen
 from mmarch.check.outcome import CheckFailed
@@ -35,8 +36,10 @@ class Driver:
         changes: dict[str, object] = {"shmem_orders": shmem_orders}
         if orders:
             changes |= {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
-        self.system: System = system(context, files=files, instead=replacements(), changes=changes)
-        self.contract = Contract(self.system)
+        sections = Sections()
+        instead = {**replacements(), **sections.replacements()}
+        self.system: System = system(context, files=files, instead=instead, changes=changes)
+        self.contract = Contract(self.system, sections)
         self.observer = Observer(self.system)
         self.model = Model()
         self.page = self.system.page

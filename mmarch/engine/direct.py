@@ -60,6 +60,12 @@ class DirectMachine(Machine):
         """A function of core-mm or of the architecture on this machine."""
         return self._binder.function(cast(FunctionType, function))
 
+    def shadow(self, name: str, make: Callable[[Any], Any], package: str, but: str) -> None:
+        """Where modules of a package, all `but` one, know `name`, give them what `make` makes of it."""
+        for module, bound in self._binder.modules.items():
+            if module.partition(".")[0] == package and module != but and name in vars(bound):
+                vars(bound)[name] = make(vars(bound)[name])
+
     def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
         packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
         self._binder = Binder(self.memory, packages, self.hooks)

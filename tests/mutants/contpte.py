@@ -165,13 +165,6 @@ MUTANTS = (
         cpu="cortex-a72",
     ),
     Mutant(
-        "C15", "lazy MMU mode is entered in lazy MMU mode (1ef3095b1405)", "stateful.history",
-        (Edit("core_mm.move_page_tables", "    set_ptes(mm, new_addr, new_ptep, pte, nr)\n",
-              "    arch_enter_lazy_mmu_mode()\n    set_ptes(mm, new_addr, new_ptep, pte, nr)\n"
-              "    arch_leave_lazy_mmu_mode()\n"),),
-        arch="generic", share=0.05,
-    ),
-    Mutant(
         "C16", "faults map the pages of a folio one by one, and its blocks are folded (43e027e41423 maps it at once)",
         "stateful.effort-fault",
         (Edit("core_mm.memory.file_fault", "    nr = folio_nr_pages(folio)\n    inode", "    nr = 1\n    inode"),),

@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         "T8", "mremap flushes before changes that lazy MMU mode may hold back are made", "stateful.history",
         (Edit("core_mm.move_page_tables",
-              "    arch_leave_lazy_mmu_mode()\n    if force_flush:\n        flush_tlb_range(vma, start, old_end)\n",
-              "    if force_flush:\n        flush_tlb_range(vma, start, old_end)\n    arch_leave_lazy_mmu_mode()\n"),),
+              "    lazy_mmu_mode_disable()\n    if force_flush:\n        flush_tlb_range(vma, start, old_end)\n",
+              "    if force_flush:\n        flush_tlb_range(vma, start, old_end)\n    lazy_mmu_mode_disable()\n"),),
         arch="generic", share=0.05,
     ),
     Mutant(
