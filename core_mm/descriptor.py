@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from core_mm.cpufeature import CpuFeature, CpuFeatures
+from core_mm.feature import Features
 from core_mm.tlb_model import TlbModel
 from core_mm.vmstat import ARCH_EVENT, EVENTS
 
@@ -64,6 +65,7 @@ class ArchDescriptor(BaseModel):
     modules       dotted names of the modules that hold the hook implementations
     cpus          models by name; `MODEL+FEATURE+noFEATURE` on a command line changes one
     cpu_scalars   the table in the plugin's modules that `Cpu.features` fills, None for none
+    features      the table in the plugin's modules of behaviours that differ between releases, None for none
     required      hooks whose default would be wrong here, each with the reason; they cannot be withheld
     api_version   the version of the hooks that it was written for, `core_mm.hookspecs.API_VERSION` then
     capabilities  what the conformance suite may expect, of `CAPABILITIES`
@@ -84,6 +86,7 @@ class ArchDescriptor(BaseModel):
     cpus: Mapping[str, Cpu]
     default_cpu: str
     cpu_scalars: type[CpuFeatures] | None = None
+    features: type[Features] | None = None
     required: Mapping[str, str] = Field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
     events: tuple[str, ...] = Field(default=(), max_length=EVENTS - ARCH_EVENT)

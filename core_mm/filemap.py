@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     folio_alloc,
     folio_get,
@@ -100,7 +101,7 @@ def filemap_map_pages(
         folio = page_folio(filemap_get_page(inode, index))
         start, end = map_range(vma, address, folio, index, last)
         ret |= filemap_map_folio_range(vma, address, pmdp, folio, start, end, access)
-        if not PAGE.flags[folio] & PG_WORKINGSET and (cfg.release < 702 or not tried):
+        if not PAGE.flags[folio] & PG_WORKINGSET and not (tried and feature.retry_keeps_misses):
             misses += end - start
         index = next_uptodate_page(inode, max(end, PAGE.index[folio] + folio_nr_pages(folio)), last)
     INODE.mmap_miss[inode] = max(INODE.mmap_miss[inode] - misses, 0)
@@ -113,7 +114,7 @@ def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tupl
     Since Linux 6.18 all, if the folio crosses the borders of neither VMA nor table.
     """
     start, end = index, min(PAGE.index[folio] + folio_nr_pages(folio), last + 1)
-    if cfg.release >= 618 and folio_test_large(folio) and can_map_large(VMA.vm_file[vma], folio):
+    if feature.fault_around_folio and folio_test_large(folio) and can_map_large(VMA.vm_file[vma], folio):
         first, after = table_window(vma, address)
         if first <= PAGE.index[folio] and PAGE.index[folio] + folio_nr_pages(folio) <= after:
             start = PAGE.index[folio]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import page_cache
 from core_mm.folio import (
     folio_mapcount,
@@ -15,7 +16,7 @@ from core_mm.folio import (
 )
 from core_mm.mapping import mapping_can_writeback
 from core_mm.migrate import remove_migration_ptes, try_to_migrate
-from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_LARGE, PG_ORDER_SHIFT, cfg
+from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_LARGE, PG_ORDER_SHIFT
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import try_to_unmap
 from core_mm.vmstat import FOLIO_SPLIT, count
@@ -61,7 +62,7 @@ def filemap_release_folio(folio: int) -> int:
 
 def remap_page(folio: int, nr: int) -> int:
     """Map the pages again; since 6.12 the zero page in place of those with nothing in them, which can go."""
-    to_zeropage = cfg.release >= 612 and not folio_test_swapcache(folio)
+    to_zeropage = feature.split_to_zeropage and not folio_test_swapcache(folio)
     for page in range(folio, folio + nr):
         remove_migration_ptes(page, int(to_zeropage and not PAGE.written[page]))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_nr_pages
 from core_mm.hookspecs import (
     pte_advance_pfn,
@@ -20,7 +21,6 @@ from core_mm.hookspecs import (
     pte_young,
     ptep_get,
 )
-from core_mm.mm_types import cfg
 
 # as in 7.x: what a batch must agree in, and what of it is merged into the PTE returned
 FPB_RESPECT_DIRTY, FPB_RESPECT_SOFT_DIRTY, FPB_RESPECT_WRITE = 1, 2, 4
@@ -29,7 +29,7 @@ FPB_MERGE_WRITE, FPB_MERGE_YOUNG_DIRTY = 8, 16
 
 def batch_hint(ptep: int, pte: int) -> int:
     """The architecture's hint, on releases whose core-mm asks for it."""
-    return pte_batch_hint(ptep, pte) if cfg.batch_hint else 1
+    return pte_batch_hint(ptep, pte) if feature.batch_hint else 1
 
 
 def pte_batch_clear_ignored(pte: int, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     folio_alloc, folio_mapcount, folio_nr_pages, folio_put_refs, folio_ref_count, folio_test_anon,
     folio_test_large, folio_test_swapcache, page_folio,
@@ -65,8 +66,7 @@ def collapse_scan_pmd(vma: int, haddr: int, pmdp: int) -> int:
             error = 0 if pte_special(pte) else cannot_collapse(page_folio(pte_pfn(pte)))
             if error:
                 return error
-    # a mapping without a writable entry is left alone before Linux 7.x
-    return 0 if writable or cfg.release >= 702 else -EINVAL
+    return 0 if writable or feature.collapse_readonly else -EINVAL
 
 
 def cannot_collapse(folio: int) -> int:
@@ -121,7 +121,7 @@ def copy_succeeded(vma: int, address: int, ptep: int) -> int:
 
 def ptep_clear(mm: int, address: int, ptep: int) -> int:
     """Clear an entry whose value nobody wants (include/linux/pgtable.h)."""
-    if cfg.release < 702:
+    if not feature.collapse_plain_clear:
         return ptep_get_and_clear(mm, address, ptep)
     ptep_get(ptep)
     return pte_clear(mm, address, ptep)
@@ -132,7 +132,7 @@ def drop_pages(vma: int, address: int, ptep: int, pte: int, limit: int) -> int:
     page = pte_pfn(pte)
     folio = page_folio(page)
     nr = 1
-    if cfg.release < 702:
+    if not feature.collapse_batch:
         ptep_clear(VMA.vm_mm[vma], address, ptep)
     else:
         if folio_test_large(folio):

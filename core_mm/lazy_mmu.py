@@ -7,8 +7,9 @@ neither has an effect; of the kernel's own code KASAN pauses it, which the twin 
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.hookspecs import arch_enter_lazy_mmu_mode, arch_flush_lazy_mmu_mode, arch_leave_lazy_mmu_mode
-from core_mm.mm_types import cfg, mach
+from core_mm.mm_types import mach
 from core_mm.vmstat import W_LAZY_MMU, WARN
 
 
@@ -19,7 +20,7 @@ def is_lazy_mmu_mode_active() -> int:
 
 def lazy_mmu_mode_enable() -> int:
     """Begin a section. Returns 0."""
-    if not cfg.lazy_mmu_nesting:
+    if not feature.lazy_mmu_nesting:
         return arch_enter_lazy_mmu_mode()
     if mach.lazy_paused:
         return 0
@@ -29,7 +30,7 @@ def lazy_mmu_mode_enable() -> int:
 
 def lazy_mmu_mode_disable() -> int:
     """End it: all changes so far take effect, whether or not a section around it goes on. Returns 0."""
-    if not cfg.lazy_mmu_nesting:
+    if not feature.lazy_mmu_nesting:
         return arch_leave_lazy_mmu_mode()
     if mach.lazy_paused:
         return 0

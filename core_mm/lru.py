@@ -9,8 +9,9 @@ batch of new folios, which is drained before such a fault looks, is left out.
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_test_anon, folio_test_large, folio_test_swapbacked, folio_test_swapcache
-from core_mm.mm_types import PAGE, cfg, mach
+from core_mm.mm_types import PAGE, mach
 
 FOLIO_BATCH_SIZE = 31
 
@@ -23,12 +24,12 @@ def lru_add_drain() -> int:
 
 def lru_add_drain_to_unmap() -> int:
     """The same where memory is unmapped or freed: up to Linux 6.12."""
-    return lru_add_drain() if cfg.release < 702 else 0
+    return 0 if feature.unmap_keeps_lru_batches else lru_add_drain()
 
 
 def folio_deactivate(folio: int) -> int:
     """Have a folio reclaimed sooner. 7.2 and 7.3 leave alone what is in the oldest generation, as lazily freed is."""
-    if cfg.release >= 702 and not folio_test_swapbacked(folio):
+    if feature.deactivate_keeps_lazyfree and not folio_test_swapbacked(folio):
         return 0
     return folio_batch_add_and_move(folio)
 

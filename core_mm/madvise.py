@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.gup import faultin_range
 from core_mm.khugepaged import madvise_collapse
 from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
@@ -38,7 +39,7 @@ def do_madvise(mm: int, start: int, size: int, advice: int) -> int:
         return madvise_populate(mm, start, end, ACCESS_READ)
     if advice == MADV_POPULATE_WRITE:
         return madvise_populate(mm, start, end, ACCESS_WRITE)
-    if not cfg.madvise_one_gather or not batches_flush(advice):
+    if not feature.madvise_one_gather or not batches_flush(advice):
         return madvise_walk_vmas(mm, start, end, advice, 0)
     tlb = tlb_gather_mmu(mm)
     error = madvise_walk_vmas(mm, start, end, advice, tlb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import folio_split, huge_memory
 from core_mm.folio import (
     folio_clear_flag, folio_get, folio_mapcount, folio_nr_pages, folio_put, folio_test_anon, folio_test_dirty,
@@ -172,7 +173,7 @@ def cold_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: i
     if end - addr != cfg.pmd_size:
         return int(split_partly_advised(folio) != 0)
     if not pageout and pte_young(pte):
-        if cfg.release >= 703:
+        if feature.madv_cold_pmd_young:
             pmdp_test_and_clear_young(vma, addr, pmdp)
         else:
             old = pmd_pte(pmdp_invalidate(vma, addr, pmdp))

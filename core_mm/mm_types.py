@@ -10,7 +10,7 @@ from core_mm.decl import Array, Scalars, Table, column
 
 
 class cfg(Scalars, constant=True):
-    """What one run fixes: geometry, release, policy.  Constant while code runs."""
+    """What one run fixes: geometry, sizes, policy.  Constant while code runs; its release: `core_mm.features`."""
 
     page_shift: int
     page_size: int
@@ -45,22 +45,6 @@ class cfg(Scalars, constant=True):
     nr_inodes: int
     nr_file_pages: int
     fail_nowait: int  # fault injection: the n-th GFP_NOWAIT allocation and all later ones fail; 0 never
-    # core-mm of a release: see core_mm/releases.py
-    zap_batch: int  # 0 one PTE, 1 clear_ptes into reserved slots (Dec 2023), 2 folio batches
-    fork_batch: int
-    gather_pairs: int  # the two-slot encoding of (page, nr)
-    gather_reserve: int  # 0 none, 3 tlb_get_guaranteed_space, 4 tlb_reserve_space
-    batch_hint: int  # core asks pte_batch_hint
-    mprotect_batch: int
-    mremap_batch: int
-    young_batch: int
-    rmap_batch: int
-    lazy_mmu_nesting: int
-    pt_reclaim: int  # DONTNEED frees emptied PTE tables
-    madvise_one_gather: int
-    reuse_large_anon: int  # wp fault reuses a large folio owned by one mm
-    vma_pfn_sticky: int
-    release: int  # 607, 612, 703 …: for what a flag of its own would not be worth
 
 
 class mach(Scalars):

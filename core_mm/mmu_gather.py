@@ -8,6 +8,7 @@ last slot was taken.
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_put_refs, page_folio
 from core_mm.hookspecs import tlb_flush, tlb_merge_vmas
 from core_mm.mm_types import (
@@ -165,14 +166,14 @@ def queue_pages(tlb: int, page: int, nr: int, delay_rmap: int) -> int:
     else:
         put_slot(batch, page << 2 | delay_rmap | NR_PAGES_NEXT)
         put_slot(batch, nr)
-    if BATCH.nr[batch] >= BATCH.max[batch] - cfg.gather_pairs:
+    if BATCH.nr[batch] >= BATCH.max[batch] - feature.gather_pairs:
         return not tlb_next_batch(tlb)
     return 0
 
 
 def tlb_remove_page_size(tlb: int, page: int, nr: int) -> int:
     """Queue a page or huge page; a full gather is flushed at once."""
-    if queue_pages(tlb, page, nr if cfg.gather_pairs else 1, 0):
+    if queue_pages(tlb, page, nr if feature.gather_pairs else 1, 0):
         tlb_flush_mmu(tlb)
     return 0
 
@@ -307,7 +308,7 @@ def tlb_start_vma(tlb: int, vma: int) -> int:
     pfn = flags & (VM_PFNMAP | VM_MIXEDMAP) != 0
     GATHER.vma_huge[tlb] = flags & VM_HUGETLB != 0
     GATHER.vma_exec[tlb] = flags & VM_EXEC != 0
-    GATHER.vma_pfn[tlb] = GATHER.vma_pfn[tlb] | pfn if cfg.vma_pfn_sticky else pfn
+    GATHER.vma_pfn[tlb] = GATHER.vma_pfn[tlb] | pfn if feature.vma_pfn_sticky else pfn
     return 0
 
 
@@ -315,7 +316,7 @@ def tlb_end_vma(tlb: int, vma: int) -> int:
     """End a VMA: flush now, unless one flush may serve several."""
     if GATHER.fullmm[tlb]:
         return 0
-    if not tlb_merge_vmas() or (GATHER.vma_pfn[tlb] and not cfg.vma_pfn_sticky):
+    if not tlb_merge_vmas() or (GATHER.vma_pfn[tlb] and not feature.vma_pfn_sticky):
         if tlb_has_range(tlb):
             count(GATHER_FLUSH_VMA, 1)
         tlb_flush_mmu_tlbonly(tlb)
@@ -324,7 +325,7 @@ def tlb_end_vma(tlb: int, vma: int) -> int:
 
 def tlb_free_vmas(tlb: int) -> int:
     """Before VMAs go out of reach of unmap_mapping_range, which would not wait for this flush (Linux 6.16)."""
-    if cfg.vma_pfn_sticky and GATHER.vma_pfn[tlb] and not GATHER.fullmm[tlb]:
+    if feature.vma_pfn_sticky and GATHER.vma_pfn[tlb] and not GATHER.fullmm[tlb]:
         if tlb_has_range(tlb):
             count(GATHER_FLUSH_VMA, 1)
         tlb_flush_mmu_tlbonly(tlb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import huge_memory
 from core_mm.folio import folio_test_large, page_folio
 from core_mm.hookspecs import (
@@ -149,7 +150,7 @@ def move_batch(vma: int, old_ptep: int, old_addr: int, pte: int, limit: int, new
     """Move one PTE, or a batch of one folio (Linux 6.17); returns how many."""
     mm = VMA.vm_mm[vma]
     nr = 1
-    if not cfg.mremap_batch:
+    if not feature.mremap_batch:
         pte = ptep_get_and_clear(mm, old_addr, old_ptep)
     else:
         if pte_present(pte):

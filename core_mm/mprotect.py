@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import huge_memory
 from core_mm.decl import always_inline
 from core_mm.folio import PageAnonExclusive, folio_test_anon, folio_test_large, page_folio
@@ -125,7 +126,7 @@ def change_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, cp_flags: int
         return 0
     flush_tlb_batched_pending(VMA.vm_mm[vma])
     lazy_mmu_mode_enable()
-    if cfg.mprotect_batch:
+    if feature.mprotect_batch:
         change_pte_batches(tlb, vma, ptep, addr, end, newprot, cp_flags)
     else:
         change_ptes(tlb, vma, ptep, addr, end, newprot, cp_flags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import rmap
 from core_mm.gup import mm_populate
 from core_mm.inode import get_file
@@ -53,7 +54,7 @@ def mremap_to(mm: int, addr: int, old_len: int, new_len: int, flags: int, new_ad
         return -EINVAL
     if MM.map_count[mm] + 2 >= MAX_MAP_COUNT - 3:
         return -ENOMEM
-    if flags & MREMAP_FIXED and cfg.release >= 702 and old_len == new_len:
+    if flags & MREMAP_FIXED and feature.mremap_many_vmas and old_len == new_len:
         return remap_move(mm, addr, old_len, flags, new_addr)
     return remap_one(mm, addr, old_len, new_len, flags, new_addr)
 

@@ -5,6 +5,7 @@ The state of `struct file_ra_state` is kept with the inode, as if it had been op
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_nr_pages, folio_put
 from core_mm.hookspecs import exec_folio_order
 from core_mm.mm_types import (
@@ -35,7 +36,7 @@ def ra_pages() -> int:
 def mapping_large_folio_support(inode: int) -> int:
     """Whether the file system takes large folios: ext4 does since Linux 6.16."""
     kind = INODE.kind[inode]
-    return cfg.release >= 616 and (kind == FILE_EXT4 or kind == FILE_REGULAR)
+    return feature.ext4_large_folios and (kind == FILE_EXT4 or kind == FILE_REGULAR)
 
 
 def do_sync_mmap_readahead(vma: int, inode: int, index: int) -> int:
@@ -49,7 +50,7 @@ def do_sync_mmap_readahead(vma: int, inode: int, index: int) -> int:
         INODE.mmap_miss[inode] += 1
     if INODE.mmap_miss[inode] > MMAP_LOTSAMISS:
         return 0
-    if flags & VM_EXEC and exec_folio_order() >= 0 and cfg.release >= 616:
+    if flags & VM_EXEC and feature.exec_readahead and exec_folio_order() >= 0:
         return exec_readahead(vma, inode, index, exec_folio_order())
     INODE.ra_start[inode] = max(0, index - ra_pages() // 2)
     INODE.ra_size[inode] = ra_pages()
@@ -106,7 +107,7 @@ def page_cache_async_ra(inode: int, folio: int) -> int:
             return 0
         size = ra_pages()
     INODE.ra_order[inode] += 2
-    if cfg.release >= 616:
+    if feature.readahead_natural_end:
         size = end_naturally(start, size, INODE.ra_order[inode])
     INODE.ra_start[inode] = start
     INODE.ra_size[inode] = size

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     folio_get,
     folio_mapped,
@@ -20,7 +21,7 @@ from core_mm.folio import (
     folio_test_swapcache,
 )
 from core_mm.folio_split import split_folio
-from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated, mach
+from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
 from core_mm.swap_state import add_to_swap_cache, delete_from_swap_cache
@@ -132,7 +133,7 @@ def add_to_swap(folio: int, top: int) -> tuple[int, int]:
 def push_split(folio: int, nr: int, top: int) -> int:
     """The other pages of a folio that was split come next: the last first since 7.x, before that the second."""
     for i in range(1, nr):
-        page = folio + i if cfg.release >= 700 else folio + nr - i
+        page = folio + i if feature.split_in_order else folio + nr - i
         PAGE.flags[page] &= ~PG_LRU
         folio_get(page)
         isolated[top] = page

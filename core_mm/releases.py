@@ -1,78 +1,78 @@
-"""Releases of Linux as tables of core-mm behaviour; each inherits from another and lists differences.
-
-The names of the values are those of `core_mm.mm_types.cfg`.
-"""
+"""Releases of Linux, each a list of features over its predecessor: worked out from what features say of themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from core_mm.feature import Feature
 
 
-class Release(BaseModel):
-    """A release: what differs from `base`."""
+@dataclass(frozen=True)
+class Release:
+    """A release of Linux, or a series on top of one; `base` is the release it comes after, "" for the first.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    measured  the kernel that it was compared with, "" if none was
+    """
 
     name: str
     description: str
-    base: str | None = None
-    values: Mapping[str, int] = Field(default_factory=dict)
+    base: str = ""
+    measured: str = ""
 
 
 RELEASES: Mapping[str, Release] = {
     release.name: release
     for release in (
+        Release("6.7", "one PTE at a time in zap and fork; gather slots are pages, full when a batch is"),
         Release(
-            name="6.7",
-            description="one PTE at a time in zap and fork; gather slots are pages, full when a batch is",
-            values={"release": 607},
+            "contpte-v3",
+            "December 2023 series, third version: clear_ptes and tlb_get_guaranteed_space",
+            "6.7",
         ),
         Release(
-            name="contpte-v3",
-            base="6.7",
-            description="December 2023 series, third version: clear_ptes and tlb_get_guaranteed_space",
-            values={"zap_batch": 1, "fork_batch": 1, "gather_reserve": 3},
+            "contpte-v4", "fourth version: the architecture's batch hint and tlb_reserve_space", "contpte-v3"
         ),
+        Release("6.12", "folio batches in zap and fork, (page, nr) pairs in the gather", "6.7", "6.12.107"),
+        Release("7.2", "batched mprotect, mremap, rmap and aging; page-table reclaim", "6.12", "7.2.13"),
         Release(
-            name="contpte-v4",
-            base="contpte-v3",
-            description="fourth version: the architecture's batch hint and tlb_reserve_space",
-            values={"gather_reserve": 4, "batch_hint": 1},
-        ),
-        Release(
-            name="6.12",
-            base="6.7",
-            description="folio batches in zap and fork, (page, nr) pairs in the gather; as of 6.12.107",
-            values={"release": 612, "zap_batch": 2, "fork_batch": 2, "gather_pairs": 1, "batch_hint": 1},
-        ),
-        Release(
-            name="7.2",
-            base="6.12",
-            description="batched mprotect, mremap, rmap and aging; page-table reclaim; as of 7.2.13",
-            values={
-                "release": 702, "mprotect_batch": 1, "mremap_batch": 1, "young_batch": 1, "pt_reclaim": 1,
-                "madvise_one_gather": 1, "reuse_large_anon": 1, "vma_pfn_sticky": 1, "rmap_batch": 1,
-                "lazy_mmu_nesting": 1,
-            },
-        ),
-        Release(
-            name="7.3",
-            base="7.2",
-            description="PROT_NONE never folded; MADV_COLD of a huge page without invalidating it; as of 7.3.4",
-            values={"release": 703},
+            "7.3", "PROT_NONE never folded; MADV_COLD of a huge page without invalidating it", "7.2", "7.3.4"
         ),
     )
-}  # fmt: skip
+}
 
 DEFAULT_RELEASE = "6.12"
 
 
-@cache
-def values(name: str) -> Mapping[str, int]:
-    """All values of a release, inherited ones included."""
-    release = RELEASES[name]
-    inherited = dict(values(release.base)) if release.base else {}
-    return {**inherited, **release.values}
+def number(name: str) -> tuple[int, ...]:
+    """ "6.12" as (6, 12); ValueError for a name that is no number of Linux."""
+    major, minor = name.split(".")
+    return int(major), int(minor)
+
+
+def line(name: str) -> tuple[str, ...]:
+    """A release and those that it is based on, the newest first."""
+    base = RELEASES[name].base
+    return (name, *line(base)) if base else (name,)
+
+
+def linux(name: str) -> tuple[int, ...]:
+    """The number of the release of Linux that `name` is, or that a series is based on."""
+    return number(next(release for release in line(name) if release[0].isdigit()))
+
+
+def reached(name: str, since: str) -> bool:
+    """Whether release `name` is at or after `since`, a release of Linux or a series."""
+    return since in line(name) if since in RELEASES else linux(name) >= number(since)
+
+
+def has(name: str, feature: Feature) -> bool:
+    """Whether a release has a feature."""
+    if feature.until and reached(name, feature.until):
+        return False
+    return any(reached(name, since) for since in (feature.since, *feature.also))
+
+
+def features(name: str, table: Iterable[Feature]) -> frozenset[str]:
+    """Names of those of `table` that a release has."""
+    return frozenset(feature.name for feature in table if has(name, feature))

@@ -8,6 +8,7 @@ in `mapping` and `refcount` of pages 1 and 2, and a "shared" mark in `index` of 
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.decl import always_inline
 from core_mm.anon_vma import (
     anon_vma_clone,
@@ -89,7 +90,7 @@ def folio_maybe_mapped_shared(folio: int) -> int:
     """Whether more than one mm may map the folio; before 6.15 a guess (folio_likely_mapped_shared)."""
     if not folio_test_large(folio):
         return PAGE.mapcount[folio] > 1
-    if cfg.release >= 615:
+    if feature.large_folio_owners:
         return PAGE.index[folio + 1]
     total = folio_mapcount(folio)
     if total <= 1:

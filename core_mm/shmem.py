@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_get, folio_mark_dirty, folio_order, folio_put, page_folio
 from core_mm.mm_types import INODE, PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
 from core_mm.page_cache import (
@@ -119,5 +120,5 @@ def shmem_writeout(folio: int) -> int:
     count(SWAP_OUT, 1)
     for i in range(1 << order):
         swap_duplicate(slot + i)
-    filemap_remove_folio(folio, swapped_range(slot, order if cfg.release >= 615 else 0))
+    filemap_remove_folio(folio, swapped_range(slot, order if feature.shmem_large_swap else 0))
     return 1

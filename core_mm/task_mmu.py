@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_clear_flag, page_folio
 from core_mm.hookspecs import (
     flush_tlb_mm, pmd_leaf, pmd_none, pmd_pte, pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present, pte_special,
@@ -69,7 +70,7 @@ def clear_refs_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
     while addr < end:
         pte = ptep_get(ptep)
         if not pte_none(pte) and pte_present(pte) and not pte_special(pte):
-            if cfg.young_batch:
+            if feature.young_batch:
                 test_and_clear_young_ptes(vma, addr, ptep, 1)
             else:
                 ptep_test_and_clear_young(vma, addr, ptep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import huge_memory
 from core_mm.folio import (
     PageAnonExclusive,
@@ -88,7 +89,7 @@ def try_to_unmap_table(folio: int, vma: int, address: int, end: int) -> int:
 
 def map_pte(ptep: int) -> int:
     """Whether there is an entry to lock the table for; a large folio is looked for under the lock (TTU_SYNC)."""
-    return pte_present(ptep_get_lockless(ptep) if cfg.release >= 702 else ptep_get(ptep))
+    return pte_present(ptep_get_lockless(ptep) if feature.map_pte_lockless else ptep_get(ptep))
 
 
 def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -> int:
@@ -97,7 +98,7 @@ def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -
     page = pte_pfn(pte)
     nr = folio_unmap_pte_batch(folio, ptep, pte, address, end)
     exclusive = folio_test_anon(folio) and PageAnonExclusive(page)
-    pte = unhook_ptes(vma, address, ptep, nr) if cfg.rmap_batch else unhook_pte(vma, address, ptep)
+    pte = unhook_ptes(vma, address, ptep, nr) if feature.lazyfree_unmap_batch else unhook_pte(vma, address, ptep)
     if pte_dirty(pte):
         PAGE.flags[folio] |= PG_DIRTY
     if folio_test_anon(folio):
@@ -111,8 +112,10 @@ def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -
 
 
 def folio_unmap_pte_batch(folio: int, ptep: int, pte: int, address: int, end: int) -> int:
-    """How many entries go at once: of file folios and of lazily freed ones (Linux 7.x), else 1."""
-    if not cfg.rmap_batch or not folio_test_large(folio):
+    """How many entries go at once: of file folios and of lazily freed ones, else 1."""
+    if not feature.lazyfree_unmap_batch or not folio_test_large(folio):
+        return 1
+    if not folio_test_anon(folio) and not feature.file_unmap_batch:
         return 1
     if folio_test_anon(folio) and folio_test_swapbacked(folio):
         return 1

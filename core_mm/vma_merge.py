@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import rmap
 from core_mm.mm_types import AVC, ENOMEM, VM_MIXEDMAP, VM_PFNMAP, VMA, cfg
 from core_mm.vma import discard_vma, split_vma, vma_adjust_trans_huge, vma_adjusted
@@ -27,10 +28,8 @@ def vma_is_fork_child(vma: int) -> int:
 def is_mergeable_anon_vma(tgt: int, src: int, src_anon: int) -> int:
     """Whether `tgt` may take over pages of `src_anon`; `src` is the VMA that has it, 0: a new or copied one."""
     tgt_anon = VMA.anon_vma[tgt]
-    if tgt_anon == src_anon and cfg.release < 702:
-        return 1
-    if cfg.release < 702:
-        return int((tgt_anon == 0 or src_anon == 0) and is_singular(tgt))
+    if not feature.merge_faulted_vmas:
+        return int(tgt_anon == src_anon or ((tgt_anon == 0 or src_anon == 0) and is_singular(tgt)))
     if tgt_anon == 0 and src_anon:
         return int(not vma_is_fork_child(src))
     if tgt_anon and src_anon == 0:

@@ -6,6 +6,7 @@ every process; elsewhere it walks none (should_walk_mmu).
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_test_large, page_folio
 from core_mm.hookspecs import (
     arch_has_hw_pte_young, pmd_leaf, pmd_none, pmd_pte, pmdp_test_and_clear_young, pte_none, pte_pfn, pte_present,
@@ -84,7 +85,7 @@ def walk_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
 
 def age_ptes(vma: int, ptep: int, pte: int, addr: int, limit: int) -> int:
     """One PTE or a batch; returns how many were looked at."""
-    if not cfg.young_batch:
+    if not feature.young_batch:
         ptep_test_and_clear_young(vma, addr, ptep)
         return 1
     if not pte_young(pte):

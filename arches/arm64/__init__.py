@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arches.arm64.cpufeature import cpu
 from arches.arm64.cpus import CPUS
+from arches.arm64.features import arch_feature
 from arches.arm64.events import EVENTS
 from arches.arm64.tlb_model import TLB_MODEL
 from core_mm.descriptor import ArchDescriptor, Geometry
@@ -28,6 +29,7 @@ arch = ArchDescriptor(
     cpus=CPUS,
     default_cpu="neoverse-n1",
     cpu_scalars=cpu,
+    features=arch_feature,
     required={
         "ptep_get": _GATHER,
         "ptep_get_lockless": _GATHER,

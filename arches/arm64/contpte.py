@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arches.arm64.features import arch_feature
 from arches.arm64.cpufeature import cpu
 from arches.arm64.events import (
     CLEAR_FLUSH_YOUNG,
@@ -101,8 +102,10 @@ def contpte_convert(mm: int, addr: int, ptep: int, pte: int) -> int:
 
 
 def elide_flush() -> int:
-    """From 7.2 with BBML2-noabort, from 7.3 with BBML3, the flush of the changed page is enough."""
-    return (cfg.release >= 703 and cpu.bbml3) or (cfg.release == 702 and cpu.bbml2_noabort)
+    """With a high level of break-before-make the flush of the changed page is enough."""
+    return (arch_feature.contpte_elide_bbml3 and cpu.bbml3) or (
+        arch_feature.contpte_elide_bbml2 and cpu.bbml2_noabort
+    )
 
 
 def contpte_try_unfold(mm: int, addr: int, ptep: int, pte: int) -> int:
@@ -179,7 +182,7 @@ def ptep_get(ptep: int) -> int:
 def contpte_ptep_get(ptep: int, pte: int) -> int:
     """The gathered value of a folded entry."""
     count(GET, 1)
-    if cfg.release >= 700:
+    if arch_feature.contpte_get_early_exit:
         return gather_early_exit(ptep, pte)
     start = contpte_align_down(ptep)
     for i in range(cfg.cont_ptes):
@@ -245,7 +248,7 @@ def gather_lockless(ptep: int, pte: int) -> tuple[int, int]:
             pte = pte_mkdirty(pte)
         if pte_young(other):
             pte = pte_mkyoung(pte)
-        if cfg.release >= 700 and pte_dirty(pte) and pte_young(pte):
+        if arch_feature.contpte_get_early_exit and pte_dirty(pte) and pte_young(pte):
             return pte, 1
     return pte, 1
 
@@ -273,7 +276,7 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
     count(SET_PTES, 1)
     if not mm_is_user(mm):
         return __set_ptes(ptep, pte, nr)
-    if cfg.release >= 703 and not pte_valid(pte):
+    if arch_feature.contpte_invalid_unfolded and not pte_valid(pte):
         return __set_ptes(ptep, pte, nr)
     return contpte_set_ptes(addr, ptep, pte, nr)
 
@@ -388,7 +391,7 @@ def clear_young(ptep: int, nr: int) -> int:
 
 @hookimpl
 def ptep_test_and_clear_young(vma: int, addr: int, ptep: int) -> int:
-    if cfg.release >= 700:
+    if arch_feature.clear_young_is_batch:
         return test_and_clear_young_ptes(vma, addr, ptep, 1)
     if not pte_valid_cont(READ_ONCE(ptep)):
         return __ptep_test_and_clear_young(ptep)
@@ -399,7 +402,7 @@ def ptep_test_and_clear_young(vma: int, addr: int, ptep: int) -> int:
 @hookimpl
 def ptep_clear_flush_young(vma: int, addr: int, ptep: int) -> int:
     """No waiting: a translation that outlives this only ages wrongly."""
-    if cfg.release >= 700:
+    if arch_feature.clear_flush_young_is_batch:
         return clear_flush_young_ptes(vma, addr, ptep, 1)
     mm = VMA.vm_mm[vma]
     if not pte_valid_cont(READ_ONCE(ptep)):
@@ -473,10 +476,10 @@ def block_has_flags(start: int, entry: int) -> int:
 
 
 def flush_block(mm: int, base: int) -> int:
-    """Drop the translations of one block; 7.x on this CPU only."""
-    if cfg.release < 700:
-        return __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, 3)
-    return local_flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 3)
+    """Drop the translations of one block, or this CPU's alone."""
+    if arch_feature.local_fault_flush:
+        return local_flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 3)
+    return __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, 3)
 
 
 # --- protection changes ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arches.arm64.features import arch_feature
 from arches.arm64.pgtable_hwdef import PTE_AF, PTE_DIRTY, PTE_RDONLY, PTE_WRITE
 from arches.arm64.tlbflush import local_flush_tlb_range
 from core_mm import hookspecs as hook
@@ -29,8 +30,8 @@ def __ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty
 
 
 def flush_stale(vma: int, address: int, level: int) -> int:
-    """6.12 tells every CPU; 7.x only this one, the others take a spurious fault."""
-    if cfg.release < 700:
+    """Every CPU, or this one, and the others take a spurious fault."""
+    if not arch_feature.local_fault_flush:
         return hook.flush_tlb_page(vma, address)
     size = cfg.pmd_size if level == 2 else cfg.page_size
     start = address & -size

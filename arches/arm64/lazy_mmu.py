@@ -7,12 +7,12 @@ sections. Those of upper tables, which the twin sets without an architecture, ar
 from __future__ import annotations
 
 from arches.arm64.events import ISHST
+from arches.arm64.features import arch_feature
 from arches.arm64.pgtable_hwdef import PTE_USER, PTE_UXN, PTE_VALID
 from arches.arm64.tlbflush import dsb, isb
 from core_mm.decl import Scalars, always_inline, cold
 from core_mm.hookspecs import hookimpl
 from core_mm.lazy_mmu import is_lazy_mmu_mode_active
-from core_mm.mm_types import cfg
 
 
 class thread_flags(Scalars):
@@ -45,8 +45,8 @@ def __set_pte_complete(pte: int, nr: int) -> int:
 
 @cold
 def complete_kernel_ptes(nr: int) -> int:
-    """6.12 waits after every entry; since 6.16 once for the batch, and in lazy MMU mode once for all of a section."""
-    if cfg.release >= 700:
+    """After every entry, or once for the batch, and in lazy MMU mode once for all of a section."""
+    if arch_feature.kernel_pte_barriers_batched:
         return queue_pte_barriers()
     for _ in range(nr):
         emit_pte_barriers()

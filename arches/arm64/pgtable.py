@@ -5,6 +5,7 @@ The functions with two leading underscores know nothing of contiguous blocks.
 
 from __future__ import annotations
 
+from arches.arm64.features import arch_feature
 from arches.arm64.cpufeature import cpu
 from arches.arm64.lazy_mmu import __set_pte_complete
 from arches.arm64.pgtable_hwdef import (
@@ -162,8 +163,8 @@ def pte_advance_pfn(pte: int, nr: int) -> int:
 
 
 def pte_mkcont(pte: int) -> int:
-    """6.12 also sets the type bits, which makes a PROT_NONE entry valid; 7.x does not."""
-    return pte | PTE_CONT if cfg.release >= 700 else pte | PTE_CONT | PTE_TYPE_PAGE
+    """The type bits too, once, which makes a PROT_NONE entry valid."""
+    return pte | PTE_CONT if arch_feature.pte_mkcont_keeps_type else pte | PTE_CONT | PTE_TYPE_PAGE
 
 
 def pte_mknoncont(pte: int) -> int:
@@ -184,8 +185,8 @@ def pte_accessible(mm: int, pte: int) -> int:
 
 @hookimpl
 def pte_needs_flush(oldpte: int, newpte: int) -> int:
-    """Since 7.x: not from an invalid entry, not for software bits alone."""
-    if cfg.release < 700:
+    """Not from an invalid entry, not for software bits alone (Linux 6.19)."""
+    if not arch_feature.needless_flush_elided:
         return 1
     if not pte_valid(oldpte):
         return 0
@@ -280,8 +281,8 @@ def arch_has_hw_pte_young() -> int:
 
 @hookimpl
 def exec_folio_order() -> int:
-    """64 KiB of text in one folio, since 7.x."""
-    return 16 - cfg.page_shift if cfg.release >= 700 else -1
+    """64 KiB of text in one folio."""
+    return 16 - cfg.page_shift
 
 
 # --- raw accesses ---

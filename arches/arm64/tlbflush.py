@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from arches.arm64.features import arch_feature
+from core_mm.features import feature
 from arches.arm64.cpufeature import cpu
 from arches.arm64.events import (
     ASIDE1IS,
@@ -94,9 +96,9 @@ def flush_tlb_mm(mm: int) -> int:
 
 
 def flush_tlb_page_nosync(mm: int, addr: int) -> int:
-    """Without waiting for completion. 7.x hints the level, 6.12 does not."""
+    """Without waiting for completion."""
     dsb(ISHST)
-    level = 3 if cfg.release >= 700 else TLBI_TTL_UNKNOWN
+    level = 3 if arch_feature.page_flush_level else TLBI_TTL_UNKNOWN
     return tlbi(VALE1IS, addr & -cfg.page_size, 1, tlbi_ttl(level), MM.asid[mm] & ASID_MASK)
 
 
@@ -111,7 +113,7 @@ def limit_excess(start: int, end: int, stride: int) -> int:
     pages = (end - start) >> cfg.page_shift
     if not cpu.tlb_range and end - start >= cfg.ptrs_per_pte * stride:
         return 1
-    if cfg.release >= 700 and not cpu.tlb_range:
+    if arch_feature.flush_limit_by_operations and not cpu.tlb_range:
         return 0
     return pages > MAX_TLBI_RANGE_PAGES
 
@@ -154,14 +156,15 @@ def flush_tlb_range_nosync(mm: int, start: int, end: int, stride: int, last_leve
 
 
 def __flush_tlb_range(mm: int, start: int, end: int, stride: int, last_level: int, level: int) -> int:
-    """6.12 waits once more after an ASID-wide flush that has waited already; 7.x does not."""
-    if flush_tlb_range_nosync(mm, start, end, stride, last_level, level) and cfg.release >= 700:
+    """An ASID-wide flush has waited already."""
+    whole = flush_tlb_range_nosync(mm, start, end, stride, last_level, level)
+    if whole and arch_feature.flush_mm_waits_once:
         return 0
     return tlbi_sync()
 
 
 def local_flush_tlb_range(mm: int, start: int, end: int, stride: int, level: int) -> int:
-    """Leaf entries on this CPU only (7.x, TLBF_NOBROADCAST)."""
+    """Leaf entries on this CPU only (TLBF_NOBROADCAST)."""
     dsb(NSHST)
     range_ops(mm, start & -stride, (end - start) >> cfg.page_shift, stride, VALE1, RVALE1, level)
     return dsb(NSH)
@@ -180,8 +183,8 @@ def flush_pmd_tlb_range(vma: int, start: int, end: int) -> int:
 
 @hookimpl
 def flush_tlb_fix_spurious_fault(vma: int, address: int, ptep: int) -> int:
-    """6.12 need not: it broadcasts every permission change. 7.x repairs the local CPU."""
-    if cfg.release < 700:
+    """Nothing to repair where every permission change is broadcast."""
+    if not arch_feature.local_fault_flush:
         return 0
     return local_flush_tlb_range(VMA.vm_mm[vma], address & -cfg.page_size, (address & -cfg.page_size) + cfg.page_size,
                                  cfg.page_size, 3)
@@ -189,7 +192,7 @@ def flush_tlb_fix_spurious_fault(vma: int, address: int, ptep: int) -> int:
 
 @hookimpl
 def flush_tlb_fix_spurious_fault_pmd(vma: int, address: int, pmdp: int) -> int:
-    if cfg.release < 700:
+    if not arch_feature.local_fault_flush:
         return 0
     start = address & -cfg.pmd_size
     return local_flush_tlb_range(VMA.vm_mm[vma], start, start + cfg.page_size, cfg.page_size, 2)
@@ -203,7 +206,7 @@ def arch_tlbbatch_should_defer(mm: int) -> int:
 
 @hookimpl
 def arch_tlbbatch_add_pending(mm: int, start: int, end: int) -> int:
-    if cfg.release < 700:
+    if not feature.tlbbatch_ranges:
         return flush_tlb_page_nosync(mm, start)
     flush_tlb_range_nosync(mm, start, end, cfg.page_size, 1, 3)
     return 0

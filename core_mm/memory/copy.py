@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import huge_memory
 from core_mm.decl import always_inline
 from core_mm.folio import folio_ref_add, folio_test_anon, folio_test_large, page_folio
@@ -116,7 +117,7 @@ def copy_present_ptes(
         return 1
     page = pte_pfn(pte)
     folio = page_folio(page)
-    if limit == 1 or not folio_test_large(folio) or cfg.fork_batch == 0:
+    if limit == 1 or not folio_test_large(folio) or not (feature.fork_batch or feature.fork_cont_batch):
         return copy_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, 1)
     nr, pte = fork_batch(src_vma, folio, src_ptep, pte, limit)
     return copy_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, nr)
@@ -140,8 +141,8 @@ def copy_batch(
 
 def fork_batch(src_vma: int, folio: int, src_ptep: int, pte: int, limit: int) -> tuple[int, int]:
     """How many PTEs are copied at once, and the PTE, writable if any of them is."""
-    if cfg.fork_batch == 1:
-        if cfg.batch_hint:
+    if feature.fork_cont_batch:
+        if feature.batch_hint:
             return min(batch_hint(src_ptep, pte), limit), pte
         return folio_nr_pages_cont_mapped(folio, src_ptep, pte, limit), pte
     flags = FPB_MERGE_WRITE

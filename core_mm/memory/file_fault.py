@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import filemap, shmem
 from core_mm.folio import (
     folio_alloc,
@@ -170,7 +171,7 @@ def whole_folio(vma: int, address: int, folio: int, page: int) -> tuple[int, int
     """How many pages to map, from which address: the folio of shared anonymous memory; any folio since 6.18."""
     nr = folio_nr_pages(folio)
     inode = VMA.vm_file[vma]
-    if nr == 1 or (cfg.release < 618 and INODE.kind[inode] != FILE_SHMEM):
+    if nr == 1 or (INODE.kind[inode] != FILE_SHMEM and not feature.finish_fault_folio):
         return 1, address
     first, after = table_window(vma, address)
     start = PAGE.index[folio]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     PageAnonExclusive,
     SetPageAnonExclusive,
@@ -90,7 +91,7 @@ def set_huge_zero_folio(vma: int, haddr: int, pmdp: int) -> int:
     count(FAULT_ZERO, 1)
     pgtable_trans_huge_deposit(mm, slot)
     entry = pfn_pte(zero, VMA.vm_page_prot[vma])
-    if cfg.release >= 702:
+    if feature.huge_zero_special:
         entry = pte_mkspecial(entry)
     return set_pmd_at(mm, haddr, pmdp, pmd_mkhuge(entry))
 
@@ -120,7 +121,7 @@ def do_huge_pmd_wp_page(vma: int, address: int, pmdp: int, pmd: int) -> int:
     """Write to a read-only leaf: reuse an exclusive page, else split and copy one small page."""
     haddr = address & -cfg.pmd_size
     if is_huge_zero_pmd(pmd):
-        if cfg.release >= 702:
+        if feature.huge_zero_wp:
             return do_huge_zero_wp_pmd(vma, haddr, pmdp)
         return fallback_split(vma, address, pmdp)
     folio = pte_pfn(pmd_pte(pmd))

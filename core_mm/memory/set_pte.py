@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     folio_order,
     folio_test_dirty,
@@ -80,7 +81,7 @@ def set_pte_range(
         entry = pte_mkold(entry)
     if write:
         entry = maybe_mkwrite(pte_mkdirty(entry), vma)
-    elif cfg.release >= 618 and pte_write(entry) and folio_test_dirty(folio):
+    elif feature.fault_pte_dirty and pte_write(entry) and folio_test_dirty(folio):
         entry = pte_mkdirty(entry)
     if write and not VMA.vm_flags[vma] & VM_SHARED:
         folio_add_new_anon_rmap(folio, vma, addr, 1)

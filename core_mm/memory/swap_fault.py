@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     folio_alloc,
     folio_get,
@@ -89,7 +90,7 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> i
         PAGE.written[page] = 1
     if not lone:
         add_to_swap_cache(folio, entry)
-    if access == ACCESS_WRITE and order == 0 and (not lone or cfg.release >= 702):
+    if access == ACCESS_WRITE and order == 0 and (not lone or feature.swapin_cached):
         lru_add_drain()
     return folio + (entry & ((1 << order) - 1))
 
@@ -152,7 +153,7 @@ def map_swapped_in(
     add_mm_counter(mm, MM_ANONPAGES, nr)
     add_mm_counter(mm, MM_SWAPENTS, -nr)
     pte = pfn_pte(page, VMA.vm_page_prot[vma])
-    exclusive = pte_swp_exclusive(orig) or (cfg.release < 702 and folio_ref_count(folio) == 1)
+    exclusive = pte_swp_exclusive(orig) or (not feature.swapin_cached and folio_ref_count(folio) == 1)
     if exclusive and VMA.vm_flags[vma] & VM_WRITE:
         pte = pte_mkwrite(pte)
         if write:

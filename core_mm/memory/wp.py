@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     PageAnonExclusive,
     SetPageAnonExclusive,
@@ -33,7 +34,7 @@ from core_mm.mapping import shmem_mapping
 from core_mm.memory.entry import maybe_mkwrite
 from core_mm.lru import folio_in_lru_batch
 from core_mm.memory.rss import add_mm_counter, mm_counter
-from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA, cfg
+from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA
 from core_mm.rmap import (
     anon_vma_prepare,
     folio_add_new_anon_rmap,
@@ -66,7 +67,7 @@ def do_wp_page(vma: int, address: int, ptep: int, orig: int) -> int:
 def wp_can_reuse_anon_folio(folio: int, vma: int) -> int:
     """Whether nobody but this mapping can reach the folio."""
     if folio_test_large(folio):
-        return cfg.reuse_large_anon and wp_can_reuse_large_anon_folio(folio)
+        return feature.reuse_large_anon and wp_can_reuse_large_anon_folio(folio)
     if folio_ref_count(folio) > 1 + (folio_test_swapcache(folio) != 0) or folio_in_lru_batch(folio):
         return 0
     if folio_test_swapcache(folio):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm import huge_memory
 from core_mm.decl import always_inline
 from core_mm.folio import folio_mark_accessed, folio_mark_dirty, folio_test_anon, folio_test_large, page_folio
@@ -130,7 +131,7 @@ def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: i
     while addr < end:
         addr, state = zap_ptes(tlb, vma, pte_offset_map(pmdp, addr), addr, end, details)
         seen |= state
-        if addr == end and cfg.pt_reclaim and details & ZAP_RECLAIM_PT and end - start == cfg.pmd_size:
+        if addr == end and feature.pt_reclaim and details & ZAP_RECLAIM_PT and end - start == cfg.pmd_size:
             reclaimed = reclaim_pte_table(pmdp, seen)
         if state & FORCE_FLUSH:
             count(GATHER_FLUSH_FULL if state & FORCE_BREAK else GATHER_FLUSH_DIRTY, 1)
@@ -186,12 +187,12 @@ def zap_present_ptes(
     folio = page_folio(page)
     if details & ZAP_KEEP_COWS and folio_test_anon(folio):
         return 1, SKIPPED
-    if cfg.zap_batch == 2:
+    if feature.zap_batch:
         if limit > 1 and folio_test_large(folio):
             nr = folio_pte_batch(folio, ptep, pte, limit)
             return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
         return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
-    if cfg.zap_batch == 1:
+    if feature.tlb_reserve_space or feature.tlb_get_guaranteed_space:
         return zap_reserved_ptes(tlb, vma, folio, page, ptep, pte, addr, limit)
     return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
 
@@ -233,11 +234,11 @@ def zap_reserved_ptes(
     runs past the end. Both are counted.
     """
     mm = VMA.vm_mm[vma]
-    if cfg.batch_hint:
+    if feature.batch_hint:
         nr = min(batch_hint(ptep, pte), limit)
     else:
         nr = folio_nr_pages_cont_mapped(folio, ptep, pte, limit)
-    space = tlb_reserve_space(tlb, nr) if cfg.gather_reserve == 4 else tlb_get_guaranteed_space(tlb)
+    space = tlb_reserve_space(tlb, nr) if feature.tlb_reserve_space else tlb_get_guaranteed_space(tlb)
     if space < nr:
         count(GATHER_RESERVE_CLAMP, 1)
         nr = max(space, 1)
@@ -258,7 +259,7 @@ def zap_reserved_ptes(
             folio_remove_rmap_ptes(folio, page + i, 1, vma)
         if tlb_remove_folio_pages(tlb, page + i, 1, delay_rmap):
             state = FORCE_FLUSH | FORCE_BREAK
-            if cfg.gather_reserve == 3 and i + 1 < nr:
+            if feature.tlb_get_guaranteed_space and i + 1 < nr:
                 count(GATHER_LEAK, nr - i - 1)
                 break
     return nr, state

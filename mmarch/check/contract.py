@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from core_mm import internal, rmap
@@ -121,17 +122,15 @@ class Contract:
                 raise CheckFailed(f"core-mm makes frame {pfn:#x} writable, which another process may share")
 
 
-def replacements() -> dict[Callable[..., Any], Callable[[Bound], Bound]]:
-    """Functions of core-mm to watch from the start: `instead` of a DirectMachine."""
-    return {internal.folio_pte_batch_flags: _scan, rmap.add_ptes: _mapped}
+def replacements(entries: int) -> dict[Callable[..., Any], Callable[[Bound], Bound]]:
+    """Functions of core-mm to watch from the start, of a machine whose tables have so many entries."""
+    return {internal.folio_pte_batch_flags: partial(_scan, entries), rmap.add_ptes: _mapped}
 
 
-def _scan(original: Bound) -> Bound:
+def _scan(entries: int, original: Bound) -> Bound:
     """A scan for a batch may not leave its table."""
-    space = getattr(original, "__globals__", {})
 
     def scan(folio: int, ptep: int, pte: int, max_nr: int, flags: int) -> int:
-        entries = space["cfg"].ptrs_per_pte
         if max_nr < 1 or ptep // entries != (ptep + max_nr - 1) // entries:
             raise CheckFailed(
                 f"core-mm looks for a batch in {max_nr} entries from {ptep:#x} on, beyond their table"

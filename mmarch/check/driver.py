@@ -37,7 +37,7 @@ class Driver:
         if orders:
             changes |= {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
         sections = Sections()
-        instead = {**replacements(), **sections.replacements()}
+        instead = {**replacements(1 << context.geometry.pte_bits), **sections.replacements()}
         self.system: System = system(context, files=files, instead=instead, changes=changes)
         self.contract = Contract(self.system, sections)
         self.observer = Observer(self.system)

@@ -43,7 +43,7 @@ class Sections:
 
     def watch(self, machine: DirectMachine) -> None:
         """The hooks of the architecture, and every way of core-mm to an entry but hooks."""
-        self.nesting = bool(machine.cfg.lazy_mmu_nesting)
+        self.nesting = bool(machine.feature.lazy_mmu_nesting)
         for name in (ENTER, LEAVE, FLUSH):
             machine.cells[name]["target"] = self._called(name, machine)
         guard = Guard(self, machine)

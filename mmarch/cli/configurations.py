@@ -9,7 +9,8 @@ from mmarch.errors import InputError
 from mmarch.runs.configure import Choices
 from mmarch.suggest import unknown
 
-KEYS = ("arch", "release", "cpu", "granule", "folio-orders", "without")
+KEYS = ("arch", "release", "cpu", "granule", "folio-orders", "with", "without")
+LISTS = {"with": "with_", "without": "without"}  # of which each value of Choices is a tuple
 MOST = 8
 
 
@@ -36,7 +37,6 @@ def parse(text: str, base: Choices) -> Choices:
         if key in given:
             raise InputError(f"-c {text!r}: {key} is given twice; join values with +")
         given[key] = value.strip()
-    without = given.pop("without", "")
+    lists = {field: tuple(given.pop(key).split("+")) for key, field in LISTS.items() if key in given}
     changes: dict[str, str] = {key.replace("-", "_"): value for key, value in given.items()}
-    chosen = replace(base, **changes)  # type: ignore[arg-type]
-    return replace(chosen, without=tuple(without.split("+"))) if without else chosen
+    return replace(base, **changes, **lists)  # type: ignore[arg-type]

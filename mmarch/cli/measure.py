@@ -30,11 +30,15 @@ def run(
     cpu: o.Cpu = "",
     granule: o.Granule = "",
     folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
     without: o.Without = None,
     engine: o.EngineOption = o.Engine.auto,
     by: Annotated[o.By, typer.Option(help="Attribute counts to system calls or to hooks.")] = o.By.op,
     sanitize: Annotated[
-        bool, typer.Option("--sanitize", help="Judge every flush by a TLB of unlimited memory, instead of counting.")
+        bool,
+        typer.Option(
+            "--sanitize", help="Judge every flush by a TLB of unlimited memory, instead of counting."
+        ),
     ] = False,
     costs: o.Costs = "",
     memory: o.Memory = "16G",
@@ -55,7 +59,9 @@ def run(
 
     talk = Talk(quiet)
     check_output(output)
-    choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
+    choices = Choices(
+        arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
+    )
     setup = _setup(choices, talk)
     priced = _priced(costs, setup)
     request = Request(engine.value, by_hook=by is o.By.hook, runs=2)
@@ -63,7 +69,13 @@ def run(
         if sanitize:
             raise InputError(f"--sanitize judges one workload, not {len(workloads)}; run it once for each")
         jobs = [Job(name, scenario, backing, choices, request) for name in workloads]
-        _run_all(jobs, lambda result: "\n".join(render(result, setup.geometry.page_shift, priced)), json, output, talk)
+        _run_all(
+            jobs,
+            lambda result: "\n".join(render(result, setup.geometry.page_shift, priced)),
+            json,
+            output,
+            talk,
+        )
         return
     source = open_workload(workloads[0] if workloads else "", scenario, backing)
     work = source.workload(setup)
@@ -77,7 +89,9 @@ def run(
     _findings([result], talk)
 
 
-def _run_all(jobs: Sequence[Job], render: Callable[[Result], str], json: bool, output: str, talk: Talk) -> None:
+def _run_all(
+    jobs: Sequence[Job], render: Callable[[Result], str], json: bool, output: str, talk: Talk
+) -> None:
     from mmarch.runs.several import count_all
 
     with talk.progress(f"{len(jobs)} workloads") as progress:
@@ -98,8 +112,8 @@ def compare(
             "--configuration",
             metavar="KEY=VALUE,…",
             help="One configuration; give two or more. Keys: arch, release, cpu, granule, folio-orders, "
-            "without. Several values of a key are joined with +; the + of a cpu is its own. What is left out is as in "
-            "the options.",
+            "with, without. Several values of a key are joined with +; the + of a cpu is its own. "
+            "What is left out is as in the options.",
         ),
     ] = None,
     arch: o.Arch = "arm64",
@@ -107,6 +121,7 @@ def compare(
     cpu: o.Cpu = "",
     granule: o.Granule = "",
     folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
     without: o.Without = None,
     engine: o.EngineOption = o.Engine.auto,
     by: Annotated[str, typer.Option(metavar="op", help="Add a table for each system call.")] = "",
@@ -129,7 +144,9 @@ def compare(
 
     talk = Talk(quiet)
     check_output(output)
-    base = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
+    base = Choices(
+        arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
+    )
     setups = [_setup(choices, talk) for choices in parse_all(configuration or [], base)]
     priced = [p for setup in setups if (p := _priced(costs, setup))]
     source = open_workload(workload, scenario, backing)
@@ -148,6 +165,7 @@ def ablate(
     cpu: o.Cpu = "",
     granule: o.Granule = "",
     folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
     without: o.Without = None,
     engine: o.EngineOption = o.Engine.auto,
     costs: o.Costs = "",
@@ -168,7 +186,9 @@ def ablate(
 
     talk = Talk(quiet)
     check_output(output)
-    choices = Choices(arch, release, cpu, granule, folio_orders, tuple(without or ()), memory, seed)
+    choices = Choices(
+        arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
+    )
     setup = _setup(choices, talk)
     priced = _priced(costs, setup)
     source = open_workload(workload, scenario, backing)
@@ -184,9 +204,8 @@ def _setup(choices: Choices, talk: Talk) -> Setup:
     from mmarch.runs.configure import configure
 
     setup = configure(choices)
-    idle = [hook for hook in setup.configuration.without if hook not in setup.arch.hooks]
-    if choices.arch == "generic":
-        idle = list(setup.configuration.without)
+    hooks = [name for name in setup.configuration.without if name not in setup.known]
+    idle = [hook for hook in hooks if hook not in setup.arch.hooks or choices.arch == "generic"]
     if idle:
         talk.note(f"{choices.arch} does not override {', '.join(idle)}: withholding changes nothing")
     return setup

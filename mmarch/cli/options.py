@@ -65,9 +65,17 @@ FolioOrders = Annotated[
         help="Orders or sizes of anonymous folios (mTHP): 4 or 64K,2M; 0 is none.", show_default="64K"
     ),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with", metavar="FEATURE", help="Add a feature to the release; see 'mmarch release show'. Repeatable."
+    ),
+]
 Without = Annotated[
     list[str] | None,
-    typer.Option(metavar="HOOK", help="Withhold a hook; the generic one runs instead. Repeatable."),
+    typer.Option(
+        metavar="NAME", help="Do without a feature of the release, or a hook: the generic one runs instead. Repeatable."
+    ),
 ]
 EngineOption = Annotated[Engine, typer.Option(help="auto interprets small jobs and links large ones.")]
 Costs = Annotated[

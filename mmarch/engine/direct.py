@@ -56,6 +56,11 @@ class DirectMachine(Machine):
         """What the run fixes; tests may change it."""
         return self._binder._group("cfg")
 
+    @property
+    def feature(self) -> SimpleNamespace:
+        """Features of core-mm that this machine has."""
+        return self._binder._group("feature")
+
     def bound(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of core-mm or of the architecture on this machine."""
         return self._binder.function(cast(FunctionType, function))

@@ -12,10 +12,12 @@ import numpy as np
 import pluggy
 from numpy.typing import NDArray
 
+import core_mm.features
 import core_mm.mm_types
 import core_mm.vmstat
 from core_mm import hookspecs, releases, uapi
 from core_mm.descriptor import ArchDescriptor
+from core_mm.feature import Features
 from mmarch import cpus
 from mmarch.engine.bind import Binder
 from mmarch.engine.code import Code
@@ -31,13 +33,18 @@ _images: dict[object, Image] = {}
 
 @dataclass(frozen=True)
 class Config:
-    """What a run fixes. Orders are bit masks of enabled anonymous folio orders."""
+    """What a run fixes. Orders are bit masks of enabled anonymous folio orders.
+
+    with_    features beyond those of the release
+    without  hooks that the architecture does without, and features that the release does
+    """
 
     arch: ArchDescriptor
     generic: ArchDescriptor
     release: str = releases.DEFAULT_RELEASE
     cpu: str = ""
     granule: str = ""
+    with_: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
     anon_orders: int = 0
     shmem_orders: int = 0
@@ -50,7 +57,7 @@ class Config:
 
 def declared_modules(archs: Sequence[ArchDescriptor]) -> list[ModuleType]:
     """Modules that may declare memory: core-mm's, and those of the architectures' packages."""
-    modules = [core_mm.mm_types]
+    modules: list[ModuleType] = [core_mm.mm_types, core_mm.features]
     for arch in archs:
         for name in arch.modules:
             importlib.import_module(name)
@@ -190,13 +197,25 @@ class Machine:
             "max_tables": len(memory.tables["PTDESC"]), "max_batches": len(memory.tables["BATCH"]),
             "withheld": sum(1 << i for i, n in enumerate(self.selectable) if n in config.without),
             **{f"nr_{name}": lengths[name] for name in ("vmas", "mms", "tasks", "inodes", "file_pages")},
-            **releases.values(config.release), **config.overrides,
+            **config.overrides,
         }  # fmt: skip
         for name, value in values.items():
             memory.set("cfg", name, value)
         if arch.cpu_scalars:
             for name, value in cpus.find(arch, config.cpu).features.items():
                 memory.set(arch.cpu_scalars.__name__, name, value)
+        for table in tables(config):
+            present = (
+                releases.features(config.release, table.table.values()) | config.with_
+            ) - config.without
+            for name in table.names:
+                memory.set(table.__name__, name, int(name in present))
+
+
+def tables(config: Config) -> list[type[Features]]:
+    """Tables of features: core-mm's, and those of the architectures."""
+    archs = [config.generic] if config.arch.name == config.generic.name else [config.generic, config.arch]
+    return [core_mm.features.feature, *(arch.features for arch in archs if arch.features)]
 
 
 def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) -> dict[str, int]:

@@ -1,11 +1,10 @@
-"""What pluggy accepts in silence and must not pass: MM002, MM004 to MM010."""
+"""What pluggy accepts in silence and must not pass: MM002, MM004 to MM010, MM012, MM013."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -14,24 +13,25 @@ from core_mm.cpufeature import CpuFeature
 from core_mm.descriptor import CAPABILITIES, ArchDescriptor, Cpu
 from mmarch import cpus
 from mmarch.engine.hookimpls import IMPL_MARK, parameters, where
+from mmarch.plugins.checking_features import check_features
+from mmarch.plugins.problem import Problem, of_package
 from mmarch.suggest import did_you_mean
 
 SPEC_MARK = "mmarch_spec"
 _OPTIONS = ("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast", "specname")
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a plugin; `text` starts with where."""
-
-    code: str
-    text: str
-
-
 def check(arch: ArchDescriptor, modules: Sequence[ModuleType]) -> list[Problem]:
     """Everything that is wrong with the architecture in `modules`, in the order of the source."""
     found = [problem for module in modules for problem in _check_module(arch, module)]
-    return [*found, *_twice(modules), *_names(arch), *_missing(arch, modules), *_cpus(arch)]
+    return [
+        *found,
+        *_twice(modules),
+        *_names(arch),
+        *_missing(arch, modules),
+        *_cpus(arch),
+        *check_features(arch),
+    ]
 
 
 def marked(value: object) -> bool:
@@ -64,17 +64,12 @@ def _check_function(
             yield Problem("MM006", text)
     elif own:
         yield from _check_hook(function)
-    elif function.__module__ not in arch.modules and _of_package(arch, function.__module__):
+    elif function.__module__ not in arch.modules and of_package(arch, function.__module__):
         yield Problem(
             "MM002",
             f"{where(function)}: hook {name} is in module {function.__module__}, which the descriptor's "
             f"modules omit; add it to them",
         )
-
-
-def _of_package(arch: ArchDescriptor, module: str) -> bool:
-    packages = {name.rpartition(".")[0] or name for name in arch.modules}
-    return any(module == package or module.startswith(package + ".") for package in packages)
 
 
 def _not_a_function(module: ModuleType, name: str, value: object) -> str:
@@ -212,4 +207,4 @@ def _wrong_model(table: Mapping[str, CpuFeature], name: str, model: Cpu) -> Iter
 
 
 def _modules(arch: ArchDescriptor) -> list[ModuleType]:
-    return [module for name, module in list(sys.modules.items()) if _of_package(arch, name)]
+    return [module for name, module in list(sys.modules.items()) if of_package(arch, name)]

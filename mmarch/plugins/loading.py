@@ -16,8 +16,9 @@ from core_mm.descriptor import ArchDescriptor
 from core_mm.hookspecs import API_VERSION
 from mmarch.engine.hookimpls import implementations
 from mmarch.errors import PluginError
-from mmarch.plugins.checking import Problem, check
+from mmarch.plugins.checking import check
 from mmarch.plugins.finding import Found, find_arch
+from mmarch.plugins.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which hooks an ablation may withhold from an architecture, so that the generic one runs instead."""
+"""What `--without` takes away: hooks of an architecture, so that the generic one runs instead, and features."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from core_mm.hookspecs import HOOKS
 from mmarch.errors import InputError
 from mmarch.plugins import LoadedArch
+from mmarch.plugins.features import table
 from mmarch.suggest import unknown
 
 # One hook under several names; and hooks that make sense only together.
@@ -60,12 +61,17 @@ def optional_hooks(arch: LoadedArch) -> tuple[str, ...]:
 
 
 def expand(arch: LoadedArch, names: Iterable[str]) -> frozenset[str]:
-    """The hooks that `--without` of `names` withholds; InputError for unknown and required ones."""
+    """The hooks and features that `--without` of `names` takes away; InputError for unknown and required ones."""
     withheld: set[str] = set()
+    features = table(arch.descriptor)
     for given in names:
         name = ALIASES.get(given, given)
+        if name in features:
+            withheld.add(name)
+            continue
         if name not in HOOKS:
-            raise unknown("hook", given, HOOKS, f"See 'mmarch arch show {arch.descriptor.name}'.")
+            see = f"See 'mmarch arch show {arch.descriptor.name}' and 'mmarch release show'."
+            raise unknown("hook or feature", given, [*HOOKS, *features], see)
         reason = reason_required(arch, name)
         if reason and name in arch.hooks:
             raise InputError(f"--without {given}: {arch.descriptor.name} requires this hook: {reason}")

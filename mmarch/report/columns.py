@@ -51,6 +51,8 @@ def title(chosen: Configuration, page_shift: int) -> str:
         chosen.arch, f"Linux {chosen.release}" if chosen.release[0].isdigit() else chosen.release,
         f"cpu {chosen.cpu}", f"granule {chosen.granule}", f"folios {show_orders(chosen.folio_orders, page_shift)}",
     ]  # fmt: skip
+    if chosen.with_:
+        parts.append(f"with {' '.join(chosen.with_)}")
     if chosen.without:
         parts.append(f"without {' '.join(chosen.without)}")
     if chosen.memory != 16 << 30:

@@ -62,6 +62,7 @@ def machine_config(setup: Setup, request: Request = Request()) -> Config:
         release=chosen.release,
         cpu=chosen.cpu,
         granule=chosen.granule,
+        with_=frozenset(chosen.with_),
         without=frozenset(chosen.without),
         anon_orders=orders,
         memory=chosen.memory,

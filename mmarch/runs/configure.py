@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core_mm import releases
 from core_mm.descriptor import Geometry
+from core_mm.feature import Feature
 from core_mm.releases import DEFAULT_RELEASE, RELEASES
 from mmarch import cpus
 from mmarch.errors import InputError
-from mmarch.plugins import LoadedArch, load_arch
+from mmarch.plugins import LoadedArch, features, load_arch
 from mmarch.plugins.withhold import expand
 from mmarch.runs.result import Configuration
 from mmarch.sizes import SMALLEST_ORDER, parse_orders, parse_size
@@ -28,6 +30,7 @@ class Choices:
     cpu: str = ""
     granule: str = ""
     folio_orders: str = ""
+    with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     memory: str = "16G"
     seed: int = 0
@@ -51,11 +54,29 @@ class Setup:
         """In bytes."""
         return 1 << self.geometry.page_shift
 
+    @property
+    def known(self) -> dict[str, Feature]:
+        """Features there are, core-mm's and the architecture's."""
+        return features.table(self.arch.descriptor)
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Names of those that this configuration has."""
+        chosen = self.configuration
+        return features.present(self.known, chosen.release, frozenset(chosen.with_), frozenset(chosen.without))
+
     def withholding(self, hooks: Sequence[str]) -> Setup:
         """The same with more hooks withheld."""
-        without = tuple(sorted({*self.configuration.without, *hooks}))
-        changed = self.configuration.model_copy(update={"without": without})
-        return Setup(changed, self.arch, self.generic)
+        return self._changed(without=tuple(sorted({*self.configuration.without, *hooks})))
+
+    def having(self, wanted: frozenset[str]) -> Setup:
+        """The same with just these features."""
+        own = releases.features(self.configuration.release, self.known.values())
+        hooks = {name for name in self.configuration.without if name not in self.known}
+        return self._changed(with_=tuple(sorted(wanted - own)), without=tuple(sorted(hooks | (own - wanted))))
+
+    def _changed(self, **changes: tuple[str, ...]) -> Setup:
+        return Setup(self.configuration.model_copy(update=changes), self.arch, self.generic)
 
 
 def configure(choices: Choices) -> Setup:
@@ -65,13 +86,19 @@ def configure(choices: Choices) -> Setup:
     descriptor = arch.descriptor
     release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
     granule = _known("granule", choices.granule.lower() or descriptor.default_granule, descriptor.granules)
+    known = features.table(descriptor)
+    own = releases.features(release, known.values())
+    with_ = features.added(known, choices.with_)
+    without = expand(arch, choices.without)
+    features.present(known, release, with_, without)
     configuration = Configuration(
         arch=descriptor.name,
         release=release,
         cpu=cpus.choose(descriptor, choices.cpu).name,
         granule=granule,
         folio_orders=_orders(choices, arch, granule),
-        without=tuple(sorted(expand(arch, choices.without))),
+        with_=tuple(sorted(with_ - own)),
+        without=tuple(sorted(without - (known.keys() - own))),
         memory=_memory(choices.memory),
         seed=choices.seed,
     )

@@ -15,13 +15,18 @@ class _Model(BaseModel):
 
 
 class Configuration(_Model):
-    """What a run fixes. `folio_orders` are the orders of anonymous folios, `memory` is in bytes."""
+    """What a run fixes. `folio_orders` are the orders of anonymous folios, `memory` is in bytes.
+
+    with     features beyond those of the release
+    without  hooks that the architecture does without, and features that the release does
+    """
 
     arch: str
     release: str
     cpu: str
     granule: str
     folio_orders: tuple[int, ...]
+    with_: tuple[str, ...] = Field(default=(), validation_alias="with", serialization_alias="with")
     without: tuple[str, ...] = ()
     memory: int
     seed: int = 0

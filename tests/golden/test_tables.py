@@ -17,7 +17,7 @@ ANON = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED
 RW = uapi.PROT_READ | uapi.PROT_WRITE
 
 VARIANTS: dict[str, dict[str, object]] = {
-    "a": {"release": "6.12", "overrides": {"zap_batch": 0, "fork_batch": 0}},
+    "a": {"release": "6.12", "without": frozenset({"zap_batch", "fork_batch"})},
     "a1": {"release": "6.12", "without": A1},
     "b": {"release": "6.12"},
     "c": {"release": "7.3"},

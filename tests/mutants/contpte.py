@@ -92,7 +92,7 @@ MUTANTS = (
     ),
     Mutant(
         "C7-early", "or stops looking before it has found both, young and dirty", "lockless.retry",
-        contpte("cfg.release >= 700 and pte_dirty(pte) and pte_young(pte)", "cfg.release >= 700 and pte_young(pte)"),
+        contpte("early_exit and pte_dirty(pte) and pte_young(pte)", "early_exit and pte_young(pte)"),
         release="7.3",
     ),
     Mutant(
@@ -145,7 +145,7 @@ MUTANTS = (
     ),
     Mutant(
         "C12", "the flush between break and make is left out", "contiguous.bbm",
-        contpte("    return (cfg.release >= 703 and cpu.bbml3) or", "    return 1 or"),
+        contpte("    return (arch_feature.contpte_elide_bbml3 and cpu.bbml3) or", "    return 1 or"),
     ),
     Mutant(
         "C12-order", "it comes after make", "contiguous.bbm",

@@ -81,7 +81,7 @@ MUTANTS = (
     ),
     Mutant(
         "G-pairs", "a page and its number are torn apart when a batch is full", "gather.mixed",
-        (Edit(GATHER, "    if BATCH.nr[batch] >= BATCH.max[batch] - cfg.gather_pairs:\n",
+        (Edit(GATHER, "    if BATCH.nr[batch] >= BATCH.max[batch] - feature.gather_pairs:\n",
               "    if BATCH.nr[batch] >= BATCH.max[batch]:\n"),),
     ),
     Mutant(

@@ -96,19 +96,18 @@ MUTANTS = (
     ),
     Mutant(
         "T9", "a mapping of bare frames waits for the common flush (VM_PFNMAP)", "gather.pfnmap",
-        (Edit("core_mm.mmu_gather", "(GATHER.vma_pfn[tlb] and not cfg.vma_pfn_sticky)", "GATHER.vma_pfn[tlb] > 1"),),
+        (Edit("core_mm.mmu_gather", "GATHER.vma_pfn[tlb] and not feature.vma_pfn_sticky", "GATHER.vma_pfn[tlb] > 1"),),
         arch="mmarch_x86:arch", share=0.05,
     ),
     Mutant(
         "T9-7.x", "and since 6.16, when that flush moved to free_pgtables", "gather.pfnmap",
-        (Edit("core_mm.mmu_gather", "cfg.vma_pfn_sticky and GATHER.vma_pfn[tlb] and", "GATHER.vma_pfn[tlb] > 1 and"),),
+        (Edit("core_mm.mmu_gather", "feature.vma_pfn_sticky and GATHER.vma_pfn[tlb]", "GATHER.vma_pfn[tlb] > 1"),),
         arch="mmarch_x86:arch", release="7.3", share=0.05,
     ),
     Mutant(
         "T10", "a local flush, and nothing that repairs other CPUs (cb1fa2e99955)", "tlb.spurious-fix",
-        tlbflush("    if cfg.release < 700:\n        return 0\n    return local_flush_tlb_range(VMA.vm_mm[vma], "
-                 "address & -cfg.page_size,", "    if cfg.release:\n        return 0\n    return local_flush_tlb_range("
-                 "VMA.vm_mm[vma], address & -cfg.page_size,"),
+        tlbflush("        return 0\n    return local_flush_tlb_range(VMA.vm_mm[vma], address & -cfg.page_size,",
+                 "        return 0\n    return 0 and local_flush_tlb_range(VMA.vm_mm[vma], address & -cfg.page_size,"),
         release="7.3",
     ),
     Mutant(

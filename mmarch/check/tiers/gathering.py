@@ -24,7 +24,7 @@ def capacity(context: Context, page_size: int, pairs: bool, pages: int = MANY) -
     """Entries until a gather is full, by its definition: slots of the bundle and of the pages it can allocate."""
     slots = (page_size - 16) // 8
     pages = min(10000 // slots, pages)
-    if not context.bench().machine.cfg.gather_pairs:
+    if not context.bench().machine.feature.gather_pairs:
         return BUNDLE + pages * slots
     if pairs:
         return BUNDLE // 2 + pages * (slots // 2)
@@ -47,7 +47,7 @@ def gather_capacity(context: Context) -> None:
     """A gather is full after as many pages as its slots hold, the last one queued too; flushed, it holds them again."""
     for variant in context.variants():
         bench = variant.bench()
-        pages = 2 if bench.machine.cfg.gather_pairs else 1
+        pages = 2 if bench.machine.feature.gather_pairs else 1
         folio = bench.folio(1)
         bench.core(folios.folio_ref_add)(folio, MANY)
         for nr in sorted({1, pages}):
@@ -80,7 +80,7 @@ def no_memory(context: Context) -> None:
         folio = bench.folio(1)
         bench.core(folios.folio_ref_add)(folio, MANY)
         mach, cfg = bench.machine.mach, bench.machine.cfg
-        nr = 2 if cfg.gather_pairs else 1
+        nr = 2 if bench.machine.feature.gather_pairs else 1
         try:
             for failing in range(1, 5):
                 mach.nowait, cfg.fail_nowait = 0, failing
@@ -113,7 +113,7 @@ def mixed(context: Context) -> None:
         folio = bench.folio(4)
         bench.core(folios.folio_ref_add)(folio, MANY)
         add = bench.core(mmu_gather.tlb_remove_folio_pages)
-        most = 16 if bench.machine.cfg.gather_pairs else 1
+        most = 16 if bench.machine.feature.gather_pairs else 1
         for _ in range(max(3, int(20 * variant.share))):
             before = bench.core(folios.folio_ref_count)(folio)
             tlb = bench.core(mmu_gather.tlb_gather_mmu)(bench.mm)

@@ -75,7 +75,7 @@ def waiting(context: Context) -> None:
     """In lazy MMU mode changes may wait until a section ends or is paused, and reads through hooks see them before."""
     for variant in context.variants():
         bench = variant.bench()
-        ends = endings(bool(bench.machine.cfg.lazy_mmu_nesting))
+        ends = endings(bool(bench.machine.feature.lazy_mmu_nesting))
         for name, layout, start, nr in cases(variant, bench):
             layout.restore(bench)
             CHANGES[name](bench, start, nr)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mmarch.cli.configurations import parse, parse_all
 from mmarch.errors import InputError
 from mmarch.plugins import load_arch
 from mmarch.plugins.withhold import FORMAT, batch_hooks, expand, optional_hooks
+from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Choices, configure
+from mmarch.workload import Workload
+
+EMPTY = Workload("nothing", np.zeros((0, 8), np.int64), np.zeros(0, np.int32))
 
 
 def test_defaults() -> None:
@@ -34,6 +39,9 @@ def test_default_folios_are_64k_on_every_granule(granule: str, orders: tuple[int
         ({"cpu": "neoverse"}, "Did you mean 'neoverse-"),
         ({"granule": "8k"}, "Known: 4k, 16k, 64k"),
         ({"without": ("clear_pte",)}, "Did you mean 'clear_ptes'?"),
+        ({"without": ("zap_bach",)}, "Did you mean 'zap_batch'?"),
+        ({"with_": ("mprotect_bach",)}, "Did you mean 'mprotect_batch'?"),
+        ({"with_": ("zap_batch",), "release": "6.7"}, "zap_batch requires gather_pairs"),
         ({"without": ("set_ptes",)}, "arm64 requires this hook: entries of a folded block"),
         ({"without": ("pte_young",)}, "format of entries"),
         ({"without": ("flush_tlb_mm",)}, "Linux has no default"),
@@ -109,3 +117,30 @@ def test_bad_configurations(texts: list[str], message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_all(texts, Choices())
     assert message in str(caught.value)
+
+
+def test_features_of_one_configuration() -> None:
+    """`with` and `without` take features; what makes no difference is left out."""
+    chosen = parse("release=6.12,with=mprotect_batch+zap_batch,without=fork_batch+clear_ptes+young_batch", Choices())
+    setup = configure(chosen)
+    assert setup.configuration.with_ == ("mprotect_batch",)
+    assert setup.configuration.without == ("clear_full_ptes", "clear_ptes", "fork_batch")
+    assert setup.features == {"zap_batch", "gather_pairs", "batch_hint", "split_to_zeropage", "mprotect_batch"}
+
+
+def test_a_setup_with_just_these_features() -> None:
+    """From the features back to a configuration; withheld hooks stay withheld."""
+    setup = configure(Choices(without=("clear_ptes",)))
+    other = setup.having((setup.features - {"fork_batch"}) | {"young_batch"})
+    assert other.configuration.with_ == ("young_batch",)
+    assert other.configuration.without == ("clear_full_ptes", "clear_ptes", "fork_batch")
+    assert other.having(setup.features).configuration == setup.configuration
+
+
+def test_features_reach_the_machine() -> None:
+    """Its memory holds one where the configuration has a feature, zero elsewhere."""
+    setup = configure(Choices(release="7.3", with_=("contpte_elide_bbml2",), without=("mremap_batch",)))
+    memory = assemble(setup, EMPTY, Request(), lambda _: None).memory
+    for table in ("feature", "arch_feature"):
+        for name in memory.layout.scalars[table].names:
+            assert memory.get(table, name) == (name in setup.features)

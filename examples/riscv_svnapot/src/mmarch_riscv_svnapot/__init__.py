@@ -6,6 +6,7 @@ from core_mm.descriptor import ArchDescriptor, Geometry
 
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.cpus import CPUS
+from mmarch_riscv_svnapot.features import arch_feature
 from mmarch_riscv_svnapot.tlbflush import EVENTS, TLB_MODEL
 
 _GATHER = "a block's accessed and dirty state lies in any of its entries, and its frame depends on the slot"
@@ -26,6 +27,7 @@ arch = ArchDescriptor(
     cpus=CPUS,
     default_cpu="rva23",
     cpu_scalars=cpu,
+    features=arch_feature,
     required={
         "ptep_get": _GATHER,
         "ptep_get_lockless": _GATHER,

@@ -8,6 +8,7 @@ from core_mm.tlb_model import Tlbi, TlbModel
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, count, write_log
 
 from mmarch_riscv_svnapot.cpufeature import cpu
+from mmarch_riscv_svnapot.features import arch_feature
 from mmarch_riscv_svnapot.pgtable_bits import NAPOT
 
 EVENTS = (
@@ -66,7 +67,7 @@ def flush_range_asid(start: int, size: int, stride: int, asid: int, harts: int) 
     nr = (size + stride - 1) // stride
     if size == WHOLE or nr > TLB_FLUSH_ALL_THRESHOLD:
         return fence(SFENCE_VMA_ASID, 0, 0, asid, harts)
-    if cfg.release >= 700 and cpu.svinval and nr > 1:
+    if arch_feature.svinval_ranges and cpu.svinval and nr > 1:
         return invalidate_range_asid(start, nr, stride, asid, harts)
     for i in range(nr):
         fence(SFENCE_VMA_VA_ASID, start + i * stride, 1, asid, harts)

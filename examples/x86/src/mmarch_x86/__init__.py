@@ -6,6 +6,7 @@ from core_mm.descriptor import ArchDescriptor, Geometry
 
 from mmarch_x86.cpufeature import cpu
 from mmarch_x86.cpus import CPUS
+from mmarch_x86.features import arch_feature
 from mmarch_x86.tlbflush import EVENTS, TLB_MODEL
 
 _ATOMIC = "the hardware sets accessed and dirty at any time; a plain read and write would lose that"
@@ -25,6 +26,7 @@ arch = ArchDescriptor(
     cpus=CPUS,
     default_cpu="zen3",
     cpu_scalars=cpu,
+    features=arch_feature,
     required={
         "ptep_get_and_clear": _ATOMIC,
         "ptep_set_wrprotect": _ATOMIC,

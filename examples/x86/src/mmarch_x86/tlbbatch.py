@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from core_mm.hookspecs import hookimpl
-from core_mm.mm_types import cfg
 from core_mm.vmstat import LOG_TLBI, count, write_log
 
 from mmarch_x86.cpufeature import cpu
+from mmarch_x86.features import arch_feature
 from mmarch_x86.tlbflush import (
     CR3_WRITE_LOADED,
     USER_PCID_FLUSH,
@@ -34,7 +34,7 @@ def arch_tlbbatch_add_pending(mm: int, start: int, end: int) -> int:
 def arch_tlbbatch_flush() -> int:
     """Everything that the CPUs have loaded, whatever it is; no CPU is behind afterwards."""
     tlbstate.rounds += 1
-    if cfg.release >= 700 and cpu.invlpgb:
+    if arch_feature.broadcast_flush and cpu.invlpgb:
         return flush_everything()
     cpus = send_ipis()
     if cpu.pti:

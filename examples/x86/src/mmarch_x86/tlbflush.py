@@ -13,6 +13,7 @@ from core_mm.tlb_model import Tlbi, TlbModel
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, count, write_log
 
 from mmarch_x86.cpufeature import cpu
+from mmarch_x86.features import arch_feature
 from mmarch_x86.pgtable import pte_pfn
 from mmarch_x86.pgtable_types import (
     PAGE_DIRTY,
@@ -129,7 +130,7 @@ def flush_tlb_mm_range(mm: int, start: int, end: int, stride: int) -> int:
 
 def has_global_asid() -> int:
     """Processes on four or more CPUs get one, on CPUs with INVLPGB (`consider_global_asid`, Linux 7.x)."""
-    return cfg.release >= 700 and cpu.invlpgb and cpu.cpus > 3
+    return arch_feature.broadcast_flush and cpu.invlpgb and cpu.cpus > 3
 
 
 def broadcast_tlb_flush(mm: int, start: int, end: int, stride: int, everything: int) -> int:
@@ -156,7 +157,7 @@ def tlbsync() -> int:
 
 def flush_everything() -> int:
     """All address spaces on all CPUs (`__flush_tlb_all`, `invlpgb_flush_all`)."""
-    if cfg.release >= 700 and cpu.invlpgb:
+    if arch_feature.broadcast_flush and cpu.invlpgb:
         count(INVLPGB_ALL, 1)
         write_log(LOG_TLBI, INVLPGB_ALL, 0, 0, 0)
         return tlbsync()

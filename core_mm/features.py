@@ -1,0 +1,240 @@
+"""The behaviours of core-mm that differ between releases, each with a name."""
+
+from __future__ import annotations
+
+from core_mm.feature import Features, behaviour
+
+SERIES = 'patch series of December 2023, "Transparent Contiguous PTEs for User Mappings"'
+
+
+class feature(Features):
+    """Core-mm of a release. Order: what it is about, then when it came."""
+
+    # unmapping
+    tlb_get_guaranteed_space: int = behaviour(
+        "zap clears contiguous PTEs into gather slots of which it asked how many there are",
+        since="contpte-v3",
+        until="contpte-v4",
+        excludes=("tlb_reserve_space", "zap_batch", "gather_pairs"),
+        source=f"{SERIES}, v3",
+    )
+    tlb_reserve_space: int = behaviour(
+        "zap clears contiguous PTEs into gather slots that it reserved, as many as it needs",
+        since="contpte-v4",
+        excludes=("tlb_get_guaranteed_space", "zap_batch", "gather_pairs"),
+        source=f"{SERIES}, v4",
+    )
+    zap_batch: int = behaviour(
+        "zap clears all PTEs of a large folio that follow one another at once",
+        since="6.9",
+        requires=("gather_pairs",),
+        source='10ebac4f95e7 "mm/memory: optimize unmap/zap with PTE-mapped THP"',
+    )
+    gather_pairs: int = behaviour(
+        "a slot pair of the gather holds a page and how many follow it",
+        since="6.9",
+        source='d7f861b9c43a "mm/mmu_gather: add __tlb_remove_folio_pages()"',
+    )
+    pt_reclaim: int = behaviour(
+        "MADV_DONTNEED frees page tables that it empties",
+        since="6.14",
+        source='6375e95f381e "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)"',
+    )
+    unmap_keeps_lru_batches: int = behaviour(
+        "unmapping does not drain this CPU's batches of folios on their way to the LRU lists",
+        since="6.14",
+        source='"mm: remove unnecessary calls to lru_add_drain"',
+    )
+    vma_pfn_sticky: int = behaviour(
+        "one flush serves neighbouring VMAs of raw frames; it comes before their page tables are freed",
+        since="6.16",
+        source='"mmu_gather: move tlb flush for VM_PFNMAP/VM_MIXEDMAP vmas into free_pgtables()"',
+    )
+    madvise_one_gather: int = behaviour(
+        "MADV_DONTNEED and MADV_FREE of several VMAs flush once",
+        since="6.16",
+        source='"mm/madvise: batch tlb flushes for MADV_DONTNEED[_LOCKED]"',
+    )
+
+    # fork, mprotect, mremap
+    fork_cont_batch: int = behaviour(
+        "fork copies the PTEs of a contiguous block at once",
+        since="contpte-v3",
+        excludes=("fork_batch",),
+        source=f"{SERIES}, v3",
+    )
+    fork_batch: int = behaviour(
+        "fork copies all PTEs of a large folio that follow one another at once",
+        since="6.9",
+        source='f8d937761d65 "mm/memory: optimize fork() with PTE-mapped THP"',
+    )
+    batch_hint: int = behaviour(
+        "searches for batches ask the architecture how many PTEs surely belong together",
+        since="6.9",
+        also=("contpte-v4",),
+        source='c6ec76a2ebc5 "mm: add pte_batch_hint() to reduce scanning in folio_pte_batch()"',
+    )
+    mprotect_batch: int = behaviour(
+        "mprotect changes the PTEs of a large folio in batches",
+        since="6.17",
+        source='cac1db8c3aad "mm: optimize mprotect() by PTE batching"',
+    )
+    mremap_batch: int = behaviour(
+        "mremap moves the PTEs of a large folio in batches",
+        since="6.17",
+        requires=("batch_hint",),
+        source='f822a9a81a31 "mm: optimize mremap() by PTE batching"',
+    )
+    mremap_many_vmas: int = behaviour(
+        "mremap to a fixed address moves a range of several VMAs",
+        since="6.17",
+        source='d23cb648e365 "mm/mremap: permit mremap() move of multiple VMAs"',
+    )
+    merge_faulted_vmas: int = behaviour(
+        "a VMA with pages merges with one that has none yet, whichever side it is on",
+        since="6.16",
+        source='879bca0a2c4f "mm/vma: fix incorrectly disallowed anonymous VMA merges"',
+    )
+
+    # write faults
+    large_folio_owners: int = behaviour(
+        "a large folio knows whether more than one mm maps it; before, that is guessed from its first page",
+        since="6.15",
+        source='6af8cb80d3a9 "mm/rmap: basic MM owner tracking for large folios (!hugetlb)"',
+    )
+    reuse_large_anon: int = behaviour(
+        "a write fault on a large folio that one mm has makes it writable instead of copying a page",
+        since="6.15",
+        requires=("large_folio_owners",),
+        source='1da190f4d0a6 "mm: Copy-on-Write (COW) reuse support for PTE-mapped THP"',
+    )
+
+    # huge pages
+    huge_zero_wp: int = behaviour(
+        "a write to the huge zero page gets a huge page; before, it is split and one page copied",
+        since="6.13",
+        source='"mm: allocate THP on hugezeropage wp-fault"',
+    )
+    huge_zero_special: int = behaviour(
+        "an entry that maps the huge zero page is special",
+        since="6.18",
+        source='"mm/huge_memory: mark PMD mappings of the huge zero folio special"',
+    )
+    split_to_zeropage: int = behaviour(
+        "a split maps the zero page in place of pages that hold nothing but zeros",
+        since="6.12",
+        source='b1f202060afe "mm: remap unused subpages to shared zeropage when splitting isolated thp"',
+    )
+    split_in_order: int = behaviour(
+        "reclaim takes the pages of a folio that it split from the last to the second, after the first",
+        since="7.2",
+        source="measured on 7.2.13 (pageout with 16K pages); commit not identified",
+    )
+    collapse_readonly: int = behaviour(
+        "MADV_COLLAPSE takes ranges without a writable PTE",
+        since="6.18",
+        source='"mm: enable khugepaged anonymous collapse on non-writable regions"',
+    )
+    collapse_batch: int = behaviour(
+        "collapse clears the old PTEs of a large folio in batches",
+        since="6.17",
+        source='"khugepaged: optimize __collapse_huge_page_copy_succeeded() by PTE batching"',
+    )
+    collapse_plain_clear: int = behaviour(
+        "collapse reads and clears a PTE that it is done with; before, it exchanges it",
+        since="7.2",
+        source="measured on 7.2.13 (collapse); commit not identified",
+    )
+    madv_cold_pmd_young: int = behaviour(
+        "MADV_COLD of a huge page clears its accessed flag in place; before, the entry is made invalid first",
+        since="7.3",
+        source="measured on 7.3.4 (madv_cold, order 9); commit not identified",
+    )
+
+    # sections of changes
+    lazy_mmu_nesting: int = behaviour(
+        "lazy MMU sections nest, and can be paused: the architecture sees the outermost alone",
+        since="7.0",
+        source="patch series of Brodsky on nesting of lazy MMU mode; commit not identified",
+    )
+
+    # reclaim and aging
+    tlbbatch_ranges: int = behaviour(
+        "a deferred flush may be of a range of pages",
+        since="6.16",
+        source='"mm: support tlbbatch flush for a range of PTEs"',
+    )
+    lazyfree_unmap_batch: int = behaviour(
+        "reclaim unmaps a large folio that MADV_FREE gave up in batches",
+        since="6.16",
+        requires=("tlbbatch_ranges",),
+        source='354dffd29575 "mm: support batched unmap for lazyfree large folios during reclamation"',
+    )
+    file_unmap_batch: int = behaviour(
+        "reclaim unmaps a large folio of a file in batches",
+        since="7.0",
+        requires=("lazyfree_unmap_batch",),
+        source='"mm: rmap: support batched unmapping for file large folios"',
+    )
+    map_pte_lockless: int = behaviour(
+        "reverse mapping first looks at a small folio's PTE without its lock, as at one that may change",
+        since="7.2",
+        source="measured on 7.2.13 (pageout, ptep_get_lockless); commit not identified",
+    )
+    young_batch: int = behaviour(
+        "aging clears the accessed flags of a large folio in batches",
+        since="7.1",
+        source='"mm: add a batched helper to clear the young flag for large folios"',
+    )
+    deactivate_keeps_lazyfree: int = behaviour(
+        "MADV_COLD leaves alone what MADV_FREE gave up: it is in the oldest generation already",
+        since="6.14",
+        source='"mm/mglru: optimize deactivation"',
+    )
+    swapin_cached: int = behaviour(
+        "every page that is read from swap is in the swap cache until it is mapped",
+        since="7.0",
+        source='"mm, swap: never bypass the swap cache even for SWP_SYNCHRONOUS_IO"',
+    )
+    shmem_large_swap: int = behaviour(
+        "shared memory comes back from swap by the folio that was swapped; before, page by page",
+        since="6.14",
+        source="measured on 7.2.13 (shmem, pageout); commit not identified",
+    )
+
+    # files
+    ext4_large_folios: int = behaviour(
+        "ext4 has large folios in the page cache",
+        since="6.16",
+        source='7ac67301e82f "ext4: enable large folio for regular file"',
+    )
+    exec_readahead: int = behaviour(
+        "a fault on text reads folios of the order that the architecture wishes",
+        since="6.17",
+        source='"mm/filemap: allow arch to request folio size for exec memory"',
+    )
+    readahead_natural_end: int = behaviour(
+        "an asynchronous readahead ends where a folio of its order may end",
+        since="6.17",
+        source='"mm/readahead: terminate async readahead on natural boundary"',
+    )
+    retry_keeps_misses: int = behaviour(
+        "a fault that begins again after it read from disk does not count as a hit for readahead",
+        since="7.2",
+        source="measured on 7.2.13 (ext4); commit not identified",
+    )
+    fault_around_folio: int = behaviour(
+        "faultaround maps a large folio whole, beyond the window",
+        since="6.18",
+        source='357b92761d94 "mm/filemap: map entire large folio faultaround"',
+    )
+    finish_fault_folio: int = behaviour(
+        "a fault on a large folio of any file maps it whole; before, of shared memory alone",
+        since="6.18",
+        source='19773df031bc "mm/fault: try to map the entire file folio in finish_fault()"',
+    )
+    fault_pte_dirty: int = behaviour(
+        "a read fault of a writable mapping installs a dirty PTE if the folio is dirty already",
+        since="6.18",
+        source="measured on 7.2.13 (tmpfs); commit not identified",
+    )

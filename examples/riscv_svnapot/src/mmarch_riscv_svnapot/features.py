@@ -1,0 +1,15 @@
+"""The behaviour of RISC-V that differs between releases of Linux."""
+
+from __future__ import annotations
+
+from core_mm.feature import Features, behaviour
+
+
+class arch_feature(Features):
+    """arch/riscv of a release."""
+
+    svinval_ranges: int = behaviour(
+        "a flush of several pages uses SINVAL.VMA between two fences on harts with Svinval",
+        since="6.14",
+        source='"riscv: Add support for Svinval"?',
+    )
