@@ -3,12 +3,15 @@
 MmarchError
 ├── InputError      a workload, trace, scenario, result or option is wrong    exit 2
 ├── PluginError     an architecture plugin is wrong (MM001..MM011)            exit 3
+├── Interrupted     Ctrl-C; says what it stopped                             killed by SIGINT, 130 in a shell
+├── Closed          nobody reads the answer any more                         killed by SIGPIPE, 141 in a shell
 └── InternalError   we are wrong                                             exit 4
 """
 
 from __future__ import annotations
 
 EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_PLUGIN, EXIT_INTERNAL = 0, 1, 2, 3, 4
+EXIT_INTERRUPTED, EXIT_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE
 
 
 class MmarchError(Exception):
@@ -34,6 +37,18 @@ class PluginError(MmarchError):
 
     def __reduce__(self) -> tuple[type[PluginError], tuple[str, str]]:
         return type(self), (self.code, str(self).removeprefix(f"{self.code}: "))
+
+
+class Interrupted(MmarchError):
+    """The user stopped what the text says."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+class Closed(MmarchError):
+    """The reader of a pipe has gone."""
+
+    exit_code = EXIT_CLOSED
 
 
 class InternalError(MmarchError):

@@ -2,41 +2,88 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from mmarch import __version__
-from mmarch.errors import EXIT_INTERNAL, MmarchError
+from mmarch.errors import (
+    EXIT_CLOSED,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    Closed,
+    InputError,
+    Interrupted,
+    MmarchError,
+)
+from mmarch.writing import cannot_write
 
-EXIT_INTERRUPTED = 130
 TRACEBACK = "MMARCH_TRACEBACK"
+_SIGNALS = {EXIT_INTERRUPTED: signal.SIGINT, EXIT_CLOSED: signal.SIGPIPE}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given in (["--version"], ["-V"]):
-        print(f"mmarch {__version__}")
-        return 0
+    """Run a command; returns the exit code. As the process's own entry, a signal that ends it shows as one."""
+    code = _told(list(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None and code in _SIGNALS:
+        _die(_SIGNALS[code])
+    return code
+
+
+def _told(given: list[str]) -> int:
+    """The exit code, after one message for whatever went wrong."""
     if "--traceback" in _ours(given):
         given.remove("--traceback")
         os.environ[TRACEBACK] = "1"
     try:
         return _run(given)
-    except KeyboardInterrupt:
-        print("mmarch: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except (KeyboardInterrupt, BrokenPipeError) as end:
+        interrupted = isinstance(end, KeyboardInterrupt)
+        return _explained(Interrupted("interrupted") if interrupted else Closed("stdout"))
     except MmarchError as error:
-        _explain(error, str(error))
-        return error.exit_code
-    except Exception as error:  # the last resort: a defect of ours, told as one
-        _explain(error, f"internal error: {type(error).__name__}: {error}\nPlease report it, with the command "
-                        f"and what `mmarch --traceback …` prints.")  # fmt: skip
-        return EXIT_INTERNAL
+        return _explained(error)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return _explained(cannot_write(error.filename or "stdout", error))
+        # the last resort: a defect of ours, told as one
+        text = (
+            f"internal error: {type(error).__name__}: {error}\nPlease report it, with the command and what "
+        )
+        return _explained(error, text + "`mmarch --traceback …` prints.")
+
+
+def _explained(error: Exception, message: str = "") -> int:
+    """The exit code that belongs to an error, once it is told; who reads no answer needs no explanation."""
+    if isinstance(error, Closed):
+        _forget_stdout()
+        return EXIT_CLOSED
+    if os.environ.get(TRACEBACK):
+        import traceback
+
+        traceback.print_exception(error)
+    with suppress(OSError):
+        print(f"mmarch: {message or error}", file=sys.stderr)
+    if isinstance(error, InputError) and "cannot write" in str(error):
+        _forget_stdout()
+    return error.exit_code if isinstance(error, MmarchError) else EXIT_INTERNAL
+
+
+def _forget_stdout() -> None:
+    """What could not be written is not tried again as the interpreter ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _die(number: signal.Signals) -> NoReturn:
+    """End by a signal, at once: no thread is waited for, and a shell's loop around us ends too."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
 
 
 def _ours(arguments: list[str]) -> list[str]:
@@ -46,20 +93,22 @@ def _ours(arguments: list[str]) -> list[str]:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        print(f"mmarch {__version__}")
+        sys.stdout.flush()
+        return 0
     os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help comes up in half the time
     from mmarch.cli.app import app
 
+    stdout = sys.stdout
     try:
         code = app(arguments, prog_name="mmarch")
     except SystemExit as end:
         code = end.code
-    sys.stdout.flush()
+    if sys.stdout is not stdout:  # what click does about a closed pipe
+        sys.stdout = stdout
+        raise Closed("stdout")
+    stdout.flush()
+    if code == EXIT_INTERRUPTED:  # what typer makes of KeyboardInterrupt
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
-
-
-def _explain(error: Exception, message: str) -> None:
-    if os.environ.get(TRACEBACK):
-        import traceback
-
-        traceback.print_exception(error)
-    print(f"mmarch: {message}", file=sys.stderr)

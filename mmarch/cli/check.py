@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer, check_output
+from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS
 
 
@@ -61,7 +61,6 @@ def check(
     from mmarch.check.run import RELEASES_CHECKED, Options
     from mmarch.check.run import check as run_suite
 
-    check_output(output)
     talk = Talk(quiet)
     options = Options(
         level=level.value, only=tuple(only or ()), releases=tuple(release or RELEASES_CHECKED), cpu=cpu,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer, check_output
+from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def run(
     from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
-    check_output(output)
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
@@ -143,7 +142,6 @@ def compare(
     from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
-    check_output(output)
     base = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
@@ -185,7 +183,6 @@ def ablate(
     from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
-    check_output(output)
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mmarch.writing import check
+
 
 class Engine(StrEnum):
     """How core-mm and the hooks are run."""
@@ -28,6 +30,13 @@ def complete_arch(incomplete: str) -> list[str]:
     from mmarch.plugins.finding import find_archs
 
     return [name for name in find_archs() if name.startswith(incomplete)]
+
+
+def writable(output: str) -> str:
+    """As given; InputError at once, before the work, if nothing can be written there."""
+    if output not in ("", "-"):
+        check(output)
+    return output
 
 
 Workload = Annotated[
@@ -88,5 +97,8 @@ Backing = Annotated[
     str, typer.Option(metavar="KIND", help="Which kind of memory, if a scenario has several.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with a versioned schema.")]
-Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Write to a file; - is stdout.")]
+Output = Annotated[
+    str,
+    typer.Option("-o", "--output", metavar="FILE", help="Write to a file; - is stdout.", callback=writable),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]

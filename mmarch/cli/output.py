@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from mmarch.errors import InputError
+from mmarch.errors import Closed
+from mmarch.writing import cannot_write, writing
 
 
 def answer(text: str, output: str = "") -> None:
     """Print `text`, or write it to the file `output`."""
     text = text if text.endswith("\n") else text + "\n"
     if output in ("", "-"):
-        sys.stdout.write(text)
+        with telling("stdout"):
+            sys.stdout.write(text)
+            sys.stdout.flush()
         return
-    path = Path(output)
+    with telling(output), writing(output) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def telling(output: str) -> Iterator[None]:
+    """Closed if the reader has gone, InputError if there is no room."""
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(file.name, 0o666 & ~_umask())
-        os.replace(file.name, path)
+        yield
+    except BrokenPipeError:
+        raise Closed(output) from None
     except OSError as error:
-        raise InputError(f"--output {output}: cannot write: {error.strerror}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def check_output(output: str) -> None:
-    """InputError now if `answer` could not write to `output` later."""
-    folder = Path(output).parent
-    if output in ("", "-"):
-        return
-    if Path(output).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"--output {output}: not a file in a folder that can be written to")
+        raise cannot_write(output, error) from error
 
 
 class Talk:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def record(
     command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="The program and its arguments.")],
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="The trace; gzip if it ends in .gz.")
+        str,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The trace; gzip if it ends in .gz.", callback=o.writable
+        ),
     ],
     buffer: Annotated[int, typer.Option(min=0, metavar="KIB", help="Trace buffer a CPU; 0 chooses.")] = 0,
     huge_pages: Annotated[

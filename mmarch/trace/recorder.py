@@ -27,6 +27,7 @@ from mmarch.trace import ptrace, snapshot, tracefs
 from mmarch.trace.anonymize import Anonymizer
 from mmarch.trace.ftrace_syscalls import UNMODELLED, UNSUPPORTED
 from mmarch.trace.ftrace_text import FORMAT, FORMAT_KEY, words
+from mmarch.writing import check, writing
 
 
 def _both_ends(names: Iterable[str]) -> list[str]:
@@ -217,31 +218,17 @@ def _header(command: Sequence[str], huge_pages: bool) -> str:
 
 
 @contextmanager
-def _partial(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, gone afterwards unless it was renamed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.touch()
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _text(partial: Path, path: Path) -> Iterator[IO[str]]:
-    """Text that appears at `path` at the end; gzip if the name ends in .gz."""
-    gzipped = path.name.endswith(".gz")
-    try:
-        with ExitStack() as stack:
-            raw = stack.enter_context(open(partial, "wb"))
-            packed = stack.enter_context(gzip.GzipFile("", "wb", 9, raw, mtime=0)) if gzipped else raw
-            yield stack.enter_context(io.TextIOWrapper(packed))
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+def _text(output: Path) -> Iterator[IO[str]]:
+    """Text that appears at `output` at the end; gzip if the name ends in .gz."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(writing(output))
+        packed: IO[bytes] | gzip.GzipFile = raw
+        if output.name.endswith(".gz"):
+            packed = stack.enter_context(gzip.GzipFile("", "wb", 9, raw, mtime=0))
+        text = io.TextIOWrapper(packed)
+        yield text
+        text.flush()
+        text.detach()
 
 
 def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
@@ -253,9 +240,9 @@ def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
         )
 
 
-def _save(partial: Path, output: Path, header: str, session: _Session) -> Recording:
+def _save(output: Path, header: str, session: _Session) -> Recording:
     names = Anonymizer(session.root)
-    with _text(partial, output) as text, session.trace.text() as raw:
+    with _text(output) as text, session.trace.text() as raw:
         text.write(header)
         for line in names.lines(raw):
             text.write(line)
@@ -310,10 +297,11 @@ def record(
     """
     if not command:
         raise InputError("cannot record: no command was given")
+    check(output)
     _check_host()
     size = buffer_kib or tracefs.default_buffer_kib()
     _raise_file_limit()
-    with _termination_unwinds(), _partial(output) as partial, tracefs.instance(size) as trace:
+    with _termination_unwinds(), tracefs.instance(size) as trace:
         session = _run(command, trace, huge_pages)
         _check_complete(trace.lost(), size)
-        return _save(partial, output, _header(command, huge_pages), session)
+        return _save(output, _header(command, huge_pages), session)
