@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, measure, trace
+from mmarch.cli import arch, check, costs, cpu, measure, release, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -47,6 +47,8 @@ app.command(
 )(trace.record)
 app.command("check", short_help="Is an architecture right?")(check.check)
 app.command("validate", short_help="The twin against measured kernels.")(trace.validate)
+app.command("config", short_help="A configuration as a TOML file.")(release.config)
 app.add_typer(arch.app, name="arch")
 app.add_typer(cpu.app, name="cpu")
 app.add_typer(costs.app, name="costs")
+app.add_typer(release.app, name="release")

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from mmarch.runs.costs import Priced
     from mmarch.runs.result import Result
     from mmarch.runs.several import Job
+    from mmarch.runs.workloads import Source
     from mmarch.workload import Workload
 
 
 def run(
     workloads: o.Workloads = None,
+    config: o.ConfigFile = None,
     arch: o.Arch = "arm64",
     release: o.Release = "",
     cpu: o.Cpu = "",
@@ -115,6 +117,7 @@ def compare(
             "What is left out is as in the options.",
         ),
     ] = None,
+    config: o.ConfigFile = None,
     arch: o.Arch = "arm64",
     release: o.Release = "",
     cpu: o.Cpu = "",
@@ -158,6 +161,7 @@ def compare(
 
 def ablate(
     workload: o.Workload = "",
+    config: o.ConfigFile = None,
     arch: o.Arch = "arm64",
     release: o.Release = "",
     cpu: o.Cpu = "",
@@ -171,11 +175,18 @@ def ablate(
     seed: o.Seed = 0,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
+    older: Annotated[
+        str, typer.Option("--from", metavar="RELEASE", help="With --to: switch features instead of hooks.")
+    ] = "",
+    newer: Annotated[
+        str, typer.Option("--to", metavar="RELEASE", help="The newer of the two releases.")
+    ] = "",
+    sort: Annotated[str, typer.Option(metavar="COUNT", help="Of --from and --to: what to sort by.")] = "",
     json: o.Json = False,
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
-    """Withhold each optional hook of an architecture in turn, and say what it buys."""
+    """Withhold each optional hook of an architecture in turn, and say what it buys; or each feature of a release."""
     from mmarch.report.compare import ablate as render
     from mmarch.runs import ablation
     from mmarch.runs.assemble import Request
@@ -186,15 +197,42 @@ def ablate(
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
+    source = open_workload(workload, scenario, backing)
+    request = Request(engine.value, madvise=source.advised)
+    if older or newer or sort:
+        _between(
+            source,
+            [replace(choices, release=name) for name in (older, newer)],
+            request,
+            sort,
+            json,
+            output,
+            talk,
+        )
+        return
     setup = _setup(choices, talk)
     priced = _priced(costs, setup)
-    source = open_workload(workload, scenario, backing)
     work = source.workload(setup)
-    request = Request(engine.value, madvise=source.advised)
     with talk.progress("ablating") as progress:
         found = ablation.ablate(work, setup, request, talk.note, progress)
     answer(_json(found) if json else "\n".join(render(found, setup.geometry.page_shift, priced)), output)
     _findings([found.baseline], talk)
+
+
+def _between(
+    source: Source, pair: Sequence[Choices], request: Request, sort: str, json: bool, output: str, talk: Talk
+) -> None:
+    """Features between two releases, each by itself."""
+    from mmarch.report.features import between as render
+    from mmarch.runs.between import between
+
+    if not all(choices.release for choices in pair):
+        raise InputError("--from and --to go together: ablate --from 6.12 --to 7.3")
+    older, newer = (_setup(choices, talk) for choices in pair)
+    with talk.progress("ablating") as progress:
+        found = between(source.workload(older), older, newer, request, talk.note, progress)
+    answer(_json(found) if json else "\n".join(render(found, older.geometry.page_shift, sort)), output)
+    _findings([found.older, found.newer], talk)
 
 
 def _setup(choices: Choices, talk: Talk) -> Setup:

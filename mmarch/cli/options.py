@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,30 @@ Arch = Annotated[
     str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete_arch)
 ]
 Release = Annotated[str, typer.Option(help="Linux release or patch series.", show_default="6.12")]
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """What the file says becomes the default of the command's options, so that options given beside it win."""
+    if path is not None and not context.resilient_parsing:
+        from mmarch.runs.config_file import read
+
+        several = {item.name for item in context.command.params if getattr(item, "multiple", False)}
+        values = read(path)
+        listed = {
+            name: [value] if name in several and isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        context.default_map = {**(context.default_map or {}), **listed}
+    return path
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", is_eager=True, callback=_read_config,
+        help="Take what is not given from a TOML file; see 'mmarch config'.",
+    ),
+]  # fmt: skip
 Cpu = Annotated[
     str,
     typer.Option(
@@ -77,13 +102,16 @@ FolioOrders = Annotated[
 With = Annotated[
     list[str] | None,
     typer.Option(
-        "--with", metavar="FEATURE", help="Add a feature to the release; see 'mmarch release show'. Repeatable."
+        "--with",
+        metavar="FEATURE",
+        help="Add a feature to the release; see 'mmarch release show'. Repeatable.",
     ),
 ]
 Without = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME", help="Do without a feature of the release, or a hook: the generic one runs instead. Repeatable."
+        metavar="NAME",
+        help="Do without a feature of the release, or a hook: the generic one runs instead. Repeatable.",
     ),
 ]
 EngineOption = Annotated[Engine, typer.Option(help="auto interprets small jobs and links large ones.")]

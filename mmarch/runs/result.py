@@ -127,6 +127,31 @@ class Ablation(_Model):
     required: Mapping[str, str]
 
 
+class Single(_Model):
+    """One feature by itself, and what had to be switched with it.
+
+    on   events that it saves in the older release
+    off  events that it saves in the newer one: what it takes to do without
+    """
+
+    feature: str
+    with_: tuple[str, ...] = Field(default=(), validation_alias="with", serialization_alias="with")
+    on: Counts
+    off: Counts
+
+
+class FeatureAblation(_Model):
+    """What each feature that two releases differ in buys; `total` is what all of them together save."""
+
+    schema_: Literal["mmarch.ablate-features/1"] = Field(default="mmarch.ablate-features/1", alias="schema")
+    older: Result
+    newer: Result
+    total: Counts
+    singles: tuple[Single, ...]
+    remainder_on: Counts = Field(default_factory=dict)
+    remainder_off: Counts = Field(default_factory=dict)
+
+
 def difference(more: Result, less: Result, operation: str = "") -> dict[str, int]:
     """Events of `more` minus those of `less`, of all operations or of one kind, without zeros.
 

@@ -1,0 +1,167 @@
+"""`release list | show | diff | trend`: which behaviour came when, and what it did to a workload."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as to_json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import Talk, answer, check_output
+
+if TYPE_CHECKING:
+    from core_mm.feature import Feature
+
+app = typer.Typer(no_args_is_help=True, help="Releases of Linux as lists of features.")
+Name = Annotated[str, typer.Argument(metavar="RELEASE", help="See 'mmarch release list'.")]
+
+
+@app.command("list")
+def list_(json: o.Json = False, output: o.Output = "") -> None:
+    """List releases and series."""
+    from core_mm.releases import RELEASES
+    from mmarch.report.features import releases
+
+    if json:
+        document = {
+            "schema": "mmarch.releases/1",
+            "releases": [dataclasses.asdict(r) for r in RELEASES.values()],
+        }
+        answer(to_json.dumps(document, indent=2), output)
+    else:
+        answer("\n".join(releases()), output)
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RELEASE|FEATURE]", help="A release, a feature, or nothing for all features."
+        ),
+    ] = "",
+    arch: o.Arch = "arm64",
+    json: o.Json = False,
+    output: o.Output = "",
+) -> None:
+    """Describe a feature, or all that a release has, core-mm's and the architecture's."""
+    from core_mm.releases import RELEASES, has
+    from mmarch.report import features as report
+
+    known = _known(arch)
+    if name in RELEASES:
+        found = [item for item in known.values() if has(name, item)]
+    else:
+        found = [report.one(known, name)] if name else list(known.values())
+    lines = [line for item in found for line in report.feature(item)] or [f"{name} has none of the features"]
+    answer(_json("mmarch.features/1", features=found) if json else "\n".join(lines), output)
+
+
+@app.command()
+def diff(
+    older: Name, newer: Name, arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = ""
+) -> None:
+    """Which features came and went between two releases."""
+    from core_mm.releases import has
+    from mmarch.report import features as report
+
+    known = _known(arch)
+    before, after = (
+        [item for item in known.values() if has(report.known_release(name), item)] for name in (older, newer)
+    )
+    if json:
+        came = [item for item in after if item not in before]
+        went = [item for item in before if item not in after]
+        answer(_json("mmarch.release-diff/1", came=came, went=went), output)
+    else:
+        answer("\n".join(report.change(before, after)), output)
+
+
+@app.command()
+def trend(
+    workload: o.Workload = "",
+    config: o.ConfigFile = None,
+    arch: o.Arch = "arm64",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    engine: o.EngineOption = o.Engine.auto,
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    json: o.Json = False,
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """A workload over all releases, each step explained by the features that made it."""
+    from core_mm.releases import RELEASES
+    from mmarch.report.features import trend as render
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.between import between
+    from mmarch.runs.configure import Choices, configure
+    from mmarch.runs.workloads import open_workload
+
+    talk = Talk(quiet)
+    check_output(output)
+    choices = Choices(arch, "", cpu, granule, folio_orders, memory=memory, seed=seed)
+    setups = {name: configure(replace(choices, release=name)) for name in RELEASES}
+    first = next(iter(setups.values()))
+    source = open_workload(workload, scenario, backing)
+    request = Request(engine.value, madvise=source.advised)
+    steps = []
+    for release in RELEASES.values():
+        if release.base:
+            with talk.progress(f"{release.base} to {release.name}") as progress:
+                pair = setups[release.base], setups[release.name]
+                steps.append(between(source.workload(first), *pair, request, talk.note, progress))
+    results = [steps[0].older, *(step.newer for step in steps)]
+    if json:
+        parts = ",".join(step.model_dump_json(exclude_none=True) for step in steps)
+        answer(f'{{"schema": "mmarch.trend/1", "steps": [{parts}]}}', output)
+    else:
+        answer("\n".join(render(results, steps, first.geometry.page_shift)), output)
+
+
+def config(
+    config: o.ConfigFile = None,
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
+    without: o.Without = None,
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    output: o.Output = "",
+) -> None:
+    """Write a configuration as a TOML file, for --config: every value, whether given or the default."""
+    from mmarch.runs.config_file import write
+    from mmarch.runs.configure import Choices, configure
+
+    check_output(output)
+    features = tuple(with_ or ()), tuple(without or ())
+    answer(
+        write(
+            configure(
+                Choices(arch, release, cpu, granule, folio_orders, *features, memory, seed)
+            ).configuration
+        ),
+        output,
+    )
+
+
+def _known(arch: str) -> dict[str, Feature]:
+    from mmarch.plugins import load_arch
+    from mmarch.plugins.features import table
+
+    return table(load_arch(arch).descriptor)
+
+
+def _json(schema: str, **lists: list[Feature]) -> str:
+    found: dict[str, Any] = {name: [dataclasses.asdict(i) for i in items] for name, items in lists.items()}
+    return to_json.dumps({"schema": schema, **found}, indent=2)
