@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer, check_output
+from mmarch.cli.output import Talk, answer
 
 if TYPE_CHECKING:
     from core_mm.feature import Feature
@@ -106,7 +106,6 @@ def trend(
     from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
-    check_output(output)
     choices = Choices(arch, "", cpu, granule, folio_orders, memory=memory, seed=seed)
     setups = {name: configure(replace(choices, release=name)) for name in RELEASES}
     first = next(iter(setups.values()))
@@ -143,7 +142,6 @@ def config(
     from mmarch.runs.config_file import write
     from mmarch.runs.configure import Choices, configure
 
-    check_output(output)
     features = tuple(with_ or ()), tuple(without or ())
     answer(
         write(

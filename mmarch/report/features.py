@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core_mm.feature import Feature
 from core_mm.releases import RELEASES
 from mmarch.errors import InputError
-from mmarch.report.columns import BATCH_PAGES, TLBIS, Column, title
+from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, TLBIS, Column, title
 from mmarch.report.compare import ACCESSES, CONVERSIONS
 from mmarch.runs.result import Counts, FeatureAblation, Result, Single
 from mmarch.suggest import unknown
@@ -47,12 +47,18 @@ def between(found: FeatureAblation, page_shift: int, sort: str = "") -> list[str
 def _columns(found: FeatureAblation, sort: str) -> tuple[Column, ...]:
     if not sort:
         return COLUMNS
-    for column in SHOWN:
+    for column in (FAULTS, *BORDER, *SHOWN):
         if sort in (column.heading, *column.events):
-            return (column, *(c for c in COLUMNS if c is not column))
+            return (column, *(c for c in COLUMNS if c != column))
     known = dict.fromkeys([*found.older.groups, *found.older.totals, *found.newer.totals])
     if sort not in known:
-        raise unknown("count to --sort by:", sort, known)
+        headings = [column.heading for column in (FAULTS, *BORDER, *SHOWN)]
+        raise unknown(
+            "count to --sort by:",
+            sort,
+            [*headings, *known],
+            f"Columns: {', '.join(headings)}; or any event of --json.",
+        )
     return (Column(sort, (sort,)), *COLUMNS)
 
 

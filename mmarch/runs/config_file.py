@@ -40,15 +40,12 @@ def read(path: Path) -> dict[str, object]:
         if key not in KEYS:
             raise InputError(f"{path}:{_line(text, key)}: {unknown('key', key, KEYS)}")
     values: dict[str, object] = {}
+    last = next((key for key in reversed(KEYS) if key in given), "")
     for key in (key for key in KEYS if key in given):
         where = f"{path}:{_line(text, key)}"
         values[KEYS[key]] = _value(where, key, given[key])
-        _check(where, values, last=not any(other in given for other in LISTS) or key == _last(given))
+        _check(where, values, last=key == last)
     return values
-
-
-def _last(given: Mapping[str, object]) -> str:
-    return next(key for key in reversed(KEYS) if key in given)
 
 
 def _check(where: str, values: Mapping[str, object], last: bool) -> None:
