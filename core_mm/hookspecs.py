@@ -137,6 +137,14 @@ def pte_advance_pfn(pte: int, nr: int) -> int:
 
 
 @hookspec
+def pte_same(pte_a: int, pte_b: int) -> int:
+    """Whether two entries say the same: one that was read before a lock was taken and now, or two of a batch.
+
+    Default: they are equal. Overridden by powerpc and arm, whose entries have bits that say nothing.
+    """
+
+
+@hookspec
 def pte_accessible(mm: int, pte: int) -> int:
     """Whether the entry may be in a TLB, so that clearing it needs a flush.
 
@@ -148,7 +156,7 @@ def pte_accessible(mm: int, pte: int) -> int:
 def pte_needs_flush(oldpte: int, newpte: int) -> int:
     """Whether mprotect must record a flush for this change.
 
-    Default: 1. Overridden by x86, powerpc; arm64 since 7.x.
+    Default: 1. Overridden by x86, powerpc; arm64 since 6.19, commit c320dbb7c80d.
     """
 
 
@@ -352,12 +360,12 @@ def ptep_clear_flush_young(vma: int, addr: int, ptep: int) -> int:
 
 @hookspec
 def test_and_clear_young_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
-    """`ptep_test_and_clear_young` over `nr` present entries of one folio; returns whether any was young. Linux 7.x."""
+    """`ptep_test_and_clear_young` over `nr` present entries of one folio; returns whether any was young. Linux 7.1."""
 
 
 @hookspec
 def clear_flush_young_ptes(vma: int, addr: int, ptep: int, nr: int) -> int:
-    """`ptep_clear_flush_young` over `nr` present entries of one folio. Linux 7.x."""
+    """`ptep_clear_flush_young` over `nr` present entries of one folio. Linux 7.0."""
 
 
 @hookspec
@@ -414,6 +422,41 @@ def arch_check_zapped_pte(vma: int, pte: int) -> int:
 
 
 @hookspec
+def arch_unmap_one(mm: int, vma: int, addr: int, orig_pte: int) -> int:
+    """An anonymous page is about to be swapped out or migrated; `orig_pte`, which mapped it, is cleared already.
+
+    The architecture keeps what it has of the page and a swap entry cannot hold. Returns 0, or -errno: the entry is put
+    back and the page stays. Default: 0. Overridden by sparc (ADI tags).
+    """
+
+
+@hookspec
+def arch_prepare_to_swap(folio: int) -> int:
+    """The folio is about to be written to its swap slots, from `PAGE.private` on: keep what it has besides contents.
+
+    Returns 0, or -errno: the folio is dirty and stays. Default: 0. Overridden by arm64 (MTE tags), Linux 5.10.
+    """
+
+
+@hookspec
+def arch_swap_restore(entry: int, folio: int) -> int:
+    """The folio was read from the slots from `entry` on and is not mapped yet: give it back what was kept.
+
+    Called for folios that are still in the swap cache too. Default: nothing. Overridden by arm64 (MTE tags).
+
+    Returns 0.
+    """
+
+
+@hookspec
+def arch_swap_invalidate_page(type: int, offset: int) -> int:
+    """The slot `offset` of swap device `type` is free: forget what was kept for it.
+
+    The twin has one device, 0. Default: nothing. Overridden by arm64 (MTE tags). Returns 0.
+    """
+
+
+@hookspec
 def arch_enter_lazy_mmu_mode() -> int:
     """Begin a run of page-table updates that may be deferred.
 
@@ -458,7 +501,10 @@ def arch_has_hw_pte_young() -> int:
 
 @hookspec
 def exec_folio_order() -> int:
-    """Preferred folio order for executable file pages, or -1. Linux 7.x."""
+    """Preferred folio order for executable file pages, or -1. Linux 6.17.
+
+    Default: -1, none; arm64: 64 KiB.
+    """
 
 
 # --- PMD operations that a PMD-mapped folio and its split need ---
@@ -470,8 +516,13 @@ def set_pmd_at(mm: int, addr: int, pmdp: int, pmd: int) -> int:
 
 
 @hookspec
+def pmdp_huge_get_and_clear(mm: int, addr: int, pmdp: int) -> int:
+    """Clear a leaf atomically; returns what it was. Callers: mremap, split of a file's leaf, collapse."""
+
+
+@hookspec
 def pmdp_huge_get_and_clear_full(vma: int, addr: int, pmdp: int, full: int) -> int:
-    """Clear a leaf atomically; returns what it was."""
+    """The same at zap; `full` says that the whole mm is going away. Default: `pmdp_huge_get_and_clear`."""
 
 
 @hookspec
@@ -497,6 +548,23 @@ def pmdp_clear_flush_young(vma: int, addr: int, pmdp: int) -> int:
 @hookspec
 def pmdp_invalidate(vma: int, address: int, pmdp: int) -> int:
     """Make a leaf invalid and flush it, before a split or a change; returns the old leaf."""
+
+
+@hookspec
+def pmdp_invalidate_ad(vma: int, address: int, pmdp: int) -> int:
+    """Make a leaf invalid, so that hardware sets neither accessed nor dirty in it any more; returns the old leaf.
+
+    Before mprotect changes it; the gather flushes afterwards. Default: `pmdp_invalidate`, with its flush. Overridden by
+    x86, which needs none here. Linux 5.18.
+    """
+
+
+@hookspec
+def huge_pmd_needs_flush(oldpmd: int, newpmd: int) -> int:
+    """Whether mprotect must record a flush for this change of a leaf.
+
+    Default: 1. Overridden by x86, powerpc; arm64 since 6.19, commit c320dbb7c80d.
+    """
 
 
 @hookspec
@@ -603,7 +671,10 @@ def arch_tlbbatch_flush() -> int:
 
 @hookspec
 def arch_flush_tlb_batched_pending(mm: int) -> int:
-    """Reclaim left deferred flushes of this mm: complete them. Default: `flush_tlb_mm`. Returns 0."""
+    """Reclaim left deferred flushes of this mm: complete them. Default: `flush_tlb_mm`.
+
+    Gone by 7.2, where core-mm itself flushes the mm (flush_tlb_batched_pending). Returns 0.
+    """
 
 
 # --- Hardware: what the table walker does ---

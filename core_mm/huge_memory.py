@@ -15,12 +15,15 @@ from core_mm.folio import (
 )
 from core_mm.hookspecs import (
     flush_pmd_tlb_range,
+    huge_pmd_needs_flush,
     pfn_pte,
     pmd_leaf,
     pmd_mkhuge,
     pmd_pte,
+    pmdp_huge_get_and_clear,
     pmdp_huge_get_and_clear_full,
     pmdp_invalidate,
+    pmdp_invalidate_ad,
     pmdp_set_wrprotect,
     pte_dirty,
     pte_mkclean,
@@ -29,7 +32,6 @@ from core_mm.hookspecs import (
     pte_mkspecial,
     pte_mkwrite,
     pte_modify,
-    pte_needs_flush,
     pte_pfn,
     pte_protnone,
     pte_write,
@@ -99,7 +101,7 @@ def zap_deposited_table(mm: int) -> int:
 
 def pmdp_huge_clear_flush(vma: int, haddr: int, pmdp: int) -> int:
     """Clear a leaf and flush it; returns what it was (mm/pgtable-generic.c)."""
-    pmd = pmdp_huge_get_and_clear_full(vma, haddr, pmdp, 0)
+    pmd = pmdp_huge_get_and_clear(VMA.vm_mm[vma], haddr, pmdp)
     flush_pmd_tlb_range(vma, haddr, haddr + cfg.pmd_size)
     return pmd
 
@@ -240,12 +242,12 @@ def copy_huge_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr
 
 def change_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, newprot: int, try_writable: int) -> int:
     """mprotect of a leaf: invalidated and flushed first, then recorded again. Returns 1."""
-    old = pmdp_invalidate(vma, addr, pmdp)
+    old = pmdp_invalidate_ad(vma, addr, pmdp)
     entry = pte_modify(pmd_pte(old), newprot)
     if try_writable and not pte_write(entry) and can_change_pmd_writable(vma, entry):
         entry = pte_mkwrite(entry)
     set_pmd_at(VMA.vm_mm[vma], addr, pmdp, pmd_mkhuge(entry))
-    if pte_needs_flush(pmd_pte(old), entry):
+    if huge_pmd_needs_flush(old, pmd_mkhuge(entry)):
         tlb_flush_pmd_range(tlb, addr, cfg.pmd_size)
     return 1
 
@@ -262,7 +264,7 @@ def can_change_pmd_writable(vma: int, entry: int) -> int:
 
 def move_huge_pmd(vma: int, old_addr: int, new_addr: int, old_pmdp: int, new_pmdp: int) -> int:
     """mremap of a leaf; returns 1."""
-    pmd = pmdp_huge_get_and_clear_full(vma, old_addr, old_pmdp, 0)
+    pmd = pmdp_huge_get_and_clear(VMA.vm_mm[vma], old_addr, old_pmdp)
     set_pmd_at(VMA.vm_mm[vma], new_addr, new_pmdp, pmd)
     flush_pmd_tlb_range(vma, old_addr, old_addr + cfg.pmd_size)
     return 1

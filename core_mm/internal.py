@@ -15,6 +15,7 @@ from core_mm.hookspecs import (
     pte_mkyoung,
     pte_pfn,
     pte_present,
+    pte_same,
     pte_protnone,
     pte_write,
     pte_wrprotect,
@@ -52,7 +53,7 @@ def folio_pte_batch_flags(folio: int, ptep: int, pte: int, max_nr: int, flags: i
     expected = pte_batch_clear_ignored(pte_advance_pfn(pte, nr), flags)
     while nr < max_nr:
         other = ptep_get(ptep + nr)
-        if not pte_present(other) or pte_batch_clear_ignored(other, flags) != expected:
+        if not pte_present(other) or not pte_same(pte_batch_clear_ignored(other, flags), expected):
             break
         pte = merge(pte, other, flags)
         step = batch_hint(ptep + nr, other)

@@ -6,6 +6,7 @@ from core_mm import huge_memory
 from core_mm.folio import PageAnonExclusive, folio_get, folio_put, folio_test_dirty, folio_test_pmd_mappable
 from core_mm.hookspecs import (
     arch_tlbbatch_should_defer,
+    arch_unmap_one,
     pfn_pte,
     pmd_leaf,
     pmd_none,
@@ -78,6 +79,8 @@ def try_to_migrate_pte(folio: int, vma: int, address: int, ptep: int) -> int:
     pte = unhook_pte(vma, address, ptep)
     if pte_dirty(pte):
         PAGE.flags[folio] |= PG_DIRTY
+    if arch_unmap_one(mm, vma, address, pte) < 0:
+        return set_ptes(mm, address, ptep, pte, 1)
     if exclusive:
         folio_try_share_anon_rmap_pte(folio, page)
     entry = make_migration_pte(page, pte_write(pte), exclusive, pte_young(pte), pte_dirty(pte))

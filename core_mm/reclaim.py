@@ -21,6 +21,7 @@ from core_mm.folio import (
     folio_test_swapcache,
 )
 from core_mm.folio_split import split_folio
+from core_mm.hookspecs import arch_prepare_to_swap
 from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
@@ -144,6 +145,8 @@ def push_split(folio: int, nr: int, top: int) -> int:
 def pageout(folio: int) -> int:
     """Write a folio to swap, at once; whether it went."""
     if folio_test_anon(folio):
+        if arch_prepare_to_swap(folio):
+            return 0
         count(SWAP_OUT, 1)
         PAGE.flags[folio] &= ~PG_DIRTY
         return 1

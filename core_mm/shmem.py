@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_get, folio_mark_dirty, folio_order, folio_put, page_folio
-from core_mm.mm_types import INODE, PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
+from core_mm.hookspecs import arch_prepare_to_swap, arch_swap_restore
+from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
 from core_mm.page_cache import (
     filemap_add_folio,
     filemap_get_page,
@@ -15,6 +16,7 @@ from core_mm.page_cache import (
     swapped_order,
     swapped_range,
 )
+from core_mm.swap_state import swap_slot_free
 from core_mm.swapfile import get_swap_pages, swap_duplicate, swap_free_nr
 from core_mm.thp import highest_order, thp_vma_suitable_orders
 from core_mm.uapi import FILE_SHMEM, FILE_TMPFS_HUGE
@@ -90,6 +92,7 @@ def shmem_swapin_folio(inode: int, index: int, slot: int) -> int:
     count(SWAP_IN, 1)
     filemap_add_folio(inode, folio, first, PG_LRU | PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
     folio_put(folio)
+    arch_swap_restore(slot - (index - first), folio)
     INODE.swapped[inode] -= 1 << order
     swap_free_nr(slot - (index - first), 1 << order)
     return folio + index - first
@@ -117,6 +120,13 @@ def shmem_writeout(folio: int) -> int:
     slot = get_swap_pages(order)
     if not slot:
         return 0
+    PAGE.private[folio] = slot
+    if arch_prepare_to_swap(folio):
+        for i in range(1 << order):
+            swap_slot_free(slot + i)
+        PAGE.private[folio] = 0
+        return 0
+    PAGE.private[folio] = 0
     count(SWAP_OUT, 1)
     for i in range(1 << order):
         swap_duplicate(slot + i)

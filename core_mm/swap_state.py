@@ -6,6 +6,7 @@ A folio in the cache holds one reference a page; page i of it has slot `PAGE.pri
 from __future__ import annotations
 
 from core_mm.folio import folio_mapped, folio_nr_pages, folio_put_refs, folio_ref_add, folio_test_swapcache
+from core_mm.hookspecs import arch_swap_invalidate_page
 from core_mm.mm_types import PAGE, PG_DIRTY, PG_SWAPCACHE, mach, swap_cache, swap_map
 
 
@@ -20,13 +21,19 @@ def add_to_swap_cache(folio: int, slot: int) -> int:
     return 0
 
 
+def swap_slot_free(slot: int) -> int:
+    """Nothing refers to a slot any more (swap_range_free)."""
+    mach.swap_used -= 1
+    return arch_swap_invalidate_page(0, slot)
+
+
 def delete_from_swap_cache(folio: int) -> int:
     """Take the folio out of the cache; slots that no entry refers to are free then."""
     nr, slot = folio_nr_pages(folio), PAGE.private[folio]
     for i in range(nr):
         swap_cache[slot + i] = 0
         if swap_map[slot + i] == 0:
-            mach.swap_used -= 1
+            swap_slot_free(slot + i)
     PAGE.flags[folio] &= ~PG_SWAPCACHE
     PAGE.private[folio] = 0
     return folio_put_refs(folio, nr)

@@ -9,6 +9,7 @@ from core_mm.folio import folio_mapped, page_folio
 from core_mm.hookspecs import (
     pte_none,
     pte_present,
+    pte_same,
     pte_swp_exclusive,
     pte_swp_mkexclusive,
     pte_to_swp_entry,
@@ -16,7 +17,7 @@ from core_mm.hookspecs import (
     swp_entry_to_pte,
 )
 from core_mm.mm_types import cfg, mach, swap_cache, swap_map
-from core_mm.swap_state import folio_free_swap
+from core_mm.swap_state import folio_free_swap, swap_slot_free
 
 SWAPFILE_CLUSTER = 256  # slots; as many as a PMD has pages where huge pages are swapped whole
 
@@ -73,7 +74,7 @@ def swap_free_nr(entry: int, nr: int) -> int:
     for slot in range(entry, entry + nr):
         swap_map[slot] -= 1
         if swap_map[slot] == 0 and swap_cache[slot] == 0:
-            mach.swap_used -= 1
+            swap_slot_free(slot)
     return 0
 
 
@@ -96,7 +97,7 @@ def swap_pte_batch(ptep: int, max_nr: int, pte: int) -> int:
         if pte_swp_exclusive(pte):
             expected = pte_swp_mkexclusive(expected)
         other = ptep_get(ptep + nr)
-        if pte_none(other) or pte_present(other) or other != expected:
+        if pte_none(other) or pte_present(other) or not pte_same(other, expected):
             break
         nr += 1
     return nr

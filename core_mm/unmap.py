@@ -18,6 +18,7 @@ from core_mm.folio import (
 )
 from core_mm.hookspecs import (
     arch_tlbbatch_should_defer,
+    arch_unmap_one,
     clear_ptes,
     flush_tlb_range,
     pmd_leaf,
@@ -148,6 +149,9 @@ def replace_anon_ptes(
             return 1
         set_ptes(mm, address, ptep, pte, nr)
         PAGE.flags[folio] |= PG_SWAPBACKED
+        return 0
+    if arch_unmap_one(mm, vma, address, pte) < 0:
+        set_ptes(mm, address, ptep, pte, 1)
         return 0
     entry = PAGE.private[folio] + page - folio
     swap_duplicate(entry)

@@ -10,7 +10,7 @@ from core_mm.decl import cold
 from core_mm.mm_types import LOG_COLUMNS, cfg, counters, log, mach
 
 EVENTS = 128
-HOOKS = 96  # rows of an operation: row 0 is core-mm itself
+HOOKS = 128  # rows of an operation: row 0 is core-mm itself
 
 (
     PTE_READ, PTE_WRITE, PTE_XCHG, PTE_CMPXCHG, PMD_READ, PMD_WRITE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arches.arm64.fault import ACCESS_FLAGS, flush_stale
-from arches.arm64.pgtable import pte_mkold, pte_wrprotect, pte_young
+from arches.arm64.pgtable import pte_mkold, pte_needs_flush, pte_wrprotect, pte_young
 from arches.arm64.pgtable_hwdef import PTE_RDONLY
 from core_mm import hookspecs as hook
 from core_mm.hookspecs import hookimpl
@@ -34,6 +34,12 @@ def pmdp_set_access_flags(vma: int, address: int, pmdp: int, entry: int, dirty: 
     if dirty:
         flush_stale(vma, address, 2)
     return 1
+
+
+@hookimpl
+def huge_pmd_needs_flush(oldpmd: int, newpmd: int) -> int:
+    """As for a PTE (`__pte_flags_need_flush`)."""
+    return pte_needs_flush(oldpmd, newpmd)
 
 
 @hookimpl

@@ -21,6 +21,11 @@ def pte_advance_pfn(pte: int, nr: int) -> int:
 
 
 @hookimpl
+def pte_same(pte_a: int, pte_b: int) -> int:
+    return pte_a == pte_b
+
+
+@hookimpl
 def pte_accessible(mm: int, pte: int) -> int:
     return hook.pte_present(pte)
 
@@ -170,7 +175,7 @@ def clear_young_dirty_ptes(vma: int, addr: int, ptep: int, nr: int, flags: int) 
 
 @hookimpl
 def ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty: int) -> int:
-    changed = hook.ptep_get(ptep) != entry
+    changed = not hook.pte_same(hook.ptep_get(ptep), entry)
     if changed:
         hook.set_ptes(VMA.vm_mm[vma], address, ptep, entry, 1)
         hook.flush_tlb_fix_spurious_fault(vma, address, ptep)
@@ -216,6 +221,26 @@ def modify_prot_commit_ptes(vma: int, addr: int, ptep: int, old_pte: int, pte: i
 
 @hookimpl
 def arch_check_zapped_pte(vma: int, pte: int) -> int:
+    return 0
+
+
+@hookimpl
+def arch_unmap_one(mm: int, vma: int, addr: int, orig_pte: int) -> int:
+    return 0
+
+
+@hookimpl
+def arch_prepare_to_swap(folio: int) -> int:
+    return 0
+
+
+@hookimpl
+def arch_swap_restore(entry: int, folio: int) -> int:
+    return 0
+
+
+@hookimpl
+def arch_swap_invalidate_page(type: int, offset: int) -> int:
     return 0
 
 

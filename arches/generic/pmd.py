@@ -14,8 +14,13 @@ def set_pmd_at(mm: int, addr: int, pmdp: int, pmd: int) -> int:
 
 
 @hookimpl
-def pmdp_huge_get_and_clear_full(vma: int, addr: int, pmdp: int, full: int) -> int:
+def pmdp_huge_get_and_clear(mm: int, addr: int, pmdp: int) -> int:
     return PMD_xchg(pmdp, 0)
+
+
+@hookimpl
+def pmdp_huge_get_and_clear_full(vma: int, addr: int, pmdp: int, full: int) -> int:
+    return hook.pmdp_huge_get_and_clear(VMA.vm_mm[vma], addr, pmdp)
 
 
 @hookimpl
@@ -58,8 +63,18 @@ def pmdp_invalidate(vma: int, address: int, pmdp: int) -> int:
 
 
 @hookimpl
+def pmdp_invalidate_ad(vma: int, address: int, pmdp: int) -> int:
+    return hook.pmdp_invalidate(vma, address, pmdp)
+
+
+@hookimpl
+def huge_pmd_needs_flush(oldpmd: int, newpmd: int) -> int:
+    return 1
+
+
+@hookimpl
 def pmdp_collapse_flush(vma: int, address: int, pmdp: int) -> int:
     """The entry points to a table, so the flush reaches the pages under it."""
-    old = PMD_xchg(pmdp, 0)
+    old = hook.pmdp_huge_get_and_clear(VMA.vm_mm[vma], address, pmdp)
     hook.flush_tlb_range(vma, address, address + cfg.pmd_size)
     return old

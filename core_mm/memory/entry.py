@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core_mm.hookspecs import pte_mkwrite, pte_none, ptep_get, ptep_get_lockless
+from core_mm.hookspecs import pte_mkwrite, pte_none, pte_same, ptep_get, ptep_get_lockless
 from core_mm.mm_types import VM_WRITE, VMA
 
 
@@ -22,4 +22,4 @@ def pte_range_none(ptep: int, nr: int) -> int:
 def vmf_pte_changed(ptep: int, orig: int, valid: int) -> int:
     """Whether the entry is not what the fault began with: `orig` if that is `valid`, else none."""
     pte = ptep_get(ptep)
-    return pte != orig if valid else not pte_none(pte)
+    return not pte_same(pte, orig) if valid else not pte_none(pte)

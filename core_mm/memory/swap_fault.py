@@ -15,9 +15,11 @@ from core_mm.folio import (
     page_folio,
 )
 from core_mm.hookspecs import (
+    arch_swap_restore,
     pfn_pte,
     pte_mkdirty,
     pte_mkwrite,
+    pte_same,
     pte_swp_exclusive,
     pte_swp_mkexclusive,
     pte_to_swp_entry,
@@ -62,7 +64,7 @@ def do_swap_page(vma: int, address: int, pmdp: int, ptep: int, orig: int, access
         page = swapin_folio(vma, address, ptep, orig, access)
         if not page:
             return VM_FAULT_OOM
-    if ptep_get(ptep) != orig:
+    if not pte_same(ptep_get(ptep), orig):
         update_mmu_tlb_range(vma, address, ptep, 1)
         return folio_put(page_folio(page))
     idx, nr = whole_folio(vma, address, ptep, orig, page)
@@ -112,7 +114,7 @@ def swapin_order(vma: int, address: int, ptep: int, orig: int, entry: int) -> in
 def can_swapin_thp(ptep: int, orig: int, first: int, nr: int) -> int:
     """Whether `nr` entries refer to consecutive slots from `first`, none of them cached or shared."""
     pte = ptep_get(ptep)
-    if pte != swap_pte_like(orig, first) or swap_pte_batch(ptep, nr, pte) != nr:
+    if not pte_same(pte, swap_pte_like(orig, first)) or swap_pte_batch(ptep, nr, pte) != nr:
         return 0
     for slot in range(first, first + nr):
         if swap_cache[slot] or swap_map[slot] != 1:
@@ -137,7 +139,8 @@ def whole_folio(vma: int, address: int, ptep: int, orig: int, page: int) -> tupl
     if nr == 1 or start < low or end > high:
         return 0, 1
     pte = ptep_get(ptep - idx)
-    if pte != swap_pte_like(orig, pte_to_swp_entry(orig) - idx) or swap_pte_batch(ptep - idx, nr, pte) != nr:
+    first = swap_pte_like(orig, pte_to_swp_entry(orig) - idx)
+    if not pte_same(pte, first) or swap_pte_batch(ptep - idx, nr, pte) != nr:
         return 0, 1
     return idx, nr
 
@@ -147,6 +150,7 @@ def map_swapped_in(
 ) -> int:
     """Map `nr` pages from `page`; writable if nobody else can have them, else a write goes on to copy."""
     mm, folio, write = VMA.vm_mm[vma], page_folio(page), int(access == ACCESS_WRITE)
+    arch_swap_restore(pte_to_swp_entry(orig) - idx - (page - folio), folio)
     swap_free_nr(pte_to_swp_entry(orig) - idx, nr)
     if write and folio_test_swapcache(folio) and folio_ref_count(folio) == 1 + folio_nr_pages(folio):
         folio_free_swap(folio)

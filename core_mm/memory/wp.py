@@ -22,6 +22,7 @@ from core_mm.hookspecs import (
     pte_mkdirty,
     pte_mkyoung,
     pte_pfn,
+    pte_same,
     pte_special,
     ptep_clear_flush,
     ptep_get,
@@ -101,7 +102,7 @@ def wp_page_shared(vma: int, address: int, ptep: int, orig: int, folio: int) -> 
     folio_get(folio)
     if not shmem_mapping(VMA.vm_file[vma]):
         folio_mark_dirty(folio)  # do_page_mkwrite()
-        if ptep_get(ptep) != orig:
+        if not pte_same(ptep_get(ptep), orig):
             update_mmu_tlb_range(vma, address, ptep, 1)
             return folio_put(folio)
     wp_page_reuse(vma, address, ptep, orig)
@@ -116,7 +117,7 @@ def wp_page_copy(vma: int, address: int, ptep: int, orig: int, page: int, folio:
     new = folio_alloc(0)
     if not new:
         return put_old(folio, VM_FAULT_OOM)
-    if ptep_get(ptep) != orig:
+    if not pte_same(ptep_get(ptep), orig):
         update_mmu_tlb_range(vma, address, ptep, 1)
         folio_put(new)
         return put_old(folio, 0)

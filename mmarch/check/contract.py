@@ -10,6 +10,7 @@ from core_mm import internal, rmap
 from core_mm.mm_types import PG_ANON
 from mmarch.check.lazy import Sections
 from mmarch.check.outcome import CheckFailed
+from mmarch.check.swapping import Keeper
 from mmarch.check.system import System
 from mmarch.engine.direct import Bound, DirectMachine
 
@@ -26,9 +27,9 @@ FLUSHES = (
 
 
 class Contract:
-    """Watches the batch hooks of a System, whose machine has the `replacements` of `sections` as well."""
+    """Watches the hooks of a System, whose machine has the `replacements` of `sections` and `keeper` as well."""
 
-    def __init__(self, system: System, sections: Sections) -> None:
+    def __init__(self, system: System, sections: Sections, keeper: Keeper) -> None:
         assert isinstance(system.machine, DirectMachine)
         self.machine = system.machine
         self.hook = self.machine.hooks
@@ -37,6 +38,7 @@ class Contract:
         self.vmas = self.machine.memory.tables["VMA"]
         self.sections = sections
         sections.watch(self.machine)
+        keeper.watch(self.machine)
         for name in (*WITH_MM, *WITH_VMA):
             self._wrap(name, self._guarded)
         for name in FLUSHES:

@@ -20,6 +20,7 @@ from mmarch.check.lazy import Sections
 from mmarch.check.model import OK, Model
 from mmarch.check.observing import Observer, Seen
 from mmarch.check.outcome import CheckFailed
+from mmarch.check.swapping import Keeper
 from mmarch.check.system import System, system
 
 TASKS = 6
@@ -36,10 +37,12 @@ class Driver:
         changes: dict[str, object] = {"shmem_orders": shmem_orders}
         if orders:
             changes |= {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
-        sections = Sections()
-        instead = {**replacements(1 << context.geometry.pte_bits), **sections.replacements()}
+        sections, keeper = Sections(), Keeper()
+        instead = {
+            **replacements(1 << context.geometry.pte_bits), **sections.replacements(), **keeper.replacements(),
+        }  # fmt: skip
         self.system: System = system(context, files=files, instead=instead, changes=changes)
-        self.contract = Contract(self.system, sections)
+        self.contract = Contract(self.system, sections, keeper)
         self.observer = Observer(self.system)
         self.model = Model()
         self.page = self.system.page

@@ -85,9 +85,41 @@ def test_a_protection_change_is_a_transaction(bench: Bench) -> None:
     assert bench.raw(bench.ptep) == leaf(5, 8 | 32)
 
 
+def test_leaves_are_invalidated_with_a_flush(bench: Bench) -> None:
+    """pmdp_invalidate_ad is pmdp_invalidate; pmdp_huge_get_and_clear empties the entry without one."""
+    huge = bench.pmd_mkhuge(leaf(512, 1 | 2 | 32))
+    bench.set_pmd_at(bench.mm, bench.addr, bench.ptep, huge)
+    assert bench.pmdp_invalidate_ad(bench.vma, bench.addr, bench.ptep) == huge
+    assert bench.raw(bench.ptep) == bench.pmd_mkinvalid(huge)
+    flushed = bench.counts()["tlbi_page"]
+    assert flushed == 512
+    bench.set_pmd_at(bench.mm, bench.addr, bench.ptep, huge)
+    assert bench.pmdp_huge_get_and_clear(bench.mm, bench.addr, bench.ptep) == huge
+    assert (bench.raw(bench.ptep), bench.counts()["tlbi_page"]) == (0, flushed)
+
+
+def test_changes_of_leaves_that_need_a_flush() -> None:
+    """All by default; on arm64 since 6.19 those that take something away from a leaf that is valid."""
+    plain, arm64 = Bench("generic"), Bench("arm64", release="7.3")
+    assert plain.huge_pmd_needs_flush(plain.pmd_mkhuge(0), plain.pmd_mkhuge(0)) == 1
+    valid = arm64.pmd_mkhuge(1 | 1 << 10)
+    software = 1 << 55
+    assert arm64.huge_pmd_needs_flush(valid, valid | 1 << 7) == 1
+    assert arm64.huge_pmd_needs_flush(valid, valid | software) == 0
+    assert arm64.huge_pmd_needs_flush(arm64.pmd_mkinvalid(valid), valid) == 0
+    assert Bench("arm64", release="6.12").huge_pmd_needs_flush(valid, valid) == 1
+
+
+def test_entries_are_the_same_if_they_are_equal(bench: Bench) -> None:
+    """pte_same of the default looks at every bit."""
+    assert [bench.pte_same(leaf(5, 1), leaf(*other)) for other in ((5, 1), (6, 1), (5, 3))] == [1, 0, 0]
+
+
 def test_policies(bench: Bench) -> None:
     """Lazy MMU mode does nothing, prefaulted entries are young, executable files have no preferred order."""
     assert bench.arch_enter_lazy_mmu_mode() == bench.arch_leave_lazy_mmu_mode() == 0
+    assert bench.arch_flush_lazy_mmu_mode() == bench.arch_unmap_one(bench.mm, bench.vma, bench.addr, 0) == 0
+    assert bench.arch_prepare_to_swap(1) == bench.arch_swap_restore(1, 1) == bench.arch_swap_invalidate_page(0, 1) == 0
     assert bench.arch_wants_old_prefaulted_pte() == 0
     assert bench.exec_folio_order() == -1
     assert bench.counts() == {}

@@ -110,3 +110,20 @@ def test_the_walker(bench: Bench) -> None:
         assert bench.raw(bench.ptep) == leaf(5, bits if after is None else after)
     assert bench.arch_has_hw_pte_young() == 1
     assert PAGE == 1 << 12
+
+
+def test_a_leaf_is_invalidated_before_mprotect_without_a_flush() -> None:
+    """pmdp_invalidate_ad: the gather flushes after it; pmdp_invalidate does itself (arch/x86/mm/pgtable.c)."""
+    bench = Bench("x86")
+    pmdp, huge = bench.ptep + 100, bench.pmd_mkhuge(leaf(512, USER_RW | D))
+    for name, flushes in (("pmdp_invalidate_ad", False), ("pmdp_invalidate", True)):
+        bench.set_pmd_at(bench.mm, bench.addr, pmdp, huge)
+        assert getattr(bench, name)(bench.vma, bench.addr, pmdp) == huge
+        assert bench.raw(pmdp) == bench.pmd_mkinvalid(huge)
+        assert bool(bench.tlbi()) == flushes
+    read_only = bench.pmd_mkhuge(leaf(512, USER_RO))
+    assert (bench.huge_pmd_needs_flush(huge, read_only), bench.huge_pmd_needs_flush(read_only, huge)) == (
+        1,
+        1,
+    )
+    assert bench.huge_pmd_needs_flush(bench.pmd_mkhuge(leaf(512, USER_RO & ~A)), read_only) == 0

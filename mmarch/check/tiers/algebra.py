@@ -229,8 +229,8 @@ def modify(context: Context) -> None:
 
 @check(
     "algebra.needs-flush",
-    hooks=("pte_needs_flush", "pte_accessible"),
-    source="mm/mprotect.c:change_pte_range",
+    hooks=("pte_needs_flush", "pte_accessible", "huge_pmd_needs_flush"),
+    source="mm/mprotect.c:change_pte_range; mm/huge_memory.c:change_huge_pmd",
 )
 def needs_flush(context: Context) -> None:
     """A change that takes a permission away, clears dirty or changes the frame asks for a flush."""
@@ -246,10 +246,33 @@ def needs_flush(context: Context) -> None:
             for flags in PERMS.values():
                 new = h.pte_modify(old, h.vm_get_page_prot(flags))
                 was, now = decoder.leaf(old, 0), decoder.leaf(new, 0)
-                if was is not INVALID and was.permits & ~now.permits and not h.pte_needs_flush(old, new):
+                if was is INVALID or not was.permits & ~now.permits:
+                    continue
+                huge = h.huge_pmd_needs_flush(h.pmd_mkhuge(old), h.pmd_mkhuge(new))
+                for name, flushes in (("pte_needs_flush", h.pte_needs_flush(old, new)), ("huge_pmd_needs_flush", huge)):
+                    if not flushes:
+                        raise CheckFailed(
+                            f"{name}({hexed(old)}, {hexed(new)}) is 0{variant.where}, though {bench.view(old)} "
+                            f"permits more than {bench.view(new)}"
+                        )
+
+
+@check("algebra.same", hooks=("pte_same",), source="mm/memory.c:do_swap_page, mm/internal.h:folio_pte_batch_flags")
+def same(context: Context) -> None:
+    """pte_same tells entries apart that core-mm reads differently, and an entry is the same as itself."""
+    for variant in context.variants():
+        bench = variant.bench()
+        h = bench.hook
+        steps = (h.pte_mkyoung, h.pte_mkold, h.pte_mkdirty, h.pte_mkclean, h.pte_mkwrite, h.pte_wrprotect)
+        for pte in values(variant, bench):
+            others = [pte, *(step(pte) for step in steps), h.pte_advance_pfn(pte, 1), h.swp_entry_to_pte(7), 0]
+            for other in others:
+                if pte == other and not h.pte_same(pte, other):
+                    raise CheckFailed(f"pte_same({hexed(pte)}, {hexed(pte)}) is 0{variant.where}")
+                if h.pte_same(pte, other) and bench.view(pte) != bench.view(other):
                     raise CheckFailed(
-                        f"pte_needs_flush({hexed(old)}, {hexed(new)}) is 0{variant.where}, though {bench.view(old)} "
-                        f"permits more than {bench.view(new)}"
+                        f"pte_same({hexed(pte)}, {hexed(other)}) is 1{variant.where}, though one is {bench.view(pte)} "
+                        f"and the other {bench.view(other)}"
                     )
 
 

@@ -61,6 +61,13 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
             ("mmap", (1, 0, block, RW, "shmem-shared")), ("touch", (1, 0, block, W)), ("munmap", (1, 0, block)),
             ("mmap", (1, 0, block, RW, "file-shared")), ("touch", (1, 0, block, W)), ("munmap", (1, 0, block)),
         ]),
+        "swap of what is shared, freed and read again": (0, [
+            ("mmap", (1, 0, 4 * block, RW, "anon")), ("touch", (1, 0, 3 * block, W)),
+            ("madvise", (1, 0, 3 * block, MADV_PAGEOUT)), ("touch", (1, 0, block, W)), ("fork", (1, 2)),
+            ("touch", (2, block, quarter, W)), ("munmap", (1, 2 * block, half)), ("exit", (2,)),
+            ("mmap", (1, 4 * block, block, RW, "shmem-shared")), ("touch", (1, 4 * block, block, W)),
+            ("madvise", (1, 4 * block, block, MADV_PAGEOUT)), ("touch", (1, 4 * block, 1, R)),
+        ]),
         "fork of a folio, part by part": (0, [
             ("mmap", (1, 0, 4 * block, RW, "anon")), ("touch", (1, 0, 3 * block, W)), ("fork", (1, 2)),
             ("touch", (2, quarter, half, W)), ("fork", (2, 3)), ("munmap", (1, half, block)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core_mm.hookspecs import hookimpl
-from core_mm.rwonce import PMD_READ_ONCE, PMD_WRITE_ONCE
+from core_mm.rwonce import PMD_READ_ONCE, PMD_WRITE_ONCE, PMD_xchg
 
 from mmarch_x86.pgtable import needs_invert, pte_wrprotect
 from mmarch_x86.pgtable_types import (
@@ -67,6 +67,12 @@ def pmdp_set_access_flags(vma: int, address: int, pmdp: int, entry: int, dirty: 
     if changed and dirty:
         PMD_WRITE_ONCE(pmdp, entry)
     return changed
+
+
+@hookimpl
+def pmdp_invalidate_ad(vma: int, address: int, pmdp: int) -> int:
+    """No flush: of a leaf that is not present the hardware sets neither bit; the gather flushes."""
+    return PMD_xchg(pmdp, pmd_mkinvalid(PMD_READ_ONCE(pmdp)))
 
 
 @hookimpl

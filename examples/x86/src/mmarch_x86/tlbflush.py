@@ -27,6 +27,7 @@ from mmarch_x86.pgtable_types import (
     PAGE_RW,
     PAGE_USER,
 )
+from mmarch_x86.pmd import pmd_pte
 
 EVENTS = (
     "invlpg", "invpcid_one", "invpcid_all", "cr3_write", "cr3_write_loaded", "user_pcid_flush",
@@ -201,3 +202,10 @@ def pte_needs_flush(oldpte: int, newpte: int) -> int:
         return 1
     changed = oldpte ^ newpte
     return changed & oldpte & (PAGE_DIRTY | PAGE_PRESENT) != 0 or changed & FLUSH_ON_CHANGE != 0
+
+
+@hookimpl
+def huge_pmd_needs_flush(oldpmd: int, newpmd: int) -> int:
+    """By the same flags; PSE is in both."""
+    return pte_needs_flush(pmd_pte(oldpmd), pmd_pte(newpmd))
+

@@ -1,0 +1,51 @@
+"""Bugs of hooks that 7.3 has: entries compared, leaves cleared, pages on their way to and from swap."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+MUTANTS = (
+    Mutant(
+        "S-same", "pte_same compares frames alone", "algebra.same",
+        (Edit("arches.generic.pgtable", "    return pte_a == pte_b\n",
+              "    return hook.pte_pfn(pte_a) == hook.pte_pfn(pte_b)\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "P-flush", "huge_pmd_needs_flush never asks for a flush", "algebra.needs-flush",
+        (Edit("arches.arm64.pmd", "    return pte_needs_flush(oldpmd, newpmd)\n", "    return 0\n"),),
+        release="7.3", share=0.05,
+    ),
+    Mutant(
+        "P-clear", "a leaf is read and not cleared", "batch.pmd-clear",
+        (Edit("arches.generic.pmd", "    return PMD_xchg(pmdp, 0)\n", "    return PMD_READ_ONCE(pmdp)\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "P-invalidate", "x86 needs no flush to invalidate a leaf, and forgets to do it", "batch.pmd-clear",
+        (Edit("mmarch_x86.pmd", "    return PMD_xchg(pmdp, pmd_mkinvalid(PMD_READ_ONCE(pmdp)))\n",
+              "    return PMD_READ_ONCE(pmdp)\n"),),
+        arch="mmarch_x86:arch", share=0.05,
+    ),
+    Mutant(
+        "S-prepare", "reclaim writes to swap without asking the architecture what else to keep", "stateful.history",
+        (Edit("core_mm.reclaim", "        if arch_prepare_to_swap(folio):\n            return 0\n", ""),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "S-restore", "a fault maps what it read from swap without giving the rest back", "stateful.history",
+        (Edit("core_mm.memory.swap_fault",
+              "    arch_swap_restore(pte_to_swp_entry(orig) - idx - (page - folio), folio)\n", ""),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "S-restore-shmem", "nor does shared memory", "stateful.history",
+        (Edit("core_mm.shmem", "    arch_swap_restore(slot - (index - first), folio)\n", ""),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "S-invalidate", "what was kept for a slot outlives it", "stateful.history",
+        (Edit("core_mm.swap_state", "    return arch_swap_invalidate_page(0, slot)\n", "    return 0\n"),),
+        arch="generic", share=0.05,
+    ),
+)  # fmt: skip
