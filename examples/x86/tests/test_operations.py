@@ -113,7 +113,7 @@ def test_the_walker(bench: Bench) -> None:
 
 
 def test_a_leaf_is_invalidated_before_mprotect_without_a_flush() -> None:
-    """pmdp_invalidate_ad: the gather flushes after it; pmdp_invalidate does itself (arch/x86/mm/pgtable.c)."""
+    """pmdp_invalidate_ad: the gather flushes; pmdp_invalidate does itself (arch/x86/mm/pgtable.c)."""
     bench = Bench("x86")
     pmdp, huge = bench.ptep + 100, bench.pmd_mkhuge(leaf(512, USER_RW | D))
     for name, flushes in (("pmdp_invalidate_ad", False), ("pmdp_invalidate", True)):
