@@ -72,7 +72,6 @@ class ArchDescriptor(BaseModel):
     events        names of the architecture's own counts, from `core_mm.vmstat.ARCH_EVENT` on
     event_groups  prefix of event names -> what they are: a TLB invalidation, or a wait for its completion
     tlb_model     what these mean, for the TLB oracle; without it `--sanitize` and its checks have nothing to go by
-    folio_order   order of the folios a run uses unless told otherwise
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,7 +92,6 @@ class ArchDescriptor(BaseModel):
     event_groups: Mapping[str, Group] = Field(default=_GROUPS)
     tlb_model: TlbModel | None = None
     cost_profiles: Mapping[str, str] = Field(default_factory=dict)  # name -> package resource "pkg:file.toml"
-    folio_order: int = 4
 
     @model_validator(mode="after")
     def _defaults_exist(self) -> Self:

@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class Tlbi(BaseModel):
     """One kind of invalidation.
 
-    scope  the pages of the row, the ASID of the row, or everything
+    scope  the pages of the row, the ASID of the row, everything; or nothing: what an erratum wants repeated
     walk   whether cached upper-level entries on the way to these pages go as well
     local  on this CPU only, so that other CPUs keep what they have
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scope: Literal["pages", "asid", "all"]
+    scope: Literal["pages", "asid", "all", "none"]
     walk: bool = True
     local: bool = False
 

@@ -8,6 +8,7 @@ from mmarch.errors import InputError
 
 _SIZE = re.compile(r"(\d{1,12})\s*([KMGT]?)(i?B)?", re.IGNORECASE)
 _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+DEFAULT_FOLIO = 64 << 10  # bytes: the folios of a run that is told nothing else, whatever its pages
 SMALLEST_ORDER = 2  # of an anonymous folio, mm/huge_memory.c: THP_ORDERS_ALL_ANON
 
 
@@ -28,11 +29,13 @@ def show_size(size: int) -> str:
 
 
 def parse_orders(text: str, page_shift: int, largest: int) -> tuple[int, ...]:
-    """Orders of a list such as ``4``, ``4,9``, ``64K,2M``; ``0`` alone is none.
+    """Orders of a list such as ``4``, ``4,9``, ``64K,2M``; ``none`` or ``0`` alone is none.
 
     page_shift  log2 of the page size in bytes
     largest     the order of a PMD leaf
     """
+    if text.strip().lower() == "none":
+        return ()
     words = [word for word in re.split(r"[,+\s]+", text.strip()) if word]
     orders = sorted({_order(word, page_shift) for word in words})
     if orders == [0]:
@@ -42,10 +45,10 @@ def parse_orders(text: str, page_shift: int, largest: int) -> tuple[int, ...]:
             sizes = "..".join(show_size(1 << page_shift + edge) for edge in (SMALLEST_ORDER, largest))
             raise InputError(
                 f"--folio-orders {text!r}: order {order} is not in {SMALLEST_ORDER}..{largest} ({sizes}); "
-                "0 alone is none"
+                "none is no large folios"
             )
     if not orders:
-        raise InputError("--folio-orders is empty; write 0 for none")
+        raise InputError("--folio-orders is empty; write none for no large folios")
     return tuple(orders)
 
 

@@ -14,6 +14,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{value:,} {noun}{'' if value == 1 else 's'}"
+
+
 def table(headings: Row, rows: Sequence[Row], left: int = 1, total: bool = False) -> list[str]:
     """Lines of a table; the first `left` columns are text, the others numbers.
 

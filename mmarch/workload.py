@@ -59,6 +59,13 @@ class Workload:
     ignored: Mapping[str, int] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
 
+    def measured(self) -> NDArray[np.bool_]:
+        """Which rows count: all of a trace, of a scenario those of its steps (not `setup:`, not `end`)."""
+        rows = np.full(len(self.ops), not self.steps)
+        for step in self.steps:
+            rows[step.first : step.last] = True
+        return rows
+
     def place(self, row: int) -> str:
         """`file:line` of an operation."""
         return f"{self.source or self.name}:{self.line(row)}"

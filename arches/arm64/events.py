@@ -12,11 +12,12 @@ EVENTS = (
     "contpte_set_ptes", "contpte_clear_full_ptes", "contpte_get_and_clear_full_ptes", "contpte_wrprotect_ptes",
     "contpte_clear_young_dirty_ptes", "contpte_ptep_set_access_flags", "contpte_ptep_test_and_clear_young",
     "contpte_test_and_clear_young_ptes", "contpte_ptep_clear_flush_young", "contpte_clear_flush_young_ptes",
+    "tlbi_repeat",
 )  # fmt: skip
 (
     VALE1IS, VAE1IS, RVALE1IS, RVAE1IS, ASIDE1IS, VMALLE1IS, VALE1, VAE1, RVALE1, RVAE1, VMALLE1,
     ISH, ISHST, NSH, NSHST, ISB,
     CONVERT, UNFOLD_PARTIAL, GET, GET_LOCKLESS, SET_PTES, CLEAR_FULL, GET_AND_CLEAR_FULL, WRPROTECT,
     CLEAR_YOUNG_DIRTY, SET_ACCESS_FLAGS, TEST_AND_CLEAR_YOUNG, TEST_AND_CLEAR_YOUNG_PTES, CLEAR_FLUSH_YOUNG,
-    CLEAR_FLUSH_YOUNG_PTES,
-) = range(ARCH_EVENT, ARCH_EVENT + 30)  # fmt: skip
+    CLEAR_FLUSH_YOUNG_PTES, REPEAT,
+) = range(ARCH_EVENT, ARCH_EVENT + 31)  # fmt: skip

@@ -13,7 +13,7 @@ TLB_MODEL = TlbModel(
         "tlbi_vale1is": LEAF, "tlbi_vae1is": WALK, "tlbi_rvale1is": LEAF, "tlbi_rvae1is": WALK,
         "tlbi_aside1is": Tlbi(scope="asid"), "tlbi_vmalle1is": Tlbi(scope="all"),
         "tlbi_vale1": LOCAL_LEAF, "tlbi_vae1": LOCAL_WALK, "tlbi_rvale1": LOCAL_LEAF, "tlbi_rvae1": LOCAL_WALK,
-        "tlbi_vmalle1": Tlbi(scope="all", local=True),
+        "tlbi_vmalle1": Tlbi(scope="all", local=True), "tlbi_repeat": Tlbi(scope="none"),
     },
     publish=frozenset({"dsb_ish", "dsb_ishst", "dsb_nsh", "dsb_nshst"}),
     complete={"dsb_ish": "all", "dsb_nsh": "local"},

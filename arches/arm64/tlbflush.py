@@ -12,6 +12,7 @@ from arches.arm64.events import (
     ISHST,
     NSH,
     NSHST,
+    REPEAT,
     RVAE1IS,
     RVALE1,
     RVALE1IS,
@@ -55,11 +56,11 @@ def tlbi(op: int, addr: int, pages: int, ttl: int, asid: int) -> int:
 
 
 def tlbi_sync() -> int:
-    """`__tlbi_sync_s1ish`: wait for completion; the erratum wants an invalidation more, and waiting again."""
+    """`__tlbi_sync_s1ish`: wait for completion; the erratum wants a `tlbi vale1is, xzr` more, and waiting again."""
     dsb(ISH)
     if cpu.repeat_tlbi:
-        count(VALE1IS, 1)
-        write_log(LOG_TLBI, VALE1IS, 0, 1, -1)
+        count(REPEAT, 1)
+        write_log(LOG_TLBI, REPEAT, 0, 1, -1)
         dsb(ISH)
     return 0
 
@@ -186,8 +187,9 @@ def flush_tlb_fix_spurious_fault(vma: int, address: int, ptep: int) -> int:
     """Nothing to repair where every permission change is broadcast."""
     if not arch_feature.local_fault_flush:
         return 0
-    return local_flush_tlb_range(VMA.vm_mm[vma], address & -cfg.page_size, (address & -cfg.page_size) + cfg.page_size,
-                                 cfg.page_size, 3)
+    return local_flush_tlb_range(
+        VMA.vm_mm[vma], address & -cfg.page_size, (address & -cfg.page_size) + cfg.page_size, cfg.page_size, 3
+    )
 
 
 @hookimpl

@@ -95,9 +95,7 @@ Cpu = Annotated[
 Granule = Annotated[str, typer.Option(help="Page size: 4k, 16k, 64k.", show_default="the architecture's")]
 FolioOrders = Annotated[
     str,
-    typer.Option(
-        help="Orders or sizes of anonymous folios (mTHP): 4 or 64K,2M; 0 is none.", show_default="64K"
-    ),
+    typer.Option(help="Orders or sizes of anonymous folios (mTHP): 4 or 64K,2M; none.", show_default="64K"),
 ]
 With = Annotated[
     list[str] | None,

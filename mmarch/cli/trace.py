@@ -31,10 +31,14 @@ def record(
     quiet: o.Quiet = False,
 ) -> None:
     """Run a program and record what it does to its memory, with ftrace (root)."""
+    from mmarch.table import counted
     from mmarch.trace.recorder import record as do_record
 
     done = do_record(Path(output), command, buffer_kib=buffer or None, huge_pages=huge_pages)
-    Talk(quiet).note(f"{done.path}: {done.lines} lines, {done.faults} faults, {done.tasks} tasks")
+    Talk(quiet).note(
+        f"{done.path}: {counted(done.lines, 'line')}, {counted(done.faults, 'fault')}, "
+        f"{counted(done.tasks, 'task')}"
+    )
     if done.exit_status:
         Talk(quiet).note(f"the program ended with status {done.exit_status}")
 

@@ -24,11 +24,14 @@ class Column:
 FAULTS = Column("faults", ("fault",))
 TLBIS = Column("TLBIs", ("tlbi",))
 BATCH_PAGES = Column("batch pages", ("gather_page",))
+BLOCKS = (
+    Column("installed", ("cont_install",)),
+    Column("folds", ("fold",)),
+    Column("unfolds", ("unfold",)),
+)
 BORDER = (
     Column("PTE reads", ("pte_read",)),
     Column("PTE writes", ("pte_write",)),
-    Column("folds", ("fold",)),
-    Column("unfolds", ("unfold",)),
     TLBIS,
     Column("DSBs", ("barrier",)),
 )

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, HAZARDS, TLBIS, Column, milliseconds, title
+from mmarch.report.columns import (
+    BATCH_PAGES,
+    BLOCKS,
+    BORDER,
+    FAULTS,
+    HAZARDS,
+    TLBIS,
+    Column,
+    milliseconds,
+    title,
+)
 from mmarch.report.run import cost_note
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Ablation, Comparison, Counts, Operation, Result, Withheld, total
-from mmarch.table import number, table, wrap
+from mmarch.table import counted, number, table, wrap
 
 ACCESSES = Column("PTE accesses", ("pte_read", "pte_write"))
 CONVERSIONS = Column("conversions", ("fold", "unfold"))
@@ -24,7 +34,7 @@ def compare(
     for letter, result, shift in zip(ascii_uppercase, results, page_shifts, strict=False):
         lines += wrap(f"{letter}  {title(result.configuration, shift)}", "     ")
     workload = results[0].workload
-    lines += [*wrap(f"{workload.name}: {number(workload.operations)} operations"), ""]
+    lines += [*wrap(f"{workload.name}: {counted(workload.operations, 'operation')}"), ""]
     lines += _totals(results, costs)
     for name in _operations(results) if by_op else []:
         lines += _one_operation(results, name)
@@ -39,7 +49,9 @@ def _metrics(results: Sequence[Result]) -> list[Column]:
     hazards = [Column(name, (name,)) for name in HAZARDS if any(r.totals.get(name) for r in results)]
     single = [Column("  " + event.removeprefix("tlbi_"), (event,)) for event in tlbis]
     at = BORDER.index(TLBIS) + 1
-    return [FAULTS, *BORDER[:at], *single, *BORDER[at:], BATCH_PAGES, *hazards]
+    blocks = [Column("blocks installed", BLOCKS[0].events), *BLOCKS[1:]]
+    shown = blocks if any(r.total(*column.events) for r in results for column in blocks) else []
+    return [FAULTS, *BORDER[:at], *single, *BORDER[at:], *shown, BATCH_PAGES, *hazards]
 
 
 def _rows(results: Sequence[Result], operations: Sequence[Operation]) -> list[list[str]]:

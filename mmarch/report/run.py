@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmarch.report.columns import BORDER, FAULTS, HAZARDS, cells, milliseconds, title
+from mmarch.report.columns import BLOCKS, BORDER, FAULTS, HAZARDS, cells, milliseconds, title
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Counts, Operation, Result
-from mmarch.table import number, table, wrap
+from mmarch.table import counted, number, table, wrap
 
 # Events that take time by themselves; a fold or a fault is made of these.
 PRICED = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write")
@@ -17,6 +17,7 @@ def render(result: Result, page_shift: int, costs: Priced | None = None) -> list
     """All of it: what was run, the tables, and what there is to say about them."""
     lines = [*wrap(title(result.configuration, page_shift)), *wrap(_workload(result)), ""]
     lines += by_hook(result, costs) if result.hooks is not None else by_operation(result, costs)
+    lines += _by_block(result)
     lines += _by_tlbi(result)
     lines += ["", *_remarks(result)] if _remarks(result) else []
     return lines + (["", *cost_note(result, costs)] if costs else [])
@@ -24,7 +25,9 @@ def render(result: Result, page_shift: int, costs: Priced | None = None) -> list
 
 def _workload(result: Result) -> str:
     workload = result.workload
-    text = f"{workload.name}: {number(workload.operations)} operations, {result.engine} engine"
+    text = f"{workload.name}: {counted(workload.operations, 'operation')}, {result.engine} engine"
+    if workload.unmeasured:
+        text += f"; {number(workload.unmeasured)} more of setup and end are not counted"
     if workload.ignored:
         kinds = ", ".join(f"{name} {number(count)}" for name, count in workload.ignored.items())
         text += f"; without effect on page tables, left out: {kinds}"
@@ -65,6 +68,22 @@ def _time(counts: Counts, costs: Priced | None) -> list[str]:
     return [milliseconds(counts, costs)] if costs else []
 
 
+def _by_block(result: Result) -> list[str]:
+    """Contiguous blocks: set as such at once, made of single entries, broken into single entries."""
+    if not any(result.total(*column.events) for column in BLOCKS):
+        return []
+    headings = ["contiguous blocks", *(column.heading for column in BLOCKS)]
+    rows = [
+        [name, *cells(item.events, result.groups, BLOCKS)]
+        for name, item in _sorted(result)
+        if any(item.events.get(event) for column in BLOCKS for event in column.events)
+    ]
+    return [
+        "",
+        *table(headings, [*rows, ["total", *cells(result.totals, result.groups, BLOCKS)]], total=True),
+    ]
+
+
 def _by_tlbi(result: Result) -> list[str]:
     """TLBIs by operation, where there were any."""
     used = [event for event in result.groups.get("tlbi", ()) if result.totals.get(event)]
@@ -89,6 +108,11 @@ def _remarks(result: Result) -> list[str]:
     lines = []
     if result.saved is not None:
         lines += wrap(saving(result))
+    if repeats := result.totals.get("tlbi_repeat"):
+        lines += wrap(
+            f"repeat: {number(repeats)} times a CPU erratum wants one TLBI and one DSB more where the kernel "
+            "waits for TLBIs; they invalidate nothing"
+        )
     for hazard in HAZARDS:
         if count := result.totals.get(hazard):
             lines += wrap(f"hazard: {hazard} {number(count)} (counted, not executed)")

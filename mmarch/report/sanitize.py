@@ -7,17 +7,18 @@ from dataclasses import asdict
 
 from mmarch.runs.configure import Setup
 from mmarch.sanitize.run import Sanitized
-from mmarch.table import indented, table, wrap
+from mmarch.table import counted, indented, table, wrap
 from mmarch.workload import Workload
 
 SHOWN = 5
+REPEAT = "tlbi_repeat"
 SCHEMA = "mmarch.sanitize/1"
 
 
 def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
-    lines = wrap(f"{work.name}: {seen.operations:,} operations under the TLB oracle: {found}")
+    lines = wrap(f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}")
     for violation in seen.violations[:SHOWN]:
         lines.append("")
         for line in str(violation).splitlines():
@@ -27,12 +28,18 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     if seen.found > SHOWN:
         lines += ["", f"… and {seen.found - SHOWN:,} more"]
     rows = [
-        (event.removeprefix("tlbi_"), f"{number:,}", f"{seen.superfluous.get(event, 0):,}")
+        (
+            event.removeprefix("tlbi_"),
+            f"{number:,}",
+            f"{seen.superfluous.get(event, 0):,}" if event != REPEAT else "",
+        )
         for event, number in sorted(seen.flushes.items())
     ]
     rows.append(("total", f"{sum(seen.flushes.values()):,}", f"{sum(seen.superfluous.values()):,}"))
     lines += ["", *table(("flushes", "executed", "superfluous"), rows, total=True), ""]
     lines += wrap("superfluous: no translation that a TLB may hold differs from the tables it drops")
+    if seen.flushes.get(REPEAT):
+        lines += wrap("repeat: what a CPU erratum wants once more, not judged")
     for reason, number in seen.known.items():
         lines += ["", *wrap(f"known hazard, {number:,} times: {reason}")]
     return lines

@@ -14,7 +14,7 @@ from mmarch.errors import InputError
 from mmarch.plugins import LoadedArch, features, load_arch
 from mmarch.plugins.withhold import expand
 from mmarch.runs.result import Configuration
-from mmarch.sizes import SMALLEST_ORDER, parse_orders, parse_size
+from mmarch.sizes import DEFAULT_FOLIO, SMALLEST_ORDER, parse_orders, parse_size
 from mmarch.suggest import unknown
 
 DEFAULT_ARCH = "arm64"
@@ -113,12 +113,11 @@ def _known(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def _orders(choices: Choices, arch: LoadedArch, granule: str) -> tuple[int, ...]:
-    """As given; else folios of the architecture's default size, whatever the granule."""
+    """As given; else folios of 64 KiB, whatever the architecture and the granule, so that runs compare."""
     geometry = arch.descriptor.granules[granule]
     if choices.folio_orders:
         return parse_orders(choices.folio_orders, geometry.page_shift, geometry.pte_bits)
-    usual = arch.descriptor.granules[arch.descriptor.default_granule].page_shift
-    order = usual + arch.descriptor.folio_order - geometry.page_shift
+    order = (DEFAULT_FOLIO >> geometry.page_shift).bit_length() - 1
     return (order,) if order >= SMALLEST_ORDER else ()
 
 

@@ -33,11 +33,16 @@ class Configuration(_Model):
 
 
 class Provenance(_Model):
-    """The workload: its name, its file, how many operations, what was left out and what it says of itself."""
+    """The workload: its name, its file, how many operations, what was left out and what it says of itself.
+
+    operations  that were counted
+    unmeasured  operations of a scenario outside of its steps (`setup:`, `end`), which ran and are not counted
+    """
 
     name: str
     source: str
     operations: int
+    unmeasured: int = 0
     ignored: Counts = Field(default_factory=dict)
     facts: Mapping[str, str] = Field(default_factory=dict)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -67,12 +68,23 @@ def run_with_saving(
 
 
 def _execute(machine: Machine, workload: Workload, setup: Setup, progress: Progress) -> None:
-    rows = len(workload.ops)
-    for first in range(0, rows, CHUNK):
-        last = min(first + CHUNK, rows)
+    rows, counters = len(workload.ops), machine.memory.arrays["counters"]
+    for first, last, counts in _chunks(workload):
+        before = None if counts else counters.copy()
         machine.call("run_operations", first, last)
         _check(machine, workload, setup, first, last)
+        if before is not None:
+            counters[:] = before
         progress(last, rows)
+
+
+def _chunks(workload: Workload) -> Iterator[tuple[int, int, bool]]:
+    """Rows [first, last) to run at once, and whether what they do is counted."""
+    measured = workload.measured()
+    borders = [0, *(np.flatnonzero(np.diff(measured)) + 1).tolist(), len(measured)]
+    for start, end in itertools.pairwise(borders):
+        for first in range(start, end, CHUNK):
+            yield first, min(first + CHUNK, end), bool(measured[start])
 
 
 def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last: int) -> None:
@@ -125,7 +137,8 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
         workload=Provenance(
             name=workload.name,
             source=workload.source,
-            operations=len(workload.ops),
+            operations=int(workload.measured().sum()),
+            unmeasured=int((~workload.measured()).sum()),
             ignored=workload.ignored,
             facts=workload.provenance,
         ),
@@ -139,7 +152,7 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
 
 
 def _operations(names: list[str], counters: NDArray[np.int64], workload: Workload) -> dict[str, Operation]:
-    codes, numbers = np.unique(workload.ops[:, 0], return_counts=True)
+    codes, numbers = np.unique(workload.ops[workload.measured()][:, 0], return_counts=True)
     ran = dict(zip(codes.tolist(), numbers.tolist(), strict=True))
     return {
         name: Operation(count=ran[code], events=_counts(names, counters[code].sum(axis=0)))

@@ -9,7 +9,7 @@ permit no more than the entry in the table (an accessed flag cleared, a permissi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core_mm import hookspecs, vmstat
@@ -42,10 +42,12 @@ class Oracle:
     config  of the machine that writes the log
     strict  report known hazards of the architecture like anything else
     known   how often each of them showed
+    counted whether a row of the workload counts as a flush of its own; all do without it
     """
 
     config: Config
     strict: bool = False
+    counted: Callable[[int], bool] = lambda row: True
     known: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     found: int = 0
@@ -74,6 +76,7 @@ class Oracle:
         self.dying: set[int] = set()
         self.lingering: set[int] = set()
         self.generation = 0
+        self.counting = True
         self.flushed_all = False
         self.now = Where()
         self._recent: list[Stale] = []
@@ -262,9 +265,9 @@ class Oracle:
         if scope is None:
             return
         self._check_blocks(row[5])
-        if asid < 0:
+        self.flushes[name] += self.counting
+        if scope.scope == "none":
             return
-        self.flushes[name] += 1
         asid &= self.model.asid_mask
         hint = (packed >> 32) & 3
         pages = max(packed & 0xFFFFFFFF, 1)
@@ -274,7 +277,7 @@ class Oracle:
             hit += len(self.lingering) if scope.scope == "all" else asid in self.lingering
             self.lingering = set() if scope.scope == "all" else self.lingering - {asid}
         if not hit:
-            self.superfluous[name] += 1
+            self.superfluous[name] += self.counting
 
     def _dsb(self, row: Row) -> None:
         name = self._events.get(row[1], "")
@@ -332,6 +335,7 @@ class Oracle:
         self._settle()
         self.now = Where(row[1], row[2])
         self._ops.append(self.now)
+        self.counting = self.counted(row[1])
         self.flushed_all = False
 
     _ops: list[Where] = field(default_factory=lambda: [Where()])
