@@ -265,7 +265,8 @@ class Oracle:
         if scope is None:
             return
         self._check_blocks(row[5])
-        self.flushes[name] += self.counting
+        if self.counting:
+            self.flushes[name] += 1
         if scope.scope == "none":
             return
         asid &= self.model.asid_mask
@@ -276,8 +277,8 @@ class Oracle:
             self.flushed_all |= scope.scope == "all"
             hit += len(self.lingering) if scope.scope == "all" else asid in self.lingering
             self.lingering = set() if scope.scope == "all" else self.lingering - {asid}
-        if not hit:
-            self.superfluous[name] += self.counting
+        if not hit and self.counting:
+            self.superfluous[name] += 1
 
     def _dsb(self, row: Row) -> None:
         name = self._events.get(row[1], "")
