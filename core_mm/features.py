@@ -118,7 +118,7 @@ class feature(Features):
     huge_zero_special: int = behaviour(
         "an entry that maps the huge zero page is special",
         since="6.18",
-        source='"mm/huge_memory: mark PMD mappings of the huge zero folio special"',
+        source='d82d09e48219 "mm/huge_memory: mark PMD mappings of the huge zero folio special"',
     )
     split_to_zeropage: int = behaviour(
         "a split maps the zero page in place of pages that hold nothing but zeros",
@@ -162,7 +162,7 @@ class feature(Features):
     tlbbatch_ranges: int = behaviour(
         "a deferred flush may be of a range of pages",
         since="6.16",
-        source='"mm: support tlbbatch flush for a range of PTEs"',
+        source='2f4ab3ac10e1 "mm: support tlbbatch flush for a range of PTEs"',
     )
     lazyfree_unmap_batch: int = behaviour(
         "reclaim unmaps a large folio that MADV_FREE gave up in batches",
@@ -174,7 +174,7 @@ class feature(Features):
         "reclaim unmaps a large folio of a file in batches",
         since="7.0",
         requires=("lazyfree_unmap_batch",),
-        source='"mm: rmap: support batched unmapping for file large folios"',
+        source='a67fe41e214f "mm: rmap: support batched unmapping for file large folios"',
     )
     map_pte_lockless: int = behaviour(
         "reverse mapping first looks at a small folio's PTE without its lock, as at one that may change",
@@ -194,7 +194,7 @@ class feature(Features):
     swapin_cached: int = behaviour(
         "every page that is read from swap is in the swap cache until it is mapped",
         since="7.0",
-        source='"mm, swap: never bypass the swap cache even for SWP_SYNCHRONOUS_IO"',
+        source='f1879e8a0c60 "mm, swap: never bypass the swap cache even for SWP_SYNCHRONOUS_IO"',
     )
     shmem_large_swap: int = behaviour(
         "shared memory comes back from swap by the folio that was swapped; before, page by page",
@@ -235,6 +235,6 @@ class feature(Features):
     )
     fault_pte_dirty: int = behaviour(
         "a read fault of a writable mapping installs a dirty PTE if the folio is dirty already",
-        since="6.18",
-        source="measured on 7.2.13 (tmpfs); commit not identified",
+        since="6.16",
+        source='4e92030c05dc "mm: set the pte dirty if the folio is already dirty"',
     )

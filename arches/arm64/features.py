@@ -13,7 +13,7 @@ class arch_feature(Features):
         "a fold or unfold needs no flush on CPUs with BBM level 2 that never abort on a conflict",
         since="6.17",
         until="7.3",
-        source='"arm64/mm: Elide tlbi in contpte_convert() under BBML2"',
+        source='83bbd6be7d17 "arm64/mm: Elide tlbi in contpte_convert() under BBML2"',
     )
     contpte_elide_bbml3: int = behaviour(
         "a fold or unfold needs no flush on CPUs with BBM level 3",
@@ -23,7 +23,7 @@ class arch_feature(Features):
     contpte_get_early_exit: int = behaviour(
         "reading a block stops at the entry with which both its accessed and its dirty state are known",
         since="6.17",
-        source='"arm64/mm: Optimize loop to reduce redundant operations of contpte_ptep_get"',
+        source='093ae7a033cf "arm64/mm: Optimize loop to reduce redundant operations of contpte_ptep_get"',
     )
     contpte_invalid_unfolded: int = behaviour(
         "entries that are not valid, such as those of PROT_NONE, are never made a block",
@@ -50,7 +50,7 @@ class arch_feature(Features):
     local_fault_flush: int = behaviour(
         "a write fault that permits more flushes this CPU alone; others repair theirs when they fault",
         since="6.19",
-        source='"arm64, tlbflush: don\'t TLBI broadcast if page reused in write fault"',
+        source='cb1fa2e99955 "arm64, tlbflush: don\'t TLBI broadcast if page reused in write fault"',
     )
     needless_flush_elided: int = behaviour(
         "mprotect does not flush what was not valid, or changed in software bits alone",

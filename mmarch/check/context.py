@@ -31,6 +31,8 @@ class Context:
 
     share       of the cases of an exhaustive check, 1.0 for all
     operations  of a check that runs as many random ones as it is told; 0 leaves it to the share
+    with_       features beyond those of the release
+    without     features and hooks to do without
     """
 
     arch: ArchDescriptor
@@ -43,6 +45,8 @@ class Context:
     name: str = ""
     requires: frozenset[str] = frozenset()
     operations: int = 0
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -68,6 +72,7 @@ class Context:
         config = Config(
             arch=self.arch, generic=self.generic, release=self.release, cpu=self.cpu, granule=self.granule,
             memory=1 << 28, log_rows=1 << 18, swap_bytes=16 << 20, overrides={"log_ptes": 1},
+            with_=frozenset(self.with_), without=frozenset(self.without),
         )  # fmt: skip
         return replace(config, **changes)  # type: ignore[arg-type]
 
@@ -75,7 +80,7 @@ class Context:
         """A machine with a user address space and a page table to work on."""
         if counting:
             return Bench(self.config(), counting)
-        key = (id(self.arch), self.release, self.cpu, self.granule)
+        key = (id(self.arch), self.release, self.cpu, self.granule, self.with_, self.without)
         if key not in _BENCHES:
             _BENCHES[key] = Bench(self.config())
         bench = _BENCHES[key]

@@ -63,6 +63,8 @@ class Report(BaseModel):
     version: str
     cpu: str = ""
     granule: str = ""
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     seed: int
     quick: bool
     level: Literal["must", "all"]
@@ -91,6 +93,8 @@ class Report(BaseModel):
         for option in ("cpu", "granule", "seed", "operations", "expected"):
             value = getattr(self, option)
             words += [f"--{option}", str(value)] if value else []
+        for option, names in (("--with", self.with_), ("--without", self.without)):
+            words += [word for name in names for word in (option, name)]
         return shlex.join(words + (["--quick"] if self.quick else []))
 
     def render(self, form: str) -> str:
@@ -128,7 +132,8 @@ def skips(report: Report) -> Mapping[str, list[str]]:
             found.setdefault(result.reason, {}).setdefault(result.check, []).append(result.release)
     return {
         reason: [
-            check if len(on) == len(releases) else f"{check} [{', '.join(on)}]" for check, on in checks.items()
+            check if len(on) == len(releases) else f"{check} [{', '.join(on)}]"
+            for check, on in checks.items()
         ]
         for reason, checks in found.items()
     }

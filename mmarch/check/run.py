@@ -23,7 +23,8 @@ from mmarch.check.registry import TIERS, Check
 from mmarch.check.report import BAD, Report, Result
 from mmarch.check.suite import checks
 from mmarch.errors import InputError, PluginError
-from mmarch.plugins import LoadedArch, find_arch
+from mmarch.plugins import LoadedArch, features, find_arch
+from mmarch.plugins.withhold import expand
 from mmarch.suggest import did_you_mean, unknown
 
 RELEASES_CHECKED = ("6.12", "7.3")
@@ -42,6 +43,8 @@ class Options:
     expected    a file of expected failures instead of the plugin's own
     limit       seconds for each check instead of its own limit
     operations  random operations of tlb.random on each release; 0 for the usual number
+    with_       features beyond those of each release
+    without     features and hooks to do without
     """
 
     level: Literal["must", "all"] = "must"
@@ -54,6 +57,8 @@ class Options:
     expected: Path | None = None
     limit: int = 0
     operations: int = 0
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ def check(
         expected = xfails.load(options.expected or xfails.find(loaded.descriptor), known)
         report = Report(
             arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
-            granule=options.granule, seed=options.seed, quick=options.quick, level=options.level,
+            granule=options.granule, with_=options.with_, without=options.without,
+            seed=options.seed, quick=options.quick, level=options.level,
             operations=options.operations, expected=str(options.expected or ""),
         )  # fmt: skip
         jobs = plan(options, known)
@@ -145,7 +151,11 @@ def _validate_machine(options: Options, arch: LoadedArch) -> Options:
     cpu = options.cpu and cpus.choose(arch.descriptor, options.cpu).name
     if options.granule and options.granule not in arch.descriptor.granules:
         raise unknown("granule", options.granule, list(arch.descriptor.granules))
-    return replace(options, cpu=cpu)
+    known = features.table(arch.descriptor)
+    with_, without = features.added(known, options.with_), expand(arch, options.without)
+    for release in options.releases:
+        features.present(known, release, with_, without)
+    return replace(options, cpu=cpu, with_=tuple(sorted(with_)), without=tuple(sorted(without)))
 
 
 def plan(options: Options, known: Sequence[Check]) -> list[Job]:
@@ -231,6 +241,8 @@ class Runner:
             "seed": self.options.seed,
             "share": job.share,
             "operations": self.options.operations,
+            "with_": self.options.with_,
+            "without": self.options.without,
         }
         return {"check": job.check.id, "context": context}
 

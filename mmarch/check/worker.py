@@ -108,7 +108,8 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
     tell(answers, {"loaded": True})
     for line in jobs:
         job = json.loads(line)
-        context = Context(arch.descriptor, generic.descriptor, **job["context"])
+        told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in job["context"].items()}
+        context = Context(arch.descriptor, generic.descriptor, **told)
         start = time.monotonic()
         try:
             with time_limit(job["limit"], context):

@@ -39,6 +39,8 @@ def check(
     release: Annotated[
         list[str] | None, typer.Option(help="Release of core-mm. Repeatable; default 6.12 and 7.3.")
     ] = None,
+    with_: o.With = None,
+    without: o.Without = None,
     cpu: o.Cpu = "",
     granule: o.Granule = "",
     seed: o.Seed = 0,
@@ -65,6 +67,7 @@ def check(
     options = Options(
         level=level.value, only=tuple(only or ()), releases=tuple(release or RELEASES_CHECKED), cpu=cpu,
         granule=granule, seed=seed, quick=quick, expected=expected, operations=operations,
+        with_=tuple(with_ or ()), without=tuple(without or ()),
     )  # fmt: skip
 
     def note(result: Result) -> None:
