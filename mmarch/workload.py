@@ -48,6 +48,8 @@ class Workload:
     files    backing files, by the index that OP_MMAP rows carry
     steps    labelled slices, for scenarios; empty for traces
     ignored  event kinds without effect on page tables, with their number
+    page_size  of the machine that was recorded, in bytes; 0 if that is not known
+    remarks  what a reader has to know about how it was read
     """
 
     name: str
@@ -58,6 +60,8 @@ class Workload:
     source: str = ""
     ignored: Mapping[str, int] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    page_size: int = 0
+    remarks: tuple[str, ...] = ()
 
     def measured(self) -> NDArray[np.bool_]:
         """Which rows count: all of a trace, of a scenario those of its steps (not `setup:`, not `end`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,16 +70,19 @@ def run(
     if workloads and len(workloads) > 1:
         if sanitize:
             raise InputError(f"--sanitize judges one workload, not {len(workloads)}; run it once for each")
+        for name in workloads:
+            _read_twice(name)
         jobs = [Job(name, scenario, backing, choices, request) for name in workloads]
         _run_all(
             jobs,
-            lambda result: "\n".join(render(result, setup.geometry.page_shift, priced)),
+            lambda result: "\n".join(render(result, _page_shift(result, setup), priced)),
             json,
             output,
             talk,
         )
         return
     source = open_workload(workloads[0] if workloads else "", scenario, backing)
+    setup = _setup_for(source, choices, talk)
     work = source.workload(setup)
     request = replace(request, madvise=source.advised)
     if sanitize:
@@ -148,9 +152,10 @@ def compare(
     base = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
-    setups = [_setup(choices, talk) for choices in parse_all(configuration or [], base)]
-    priced = [p for setup in setups if (p := _priced(costs, setup))]
+    wanted = parse_all(configuration or [], base)
     source = open_workload(workload, scenario, backing)
+    setups = [_setup_for(source, choices, talk) for choices in wanted]
+    priced = [p for setup in setups if (p := _priced(costs, setup))]
     with talk.progress("comparing") as progress:
         request = Request(engine.value, madvise=source.advised)
         found = ablation.compare(source, setups, request, talk.note, progress)
@@ -210,7 +215,7 @@ def ablate(
             talk,
         )
         return
-    setup = _setup(choices, talk)
+    setup = _setup_for(source, choices, talk)
     priced = _priced(costs, setup)
     work = source.workload(setup)
     with talk.progress("ablating") as progress:
@@ -228,7 +233,7 @@ def _between(
 
     if not all(choices.release for choices in pair):
         raise InputError("--from and --to go together: ablate --from 6.12 --to 7.3")
-    older, newer = (_setup(choices, talk) for choices in pair)
+    older, newer = (_setup_for(source, choices, talk) for choices in pair)
     with talk.progress("ablating") as progress:
         found = between(source.workload(older), older, newer, request, talk.note, progress)
     answer(_json(found) if json else "\n".join(render(found, older.geometry.page_shift, sort)), output)
@@ -246,12 +251,37 @@ def _setup(choices: Choices, talk: Talk) -> Setup:
     return setup
 
 
+def _setup_for(source: Source, choices: Choices, talk: Talk) -> Setup:
+    """With the page size of the recording, unless another granule is chosen, which is said."""
+    for remark in source.remarks:
+        talk.note(remark)
+    setup = _setup(replace(choices, page_size=source.page_size), talk)
+    if source.page_size not in (0, setup.page_size):
+        talk.note(
+            f"recorded with pages of {source.page_size} bytes, replayed with granule {setup.configuration.granule}"
+        )
+    return setup
+
+
+def _read_twice(name: str) -> None:
+    """InputError for what only this process can read."""
+    if name == "-" or (Path(name).exists() and not Path(name).is_file()):
+        raise InputError(
+            f"{name} is no file: of several workloads, each is read by a process of its own; run it alone"
+        )
+
+
 def _priced(costs: str, setup: Setup) -> Priced | None:
     if not costs:
         return None
     from mmarch.runs.costs import load_costs
 
     return load_costs(costs, setup.arch.descriptor)
+
+
+def _page_shift(result: Result, setup: Setup) -> int:
+    """Of the pages that a result was counted with."""
+    return setup.arch.descriptor.granules[result.configuration.granule].page_shift
 
 
 def _json(model: BaseModel) -> str:

@@ -44,7 +44,7 @@ Workload = Annotated[
     str,
     typer.Argument(
         metavar="WORKLOAD",
-        help="A trace, a scenario file or the name of a bundled trace.",
+        help="A trace, a scenario file, - for stdin, or a bundled trace.",
         show_default="the bundled trace redis-bgsave",
     ),
 ]
@@ -92,7 +92,9 @@ Cpu = Annotated[
         show_default="the architecture's",
     ),
 ]
-Granule = Annotated[str, typer.Option(help="Page size: 4k, 16k, 64k.", show_default="the architecture's")]
+Granule = Annotated[
+    str, typer.Option(help="Page size: 4k, 16k, 64k.", show_default="the recording's or architecture's")
+]
 FolioOrders = Annotated[
     str,
     typer.Option(help="Orders or sizes of anonymous folios (mTHP): 4 or 64K,2M; none.", show_default="64K"),

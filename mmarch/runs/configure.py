@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core_mm import releases
-from core_mm.descriptor import Geometry
+from core_mm.descriptor import ArchDescriptor, Geometry
 from core_mm.feature import Feature
 from core_mm.releases import DEFAULT_RELEASE, RELEASES
 from mmarch import cpus
@@ -34,6 +34,7 @@ class Choices:
     without: tuple[str, ...] = ()
     memory: str = "16G"
     seed: int = 0
+    page_size: int = 0  # of the recorded machine, whose granule is the default
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ class Setup:
     def features(self) -> frozenset[str]:
         """Names of those that this configuration has."""
         chosen = self.configuration
-        return features.present(self.known, chosen.release, frozenset(chosen.with_), frozenset(chosen.without))
+        return features.present(
+            self.known, chosen.release, frozenset(chosen.with_), frozenset(chosen.without)
+        )
 
     def withholding(self, hooks: Sequence[str]) -> Setup:
         """The same with more hooks withheld."""
@@ -85,7 +88,8 @@ def configure(choices: Choices) -> Setup:
     generic = arch if choices.arch == "generic" else load_arch("generic")
     descriptor = arch.descriptor
     release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
-    granule = _known("granule", choices.granule.lower() or descriptor.default_granule, descriptor.granules)
+    usual = _recorded(descriptor, choices.page_size) or descriptor.default_granule
+    granule = _known("granule", choices.granule.lower() or usual, descriptor.granules)
     known = features.table(descriptor)
     own = releases.features(release, known.values())
     with_ = features.added(known, choices.with_)
@@ -103,6 +107,12 @@ def configure(choices: Choices) -> Setup:
         seed=choices.seed,
     )
     return Setup(configuration, arch, generic)
+
+
+def _recorded(descriptor: ArchDescriptor, page_size: int) -> str:
+    """The granule with pages of that size, empty if there is none."""
+    found = (name for name, geometry in descriptor.granules.items() if 1 << geometry.page_shift == page_size)
+    return next(found, "")
 
 
 def _known(what: str, name: str, known: Iterable[str]) -> str:

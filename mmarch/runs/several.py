@@ -37,8 +37,9 @@ class Done:
 def count(job: Job) -> Done:
     """Replay one; errors as from `run`."""
     notes: list[str] = []
-    setup = configure(job.choices)
     source = open_workload(job.workload, job.scenario, job.backing)
+    notes.extend(source.remarks)
+    setup = configure(replace(job.choices, page_size=source.page_size))
     request = replace(job.request, madvise=source.advised)
     result = run_with_saving(source.workload(setup), setup, request, notes.append)
     return Done(result, tuple(notes))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -17,10 +19,12 @@ from mmarch.errors import InputError
 from mmarch.runs.configure import Setup
 from mmarch.scenario import Document, Scenario, load, lower, variants
 from mmarch.suggest import unknown
+from mmarch.trace.ftrace_text import BOM, GZIP, refuse_foreign
 from mmarch.workload import Workload
 
 DEFAULT_TRACE = "redis-bgsave"
 SUFFIX = ".ftrace.txt.gz"
+STDIN = "-"
 HEAD = 1 << 16  # bytes looked at to tell what a file is
 
 _TRACE = re.compile(
@@ -37,6 +41,16 @@ class Source(Protocol):
         """Whether it asks for large folios with MADV_HUGEPAGE, as the measurements did."""
         ...
 
+    @property
+    def page_size(self) -> int:
+        """Of the machine that was recorded, in bytes; 0 if any will do."""
+        ...
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to say about how it was read."""
+        ...
+
     def workload(self, setup: Setup) -> Workload:
         """The operations for one configuration."""
         ...
@@ -48,6 +62,14 @@ class Trace:
 
     recorded: Workload
     advised: bool = False
+
+    @property
+    def page_size(self) -> int:
+        return self.recorded.page_size
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.recorded.remarks
 
     def workload(self, setup: Setup) -> Workload:
         """As recorded; InputError if its mappings do not begin at pages of the granule."""
@@ -69,6 +91,8 @@ class Script:
     scenario: Scenario
     backing: str
     advised: bool = True
+    page_size: int = 0
+    remarks: tuple[str, ...] = ()
 
     def workload(self, setup: Setup) -> Workload:
         """Lowered for the page size and the largest folio order, which has to suit the scenario."""
@@ -90,14 +114,22 @@ def open_workload(argument: str = "", scenario: str = "", backing: str = "") -> 
 
     scenario, backing  which one of a scenario file, on which kind of memory
     """
-    path = find(argument)
-    if _is_trace(path):
+    path = Path(argument) if argument == STDIN else find(argument)
+    stream, head = _opened(path)
+    try:
+        return _read(path, stream, head, scenario, backing)
+    finally:
+        stream.close()
+
+
+def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str) -> Source:
+    if _is_trace(path, head):
         from mmarch.trace.ftrace import load_ftrace
 
         if scenario or backing:
             raise InputError(f"{path} is a trace; --scenario and --backing are for scenario files")
-        return Trace(load_ftrace(path))
-    return _script(load(path), scenario, backing)
+        return Trace(load_ftrace(path, stream=stream))
+    return _script(load(path, stream), scenario, backing)
 
 
 def find(argument: str) -> Path:
@@ -116,8 +148,10 @@ def find(argument: str) -> Path:
     return path
 
 
-def _is_trace(path: Path) -> bool:
-    head = _head(path)
+def _is_trace(path: Path, raw: bytes) -> bool:
+    refuse_foreign(path, raw)
+    head = _text(raw)
+    refuse_foreign(path, head)
     if not head:
         raise InputError(f"{path}: empty; expected ftrace text or a scenario file")
     if _TRACE.search(head):
@@ -131,17 +165,39 @@ def _is_trace(path: Path) -> bool:
     )
 
 
-def _head(path: Path) -> bytes:
-    """The first bytes of a file's text; of a damaged gzip what can be read, for the loader to complain of."""
+class _Again(io.RawIOBase):
+    """A stream from its beginning, of which `head` was read already: a pipe gives everything once."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = io.BytesIO(head), rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._head.readinto(buffer) or self._rest.readinto(buffer)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+def _opened(path: Path) -> tuple[BinaryIO, bytes]:
+    """A file, a pipe or stdin, opened once, and its first bytes."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(HEAD)
+        file: BinaryIO = sys.stdin.buffer if str(path) == STDIN else path.open("rb")
+        head = file.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw
+    return io.BufferedReader(_Again(head, file)), head
+
+
+def _text(raw: bytes) -> bytes:
+    """The first bytes of a file's text; of a damaged gzip what can be read, for the loader to complain of."""
+    if not raw.startswith(GZIP):
+        return raw.removeprefix(BOM)
     try:
-        return zlib.decompressobj(31).decompress(raw, HEAD) or b"# tracer: "
+        return zlib.decompressobj(31).decompress(raw, HEAD).removeprefix(BOM) or b"# tracer: "
     except zlib.error:
         return b"# tracer: "
 

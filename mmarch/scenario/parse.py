@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from mmarch.errors import InputError
 
@@ -27,17 +28,17 @@ _DUMP = re.compile(r"\s*dump\s+(\S+?)\s*:(?=\s|$)")
 _PREFIX = re.compile(r"\s*(?:(setup|child)\s*:(?=\s|$)|(K)\s)")
 
 
-def load(path: Path) -> Document:
-    """Read and parse the scenario file at `path`."""
+def load(path: Path, stream: BinaryIO | None = None) -> Document:
+    """Read and parse the scenario file at `path`; `stream` is read instead of it if it is given."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        with stream or path.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; split the file")
     try:
-        return parse(data.decode(), str(path))
+        return parse(data.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1

@@ -6,18 +6,20 @@ records. Every recorded fault becomes a touch: whether it faults in the twin is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from core_mm import uapi
 from mmarch.errors import InputError
+from mmarch.trace import error_code
 from mmarch.trace.ftrace_syscalls import Syscalls
-from mmarch.trace.ftrace_tasks import ADDRESS_END, PAGE, ROW, Rows, State, Tasks, fields
+from mmarch.trace.ftrace_tasks import ADDRESS_END, PAGE, PAGE_SIZES, ROW, Rows, State, Tasks, fields
 from mmarch.trace.ftrace_text import EVENT, MAX_TEXT, Preamble, TraceError, lines, shown, words
 from mmarch.workload import Workload
 
-# error_code of an x86 page fault (arch/x86/include/asm/trap_pf.h)
-PF_WRITE, PF_INSTR = 2, 16
+_SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
 MAX_LINES = 4_000_000
 
 _SILENT = words(
@@ -42,6 +44,7 @@ class _Loader:
         self.syscalls = Syscalls(self.tasks, self.rows)
         self.preamble = Preamble()
         self.access: dict[str, int] = {}
+        self.recorded_page_size = 0
         tasks = self.tasks
         self.handlers: dict[str, Handler] = {
             "task_newtask": tasks.newtask,
@@ -76,19 +79,29 @@ class _Loader:
             self.rows.ignored["tracing_mark_write"] += 1
 
     def _kernel_fault(self, _pid: str, body: str, _line: int) -> None:
-        """A fault whose address ftrace printed as a symbol."""
-        if not body.startswith("address=") or "error_code=" not in body:
-            raise TraceError(f"page fault without address and error_code: {shown(body)}")
+        """A fault whose address ftrace printed as a symbol: the kernel's own, so no program made it."""
+        match = _SYMBOL.match(body)
+        if match is None or int(match[1], 16) & error_code.PF_USER:
+            raise TraceError(f"page fault without a numeric address and error_code: {shown(body)}")
         self.rows.ignored["fault at a kernel address"] += 1
 
     def _access(self, error: str) -> int:
-        code = int(error, 16)
-        access = uapi.ACCESS_READ
-        if code & PF_WRITE:
-            access = uapi.ACCESS_WRITE
-        elif code & PF_INSTR:
-            access = uapi.ACCESS_EXEC
+        access = error_code.access(int(error, 16), self.preamble.facts.get("arch", ""))
         return self.access.setdefault(error, access)
+
+    def page_size(self) -> int:
+        """Of the recorded machine, 0 if the header does not say; TraceError if no machine has it."""
+        size = self.preamble.number("page size")
+        if size is not None and size not in PAGE_SIZES:
+            raise TraceError(f"'# page size: {size}' is not one of {', '.join(map(str, PAGE_SIZES))}")
+        return size or 0
+
+    def check_end(self, events: int) -> None:
+        """TraceError unless all events are here, and some of them replay."""
+        self.preamble.check_end(events)
+        if not any(self.rows.lines):
+            kinds = ", ".join(f"{name} {count}" for name, count in self.rows.ignored.most_common(4))
+            raise TraceError(f"no event here can be replayed ({kinds}); record with: mmarch record")
 
     def event(self, pid: str, name: str, separator: str, body: str, line: int) -> None:
         """Anything but a page fault at a user address."""
@@ -134,7 +147,7 @@ class _Loader:
                 events += 1
                 pid, where, error, name, separator, body = found.groups()
                 if where is None:
-                    self.event(pid, name, separator, body, number)
+                    self.event(pid, name, separator, body.rstrip(), number)
                     continue
                 address = int(where, 16) & -PAGE
                 access = known[error] if error in known else self._access(error)
@@ -147,19 +160,22 @@ class _Loader:
                 data += pack(op, task.index, address, 1, access, 0, 0, 0)
             if number == MAX_LINES and next(text, None) is not None:
                 raise TraceError(f"more than {MAX_LINES} lines; cut the trace or record less")
-            self.preamble.check_end(events)
+            self.check_end(events)
+            self.recorded_page_size = self.page_size()
         except TraceError as error_found:
             raise InputError(f"{path}:{max(number, 1)}: {error_found}") from error_found
 
 
-def load_ftrace(path: Path, *, max_text: int = MAX_TEXT) -> Workload:
+def load_ftrace(path: Path, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) -> Workload:
     """The workload recorded in `path`, plain or gzip; at most `max_text` bytes of text.
+
+    `stream` is read instead of the file, once and to its end, if it is given.
 
     InputError, with file and line, for anything that is not understood, is missing, damaged,
     lost or cut off.
     """
     loader = _Loader()
-    loader.read(lines(path, max_text), path)
+    loader.read(lines(path, max_text, stream), path)
     ops, numbers = loader.rows.result()
     return Workload(
         name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".ftrace"),
@@ -169,4 +185,6 @@ def load_ftrace(path: Path, *, max_text: int = MAX_TEXT) -> Workload:
         source=str(path),
         ignored=dict(sorted(loader.rows.ignored.items())),
         provenance=loader.preamble.provenance(),
+        page_size=loader.recorded_page_size,
+        remarks=error_code.remarks(loader.preamble.facts.get("arch", "")) if loader.access else (),
     )

@@ -36,6 +36,7 @@ _KINDS = {
     "device": uapi.FILE_REGULAR,
     "hugetlbfs": uapi.FILE_REGULAR,
 }
+PAGE_SIZES = (4096, 16384, 65536)
 _FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
 _EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,17 +20,22 @@ SHOWN = 80
 FORMAT_KEY, FORMAT = "mmarch trace", "1"
 
 _FOREIGN = {
-    b"\x17\x08\x44tracing": "a trace.dat of trace-cmd; convert it with: trace-cmd report",
-    b"PERFILE2": "a perf.data of perf; record with: mmarch record",
-    b"\xfd7zXZ": "xz; unpack it first (gzip is read as it is)",
-    b"\x28\xb5\x2f\xfd": "zstd; unpack it first (gzip is read as it is)",
-    b"BZh": "bzip2; unpack it first (gzip is read as it is)",
+    b"\x17\x08\x44tracing": "a trace.dat of trace-cmd; turn it into text: trace-cmd report -i {path} | mmarch run -",
+    b"PERFILE2": "a perf.data of perf, which lacks what a replay needs; record with: mmarch record",
+    b"\xfd7zXZ": "compressed by xz; unpack it first: xz -dc {path} | mmarch run -",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it first: zstd -dc {path} | mmarch run -",
+    b"BZh": "compressed by bzip2; unpack it first: bzip2 -dc {path} | mmarch run -",
+    b"PK\x03\x04": "a zip archive; unpack it first: unzip -p {path} | mmarch run -",
+    b"\xff\xfe": "UTF-16; turn it into plain text: iconv -f UTF-16 -t UTF-8 {path} | mmarch run -",
+    b"\xfe\xff": "UTF-16; turn it into plain text: iconv -f UTF-16 -t UTF-8 {path} | mmarch run -",
 }
+BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
 
 # task-pid (tgid) [cpu] flags seconds: then a page fault, or any event's name, separator and text
 EVENT = re.compile(
     r"(?: +<\.\.\.>| *.{1,20}?)-(\d+) *(?:\([\d -]+\) *)?\[\d+\] +(?:[^\s\d]\S* +)?[\d.]+: +"
-    r"(?:page_fault_(?:user|kernel): +address=0x([0-9a-f]{1,16}) ip=[^ ]+ error_code=0x([0-9a-f]{1,8})$"
+    r"(?:page_fault_(?:user|kernel): +address=0x([0-9a-f]{1,16}) ip=[^ ]+ error_code=0x([0-9a-f]{1,8})\s*$"
     r"|(\w+)(: *| -> |\()(.*))"
 )
 _LOST = re.compile(r"CPU ?:? ?\d+ \[LOST (\d+) EVENTS\]|.*\[(\d+) EVENTS DROPPED\]")
@@ -49,16 +56,27 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def _open(path: Path) -> BinaryIO | gzip.GzipFile:
+def refuse_foreign(path: Path, head: bytes) -> None:
+    """InputError, with what to do, for a file whose first bytes are those of another format."""
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic):
+            raise InputError(f"{path}: not ftrace text but {what.format(path=path)}")
+
+
+@contextmanager
+def _opened(path: Path, stream: BinaryIO | None) -> Iterator[BinaryIO | gzip.GzipFile]:
+    """Text at its beginning, unpacked; of `stream`, which is read once, instead of the file if it is given."""
     try:
-        with open(path, "rb") as probe:
-            head = probe.read(16)
-        for magic, what in _FOREIGN.items():
-            if head.startswith(magic):
-                raise InputError(f"{path}: not ftrace text but {what}")
-        return gzip.GzipFile(path, "rb") if head.startswith(b"\x1f\x8b") else open(path, "rb")
+        raw = stream or path.open("rb")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with raw, io.BufferedReader(raw) as ahead:  # type: ignore[type-var]
+        try:
+            head = ahead.peek(16)[:16]
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        refuse_foreign(path, head)
+        yield gzip.GzipFile(fileobj=ahead, mode="rb") if head.startswith(GZIP) else ahead
 
 
 def _blocks(stream: BinaryIO | gzip.GzipFile, path: Path, max_text: int) -> Iterator[str]:
@@ -72,18 +90,24 @@ def _blocks(stream: BinaryIO | gzip.GzipFile, path: Path, max_text: int) -> Iter
             raise InputError(f"{path}: damaged after {total} bytes of text: {error}") from error
         if not block:
             return
+        if not total:
+            refuse_foreign(path, block)
+            block = block.removeprefix(BOM)
         total += len(block)
         if total > max_text:
             raise InputError(f"{path}: more than {max_text} bytes of text; cut the trace or record less")
         yield block.decode("latin-1")
 
 
-def lines(path: Path, max_text: int = MAX_TEXT) -> Iterator[str]:
-    """Lines without their newline; InputError for damage, a line over 4 KiB or over `max_text` bytes."""
+def lines(path: Path, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) -> Iterator[str]:
+    """Lines without their newline, be it LF or CRLF, of a file or of `stream` with its name.
+
+    InputError for damage, a line over 4 KiB or over `max_text` bytes.
+    """
     rest, number = "", 0
-    with _open(path) as stream:
-        for block in _blocks(stream, path, max_text):
-            parts = (rest + block).split("\n")
+    with _opened(path, stream) as opened:
+        for block in _blocks(opened, path, max_text):
+            parts = (rest + block).replace("\r\n", "\n").split("\n")
             rest = parts.pop()
             for line in parts:
                 number += 1
@@ -120,7 +144,7 @@ class Preamble:
         match = _FACT.match(line)
         if match is None:
             return
-        key, value = match.groups()
+        key, value = match[1], match[2].rstrip()
         first = value.split(" ")[0]
         if key == "entries-in-buffer/entries-written":
             kept, _, written = first.partition("/")
@@ -132,6 +156,15 @@ class Preamble:
             raise TraceError(f"mmarch trace format {value!r}; this mmarch reads {FORMAT!r}")
         if len(self.facts) < 64:
             self.facts[key] = value
+
+    def number(self, key: str) -> int | None:
+        """The number that a fact begins with; TraceError if it begins with anything else."""
+        if key not in self.facts:
+            return None
+        first = self.facts[key].split(" ")[0]
+        if not first.isdecimal() or len(first) > 9:
+            raise TraceError(f"'# {key}: {shown(self.facts[key])}' is no number")
+        return int(first)
 
     def provenance(self) -> dict[str, str]:
         """What our recorder says of the recording."""
