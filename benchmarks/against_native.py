@@ -1,11 +1,15 @@
 """The same operations on the running kernel and on the twin, in turn, and how the two compare.
 
     python benchmarks/against_native.py [--rounds N] [--sizes 64,1024] [--json FILE] [--markdown FILE]
+    python benchmarks/against_native.py --against VENV [--rounds N] [--sizes 64,1024]
 
 Needs a C compiler. Folio order 4 needs root and a kernel with mTHP, since only sysfs can enable it; where
 that is missing the rows are left out and the reason is printed. Ratios are native / twin: above 1 the
 twin is faster. Times are per 4 KiB page, or per iteration of the small loops. The limit is one pass that
 reads and writes all that the twin keeps of as many pages.
+
+With --against the kernel has no part: the mmarch that is installed in VENV and this one take turns, in a
+process each. Ratios are new / old: below 1 this one is faster.
 """
 
 from __future__ import annotations
@@ -27,23 +31,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from core_mm import uapi
-from mmarch.engine.machine import Machine
-from mmarch.runs.assemble import Request, assemble
-from mmarch.runs.configure import Choices, configure
-from mmarch.workload import Workload
+sys.path.insert(0, str(Path(__file__).parent))
+from turns import Pairs, compared, installations, python_of, slower, take_turns
+from twin import LOOPS, Times, Twin
 
 HERE = Path(__file__).parent
 SYSFS = Path("/sys/kernel/mm/transparent_hugepage")
-PAGE, HUGE = 4096, 2 << 20
-BASE = 1 << 40
-RW = uapi.PROT_READ | uapi.PROT_WRITE
-ANON = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED
-LOOPS = 20000
 TWINS = (("arm64", "7.3"), ("arm64", "6.12"), ("generic", "7.3"))
 PROMISED = "arm64 7.3"
 
-Times = dict[str, float]
 Found = dict[str, dict[str, list[float]]]
 
 
@@ -86,119 +82,14 @@ def enabled_order(order: int) -> Iterator[str]:
                 continue
 
 
-class Twin:
-    """A booted machine on which the pass of native.c runs."""
-
-    def __init__(self, arch: str, release: str, order: int, length: int) -> None:
-        memory = max(4 * length, 1 << 30)
-        setup = configure(
-            Choices(arch=arch, release=release, folio_orders=str(order), memory=str(memory), granule="4k")
-        )
-        rows = 4 * LOOPS if length == 0 else 2 * length // HUGE + 16
-        ops = np.zeros((rows, uapi.COLUMNS), np.int64)
-        ops[:, 1] = 3  # the highest task
-        empty = Workload("benchmark", ops, np.zeros(rows, np.int32))
-        request = Request(engine="linked", madvise=True)
-        self.machine: Machine = assemble(setup, empty, request, lambda text: print(text, file=sys.stderr))
-        self.order, self.length, self.pages = order, length, length // PAGE
-        self.do((uapi.OP_SPAWN, 1))
-
-    def do(self, *rows: tuple[int, ...]) -> float:
-        """Run operations, all of which must succeed; nanoseconds."""
-        ops = self.machine.memory.arrays["ops"]
-        for i, row in enumerate(rows):
-            padded = [*row, *[0] * (uapi.COLUMNS - len(row))]
-            ops[i * uapi.COLUMNS : (i + 1) * uapi.COLUMNS] = padded
-        begin = time.perf_counter_ns()
-        self.machine.call("run_operations", 0, len(rows))
-        elapsed = time.perf_counter_ns() - begin
-        failed = self.machine.memory.arrays["results"][: len(rows)] < 0
-        if failed.any():
-            raise SystemExit(f"operation {rows[int(failed.argmax())]} failed in the twin")
-        return float(elapsed)
-
-    def fresh(self) -> None:
-        """Reserve and map."""
-        none = uapi.MAP_NORESERVE | ANON
-        advice = uapi.MADV_HUGEPAGE if self.order else uapi.MADV_NOHUGEPAGE
-        self.do(
-            (uapi.OP_MMAP, 1, BASE - HUGE, self.length + 2 * HUGE, uapi.PROT_NONE, none, -1),
-            (uapi.OP_MMAP, 1, BASE, self.length, RW, ANON, -1),
-            (uapi.OP_MADVISE, 1, BASE, self.length, advice),
-        )
-
-    def touch(self) -> float:
-        """Write to every page."""
-        return self.do((uapi.OP_TOUCH, 1, BASE, self.pages, uapi.ACCESS_WRITE))
-
-    def populated(self) -> None:
-        """Mapped and written; huge pages by PTEs."""
-        self.fresh()
-        self.touch()
-        self.map_by_ptes()
-
-    def map_by_ptes(self) -> None:
-        """Split huge pages as the native program does."""
-        if self.order != 9:
-            return
-        rows = []
-        for address in range(BASE, BASE + self.length, HUGE):
-            rows += [
-                (uapi.OP_MPROTECT, 1, address, PAGE, uapi.PROT_READ),
-                (uapi.OP_MPROTECT, 1, address, PAGE, RW),
-            ]
-        self.do(*rows)
-
-    def unmap(self) -> None:
-        """Everything."""
-        self.do((uapi.OP_MUNMAP, 1, BASE - HUGE, self.length + 2 * HUGE))
-
-    def run(self) -> Times:
-        """The pass of native.c; nanoseconds a page."""
-        times = {}
-        self.fresh()
-        times["touch"] = self.touch()
-        self.map_by_ptes()
-        times["munmap"] = self.do((uapi.OP_MUNMAP, 1, BASE, self.length))
-        self.unmap()
-        self.populated()
-        times["dontneed"] = self.do((uapi.OP_MADVISE, 1, BASE, self.length, uapi.MADV_DONTNEED))
-        self.unmap()
-        self.populated()
-        times["mprotect_ro"] = self.do((uapi.OP_MPROTECT, 1, BASE, self.length, uapi.PROT_READ))
-        times["mprotect_rw"] = self.do((uapi.OP_MPROTECT, 1, BASE, self.length, RW))
-        self.unmap()
-        self.populated()
-        times["fork"] = self.do((uapi.OP_FORK, 1, 2))
-        times["child_exit"] = self.do((uapi.OP_EXIT, 2))
-        self.do((uapi.OP_FORK, 1, 2))
-        times["cow"] = self.touch()
-        self.do((uapi.OP_EXIT, 2))
-        self.unmap()
-        return {name: value / self.pages for name, value in times.items()}
-
-    def loops(self) -> Times:
-        """The small operations of native.c; nanoseconds an iteration."""
-        page = (
-            (uapi.OP_MMAP, 1, BASE, PAGE, RW, ANON, -1),
-            (uapi.OP_TOUCH, 1, BASE, 1, uapi.ACCESS_WRITE),
-            (uapi.OP_MUNMAP, 1, BASE, PAGE),
-        )
-        heap = 1 << 30
-        self.do((uapi.OP_EXEC, 1, heap))
-        breaks = ((uapi.OP_BRK, 1, heap + 16 * PAGE), (uapi.OP_BRK, 1, heap))
-        return {
-            "mmap_touch_munmap": self.do(*page * LOOPS) / LOOPS,
-            "brk_up_down": self.do(*breaks * LOOPS) / LOOPS,
-        }
-
-
 def measure(program: Path, size: int, order: int, rounds: int) -> tuple[Found, float]:
     """Nanoseconds by who and operation, one value a round, and the limit; the first round is a warm-up."""
     found: Found = defaultdict(lambda: defaultdict(list))
     twins = {f"{arch} {release}": Twin(arch, release, order, size) for arch, release in TWINS}
     for number in range(rounds + 1):
-        everyone = {"native": native(program, str(size), str(order)) if size else native(program, "loop", str(LOOPS))}
+        everyone = {
+            "native": native(program, str(size), str(order)) if size else native(program, "loop", str(LOOPS))
+        }
         for name, twin in twins.items():
             everyone[name] = twin.run() if size else twin.loops()
         for who, times in everyone.items():
@@ -261,39 +152,92 @@ def markdown(title: str, rows: list[list[str]]) -> str:
     return "\n".join([f"**{title}**", "", lines[0], rule, *lines[1:], ""])
 
 
-def main() -> None:
-    """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", default="64,1024", help="MiB, comma-separated")
-    parser.add_argument("--orders", default="0,4,9")
+SMALL = "Small operations, ns an iteration"
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, help="5, with --against 21")
+    parser.add_argument("--sizes", type=integers, default="64,1024", help="MiB, comma-separated")
+    parser.add_argument("--orders", type=integers, default="0,4,9")
     parser.add_argument("--json", type=Path, help="also write every value here")
     parser.add_argument("--markdown", type=Path, help="also write the tables here")
-    options = parser.parse_args()
-    console = Console(width=170)
-    console.print(f"{platform.machine()}, {platform.system()} {platform.release()}, {processor()}")
+    parser.add_argument(
+        "--against", type=python_of, metavar="VENV", help="the mmarch installed there takes turns"
+    )
+    options = parser.parse_args(given)
+    if options.rounds is None:
+        options.rounds = 21 if options.against else 5
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: there must be one")
+    return options
+
+
+def integers(text: str) -> list[int]:
+    """Of a list with commas."""
+    return [int(item) for item in text.split(",")]
+
+
+def against_native(options: argparse.Namespace, console: Console) -> dict[str, tuple[Found, float]]:
+    """Every table of the kernel and the twin."""
     console.print("native does, and the twin does not: zero pages, fill real TLBs, walk nested tables")
     everything: dict[str, tuple[Found, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         program = build(Path(folder))
-        for order in map(int, options.orders.split(",")):
+        for order in options.orders:
             with enabled_order(order) as reason:
                 if reason:
                     console.print(f"order {order} left out: {reason}")
                     continue
-                for size in map(int, options.sizes.split(",")):
+                for size in options.sizes:
                     found, limit = measure(program, size << 20, order, options.rounds)
                     title = f"{size} MiB, order {order}, ns a page; the limit is {limit:.2f}"
                     everything[title] = found, limit
                     show(console, title, figures(found, limit))
-        title = "Small operations, ns an iteration"
-        everything[title] = measure(program, 0, 0, options.rounds)
-        show(console, title, figures(*everything[title]))
+        everything[SMALL] = measure(program, 0, 0, options.rounds)
+        show(console, SMALL, figures(*everything[SMALL]))
+    return everything
+
+
+def against_old(options: argparse.Namespace, console: Console) -> dict[str, Pairs]:
+    """Every table of two installations."""
+    old, new = installations(options.against)
+    console.print(f"old: {old}\nnew: {new}", soft_wrap=True)
+    everything: dict[str, Pairs] = {}
+    wanted = [
+        (f"{size} MiB, order {order}, ns a page", size << 20, order)
+        for order in options.orders
+        for size in options.sizes
+    ]
+    for title, size, order in [*wanted, (SMALL, 0, 0)]:
+        everything[title] = take_turns(options.against, TWINS, size, order, options.rounds)
+        show(console, title, compared(everything[title]))
+    marked = [f"{title}: {row}" for title, found in everything.items() for row in slower(found)]
+    console.print("\n".join(["slower than before:", *marked]) if marked else "nothing is slower than before")
+    return everything
+
+
+def main() -> None:
+    """Run everything."""
+    options = arguments()
+    console = Console(width=170)
+    console.print(f"{platform.machine()}, {platform.system()} {platform.release()}, {processor()}")
+    values: dict[str, object]
+    if options.against:
+        turns = against_old(options, console)
+        values = {**turns}
+        tables = {title: compared(found) for title, found in turns.items()}
+    else:
+        measured = against_native(options, console)
+        values = {title: found for title, (found, _) in measured.items()}
+        tables = {title: figures(*found) for title, found in measured.items()}
     if options.json:
-        options.json.write_text(json.dumps({title: found for title, (found, _) in everything.items()}, indent=1))
+        options.json.write_text(json.dumps(values, indent=1))
     if options.markdown:
-        tables = [markdown(title, figures(*values)) for title, values in everything.items()]
-        options.markdown.write_text("\n".join(tables))
+        options.markdown.write_text("\n".join(markdown(title, table) for title, table in tables.items()))
 
 
 def processor() -> str:
@@ -302,7 +246,9 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return "unknown CPU"
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown CPU"
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
-import against_native as native
+from twin import ANON, BASE, PAGE, RW, Twin
 
 from core_mm import uapi
 from mmarch.engine.machine import Machine
@@ -54,7 +54,7 @@ def alone(function: Callable[[int, int], T], *arguments: int) -> T:
 
 def of_size(mebibytes: int, order: int) -> tuple[dict[str, float], float]:
     """Nanoseconds a page of each operation, and bytes of memory beyond those of a booted machine."""
-    twin = native.Twin("arm64", "7.3", order, mebibytes << 20)
+    twin = Twin("arm64", "7.3", order, mebibytes << 20)
     before = resident()
     best: dict[str, float] = {}
     for number in range(REPEAT + 1):
@@ -63,7 +63,7 @@ def of_size(mebibytes: int, order: int) -> tuple[dict[str, float], float]:
         times["touch"] = twin.touch()
         times["fork"] = twin.do((uapi.OP_FORK, 1, 2))
         times["child exit"] = twin.do((uapi.OP_EXIT, 2))
-        times["munmap"] = twin.do((uapi.OP_MUNMAP, 1, native.BASE, twin.length))
+        times["munmap"] = twin.do((uapi.OP_MUNMAP, 1, BASE, twin.length))
         twin.unmap()
         if number:
             best = {name: min(value, best.get(name, value)) for name, value in times.items()}
@@ -90,19 +90,19 @@ def timed(machine: Machine, rows: list[tuple[int, ...]]) -> float:
 
 def with_processes(count: int) -> dict[str, float]:
     """Nanoseconds an event while `count` processes that share memory copy-on-write are alive."""
-    loops, page = 500, native.PAGE
+    loops, page = 500, PAGE
     made = machine(4 * loops + 2 * count, count)
-    region = (uapi.OP_MMAP, 1, native.BASE, 64 * page, native.RW, native.ANON, -1)
-    timed(made, [(uapi.OP_SPAWN, 1), region, (uapi.OP_TOUCH, 1, native.BASE, 64, 1)])
+    region = (uapi.OP_MMAP, 1, BASE, 64 * page, RW, ANON, -1)
+    timed(made, [(uapi.OP_SPAWN, 1), region, (uapi.OP_TOUCH, 1, BASE, 64, 1)])
     if count > 1:
         timed(made, [(uapi.OP_FORK, 1, 2 + i) for i in range(count - 1)])
-    own = native.BASE + (1 << 32)
+    own = BASE + (1 << 32)
     small = [
-        (uapi.OP_MMAP, 1, own, page, native.RW, native.ANON, -1),
+        (uapi.OP_MMAP, 1, own, page, RW, ANON, -1),
         (uapi.OP_TOUCH, 1, own, 1, 1),
         (uapi.OP_MUNMAP, 1, own, page),
     ]
-    birth = [(uapi.OP_FORK, 1, count + 1), (uapi.OP_TOUCH, 1, native.BASE, 64, 1), (uapi.OP_EXIT, count + 1)]
+    birth = [(uapi.OP_FORK, 1, count + 1), (uapi.OP_TOUCH, 1, BASE, 64, 1), (uapi.OP_EXIT, count + 1)]
     return {
         "mmap, touch, munmap": min(timed(made, small * loops) for _ in range(REPEAT)) / loops,
         "fork, 64 copies, exit": min(timed(made, birth * loops) for _ in range(REPEAT)) / loops,
