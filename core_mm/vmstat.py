@@ -60,7 +60,13 @@ def count(event: int, n: int) -> int:
 
 
 def write_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
-    """Append a row to the log, if it is kept and has room; a full log is seen by its length."""
+    """Append a row to the log, if it is kept."""
+    return append_log(kind, a, b, c, asid) if cfg.log_capacity else 0
+
+
+@cold
+def append_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
+    """The row, if there is room; a full log is seen by its length."""
     row = mach.log_len
     if row < cfg.log_capacity:
         at = row * LOG_COLUMNS

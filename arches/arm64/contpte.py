@@ -90,12 +90,15 @@ def contpte_convert(mm: int, addr: int, ptep: int, pte: int) -> int:
     start = contpte_align_down(ptep)
     base = addr & -cont_size()
     pte = pfn_align_down(pte)
+    dirty, young = 0, 0
     for i in range(cfg.cont_ptes):
         old = __ptep_get_and_clear(start + i)
-        if pte_dirty(old):
-            pte = pte_mkdirty(pte)
-        if pte_young(old):
-            pte = pte_mkyoung(pte)
+        dirty |= pte_dirty(old)
+        young |= pte_young(old)
+    if dirty:
+        pte = pte_mkdirty(pte)
+    if young:
+        pte = pte_mkyoung(pte)
     if not elide_flush():
         __flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 1, 3)
     return __set_ptes(start, pte, cfg.cont_ptes)
@@ -185,13 +188,14 @@ def contpte_ptep_get(ptep: int, pte: int) -> int:
     if arch_feature.contpte_get_early_exit:
         return gather_early_exit(ptep, pte)
     start = contpte_align_down(ptep)
+    dirty, young = 0, 0
     for i in range(cfg.cont_ptes):
         other = READ_ONCE(start + i)
-        if pte_dirty(other):
-            pte = pte_mkdirty(pte)
-        if pte_young(other):
-            pte = pte_mkyoung(pte)
-    return pte
+        dirty |= pte_dirty(other)
+        young |= pte_young(other)
+    if dirty:
+        pte = pte_mkdirty(pte)
+    return pte_mkyoung(pte) if young else pte
 
 
 def gather_early_exit(ptep: int, pte: int) -> int:
@@ -486,6 +490,7 @@ def flush_block(mm: int, base: int) -> int:
 
 
 @hookimpl
+@always_inline
 def ptep_modify_prot_start(vma: int, addr: int, ptep: int) -> int:
     """Erratum 2645198: an executable entry must not stay cached when its permissions change."""
     if cpu.erratum_2645198:

@@ -79,7 +79,7 @@ def pte_hw_dirty(pte: int) -> int:
 
 @hookimpl
 def pte_dirty(pte: int) -> int:
-    return pte & PTE_DIRTY != 0 or pte & (PTE_DBM | PTE_RDONLY) == PTE_DBM
+    return (pte & PTE_DIRTY != 0) | (pte & (PTE_DBM | PTE_RDONLY) == PTE_DBM)
 
 
 @hookimpl

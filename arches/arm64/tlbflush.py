@@ -23,6 +23,7 @@ from arches.arm64.events import (
 )
 from arches.arm64.tlb_cache import tlb_drop, tlb_drop_all, tlb_drop_asid
 from core_mm import hookspecs as hook
+from core_mm.decl import always_inline, cold, noinline
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VMA, cfg
 from core_mm.vmstat import LOG_DSB, LOG_ISB, LOG_TLBI, count, write_log
@@ -44,10 +45,17 @@ def isb() -> int:
     return write_log(LOG_ISB, ISB, 0, 0, 0)
 
 
+@always_inline
 def tlbi(op: int, addr: int, pages: int, ttl: int, asid: int) -> int:
     """One TLBI of a user operand; twice where the kernel is unmapped at EL0."""
     n = 2 if cpu.kpti else 1
     count(op, n)
+    return tlbi_effects(op, addr, pages, ttl, asid, n) if cfg.log_capacity or cfg.tlb_entries else 0
+
+
+@cold
+def tlbi_effects(op: int, addr: int, pages: int, ttl: int, asid: int, n: int) -> int:
+    """For the log, and for a TLB if accesses go through one; few runs ask for either."""
     for _ in range(n):
         write_log(LOG_TLBI, op, addr, pages | ttl << 32, asid)
     if cfg.tlb_entries:
@@ -124,8 +132,10 @@ def range_ops(mm: int, start: int, pages: int, stride: int, single: int, ranged:
     asid = MM.asid[mm] & ASID_MASK
     scale = 3
     step = stride >> cfg.page_shift
+    if not cpu.tlb_range:
+        return single_ops(start, pages, step, single, tlbi_ttl(level), asid)
     while pages > 0:
-        if not cpu.tlb_range or pages == 1 or (cpu.lpa2 and start & 0xFFFF != 0):
+        if pages == 1 or (cpu.lpa2 and start & 0xFFFF != 0):
             tlbi(single, start, 1, tlbi_ttl(level), asid)
             start += stride
             pages -= step
@@ -137,6 +147,16 @@ def range_ops(mm: int, start: int, pages: int, stride: int, single: int, ranged:
             start += units << (shift + cfg.page_shift)
             pages -= units << shift
         scale -= 1
+    return 0
+
+
+@noinline
+def single_ops(start: int, pages: int, step: int, op: int, ttl: int, asid: int) -> int:
+    """One address after the other. The loop is by itself so that it comes down to an addition if nobody watches."""
+    while pages > 0:
+        tlbi(op, start, 1, ttl, asid)
+        start += step << cfg.page_shift
+        pages -= step
     return 0
 
 

@@ -7,6 +7,7 @@ that overrides only a single-entry hook changes its batch as well.
 from __future__ import annotations
 
 from core_mm import hookspecs as hook
+from core_mm.decl import always_inline
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE
@@ -197,6 +198,7 @@ def ptep_modify_prot_start(vma: int, addr: int, ptep: int) -> int:
 
 
 @hookimpl
+@always_inline
 def ptep_modify_prot_commit(vma: int, addr: int, ptep: int, old_pte: int, pte: int) -> int:
     return hook.set_ptes(VMA.vm_mm[vma], addr, ptep, pte, 1)
 

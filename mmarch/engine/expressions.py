@@ -310,10 +310,12 @@ class Expressions(Emitter):
             raise self.fail(node, f"{function.__name__}({', '.join(names)}) is called with other arguments")
         return given
 
-    def direct(self, node: ast.Call, routine: Routine, given: dict[str, str]) -> tuple[str, str]:
+    def direct(
+        self, node: ast.Call, routine: Routine, given: dict[str, str], marks: str = ""
+    ) -> tuple[str, str]:
         values = ", ".join(["ptr %S", *(f"i64 {given[name]}" for name in routine.parameters)])
         kind = kind_of(routine)
-        return self.value(f'call fastcc {kind} @"{routine.symbol}"({values})'), kind
+        return self.value(f'call fastcc {kind} @"{routine.symbol}"({values}){marks}'), kind
 
     def hook(self, node: ast.Call, spec: FunctionType) -> str:
         given = self.arguments(node, spec)
@@ -339,9 +341,12 @@ class Expressions(Emitter):
         result = "%" + self.fresh("L.")
         self.entry.append(f"  {result} = alloca i64")
         self.branch(self.value(f"icmp ne i64 {chosen}, 0"), yes, no)
-        for label, function in ((yes, program.defaults[name]), (no, program.winners[name])):
+        for label, function, marks in (
+            (yes, program.defaults[name], " noinline cold"),
+            (no, program.winners[name], ""),
+        ):
             self.label_only(label)
-            value, _ = self.direct(node, self.known(function), given)
+            value, _ = self.direct(node, self.known(function), given, marks)
             self.put(f"store i64 {value}, ptr {result}")
             self.jump(end)
         self.label_only(end)
