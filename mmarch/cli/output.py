@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from mmarch.cli.interrupts import interruptible
 from mmarch.errors import Closed
 from mmarch.writing import cannot_write, writing
 
@@ -51,6 +52,11 @@ class Talk:
     @contextlib.contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
         """A function that is told how many are done, of how many."""
+        with interruptible(what), self._shown(what) as progress:
+            yield progress
+
+    @contextlib.contextmanager
+    def _shown(self, what: str) -> Iterator[Callable[[int, int], None]]:
         if self.quiet or not sys.stderr.isatty():
             yield lambda done, total: None
             return

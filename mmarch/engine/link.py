@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +78,44 @@ def link(
     places that it reports are numbered as it is made.
     """
     path = cache_dir() / "images" / f"{digest(code, layout, options)}.o"
-    if not options.checked and (blob := _load(path)):
+    if options.checked:
+        return Image(code, _compiled(code, layout, options, progress))
+    if blob := _load(path):
         return Image(code, blob)
+    with _alone(path, progress):
+        blob = _load(path)
+        if not blob:
+            blob = _compiled(code, layout, options, progress)
+            _store(path, blob)
+    return Image(code, blob)
+
+
+@contextmanager
+def _alone(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """One linker an image, of all threads and processes; a lock dies with its holder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("wb")
+    except OSError:  # a cache that cannot be written is no error
+        yield
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another linker of the same image …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compiled(code: Code, layout: Layout, options: Options, progress: Callable[[str], None]) -> bytes:
     program = Program(code.roots, code.winners, code.defaults)
     for function in (*code.winners.values(), *code.defaults.values()):
         if line := missing_return(function):
             place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
             raise NotLinkable(f"{place}: hook {function.__name__} may end without a result (line {line})")
     progress(f"linking {len(program.routines)} functions …")
-    blob = compile_object(lower(program, layout, options), optimize=not options.checked)
-    if not options.checked:
-        _store(path, blob)
-    return Image(code, blob)
+    return compile_object(lower(program, layout, options), optimize=not options.checked)
 
 
 def compile_object(assembly: str, optimize: bool = True) -> bytes:
@@ -110,6 +138,8 @@ def _load(path: Path) -> bytes:
     except OSError:
         return b""
     check, blob = kept[:_CHECK], kept[_CHECK:]
+    with suppress(OSError):
+        os.utime(path)  # images that were not used for longest are evicted
     return blob if hashlib.sha256(blob).digest() == check else b""
 
 
@@ -121,7 +151,8 @@ def _store(path: Path, blob: bytes) -> None:
             file.write(hashlib.sha256(blob).digest() + blob)
         os.replace(file.name, path)
         for old in sorted(path.parent.glob("*.o"), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
-            old.unlink()
+            old.unlink(missing_ok=True)
+            old.with_suffix(".lock").unlink(missing_ok=True)
     except OSError:
         return
 

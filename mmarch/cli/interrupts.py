@@ -1,0 +1,50 @@
+"""Ctrl-C within a second, also while LLVM or linked code runs and Python cannot raise anything."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmarch.errors import EXIT_INTERRUPTED, Interrupted
+
+GRACE = 0.6  # seconds that Python has to end by itself
+
+
+@contextmanager
+def interruptible(what: str) -> Iterator[None]:
+    """Interrupted, which says `what`, on Ctrl-C; the process ends if its code does not come back in time."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    left = threading.Event()
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(reader, left, what), daemon=True)
+    watcher.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {what}") from None
+    finally:
+        left.set()
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        watcher.join()
+        os.close(reader)
+
+
+def _watch(reader: int, left: threading.Event, what: str) -> None:
+    """The kernel's handler writes the number of the signal even while the main thread is in C."""
+    while number := os.read(reader, 1):
+        if number[0] == signal.SIGINT and not left.wait(GRACE):
+            for child in multiprocessing.active_children():
+                child.kill()
+            cursor = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""  # a bar hides it
+            os.write(2, f"{cursor}mmarch: interrupted: {what}\n".encode())
+            os._exit(EXIT_INTERRUPTED)

@@ -1,0 +1,65 @@
+"""Ctrl-C while Python can raise and while it cannot; one linker an image."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mmarch.cli.interrupts import interruptible
+from mmarch.engine import link
+from mmarch.errors import Interrupted
+
+STUCK = """
+import signal, threading
+from mmarch.cli.interrupts import interruptible
+with interruptible("sorting sand"):
+    signal.signal(signal.SIGINT, lambda *_: None)  # as if the main thread were in C: nothing is raised
+    print("ready", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_code_that_does_not_come_back_is_ended() -> None:
+    """What was stopped is said, and the status is that of Ctrl-C."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as made:
+        assert made.stdout is not None
+        assert made.stdout.readline() == "ready\n"
+        made.send_signal(signal.SIGINT)
+        _, said = made.communicate()
+    assert (said, made.returncode) == ("mmarch: interrupted: sorting sand\n", 130)
+
+
+def test_an_interrupt_says_what_it_stopped() -> None:
+    """Where Python can raise, it does, and later work is not watched any more."""
+    with pytest.raises(Interrupted, match="interrupted: sorting sand"), interruptible("sorting sand"):
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(60)
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_one_linker_an_image(tmp_path: Path) -> None:
+    """Who comes second waits, is told so, and finds the lock free when its holder has gone."""
+    path, inside, said = tmp_path / "images" / "x.o", threading.Event(), []
+    most, now = [0], [0]
+
+    def one(_: int) -> None:
+        with link._alone(path, said.append):
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+            inside.wait(0.05)
+            now[0] -= 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(4)))
+    assert most == [1]
+    assert said
+    assert set(said) == {"waiting for another linker of the same image …"}
