@@ -1,12 +1,23 @@
-"""Plain tables of at most 80 columns; a wider one continues below, its first column repeated."""
+"""Plain tables as wide as the terminal, else 80 columns; a wider one continues below, its first column repeated."""
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Sequence
 
 WIDTH = 80
+NARROWEST, WIDEST_TEXT = 40, 100
 Row = Sequence[str]
+
+
+def width() -> int:
+    """Columns of the terminal that stdout is, else 80."""
+    try:
+        return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns)
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def number(value: int) -> str:
@@ -39,12 +50,13 @@ def _widths(rows: Sequence[Row]) -> list[int]:
 def _blocks(rows: Sequence[Row], left: int) -> list[list[int]]:
     """Which columns stand beside each other: the first one always, the others as they fit."""
     widths = _widths(rows)
-    blocks, room = [[0]], WIDTH - widths[0]
+    whole = width()
+    blocks, room = [[0]], whole - widths[0]
     for column in range(1, len(widths)):
         need = widths[column] + 2
         if need > room and len(blocks[-1]) > 1 and column >= left:
             blocks.append([0])
-            room = WIDTH - widths[0]
+            room = whole - widths[0]
         blocks[-1].append(column)
         room -= need
     return blocks
@@ -66,12 +78,14 @@ def _block(headings: Row, rows: Sequence[Row], columns: list[int], left: int, to
     return lines
 
 
-def wrap(text: str, indent: str = "  ", width: int = WIDTH) -> list[str]:
-    """A paragraph, its further lines indented."""
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+def wrap(text: str, indent: str = "  ", less: int = 0) -> list[str]:
+    """A paragraph, its further lines indented; `less` columns are taken already."""
+    return textwrap.wrap(
+        text, min(width(), WIDEST_TEXT) - less, subsequent_indent=indent, break_on_hyphens=False
+    ) or [""]
 
 
 def indented(line: str, by: int = 0) -> list[str]:
     """A line, which may have an indent of its own, in as many as it needs."""
     by += len(line) - len(line.lstrip())
-    return [" " * by + part for part in wrap(line.strip(), width=WIDTH - by)]
+    return [" " * by + part for part in wrap(line.strip(), less=by)]

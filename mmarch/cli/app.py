@@ -37,6 +37,25 @@ def _options(
     """Options before the command; main() handles them."""
 
 
+@app.command("help", short_help="Help for a command, as its --help.")
+def help_(
+    context: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND…", show_default=False)] = None,
+) -> None:
+    """Print the help of a command: `mmarch help run`, `mmarch help arch show`."""
+    from mmarch.suggest import unknown
+
+    parent = context.parent or context
+    shown, command = parent, parent.command
+    for word in words or ():
+        known = getattr(command, "commands", {})
+        if word not in known:
+            raise unknown("command", word, known)
+        command = known[word]
+        shown = type(parent)(command, info_name=word, parent=shown)
+    typer.echo(command.get_help(shown))
+
+
 app.command("run", short_help="Replay a workload and count.")(measure.run)
 app.command("compare", short_help="Configurations side by side.")(measure.compare)
 app.command("ablate", short_help="What each hook of an architecture buys.")(measure.ablate)

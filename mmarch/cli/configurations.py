@@ -31,7 +31,8 @@ def parse(text: str, base: Choices) -> Choices:
         key, equals, value = item.partition("=")
         key = key.strip().replace("_", "-")
         if key not in KEYS:
-            raise unknown(f"key in -c {text!r}:", key, KEYS)
+            form = f"Write -c KEY=VALUE,KEY=VALUE with keys {', '.join(KEYS)}, such as -c cpu=neoverse-n2,release=7.3."
+            raise unknown(f"key in -c {text!r}:", key, KEYS, form)
         if not equals or not value.strip():
             raise InputError(f"-c {text!r}: {key} has no value; write {key}=VALUE")
         if key in given:

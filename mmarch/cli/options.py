@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmarch.writing import check
+
+if TYPE_CHECKING:
+    from core_mm.descriptor import ArchDescriptor
 
 
 class Engine(StrEnum):
@@ -33,6 +36,52 @@ def complete_arch(incomplete: str) -> list[str]:
     return [name for name in find_archs() if name.startswith(incomplete)]
 
 
+def complete_release(incomplete: str) -> list[str]:
+    """Names of releases."""
+    from core_mm.releases import RELEASES
+
+    return [name for name in RELEASES if name.startswith(incomplete)]
+
+
+def complete_cpu(context: typer.Context, incomplete: str) -> list[str]:
+    """CPU models of the chosen architecture."""
+    return [name for name in _descriptor(context).cpus if name.startswith(incomplete)]
+
+
+def complete_granule(context: typer.Context, incomplete: str) -> list[str]:
+    """Page sizes of the chosen architecture."""
+    return [name for name in _descriptor(context).granules if name.startswith(incomplete)]
+
+
+def complete_costs(context: typer.Context, incomplete: str) -> list[str]:
+    """Cost profiles of the chosen architecture."""
+    return [name for name in _descriptor(context).cost_profiles if name.startswith(incomplete)]
+
+
+def complete_hook(incomplete: str) -> list[str]:
+    """Names of hooks."""
+    from core_mm.hookspecs import HOOKS
+
+    return [name for name in HOOKS if name.startswith(incomplete)]
+
+
+def complete_workload(incomplete: str) -> list[str]:
+    """Names of bundled traces, then files and folders."""
+    from glob import escape, glob
+
+    from mmarch.runs.workloads import bundled_traces
+
+    return [name for name in bundled_traces() if name.startswith(incomplete)] + sorted(
+        glob(escape(incomplete) + "*")
+    )
+
+
+def _descriptor(context: typer.Context) -> ArchDescriptor:
+    from mmarch.plugins import load_arch
+
+    return load_arch(context.params.get("arch") or "arm64").descriptor
+
+
 def writable(output: str) -> str:
     """As given; InputError at once, before the work, if nothing can be written there."""
     if output not in ("", "-"):
@@ -46,6 +95,7 @@ Workload = Annotated[
         metavar="WORKLOAD",
         help="A trace, a scenario file, - for stdin, or a bundled trace.",
         show_default="the bundled trace redis-bgsave",
+        autocompletion=complete_workload,
     ),
 ]
 Workloads = Annotated[
@@ -54,12 +104,16 @@ Workloads = Annotated[
         metavar="WORKLOAD…",
         help="Traces, scenario files or names of bundled traces; several are replayed on all cores.",
         show_default="the bundled trace redis-bgsave",
+        autocompletion=complete_workload,
     ),
 ]
 Arch = Annotated[
     str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete_arch)
 ]
-Release = Annotated[str, typer.Option(help="Linux release or patch series.", show_default="6.12")]
+Release = Annotated[
+    str,
+    typer.Option(help="Linux release or patch series.", show_default="6.12", autocompletion=complete_release),
+]
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -90,10 +144,16 @@ Cpu = Annotated[
         metavar="MODEL[+[no]FEATURE]…",
         help="CPU, such as neoverse-n2+kpti+norepeat_tlbi; see 'mmarch cpu list'.",
         show_default="the architecture's",
+        autocompletion=complete_cpu,
     ),
 ]
 Granule = Annotated[
-    str, typer.Option(help="Page size: 4k, 16k, 64k.", show_default="the recording's or architecture's")
+    str,
+    typer.Option(
+        help="Page size: 4k, 16k, 64k.",
+        show_default="the recording's or architecture's",
+        autocompletion=complete_granule,
+    ),
 ]
 FolioOrders = Annotated[
     str,
@@ -112,11 +172,17 @@ Without = Annotated[
     typer.Option(
         metavar="NAME",
         help="Do without a feature of the release, or a hook: the generic one runs instead. Repeatable.",
+        autocompletion=complete_hook,
     ),
 ]
 EngineOption = Annotated[Engine, typer.Option(help="auto interprets small jobs and links large ones.")]
 Costs = Annotated[
-    str, typer.Option(metavar="PROFILE", help="Estimate times by a cost profile, a name or a TOML file.")
+    str,
+    typer.Option(
+        metavar="PROFILE",
+        help="Estimate times by a cost profile, a name or a TOML file.",
+        autocompletion=complete_costs,
+    ),
 ]
 Memory = Annotated[str, typer.Option(help="Simulated memory.")]
 Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Seed of every random choice.")]

@@ -87,9 +87,9 @@ def _text(report: Report, diff: bool) -> str:
 
     from rich.console import Console
 
-    from mmarch.table import WIDTH
+    from mmarch.table import width
     from mmarch.truth.validate_table import show
 
     text = StringIO()
-    show(report, Console(file=text, width=WIDTH, color_system=None), diff)
+    show(report, Console(file=text, width=width(), color_system=None), diff)
     return text.getvalue()

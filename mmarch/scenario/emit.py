@@ -71,6 +71,7 @@ class Emitter:
         self.child: Process | None = None
         self._tasks = 1
         self._file_index: dict[str, int] = {}
+        self._defined: dict[str, int] = {}  # region -> its line
         self._place = Place("", 0, 1)
         self._line = 0
         self._row(uapi.OP_SPAWN, 0)
@@ -145,6 +146,11 @@ class Emitter:
         guard = -(-process.next_address // self.pmd) * self.pmd
         process.next_address = guard + length + 4 * self.pmd
         region = Region(operation.span.region, guard + self.pmd, length)
+        if region.name in process.regions:
+            self._fail(
+                f"region {region.name!r} is already on line {self._defined[region.name]}; drop it first"
+            )
+        self._defined[region.name] = self._line
         process.regions[region.name] = region
         if region not in self.regions:
             self.regions.append(region)

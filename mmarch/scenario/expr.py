@@ -9,7 +9,7 @@ from dataclasses import dataclass
 MAX_VALUE = 1 << 46
 _LEX = re.compile(r"\d+|[A-Za-z_]\w*|[-+*/(),]")
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_SIZED = re.compile(r"(.+?)(KiB|MiB|GiB)$")
+_SIZED = re.compile(r"(.+?)(KiB|MiB|GiB)$|(.*?(?:(?<!\w)\d+|\)))([KMG])$")  # n2K may be a name
 _BINARY: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
@@ -54,7 +54,7 @@ def amount(text: str, unit: str | None, column: int) -> Amount:
     """An `Amount` from one word and the unit that followed it; raises ExpressionError."""
     sized = _SIZED.match(text)
     if sized and unit is None:
-        text, unit = sized.group(1), sized.group(2)
+        text, unit = sized[1] or sized[3], sized[2] or f"{sized[4]}iB"
     names(text)
     return Amount(text, _UNITS.get(unit or "", 0), column)
 

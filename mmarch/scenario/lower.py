@@ -65,7 +65,11 @@ def variants(scenario: Scenario, page_size: int, order: int | None = None) -> li
     own = scenario.orders or (BLOCK_PAGES[page_size].bit_length() - 1,)
     if order is not None and scenario.orders is not None and order not in own:
         meant = ", ".join(map(str, own))
-        fail(scenario.place, f"scenario {scenario.name!r} is meant for order {meant}, not {order}")
+        fail(
+            scenario.place,
+            f"scenario {scenario.name!r} is meant for order {meant}, not {order}; "
+            f"run it with --folio-orders {own[0] or 'none'}",
+        )
     return [(o, kind) for o in (own if order is None else (order,)) for kind in scenario.kinds]
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from mmarch.errors import InputError
 
 from .model import Act, Document, Line, Loop, Part, Place, Scenario, Show
-from .verbs import SHORT, VERBS, Known, span
+from .verbs import MEANT, SHORT, VERBS, Known, span
 from .words import Words, fail, suggest
 
 MAX_BYTES = 4 << 20
@@ -212,7 +212,8 @@ class _Parser:
         verb = words.take("the operation")
         verb = SHORT.get(verb, verb)
         if verb not in VERBS:
-            words.fail(f"unknown operation {verb!r}{suggest(verb, (*VERBS, *_STARTS))}", column)
+            near = f" (did you mean {MEANT[verb]!r}?)" if verb in MEANT else suggest(verb, (*VERBS, *_STARTS))
+            words.fail(f"unknown operation {verb!r}{near}", column)
         operation = VERBS[verb](words, self.known)
         words.done()
         self._processes(scenario, words, verb, column)

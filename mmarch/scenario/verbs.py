@@ -82,11 +82,18 @@ def _map(words: Words, known: Known) -> Operation:
     name = words.name("a region")
     operation = Operation("map", Span(name))
     if not again or (words and words.peek() not in _MAP_OPTIONS):
+        if not words or words.peek() in _MAP_OPTIONS:
+            words.fail(f"the size of {name!r} is missing: map {name} SIZE{_ellipsis(words)}")
         operation = replace(operation, amount=words.size("the size"))
     known.regions.add(name)
     while words:
         operation = _map_option(operation, words, known)
     return operation
+
+
+def _ellipsis(words: Words) -> str:
+    """What follows the size, for an error."""
+    return f" {words.peek()} …" if words else ""
 
 
 def _map_option(operation: Operation, words: Words, known: Known) -> Operation:
@@ -194,6 +201,13 @@ VERBS: dict[str, Verb] = {
     "nothing": _plain("nothing"),
     "end": _plain("end"),
 }
+# What people write who know the system call, the flag or another name.
+MEANT = {
+    "swapout": "pageout", "swap": "pageout", "reclaim": "pageout", "evict": "pageout",
+    "mmap": "map", "alloc": "map", "munmap": "unmap", "mprotect": "protect", "mremap": "move", "ftruncate": "truncate",
+    "pwrite": "fill", "store": "write", "memset": "write", "load": "read", "exec": "execute", "touch": "write",
+    "exit": "reap", "wait": "reap", "punch": "remove", "zap": "dontneed", "discard": "dontneed", "lazyfree": "free",
+}  # fmt: skip
 SHORT = {
     "m": "map",
     "R": "reserve",

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from .validate import DIFFERENT, EQUAL, EXEMPT, Report, Result, Row
 
-SCHEMA = "mmarch-validate/1"
+SCHEMA = "mmarch.validate/1"
 MAX_LINES = 40
 
 
@@ -86,7 +86,7 @@ def show(report: Report, console: Console, diff: bool = False) -> None:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report for machines; schema `mmarch-validate/1`."""
+    """The report for machines; schema `mmarch.validate/1`."""
     return {
         "schema": SCHEMA,
         "totals": {verdict: report.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},

@@ -74,7 +74,9 @@ class Replay:
         """The measured steps, in the order in which they were measured."""
         meta = self.measurement.meta
         assert (release, cpu, page_size) == (self.measurement.release, meta.cpu, meta.page_size)
-        regions = {d.label.rsplit(".", 1)[-1]: d.addr for s in workload.steps for d in s.dumps if "." in d.label}
+        regions = {
+            d.label.rsplit(".", 1)[-1]: d.addr for s in workload.steps for d in s.dumps if "." in d.label
+        }
         return [self._step(step, page_size, regions) for step in workload.steps]
 
     def _step(self, step, page_size, regions):
@@ -109,7 +111,9 @@ class Wrong(Replay):
     def _step(self, step, page_size, regions):
         seen = super()._step(step, page_size, regions)
         if step.label == self.label:
-            return Observed([Tlbi("vale1is", t.va, 1, 0) for t in seen.tlbi], seen.dsb, seen.calls, seen.dumps)
+            return Observed(
+                [Tlbi("vale1is", t.va, 1, 0) for t in seen.tlbi], seen.dsb, seen.calls, seen.dumps
+            )
         return seen
 
 
@@ -178,7 +182,9 @@ def test_the_table_and_the_differences_are_readable():
     lines = out.getvalue().splitlines()
     row = next(line for line in lines if line.split()[3:4] == ["tmpfs"])
     assert row.split()[:4] == ["7.3", "neoverse-n2", "4K", "tmpfs"]
-    assert any(line == "exempt: 7.3 neoverse-n2 4K tmpfs order 0 tmpfs: shared_munmap2: why" for line in lines)
+    assert any(
+        line == "exempt: 7.3 neoverse-n2 4K tmpfs order 0 tmpfs: shared_munmap2: why" for line in lines
+    )
     assert any("rvale1is page 0, covers 512, ttl 3" in line and "vale1is page 0" in line for line in lines)
     assert next(line for line in lines if line.startswith("total")).split()[1:3] == ["989", "983"]
 
@@ -186,7 +192,7 @@ def test_the_table_and_the_differences_are_readable():
 def test_json_has_a_schema_and_the_differences():
     """What the table says, for machines."""
     data = json.loads(json.dumps(as_json(wrong())))
-    assert data["schema"] == "mmarch-validate/1"
+    assert data["schema"] == "mmarch.validate/1"
     assert data["totals"]["equal"] + data["totals"]["different"] == 989
     differing = [step for row in data["rows"] for step in row["not_equal"]]
     assert differing[0]["differences"][0].keys() == {"field", "measured", "twin"}
