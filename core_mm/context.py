@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core_mm.hookspecs import flush_tlb_all
 from core_mm.mm_types import MM, cfg, mach
-from core_mm.vmstat import LOG_ASID, write_log
+from core_mm.vmstat import LOG_ASID, note
 
 ASID_BITS = 16
 
@@ -27,7 +27,7 @@ def new_context(mm: int) -> int:
         flush_tlb_all()
     MM.asid[mm] = mach.asid_generation << ASID_BITS | mach.next_asid
     if cfg.log_ptes:
-        write_log(LOG_ASID, mm, MM.asid[mm], 0, 0)
+        note(LOG_ASID, mm, MM.asid[mm], 0, 0)
     return 0
 
 

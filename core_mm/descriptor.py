@@ -59,6 +59,17 @@ class Cpu(BaseModel):
     source: str = ""
 
 
+class PteName(BaseModel):
+    """A bit or field of entries as ptdump shows it: `set` where `entry & mask == value`, else `clear`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mask: int
+    value: int
+    set: str
+    clear: str = ""
+
+
 class ArchDescriptor(BaseModel):
     """An architecture as the framework sees it.
 
@@ -72,6 +83,8 @@ class ArchDescriptor(BaseModel):
     events        names of the architecture's own counts, from `core_mm.vmstat.ARCH_EVENT` on
     event_groups  prefix of event names -> what they are: a TLB invalidation, or a wait for its completion
     tlb_model     what these mean, for the TLB oracle; without it `--sanitize` and its checks have nothing to go by
+    pte_names     what bits of entries are called, in ptdump's order; none: generic names
+    folio_order   order of the folios a run uses unless told otherwise
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +104,7 @@ class ArchDescriptor(BaseModel):
     events: tuple[str, ...] = Field(default=(), max_length=EVENTS - ARCH_EVENT)
     event_groups: Mapping[str, Group] = Field(default=_GROUPS)
     tlb_model: TlbModel | None = None
+    pte_names: tuple[PteName, ...] = ()
     cost_profiles: Mapping[str, str] = Field(default_factory=dict)  # name -> package resource "pkg:file.toml"
 
     @model_validator(mode="after")

@@ -16,10 +16,10 @@ from core_mm.folio import (
 )
 from core_mm.mapping import mapping_can_writeback
 from core_mm.migrate import remove_migration_ptes, try_to_migrate
-from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_LARGE, PG_ORDER_SHIFT
+from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_ANON, PG_LARGE, PG_ORDER_SHIFT, cfg
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import try_to_unmap
-from core_mm.vmstat import FOLIO_SPLIT, count
+from core_mm.vmstat import FOLIO_SPLIT, LOG_FOLIO, count, note
 
 ORDER_MASK = -1 << PG_ORDER_SHIFT
 KEPT_BY_HEAD = ~(PG_LARGE | ORDER_MASK)
@@ -79,6 +79,8 @@ def split_pages(folio: int, nr: int, cached: int) -> int:
     """Every page becomes a folio with the caller's reference, and one of the cache if that holds it."""
     flags = PAGE.flags[folio] & KEPT_BY_HEAD
     mapping, index, private = PAGE.mapping[folio], PAGE.index[folio], PAGE.private[folio]
+    if cfg.log_ptes:
+        note(LOG_FOLIO, folio, nr, 0, 0 if flags & PG_ANON else mapping)
     for i in range(nr):
         page = folio + i
         PAGE.flags[page] = flags

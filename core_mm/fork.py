@@ -13,6 +13,7 @@ from core_mm.mm_types import (
 from core_mm.mmap import exit_mmap
 from core_mm.pgtable import pgd_alloc, pgd_free
 from core_mm.vma_tree import link_vma, vm_area_dup, vm_area_free
+from core_mm.vmstat import LOG_TASK, note
 
 
 def mm_alloc() -> int:
@@ -147,9 +148,15 @@ def kernel_clone(parent: int, child: int, share_mm: int) -> int:
     mm = mmget(oldmm) if share_mm else dup_mm(oldmm)
     if mm == 0:
         return -ENOMEM
-    TASK.mm[child] = mm
+    set_mm(child, mm)
     TASK.parent[child] = parent
     return 0
+
+
+def set_mm(task: int, mm: int) -> int:
+    """The task's address space from now on; 0: none."""
+    TASK.mm[task] = mm
+    return note(LOG_TASK, task - 1, mm, 0, 0) if cfg.log_ptes else 0
 
 
 def spawn(task: int) -> int:
@@ -159,7 +166,7 @@ def spawn(task: int) -> int:
     mm = mm_alloc()
     if mm == 0:
         return -EAGAIN
-    TASK.mm[task] = mm
+    set_mm(task, mm)
     TASK.parent[task] = 0
     return 0
 
@@ -170,7 +177,7 @@ def exec_mmap(task: int, start_brk: int) -> int:
     if mm == 0:
         return -ENOMEM
     old = TASK.mm[task]
-    TASK.mm[task] = mm
+    set_mm(task, mm)
     MM.start_brk[mm] = start_brk
     MM.brk[mm] = start_brk
     mach.task = 0
@@ -180,5 +187,5 @@ def exec_mmap(task: int, start_brk: int) -> int:
 def exit_mm(task: int) -> int:
     """The task leaves its mm (kernel/exit.c:exit_mm)."""
     mm = TASK.mm[task]
-    TASK.mm[task] = 0
+    set_mm(task, 0)
     return mmput(mm)

@@ -44,6 +44,7 @@ class cfg(Scalars, constant=True):
     nr_tasks: int
     nr_inodes: int
     nr_file_pages: int
+    nr_calls: int
     fail_nowait: int  # fault injection: the n-th GFP_NOWAIT allocation and all later ones fail; 0 never
 
 
@@ -83,6 +84,7 @@ class mach(Scalars):
     nowait: int  # GFP_NOWAIT allocations so far
     seed: int
     log_len: int
+    next_call: int  # see core_mm/calls.py
     warned: int  # WARN_ON()s hit
     warn_code: int  # the first of them
     warn_value: int
@@ -234,6 +236,15 @@ class INODE(Table, rows="inodes"):
     ra_prev = column(64)
     mmap_miss = column(32)
     users = column(32)
+
+
+class CALL(Table, rows="calls"):
+    """A path of calls, see core_mm/calls.py; its row is one of `counters`."""
+
+    function = column(32)
+    parent = column(32)
+    first = column(32)
+    next = column(32)
 
 
 class GATHER(Table, rows="gathers"):

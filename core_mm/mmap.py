@@ -22,7 +22,7 @@ from core_mm.vma import (
 )  # fmt: skip
 from core_mm.vma_merge import vma_merge_new_range
 from core_mm.vma_tree import (
-    find_vma, find_vma_intersection, find_vma_prev, unlink_vma, vm_area_alloc,
+    find_vma, find_vma_intersection, find_vma_prev, log_vma, unlink_vma, vm_area_alloc,
 )  # fmt: skip
 
 VM_MAYALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
@@ -289,5 +289,7 @@ def expand_stack(mm: int, addr: int) -> int:
         return 0
     VMA.vm_pgoff[vma] -= (VMA.vm_start[vma] - addr) >> cfg.page_shift
     VMA.vm_start[vma] = addr
+    if cfg.log_ptes:
+        log_vma(vma, VMA.vm_end[vma])
     rmap.anon_vma_update_vma(vma)
     return vma

@@ -45,7 +45,7 @@ from core_mm.vmstat import (
     W_GATHER_RANGE,
     WARN,
     count,
-    write_log,
+    note,
 )
 
 MMU_GATHER_BUNDLE = 8
@@ -211,7 +211,7 @@ def tlb_gather_mmu(mm: int) -> int:
 def tlb_gather_mmu_fullmm(mm: int) -> int:
     """Begin the gather of an mm that goes away."""
     if cfg.log_ptes:
-        write_log(LOG_EXIT, mm, 0, 0, 0)
+        note(LOG_EXIT, mm, 0, 0, 0)
     return tlb_gather_start(mm, 1)
 
 

@@ -7,7 +7,7 @@ that a machine of millions of frames costs only what it uses.
 from __future__ import annotations
 
 from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, free_area, mach
-from core_mm.vmstat import LOG_FREE, W_DOUBLE_FREE, WARN, write_log
+from core_mm.vmstat import LOG_FOLIO, LOG_FREE, W_DOUBLE_FREE, WARN, note
 
 PCP_ORDER = 5  # what an empty list of single frames takes at once
 PCP_HIGH = 1024  # at least; they may keep a quarter of memory
@@ -218,6 +218,8 @@ def prep_page(pfn: int) -> int:
 def prep_compound_page(pfn: int, order: int) -> int:
     """Make a folio of a block: every tail points to the head."""
     PAGE.flags[pfn] = PG_LARGE | order << PG_ORDER_SHIFT
+    if cfg.log_ptes:
+        note(LOG_FOLIO, pfn, 1 << order, order, 0)
     for tail in range(pfn + 1, pfn + (1 << order)):
         PAGE.flags[tail] = 0
         PAGE.refcount[tail] = 0
@@ -246,7 +248,7 @@ def free_pages(pfn: int, order: int) -> int:
     mach.free_pages += 1 << order
     PAGE.refcount[pfn] = 0
     if cfg.log_ptes:
-        write_log(LOG_FREE, pfn, 1 << order, 0, 0)
+        note(LOG_FREE, pfn, 1 << order, 0, 0)
     if order:
         return free_one_page(pfn, order)
     push_pcp(pfn)

@@ -6,8 +6,9 @@ was swapped above it.
 
 from __future__ import annotations
 
-from core_mm.folio import folio_nr_pages, folio_put_refs, folio_ref_add, folio_test_anon, page_folio
+from core_mm.folio import folio_nr_pages, folio_order, folio_put_refs, folio_ref_add, folio_test_anon, page_folio
 from core_mm.mm_types import INODE, PAGE, cfg, i_pages
+from core_mm.vmstat import LOG_FOLIO, note
 
 SWAP_ORDER = 32  # bits of a slot
 
@@ -57,6 +58,8 @@ def range_is_empty(inode: int, index: int, nr: int) -> int:
 def filemap_add_folio(inode: int, folio: int, index: int, flags: int) -> int:
     """Put a new folio into the cache; the cache takes a reference a page."""
     nr = folio_nr_pages(folio)
+    if cfg.log_ptes:
+        note(LOG_FOLIO, folio, nr, folio_order(folio), inode)
     folio_ref_add(folio, nr)
     PAGE.flags[folio] |= flags
     PAGE.mapping[folio] = inode

@@ -11,7 +11,7 @@ from core_mm.hookspecs import mk_table, pmd_leaf, pmd_none, table_slot
 from core_mm.mm_types import ENOMEM, MM, PG_TABLE, PTDESC, PAGE, cfg, mach, ptes
 from core_mm.page_alloc import alloc_pages, free_pages
 from core_mm.rwonce import store
-from core_mm.vmstat import LOG_TABLE, PTE_TABLE_ALLOC, PTE_TABLE_FREE, count, write_log
+from core_mm.vmstat import LOG_TABLE, PTE_TABLE_ALLOC, PTE_TABLE_FREE, count, note
 
 
 def level_shift(level: int) -> int:
@@ -46,7 +46,7 @@ def table_alloc(mm: int, level: int) -> int:
     MM.pgtables[mm] += 1
     count(PTE_TABLE_ALLOC, 1)
     if cfg.log_ptes:
-        write_log(LOG_TABLE, slot, level, mm, 0)
+        note(LOG_TABLE, slot, level, mm, 0)
     return slot
 
 
@@ -54,7 +54,7 @@ def table_free(slot: int) -> int:
     """Give a table back; nobody may walk it any more."""
     page = PTDESC.page[slot]
     if cfg.log_ptes:
-        write_log(LOG_TABLE, slot, -1, page, 0)
+        note(LOG_TABLE, slot, -1, page, 0)
     PAGE.flags[page] &= ~PG_TABLE
     free_pages(page, 0)
     PTDESC.next[slot] = mach.free_tables

@@ -16,7 +16,7 @@ from core_mm.uapi import (
     COLUMNS, OP_BRK, OP_CLONE_VM, OP_EXEC, OP_EXIT, OP_FORK, OP_MADVISE, OP_MMAP, OP_MPROTECT, OP_MREMAP, OP_MUNMAP,
     OP_SPAWN, OP_TOUCH, OP_UNLINK, OP_VFORK,
 )  # fmt: skip
-from core_mm.vmstat import EVENTS, HOOKS, LOG_OP, OP, count, write_log
+from core_mm.vmstat import EVENTS, HOOKS, LOG_OP, OP, count, note
 
 ESRCH = 3
 
@@ -55,7 +55,7 @@ def run_operation(row: int) -> int:
     mach.error = 0
     count(OP, 1)
     if cfg.log_ptes:
-        write_log(LOG_OP, row, op, ops[at + 1], 0)
+        note(LOG_OP, row, op, ops[at + 1], 0)
     task = task_row(ops[at + 1])
     mm = TASK.mm[task] if task else 0
     if mm == 0:

@@ -10,8 +10,8 @@ from core_mm.mm_types import (
 )  # fmt: skip
 from core_mm.uapi import FILE_EXT4, FILE_RAMFS, FILE_REGULAR
 from core_mm.vma_tree import (
-    find_vma, find_vma_intersection, find_vma_prev, link_vma, unlink_vma, vm_area_alloc, vm_area_dup, vm_area_free,
-    vma_lookup,
+    find_vma, find_vma_intersection, find_vma_prev, link_vma, log_vma, unlink_vma, vm_area_alloc,
+    vm_area_dup, vm_area_free, vma_lookup,
 )  # fmt: skip
 
 __all__ = [
@@ -37,6 +37,8 @@ def vma_adjusted(vma: int) -> int:
     """Its borders have moved: to its new place among the mappings of its file and of its pages (vma_complete)."""
     unlink_file_vma(vma)
     i_mmap_insert(vma)
+    if cfg.log_ptes:
+        log_vma(vma, VMA.vm_end[vma])
     return rmap.anon_vma_update_vma(vma)
 
 
@@ -62,7 +64,7 @@ def vma_set_page_prot(vma: int) -> int:
     if vma_wants_writenotify(vma):
         flags &= ~VM_SHARED
     VMA.vm_page_prot[vma] = vm_get_page_prot(flags)
-    return 0
+    return log_vma(vma, VMA.vm_end[vma]) if cfg.log_ptes else 0
 
 
 def split_huge_pmd_if_needed(vma: int, address: int) -> int:

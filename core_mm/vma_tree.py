@@ -6,7 +6,9 @@ VMAs matters to what this code computes.
 
 from __future__ import annotations
 
+from core_mm.decl import cold
 from core_mm.mm_types import MM, VMA, cfg, mach
+from core_mm.vmstat import LOG_VMA, note
 
 
 def vm_area_alloc(mm: int) -> int:
@@ -200,7 +202,7 @@ def link_vma(mm: int, vma: int) -> int:
         VMA.vm_prev[after] = vma
     tree_insert(mm, vma)
     MM.map_count[mm] += 1
-    return 0
+    return log_vma(vma, VMA.vm_end[vma]) if cfg.log_ptes else 0
 
 
 def unlink_vma(mm: int, vma: int) -> int:
@@ -218,4 +220,11 @@ def unlink_vma(mm: int, vma: int) -> int:
     tree_erase(mm, vma)
     MM.mmap_cache[mm] = 0
     MM.map_count[mm] -= 1
-    return 0
+    return log_vma(vma, 0) if cfg.log_ptes else 0
+
+
+@cold
+def log_vma(vma: int, end: int) -> int:
+    """Where it is now and what it permits; `end` 0: it is gone."""
+    place = vma | VMA.vm_mm[vma] << 24 | VMA.vm_file[vma] << 44
+    return note(LOG_VMA, place, VMA.vm_start[vma], end, VMA.vm_flags[vma])

@@ -14,6 +14,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def unknown_number(what: str, number: int, first: int, last: int) -> InputError:
+    """The error for a number out of [first, last]."""
+    valid = f"valid: {first} to {last}" if last >= first else "there is none"
+    return InputError(f"no {what} {number}; {valid}")
+
+
 def unknown(what: str, name: str, known: Iterable[str], see: str = "") -> InputError:
     """The error for a name that is none of `known`: nearest one, then all (or `see`, if they are many)."""
     names = list(known)

@@ -6,6 +6,7 @@ from arches.arm64.cpufeature import cpu
 from arches.arm64.cpus import CPUS
 from arches.arm64.features import arch_feature
 from arches.arm64.events import EVENTS
+from arches.arm64.ptdump import PTE_NAMES
 from arches.arm64.tlb_model import TLB_MODEL
 from core_mm.descriptor import ArchDescriptor, Geometry
 
@@ -46,6 +47,7 @@ arch = ArchDescriptor(
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm", "ttl"}),
     events=EVENTS,
     tlb_model=TLB_MODEL,
+    pte_names=PTE_NAMES,
     cost_profiles={
         name: f"arches.arm64:costs/{name}.toml" for name in ("ye2020-norange", "range-assumed")
     },

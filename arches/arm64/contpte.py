@@ -58,7 +58,7 @@ from core_mm.folio import folio_nr_pages, page_folio
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE
-from core_mm.vmstat import CONT_INSTALL, FOLD, UNFOLD, count
+from core_mm.vmstat import CONT_INSTALL, FOLD, UNFOLD, convert, count
 
 INIT_MM = 1
 
@@ -120,7 +120,7 @@ def contpte_try_unfold(mm: int, addr: int, ptep: int, pte: int) -> int:
 def __contpte_try_unfold(mm: int, addr: int, ptep: int, pte: int) -> int:
     """For user mappings."""
     if mm_is_user(mm):
-        count(UNFOLD, 1)
+        convert(UNFOLD, addr & -cont_size(), 1)
         contpte_convert(mm, addr, ptep, pte_mknoncont(pte))
     return 0
 
@@ -146,7 +146,7 @@ def __contpte_try_fold(mm: int, addr: int, ptep: int, pte: int) -> int:
         if pte_mkold(pte_mkclean(READ_ONCE(start + i))) != expected:
             return 0
         expected += cfg.page_size
-    count(FOLD, 1)
+    convert(FOLD, addr & -cont_size(), 1)
     return contpte_convert(mm, addr, ptep, pte_mkcont(pte))
 
 
@@ -297,7 +297,7 @@ def contpte_set_ptes(addr: int, ptep: int, pte: int, nr: int) -> int:
             after = end & -cont_size()
         pages = (after - addr) >> cfg.page_shift
         if (addr | after | output) & mask == 0:
-            count(CONT_INSTALL, pages >> cfg.cont_shift)
+            convert(CONT_INSTALL, addr, pages >> cfg.cont_shift)
             __set_ptes(ptep, pte_mkcont(pte), pages)
         else:
             __set_ptes(ptep, pte, pages)

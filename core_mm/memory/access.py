@@ -22,7 +22,7 @@ from core_mm.pgtable import entry_at, pmd_addr_end, pmd_off
 from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
 from core_mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV
 from core_mm.vma_tree import find_vma
-from core_mm.vmstat import FAULT, FAULT_STACK, W_FAULT_LOOP, WARN, count
+from core_mm.vmstat import FAULT, FAULT_STACK, LOG_FAULT, LOG_HW, W_FAULT_LOOP, WARN, count, note, write_log
 
 ADDRESS_SPACE = 1 << 52  # bytes; more pages than that end in a fault all the same
 MAX_FAULTS = 8  # of one access; a copy after a swap-in or after a split takes two or three
@@ -73,8 +73,19 @@ def hardware_access(mm: int, addr: int, pmdp: int, access: int) -> int:
     if pmd_none(pmd):
         return 0
     if pmd_leaf(pmd):
-        return mmu_access(mm, addr, pmdp, 2, access)
-    return mmu_access(mm, addr, entry_at(table_slot(pmd), addr, 0), 3, access)
+        return walk(mm, addr, pmdp, 2, access)
+    return walk(mm, addr, entry_at(table_slot(pmd), addr, 0), 3, access)
+
+
+def walk(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
+    """The architecture's walker on a leaf; the log sees what it does to it."""
+    if not cfg.log_ptes:
+        return mmu_access(mm, addr, ptep, level, access)
+    before = ptes[ptep]
+    done = mmu_access(mm, addr, ptep, level, access)
+    if ptes[ptep] != before:
+        note(LOG_HW, ptep, before, ptes[ptep], 0)
+    return done
 
 
 def note_written(addr: int, pmd: int) -> int:
@@ -99,6 +110,8 @@ def frame_at(ptep: int) -> int:
 def do_page_fault(mm: int, addr: int, access: int) -> int:
     """Find the VMA, check what it permits, handle the fault; 0 or a negated signal or error."""
     count(FAULT, 1)
+    if cfg.log_ptes:
+        write_log(LOG_FAULT, addr, access, mm, 0)
     vma = find_vma(mm, addr)
     if not vma:
         return -SIGSEGV

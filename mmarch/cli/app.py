@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, measure, release, trace
+from mmarch.cli import arch, check, costs, cpu, measure, release, see, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -59,6 +59,7 @@ def help_(
 app.command("run", short_help="Replay a workload and count.")(measure.run)
 app.command("compare", short_help="Configurations side by side.")(measure.compare)
 app.command("ablate", short_help="What each hook of an architecture buys.")(measure.ablate)
+app.command("map", short_help="Page tables at any moment of a run.")(see.map_)
 app.command(
     "record",
     short_help="Record a program with ftrace (root).",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +36,22 @@ def run(
     with_: o.With = None,
     without: o.Without = None,
     engine: o.EngineOption = o.Engine.auto,
-    by: Annotated[o.By, typer.Option(help="Attribute counts to system calls or to hooks.")] = o.By.op,
+    by: Annotated[
+        o.By, typer.Option(help="What counts are attributed to; cause, mapping and task with --top.")
+    ] = o.By.op,
+    top: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            min=0,
+            help="The K hottest operations, or what --by says, instead.",
+            show_default=False,
+        ),
+    ] = 0,
+    form: Annotated[
+        o.Format, typer.Option("--format", help="folded: stacks for flame graphs.")
+    ] = o.Format.table,
+    count: Annotated[o.Count, typer.Option(help="What the values of --format folded are.")] = o.Count.tlbi,
     sanitize: Annotated[
         bool,
         typer.Option(
@@ -61,6 +76,12 @@ def run(
     from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
+    json = json or form is o.Format.json
+    folding = form is o.Format.folded
+    if by not in (o.By.op, o.By.hook) and not top:
+        raise InputError(f"--by {by} says what --top K ranks; give --top too")
+    if (top or folding) and (json or sanitize or (workloads and len(workloads) > 1)):
+        raise InputError("--top and --format folded look at one workload, without --json or --sanitize")
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
@@ -85,6 +106,9 @@ def run(
     setup = _setup_for(source, choices, talk)
     work = source.workload(setup)
     request = replace(request, madvise=source.advised)
+    if top or folding:
+        answer("\n".join(_hot(work, setup, request, top, by, count, talk)), output)
+        return
     if sanitize:
         _sanitize(work, setup, request, talk, output, json)
         return
@@ -92,6 +116,19 @@ def run(
         result = run_with_saving(work, setup, request, talk.note, progress)
     answer(_json(result) if json else "\n".join(render(result, setup.geometry.page_shift, priced)), output)
     _findings([result], talk)
+
+
+def _hot(
+    work: Workload, setup: Setup, request: Request, top: int, by: o.By, count: o.Count, talk: Talk
+) -> Iterable[str]:
+    """What is hottest, or stacks if `top` is 0."""
+    from mmarch.history import record
+    from mmarch.history.top import folded
+    from mmarch.report.top import render
+
+    with talk.progress(work.name) as progress:
+        history = record(work, setup, request, talk.note, progress)
+    return render(history, top, by.value) if top else folded(history, count.value)
 
 
 def _run_all(

@@ -27,6 +27,25 @@ class By(StrEnum):
 
     op = "op"
     hook = "hook"
+    cause = "cause"
+    mapping = "mapping"
+    task = "task"
+
+
+class Format(StrEnum):
+    """What a run prints."""
+
+    table = "table"
+    json = "json"
+    folded = "folded"
+
+
+class Count(StrEnum):
+    """What the values of stacks are."""
+
+    tlbi = "tlbi"
+    unfold = "unfold"
+    fault = "fault"
 
 
 def complete_arch(incomplete: str) -> list[str]:

@@ -137,7 +137,7 @@ class Expressions(Emitter):
 
     def is_hook_number(self, node: ast.Attribute) -> bool:
         """`mach.hook`, in an image that does not attribute counts to hooks."""
-        if self.unit.options.attribute or node.attr != "hook":
+        if self.unit.options.attribute or self.unit.options.calls or node.attr != "hook":
             return False
         owner = self.routine.resolve(node.value)
         return isinstance(owner, type) and issubclass(owner, Scalars) and owner.__name__ == "mach"

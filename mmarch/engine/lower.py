@@ -16,6 +16,8 @@ from mmarch.engine.layout import Layout
 from mmarch.engine.program import Program, Routine
 from mmarch.engine.unit import Options, Unit, kind_of
 
+ENTER = '@"core_mm.calls.enter"'
+
 
 def lower(program: Program, layout: Layout, options: Options) -> str:
     """LLVM assembly of `program`; each root is exported under its bare name."""
@@ -48,13 +50,14 @@ class Function(Expressions):
         for node in ast.walk(self.routine.node):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self.slot(node.id)
+        tracked = self.unit.tracks(self.routine)
+        self.outer = self.value(f"call fastcc i64 {ENTER}(ptr %S, i64 {tracked})") if tracked else ""
         self.block(self.routine.node.body)
+        self.leave()
         self.put(f"ret {self.result_type} " + ("0" if self.routine.results == 1 else "zeroinitializer"))
         params = ", ".join(["ptr noalias %S", *(f"i64 %p.{name}" for name in names)])
         inlining = " " + getattr(self.routine.function, INLINING, "")
-        head = (
-            f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}){inlining} {{\nentry:'
-        )
+        head = f'define internal fastcc {self.result_type} @"{self.routine.symbol}"({params}){inlining} {{\nentry:'
         body = self.counted() if self.unit.options.operations else self.body
         return "\n".join([head, *self.entry, *body, "}"])
 
@@ -115,8 +118,15 @@ class Function(Expressions):
             packed, _ = self.call(node.value)
         else:
             packed = self.expr(node.value)
+        self.leave()
         self.put(f"ret {self.result_type} {packed}")
         self.done = True
+
+    def leave(self) -> None:
+        """The path of calls is the caller's again."""
+        if self.outer:
+            address, tag = self.special("hook")
+            self.write(address, 64, tag, self.outer)
 
     def do_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pluggy
 from numpy.typing import NDArray
 
+import core_mm.calls
 import core_mm.features
 import core_mm.mm_types
 import core_mm.vmstat
@@ -29,6 +31,7 @@ from mmarch.engine.memory import Memory
 from mmarch.engine.relay import blame, guard, relay_hook
 
 _images: dict[object, Image] = {}
+CALLS = 256  # times HOOKS rows for paths of calls, in images that tell them apart
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Machine:
         self.winners = {**self.defaults, **{n: f for n, f in own.items() if n not in withheld}}
         self.layout = Layout.of(declared_modules(archs), hookspecs.HOOKS)
         rows = 0 if operations is None else len(operations)
-        lengths = sizes(config, rows, files, file_pages, tasks)
+        lengths = sizes(config, rows, files, file_pages, tasks, options.calls)
         self.memory = Memory(self.layout, lengths)
         self._configure(lengths)
         if operations is not None and rows:
@@ -140,7 +143,8 @@ class Machine:
 
     def _link(self, options: Options, progress: Callable[[str], None]) -> Image:
         """The image; the one of a machine with the same code is used again."""
-        code = Code(tuple(self.roots), self.winners, {name: self.defaults[name] for name in self.selectable})
+        roots = (*self.roots, *([cast(FunctionType, core_mm.calls.enter)] if options.calls else []))
+        code = Code(roots, self.winners, {name: self.defaults[name] for name in self.selectable})
         key = (
             tuple(code.names()),
             options,
@@ -196,7 +200,7 @@ class Machine:
             "max_table_batch": (page - 24) // 8,
             "max_tables": len(memory.tables["PTDESC"]), "max_batches": len(memory.tables["BATCH"]),
             "withheld": sum(1 << i for i, n in enumerate(self.selectable) if n in config.without),
-            **{f"nr_{name}": lengths[name] for name in ("vmas", "mms", "tasks", "inodes", "file_pages")},
+            **{f"nr_{name}": lengths[name] for name in ("vmas", "mms", "tasks", "inodes", "file_pages", "calls")},
             **config.overrides,
         }  # fmt: skip
         for name, value in values.items():
@@ -218,7 +222,9 @@ def tables(config: Config) -> list[type[Features]]:
     return [core_mm.features.feature, *(arch.features for arch in archs if arch.features)]
 
 
-def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) -> dict[str, int]:
+def sizes(
+    config: Config, rows: int, files: int, file_pages: int, tasks: int, calls: bool = False
+) -> dict[str, int]:
     """Rows of every named size; only what is touched costs memory."""
     geometry = config.arch.granules[config.granule or config.arch.default_granule]
     frames = config.memory >> geometry.page_shift
@@ -231,6 +237,7 @@ def sizes(config: Config, rows: int, files: int, file_pages: int, tasks: int) ->
         "inodes": 2 * files + 4096, "file_pages": file_pages + (1 << 24), "gathers": 64, "batches": 4096,
         "slots": 4096 * (batch + 520), "orders": 32, "swap": (config.swap_bytes >> geometry.page_shift) + 2,
         "tlb": max(1, config.tlb_entries), "log": config.log_rows * core_mm.mm_types.LOG_COLUMNS + 1,
-        "counters": 32 * core_mm.vmstat.HOOKS * core_mm.vmstat.EVENTS,
+        "calls": CALLS * core_mm.vmstat.HOOKS if calls else 1,
+        "counters": (CALLS if calls else 32) * core_mm.vmstat.HOOKS * core_mm.vmstat.EVENTS,
         "ops": rows * uapi.COLUMNS + 1, "results": rows + 1,
     }  # fmt: skip

@@ -140,9 +140,10 @@ class Program:
             if function in self.routines:
                 continue
             routine = self.routines[function] = Routine(function)
-            pending.extend(self._callees(routine))
+            pending.extend(self.callees(routine))
 
-    def _callees(self, routine: Routine) -> list[FunctionType]:
+    def callees(self, routine: Routine) -> list[FunctionType]:
+        """The functions that it may call."""
         found = []
         for node in ast.walk(routine.node):
             if isinstance(node, ast.Call):

@@ -27,7 +27,7 @@ MOST_FILE_PAGES = 1 << 27  # 512 GiB of 4 KiB pages
 
 @dataclass(frozen=True)
 class Request:
-    """How to run: the engine, whether to attribute counts to hooks, rows of log, runs of its like.
+    """How to run: the engine, whether to attribute counts to hooks or to paths of calls, rows of log, runs of its like.
 
     `tlb_entries` is the size of a TLB that accesses go through, 0 for none.
     `madvise` enables the folio orders where MADV_HUGEPAGE asks for them, and for all shared memory.
@@ -35,6 +35,7 @@ class Request:
 
     engine: str = "auto"
     by_hook: bool = False
+    by_call: bool = False
     log_rows: int = 0
     runs: int = 1
     madvise: bool = False
@@ -106,7 +107,7 @@ def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note:
             files=len(workload.files),
             file_pages=sum(pages),
             tasks=tasks(workload),
-            options=Options(attribute=request.by_hook),
+            options=Options(attribute=request.by_hook, calls=request.by_call),
             progress=note,
             selectable=optional_hooks(setup.arch) if engine == "linked" else (),
         )

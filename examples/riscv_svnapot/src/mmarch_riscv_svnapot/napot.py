@@ -7,11 +7,12 @@ differences: all entries of a block hold the same value, and each of its 4 KiB p
 
 from __future__ import annotations
 
+from core_mm import vmstat
 from core_mm.folio import folio_nr_pages, page_folio
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import VMA, cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE, xchg
-from core_mm.vmstat import CONT_INSTALL, FOLD, UNFOLD, count
+from core_mm.vmstat import CONT_INSTALL, FOLD, UNFOLD
 
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.pgtable_bits import (
@@ -50,9 +51,9 @@ def convert(mm: int, addr: int, ptep: int, pte: int, fold: int) -> int:
         pte = merge(pte, xchg(start + i, 0))
     flush_mm_range(mm, base, base + block_size(), cfg.page_size)
     if fold:
-        count(FOLD, 1)
+        vmstat.convert(FOLD, base, 1)
         return set_block(start, pte)
-    count(UNFOLD, 1)
+    vmstat.convert(UNFOLD, base, 1)
     return set_plain(start, pte, cfg.cont_ptes)
 
 
@@ -172,7 +173,7 @@ def set_in_blocks(addr: int, ptep: int, pte: int, nr: int) -> int:
     while nr:
         pages = min(cfg.cont_ptes - slot(ptep), nr)
         if pages == cfg.cont_ptes and pte & NAPOT_PFN_MASK == 0:
-            count(CONT_INSTALL, 1)
+            vmstat.convert(CONT_INSTALL, addr, 1)
             set_block(ptep, pte)
         else:
             set_plain(ptep, pte, pages)

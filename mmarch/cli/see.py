@@ -1,0 +1,87 @@
+"""`mmarch map`: page tables at any moment of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import Talk, answer
+from mmarch.errors import InputError
+
+EVERYWHERE = (0, 1 << 62)
+
+
+def map_(
+    workload: o.Workload = "",
+    at: Annotated[
+        str, typer.Option(metavar="N|end", help="After which operation; a step of a scenario by name.")
+    ] = "end",
+    task: Annotated[int, typer.Option(min=0, help="Whose tables.")] = 0,
+    range_: Annotated[
+        str, typer.Option("--range", metavar="ADDR-END", help="Only these addresses.", show_default="all")
+    ] = "",
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="How much large folios cover, by the keys of thpmaps, instead.")
+    ] = False,
+    config: o.ConfigFile = None,
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
+    without: o.Without = None,
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Print the page tables of a task at a moment of a run, as the kernel's ptdump does."""
+    from mmarch.history import record
+    from mmarch.history.top import operation
+    from mmarch.report.map import covered, render
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices, configure
+    from mmarch.runs.workloads import open_workload
+
+    talk = Talk(quiet)
+    first, last = parse_range(range_)
+    setup = configure(
+        Choices(
+            arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
+        )
+    )
+    source = open_workload(workload, scenario, backing)
+    work = source.workload(setup)
+    with talk.progress(work.name) as progress:
+        history = record(work, setup, Request(madvise=source.advised), talk.note, progress)
+    row = history.find(at)
+    tables = history.tables(row, task)
+    shown = covered(tables, first, last) if coverage else render(tables, first, last)
+    if not shown:
+        ends = f"{tables.mappings[0].start:#x}-{tables.mappings[-1].end:#x}" if tables.mappings else "none"
+        raise InputError(f"--range {range_}: nothing is mapped there; task {task} has mappings in {ends}")
+    answer(
+        "\n".join([f"{work.name}, after operation {operation(history, row)}: task {task}", "", *shown]),
+        output,
+    )
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """``0x1000-0x2000`` as two addresses; everything if empty."""
+    if not text:
+        return EVERYWHERE
+    first, dash, last = text.partition("-")
+    try:
+        start, end = int(first, 0), int(last, 0)
+    except ValueError:
+        start = end = -1
+    if not dash or not 0 <= start < end:
+        raise InputError(
+            f"--range {text!r}: write two addresses, the second one higher: 0x7f0000000000-0x7f0000200000"
+        )
+    return start, end

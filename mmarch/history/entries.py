@@ -1,0 +1,82 @@
+"""What an entry says, in the architecture's own words."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from core_mm.descriptor import PteName
+from mmarch.engine.direct import DirectMachine
+from mmarch.runs.assemble import machine_config
+from mmarch.runs.configure import Setup
+
+LEVELS = ("PTE", "PMD", "PUD", "P4D", "PGD")
+SMALL = 16 << 20  # bytes of memory of the machine that is asked
+
+
+class Entries:
+    """Asks the value hooks of one configuration; a set of attributes once."""
+
+    def __init__(self, setup: Setup) -> None:
+        machine = DirectMachine(replace(machine_config(setup), memory=SMALL, log_rows=0, tlb_entries=0))
+        self.hooks = machine.hooks
+        self.names: tuple[PteName, ...] = setup.arch.descriptor.pte_names
+        model = setup.arch.descriptor.tlb_model
+        self.ptrs = 1 << setup.geometry.pte_bits
+        self.block = setup.geometry.cont_ptes
+        self._plain = machine.bound(_named(model.plain)) if model and model.plain else None
+        self.cont_mask = model.cont_mask if model else 0
+        self.mask = sum({bit for name in self.names for bit in _bits(name.mask)})
+        self._texts: dict[int, str] = {}
+
+    def is_leaf(self, entry: int) -> bool:
+        """Whether an entry of an upper level maps memory itself."""
+        return bool(self.hooks["pmd_leaf"](entry))
+
+    def child(self, entry: int) -> int:
+        """The table that an entry of an upper level points to."""
+        return self.hooks["table_slot"](entry)
+
+    def mapped(self, entry: int) -> bool:
+        """Whether it maps a frame that counts as resident; not the zero page."""
+        return self.present(entry) and not self.hooks["pte_special"](entry)
+
+    def frame(self, entry: int, page: int) -> int:
+        """The frame that an entry for page number `page` maps; every entry of a block may hold the block's first."""
+        plain = self._plain(entry, page & self.ptrs - 1) if self._plain else entry
+        return self.hooks["pte_pfn"](plain)
+
+    def present(self, entry: int) -> bool:
+        """Whether it maps a frame, accessible or not."""
+        return bool(self.hooks["pte_present"](entry) or self.hooks["pmd_leaf"](entry))
+
+    def attributes(self, entry: int) -> str:
+        """As ptdump shows them, with the architecture's names or, where it has none, generic ones."""
+        if not self.present(entry):
+            return "swap"
+        if not self.names:
+            return " ".join(self._generic(entry))
+        key = entry & self.mask
+        if key not in self._texts:
+            words = (name.set if entry & name.mask == name.value else name.clear for name in self.names)
+            self._texts[key] = " ".join(word for word in words if word).rstrip()
+        return self._texts[key]
+
+    def _generic(self, entry: int) -> Iterator[str]:
+        for hook, name in (
+            ("pte_valid", "valid"), ("pte_write", "write"), ("pte_young", "young"), ("pte_dirty", "dirty"),
+            ("pte_special", "special"), ("pte_protnone", "protnone"),
+        ):  # fmt: skip
+            yield name if self.hooks[hook](entry) else "-" * len(name)
+
+
+def _named(dotted: str) -> Callable[..., int]:
+    """A function that is named as "module:function"."""
+    module, _, name = dotted.partition(":")
+    found: Callable[..., int] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _bits(mask: int) -> set[int]:
+    return {1 << bit for bit in range(64) if mask >> bit & 1}

@@ -1,0 +1,144 @@
+"""The log of a run, by operation, and the state that can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm import vmstat
+from core_mm.vmstat import EVENTS, HOOKS
+from mmarch.history.calls import CallTree
+from mmarch.history.entries import Entries
+from mmarch.history.replay import Replay
+from mmarch.history.tables import Tables, tables_at
+from mmarch.runs.configure import Setup
+from mmarch.suggest import unknown, unknown_number
+from mmarch.workload import Workload
+
+Note = Callable[[str], None]
+KINDS = {
+    vmstat.LOG_TLBI: "tlbi", vmstat.LOG_DSB: "barrier", vmstat.LOG_ISB: "barrier", vmstat.LOG_PTE: "pte",
+    vmstat.LOG_HW: "hardware", vmstat.LOG_FREE: "free", vmstat.LOG_TABLE: "table", vmstat.LOG_ASID: "asid",
+    vmstat.LOG_EXIT: "exit", vmstat.LOG_TASK: "task", vmstat.LOG_VMA: "vma", vmstat.LOG_FOLIO: "folio",
+    vmstat.LOG_FAULT: "fault", vmstat.LOG_CONVERT: "convert",
+}  # fmt: skip
+# a, b, c are 64-bit; asid holds vm_flags too
+DISK = np.dtype(
+    [("kind", "u1"), ("spare", "u1"), ("call", "u2"), ("asid", "i4"), ("a", "i8"), ("b", "i8"), ("c", "i8")]
+)
+
+
+class Event(NamedTuple):
+    """One row of the log; operands as `core_mm.vmstat` has them. `call` is a row of the tree of calls."""
+
+    operation: int
+    kind: str
+    a: int
+    b: int
+    c: int
+    asid: int
+    call: int
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened in a run, in order.
+
+    rows      the log, six columns: kind, a, b, c, asid, call less the operation's row
+    calls     who called whom, with counts of every event by path
+    complete  whether the whole run is in it
+    frames    how many frames of memory were ever used
+    """
+
+    setup: Setup
+    workload: Workload
+    rows: NDArray[np.int64]
+    calls: CallTree
+    complete: bool
+    frames: int
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Where the events of each operation begin, and after the last one the end."""
+        begin = np.flatnonzero(self.rows[:, 0] == vmstat.LOG_OP)
+        if self.complete:
+            begin = np.append(begin, len(self.rows))
+        return begin
+
+    @property
+    def operations(self) -> int:
+        """How many operations are in it whole."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def entries(self) -> Entries:
+        """What entries mean to the architecture."""
+        return Entries(self.setup)
+
+    @cached_property
+    def _replay(self) -> Replay:
+        return Replay(self.rows, 1 << self.setup.geometry.pte_bits, self.frames)
+
+    def tables(self, at: int, task: int = 0) -> Tables:
+        """The page tables and mappings of `task` after operation `at`.
+
+        InputError if there is no such operation, or if the task has no address space then.
+        """
+        if not 0 <= at < self.operations:
+            raise unknown_number("operation", at, 0, self.operations - 1)
+        return tables_at(self._replay, self.entries, self.setup, int(self.starts[at + 1]), at, task)
+
+    def find(self, at: str) -> int:
+        """The operation that `at` names: a number, "end", or the last one of a step. InputError if none."""
+        if at == "end":
+            return self.operations - 1
+        steps = {step.label: step.last - 1 for step in self.workload.steps if step.label}
+        if at in steps:
+            return steps[at]
+        if not at.isdecimal():
+            raise unknown(
+                "operation", at, ["end", *steps], "" if steps else f"Valid: 0 to {self.operations - 1}, end."
+            )
+        if int(at) >= self.operations:
+            raise unknown_number("operation", int(at), 0, self.operations - 1)
+        return int(at)
+
+    def tasks(self, at: int) -> dict[int, int]:
+        """Task -> its mm, of the tasks that have one after operation `at`."""
+        return self._replay.tasks(int(self.starts[at + 1]))
+
+    def events(self, first: int, last: int) -> Iterator[Event]:
+        """What happened in operations [first, last)."""
+        begin = int(self.starts[first])
+        rows = self.rows[begin : int(self.starts[last])].tolist()
+        operation, base = first, 0
+        for kind, a, b, c, asid, call in rows:
+            if kind == vmstat.LOG_OP:
+                operation, base = a, b * HOOKS
+            else:
+                yield Event(operation, KINDS[kind], a, b, c, asid, base + call)
+
+    @cached_property
+    def event_names(self) -> tuple[str, ...]:
+        """The name of every event number, "" for those that none has."""
+        own = self.setup.arch.descriptor.events
+        names = (*vmstat.NAMES, *[""] * (vmstat.ARCH_EVENT - len(vmstat.NAMES)), *own)
+        return (*names, *[""] * (EVENTS - len(names)))
+
+    def packed(self) -> NDArray[np.void]:
+        """The log as it lies on disk, 32 bytes an event."""
+        found = np.zeros(len(self.rows), DISK)
+        for column, name in enumerate(("kind", "a", "b", "c", "asid", "call")):
+            found[name] = self.rows[:, column]
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the log as a .npy file."""
+        with path.open("wb") as file:
+            np.save(file, self.packed(), allow_pickle=False)

@@ -1,0 +1,142 @@
+"""The page tables of one task at one moment."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm.mm_types import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
+from mmarch.errors import InputError
+from mmarch.history.entries import LEVELS, Entries
+from mmarch.history.replay import Replay
+from mmarch.runs.configure import Setup
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An entry that maps memory, or says where it was swapped to. `level` 0 is a PTE, 1 a PMD; `size` in bytes."""
+
+    address: int
+    size: int
+    level: int
+    entry: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A VMA: [start, end) in bytes; `file` is the workload's number of its file, -1 for anonymous memory."""
+
+    start: int
+    end: int
+    flags: int
+    file: int
+
+    def __str__(self) -> str:
+        kind = "anon" if self.file < 0 else f"file {self.file}"
+        letters = ((VM_READ, "r"), (VM_WRITE, "w"), (VM_EXEC, "x"))
+        permits = "".join(letter if self.flags & bit else "-" for bit, letter in letters)
+        return f"{permits}{'s' if self.flags & VM_SHARED else 'p'} {kind}"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Leaves in order of address, and mappings.
+
+    addresses, levels, raws  of the leaves, parallel
+    """
+
+    operation: int
+    task: int
+    page_shift: int
+    pte_bits: int
+    addresses: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    raws: NDArray[np.int64]
+    mappings: tuple[Mapping, ...]
+    entries: Entries
+    replay: Replay
+    end: int
+
+    @cached_property
+    def folios(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of each frame, the order of its folio and its inode, 0 for anonymous memory."""
+        return self.replay.folios(self.end)
+
+    def size(self, level: int) -> int:
+        """Bytes that an entry of this level maps."""
+        return 1 << self.page_shift + level * self.pte_bits
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def __getitem__(self, address: int) -> Leaf | None:
+        """The leaf that translates `address`, if there is one."""
+        at = int(np.searchsorted(self.addresses, address, side="right")) - 1
+        leaf = self.leaf(at) if at >= 0 else None
+        return leaf if leaf and address < leaf.address + leaf.size else None
+
+    def leaf(self, number: int) -> Leaf:
+        """By its place in the order of addresses."""
+        level, raw = int(self.levels[number]), int(self.raws[number])
+        return Leaf(int(self.addresses[number]), self.size(level), level, raw, self.entries.attributes(raw))
+
+    def __iter__(self) -> Iterator[Leaf]:
+        return (self.leaf(number) for number in range(len(self)))
+
+    def mapping(self, address: int) -> Mapping | None:
+        """The mapping that `address` lies in."""
+        at = bisect_right(self.mappings, address, key=lambda mapping: mapping.start) - 1
+        return self.mappings[at] if at >= 0 and address < self.mappings[at].end else None
+
+
+def tables_at(replay: Replay, entries: Entries, setup: Setup, end: int, at: int, task: int) -> Tables:
+    """The tables of `task` after event number `end`, in operation `at`."""
+    geometry = setup.geometry
+    tasks = replay.tasks(end)
+    if task not in tasks:
+        known = ", ".join(map(str, sorted(tasks))) or "none"
+        raise InputError(
+            f"task {task} has no address space after operation {at}; tasks that have one: {known}"
+        )
+    slot, made = replay.pgd(end, tasks[task], geometry.levels - 1)
+    state = replay.entries(end).reshape(-1, replay.ptrs)
+    found = list(_walk(state, entries, slot, geometry.levels - 1, 0, geometry.pte_bits))
+    page = geometry.page_shift
+    vmas = replay.vmas(made, end, tasks[task])
+    return Tables(
+        at, task, page, geometry.pte_bits, _joined(f[0] for f in found) << page,
+        _joined(np.full(len(f[0]), f[1]) for f in found), _joined(f[2] for f in found),
+        tuple(Mapping(start, stop, flags, inode - 1) for start, stop, flags, inode in vmas), entries, replay, end,
+    )  # fmt: skip
+
+
+def _joined(parts: Iterator[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _walk(
+    state: NDArray[np.int64], entries: Entries, slot: int, level: int, page: int, bits: int
+) -> Iterator[tuple[NDArray[np.int64], int, NDArray[np.int64]]]:
+    """Page numbers, level and raw entries of the leaves below a table that translates from `page` on."""
+    if slot >= len(state):
+        return
+    table = state[slot]
+    used = np.flatnonzero(table)
+    if level == 0:
+        yield page + used, 0, table[used]
+        return
+    for index in used.tolist():
+        entry, first = int(table[index]), page + (index << level * bits)
+        if level == 1 and entries.is_leaf(entry):
+            yield np.array([first]), 1, np.array([entry])
+        else:
+            yield from _walk(state, entries, entries.child(entry), level - 1, first, bits)
+
+
+__all__ = ["LEVELS", "Leaf", "Mapping", "Tables", "tables_at"]
