@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm import uapi
+from mmarch.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,29 @@ class Workload:
     def place(self, row: int) -> str:
         """`file:line` of an operation."""
         return f"{self.source or self.name}:{self.line(row)}"
+
+    def find(self, at: str) -> int:
+        """The row that `at` names: a number, "end", "line:N" (its first row), or the last one of a step.
+
+        InputError that says what is valid.
+        """
+        last = len(self.ops) - 1
+        steps = {step.label: step.last - 1 for step in self.steps if step.label}
+        if at == "end" or at in steps:
+            return steps.get(at, last)
+        word, _, digits = at.rpartition("line:")
+        if not digits.isdecimal() or word:
+            named = f", or a step: {', '.join(steps)}" if steps else ""
+            raise InputError(f"no operation {at!r}: a row from 0 to {last}, line:N, end{named}")
+        if at.isdecimal():
+            if int(at) > last:
+                raise InputError(f"no operation {at}; valid: 0 to {last}")
+            return int(at)
+        rows = np.flatnonzero(self.lines == int(digits))
+        if not len(rows):
+            known = self.lines[self.lines > 0]
+            raise InputError(f"no operation comes from line {digits}; lines {known.min()} to {known.max()} have some")
+        return int(rows[0])
 
     def line(self, row: int) -> int:
         """The line of an operation, or of the last one before it that has a line."""

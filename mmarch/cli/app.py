@@ -60,6 +60,7 @@ app.command("run", short_help="Replay a workload and count.")(measure.run)
 app.command("compare", short_help="Configurations side by side.")(measure.compare)
 app.command("ablate", short_help="What each hook of an architecture buys.")(measure.ablate)
 app.command("map", short_help="Page tables at any moment of a run.")(see.map_)
+app.command("explain", short_help="The story of one operation.")(see.explain)
 app.command(
     "record",
     short_help="Record a program with ftrace (root).",

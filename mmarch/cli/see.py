@@ -1,4 +1,4 @@
-"""`mmarch map`: page tables at any moment of a run."""
+"""`mmarch map` and `mmarch explain`: page tables at any moment of a run, and the story of one operation."""
 
 from __future__ import annotations
 
@@ -69,6 +69,60 @@ def map_(
         "\n".join([f"{work.name}, after operation {operation(history, row)}: task {task}", "", *shown]),
         output,
     )
+
+
+def explain(
+    workload: o.Workload = "",
+    op: Annotated[
+        str,
+        typer.Option(
+            "--op", metavar="N|LINE:N|STEP", help="Which operation: its row, line:N of the file, a step."
+        ),
+    ] = "",
+    configuration: Annotated[
+        list[str] | None,
+        typer.Option("-c", metavar="KEY=VALUE,…", help="With --diff: the two configurations."),
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Two stories side by side.")] = False,
+    config: o.ConfigFile = None,
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
+    without: o.Without = None,
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Tell what one operation did: functions, hooks, entries before and after, conversions, TLBIs and why."""
+    from mmarch.cli.configurations import parse_all
+    from mmarch.history.story import Story, tell
+    from mmarch.report.story import render, side_by_side
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices, configure
+    from mmarch.runs.workloads import open_workload
+
+    talk = Talk(quiet)
+    base = Choices(
+        arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
+    )
+    given = configuration or []
+    if len(given) != (2 if diff else 0):
+        raise InputError("--diff needs two configurations: --diff -c KEY=VALUE -c KEY=VALUE; -c needs --diff")
+    source = open_workload(workload, scenario, backing)
+
+    def story(choices: Choices) -> Story:
+        setup = configure(choices)
+        work = source.workload(setup)
+        return tell(work, setup, work.find(op), Request(madvise=source.advised), talk.note)
+
+    stories = [story(choices) for choices in (parse_all(given, base) if diff else [base])]
+    answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 
 
 def parse_range(text: str) -> tuple[int, int]:

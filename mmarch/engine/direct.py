@@ -18,6 +18,7 @@ from core_mm.descriptor import ArchDescriptor
 from mmarch.engine.bind import Binder
 from mmarch.engine.hookimpls import parameters, where
 from mmarch.engine.machine import Config, Machine
+from mmarch.engine.memory import Memory
 from mmarch.engine.relay import HIGHEST, LOWEST, check_result
 
 Bound = Callable[..., int]
@@ -38,11 +39,13 @@ class DirectMachine(Machine):
         tasks: int = 64,
         files: int = 0,
         file_pages: int = 0,
+        memory: Memory | None = None,
     ) -> None:
         self._instead = dict(instead or {})
         self.hooks: dict[str, Bound] = {}
         super().__init__(
-            config, "interpreted", [], operations=operations, tasks=tasks, files=files, file_pages=file_pages
+            config, "interpreted", [], operations=operations, tasks=tasks, files=files, file_pages=file_pages,
+            memory=memory
         )
         self._binder.load()
 
@@ -70,6 +73,11 @@ class DirectMachine(Machine):
         for module, bound in self._binder.modules.items():
             if module.partition(".")[0] == package and module != but and name in vars(bound):
                 vars(bound)[name] = make(vars(bound)[name])
+
+    @property
+    def ptes(self) -> Any:
+        """Every entry of every table, live."""
+        return self._binder._view("array", "ptes")
 
     def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
         packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}

@@ -78,6 +78,7 @@ class Machine:
 
     engine     "linked" or "interpreted"
     roots      functions of core_mm that may be called from outside
+    memory     of another machine with the same architecture, to go on with
     overlays   extra pluggy plugins (a tracer, the sanitizer); interpreted only
     """
 
@@ -94,6 +95,7 @@ class Machine:
         options: Options = Options(),
         progress: Callable[[str], None] = lambda _: None,
         selectable: Sequence[str] = (),
+        memory: Memory | None = None,
     ) -> None:
         self.config, self.engine, self.roots = config, engine, list(roots)
         archs = [config.generic] if config.arch.name == config.generic.name else [config.generic, config.arch]
@@ -105,8 +107,9 @@ class Machine:
         self.layout = Layout.of(declared_modules(archs), hookspecs.HOOKS)
         rows = 0 if operations is None else len(operations)
         lengths = sizes(config, rows, files, file_pages, tasks, options.calls)
-        self.memory = Memory(self.layout, lengths)
-        self._configure(lengths)
+        self.memory = memory or Memory(self.layout, lengths)
+        if not memory:
+            self._configure(lengths)
         if operations is not None and rows:
             self.memory.arrays["ops"][: rows * uapi.COLUMNS] = operations.reshape(-1)
         self._image: Image | None = None

@@ -18,7 +18,7 @@ from mmarch.history.entries import Entries
 from mmarch.history.replay import Replay
 from mmarch.history.tables import Tables, tables_at
 from mmarch.runs.configure import Setup
-from mmarch.suggest import unknown, unknown_number
+from mmarch.suggest import unknown_number
 from mmarch.workload import Workload
 
 Note = Callable[[str], None]
@@ -95,19 +95,13 @@ class History:
         return tables_at(self._replay, self.entries, self.setup, int(self.starts[at + 1]), at, task)
 
     def find(self, at: str) -> int:
-        """The operation that `at` names: a number, "end", or the last one of a step. InputError if none."""
+        """The operation that `at` names, see `Workload.find`; InputError if it is not in the history."""
+        row = self.workload.find(at)
         if at == "end":
             return self.operations - 1
-        steps = {step.label: step.last - 1 for step in self.workload.steps if step.label}
-        if at in steps:
-            return steps[at]
-        if not at.isdecimal():
-            raise unknown(
-                "operation", at, ["end", *steps], "" if steps else f"Valid: 0 to {self.operations - 1}, end."
-            )
-        if int(at) >= self.operations:
-            raise unknown_number("operation", int(at), 0, self.operations - 1)
-        return int(at)
+        if row >= self.operations:
+            raise unknown_number("operation", row, 0, self.operations - 1)
+        return row
 
     def tasks(self, at: int) -> dict[int, int]:
         """Task -> its mm, of the tasks that have one after operation `at`."""

@@ -1,0 +1,98 @@
+"""`mmarch explain` as text, indented like function_graph."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from core_mm.uapi import OP_NAMES
+from mmarch.engine.hookimpls import short_where
+from mmarch.history.story import Call, Story
+from mmarch.report.columns import title
+from mmarch.table import WIDTH, indented, wrap
+
+KERNEL_FILE = re.compile(r"\b((?:mm|kernel|fs|include|arch|asm-generic|drivers|lib)/[\w./-]+\.[ch])")
+
+
+def render(story: Story) -> list[str]:
+    """Calls with the line that made them, what they did to entries and TLBs, then where each function is."""
+    op, task, *_ = story.workload.ops[story.operation].tolist()
+    head = (
+        f"{story.workload.place(story.operation)}: operation {story.operation}, {OP_NAMES[op]} of task {task}"
+    )
+    lines = [*wrap(title(story.setup.configuration, story.setup.geometry.page_shift)), *wrap(head), ""]
+    lines += list(_lines(story, story.top, 0))
+    return [*lines, "", "function: in the twin, in Linux", *_legend(story)]
+
+
+def _lines(story: Story, call: Call, depth: int) -> Iterator[str]:
+    for part in call.parts:
+        times = f" x{part.count:,}" if part.count > 1 else ""
+        if part.function is None:
+            why = f"; {_why(call)}" if part.text.startswith("TLBI") and _why(call) else ""
+            yield from indented("  " * depth + part.text + times + why)
+            continue
+        own = f" [hook, {_plugin(part)}]" if part.hook else ""
+        text = f"{'  ' * depth}{part.text}(){own}{times}"
+        place = f"{short_where(part.function)}"
+        gap = WIDTH - len(text) - len(place)
+        yield f"{text}{' ' * gap}{place}" if gap > 1 else text
+        yield from _lines(story, part, depth + 1)
+
+
+def _plugin(call: Call) -> str:
+    module = call.function.__module__ if call.function else ""
+    return module.removeprefix("arches.").partition(".")[0]
+
+
+def _why(call: Call) -> str:
+    """What the caller of the instruction says of itself."""
+    doc = (call.function.__doc__ or "") if call.function else ""
+    return doc.split("\n")[0].rstrip(".")
+
+
+def _legend(story: Story) -> Iterator[str]:
+    seen: dict[str, Call] = {}
+    pending = [story.top]
+    while pending:
+        call = pending.pop()
+        pending += reversed(call.parts)
+        if call.function:
+            seen.setdefault(call.text, call)
+    for name, call in seen.items():
+        assert call.function is not None
+        yield from wrap(f"  {name}: {short_where(call.function)}, {_kernel(call)}", "    ")
+
+
+def _kernel(call: Call) -> str:
+    """The kernel's function of that name, and its file if the docstrings say."""
+    function = call.function
+    own = (function.__doc__ or "") if function else ""
+    module = sys.modules[function.__module__].__doc__ or "" if function else ""
+    file = KERNEL_FILE.search(own) or KERNEL_FILE.search(module)
+    named = re.match(r"`(\w+)", own)
+    return f"{named.group(1) if named else call.text}()" + (f" in {file.group(1)}" if file else "")
+
+
+def side_by_side(a: Story, b: Story) -> list[str]:
+    """Two stories in two columns, lines that differ marked."""
+    half = (WIDTH - 3) // 2
+    left, right = ([line[:half] for line in _plain(story)] for story in (a, b))
+    lines = [*wrap(f"A  {title(a.setup.configuration, a.setup.geometry.page_shift)}")]
+    lines += [*wrap(f"B  {title(b.setup.configuration, b.setup.geometry.page_shift)}"), ""]
+    for one, other in _aligned(left, right):
+        lines.append(f"{one:{half}} {' ' if one == other else '|'} {other}".rstrip())
+    return lines
+
+
+def _plain(story: Story) -> list[str]:
+    return [re.sub(r"\s{2,}\S+\.py:\d+$", "", line) for line in _lines(story, story.top, 0)]
+
+
+def _aligned(left: list[str], right: list[str]) -> Iterator[tuple[str, str]]:
+    from difflib import SequenceMatcher
+
+    for _, i, j, k, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        yield from zip_longest(left[i:j], right[k:m], fillvalue="")
