@@ -27,14 +27,19 @@ QUIET = frozenset(
 
 @dataclass
 class Call:
-    """One call, or a line about what it did (`function` is None then); `count` alike ones in a row."""
+    """One call, or a line about what it did (`function` is None then); `count` alike ones in a row.
+
+    address, last  of a TLBI: where, and of alike ones where the last one is
+    why            of a TLBI: what the function that wanted it says of itself
+    """
 
     function: FunctionType | None
     text: str
-    caller: str = ""
-    line: int = 0
     hook: str = ""
     count: int = 1
+    address: int = -1
+    last: int = -1
+    why: str = ""
     parts: list[Call] = field(default_factory=list)
     telling: bool = False
     same: tuple[object, ...] = ()
@@ -47,7 +52,8 @@ class Call:
             *(p.same for p in part.parts),
         )
         if self.parts and self.parts[-1].same == part.same:
-            self.parts[-1].count += 1
+            self.parts[-1].count += part.count
+            self.parts[-1].last = part.last
         else:
             self.parts.append(part)
         self.telling |= part.telling
@@ -108,14 +114,14 @@ class _Teller:
         if what == "call":
             if code in self.special:
                 if text := self.special[code](frame.f_locals):
-                    self.stack[-1].add(Call(None, text, telling=True))
+                    self.stack[-1].add(self._said(text, frame.f_locals))
             elif function := self._known(frame):
                 self._enter(frame, function)
         elif what == "return" and self.frames and self.frames[-1] is frame:
             self.frames.pop()
             ended = self.stack.pop()
             if ended.telling:
-                self.stack[-1].add(ended)
+                self.stack[-1].add(_hoisted(ended))
 
     def _known(self, frame: FrameType) -> FunctionType | None:
         """The function of core-mm or the architecture that a frame is of, if it is worth a line."""
@@ -133,15 +139,34 @@ class _Teller:
     def _enter(self, frame: FrameType, function: FunctionType) -> None:
         outer = frame.f_back
         hooked = outer is not None and outer.f_code.co_filename == "<string>"
-        caller = outer.f_back if hooked and outer else outer
         name = self.hooks.get(frame.f_code, "") if hooked else ""
         self.frames.append(frame)
-        self.stack.append(Call(function, function.__name__, line=caller.f_lineno if caller else 0, hook=name))
+        self.stack.append(Call(function, function.__name__, hook=name))
 
     # -- what is said of instructions ----------------------------------------------
 
+    def _said(self, text: str, values: dict[str, Any]) -> Call:
+        """A line of the story; a TLBI has an address and a reason."""
+        if not text.startswith("TLBI"):
+            return Call(None, text, telling=True)
+        address = values["b"] if values["c"] & 0xFFFFFFFF and values["asid"] >= 0 else -1
+        return Call(None, text, address=address, last=address, why=self._why(values["asid"]), telling=True)
+
+    def _why(self, asid: int) -> str:
+        """What the nearest function outside TLB maintenance itself says it does."""
+        if asid < 0:
+            return "again, for an erratum"
+        calls = [call.function for call in reversed(self.stack) if call.function]
+        outside = (f for f in calls if f.__module__ != calls[0].__module__)
+        found = next(outside, calls[0]) if calls else None
+        return (
+            f"{found.__name__}: {(found.__doc__ or '').splitlines()[0].rstrip('.')}"
+            if found and found.__doc__
+            else ""
+        )
+
     def _entry(self, raw: int) -> str:
-        return self.entries.attributes(raw).replace("  ", " ").strip() if raw else "none"
+        return " ".join(self.entries.attributes(raw).split()) if raw else "none"
 
     def _read(self, values: dict[str, Any]) -> str:
         return f"read  PTE {self._entry(self.machine.ptes[values['ptep']])}"
@@ -163,12 +188,17 @@ class _Teller:
     def _instruction(self, values: dict[str, Any]) -> str:
         if values["kind"] == vmstat.LOG_TLBI:
             pages, hint = values["c"] & 0xFFFFFFFF, values["c"] >> 32
-            where = f" {values['b']:#x} pages {pages}" if pages else ""
-            level = f" level {hint & 3}" if hint else ""
-            return (
-                f"{self.names[values['a']].upper().replace('_', ' ')}{where}{level} ASID {values['asid']:#x}"
-            )
+            many = f", {pages} pages" if pages > 1 else ""
+            level = f", level {hint & 3}" if hint else ""
+            asid = f" ASID {values['asid']:#x}" if values["asid"] >= 0 else ""
+            return f"{self.names[values['a']].upper().replace('_', ' ')}{asid}{many}{level}"
         return self.names[values["a"]].upper().replace("_", " ") if values["kind"] == vmstat.LOG_DSB else ""
+
+
+def _hoisted(call: Call) -> Call:
+    """A call that did one thing only is left out: the thing says it."""
+    alone = len(call.parts) == 1 and call.parts[0].function is None and not call.hook
+    return call.parts[0] if alone else call
 
 
 def _change(before: str, after: str) -> str:

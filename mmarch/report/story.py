@@ -27,30 +27,33 @@ def render(story: Story) -> list[str]:
     return [*lines, "", "function: in the twin, in Linux", *_legend(story)]
 
 
-def _lines(story: Story, call: Call, depth: int) -> Iterator[str]:
+def _lines(story: Story, call: Call, depth: int, step: int = 2) -> Iterator[str]:
     for part in call.parts:
-        times = f" x{part.count:,}" if part.count > 1 else ""
+        times = f"{part.count:,} x " if part.count > 1 else ""
         if part.function is None:
-            why = f"; {_why(call)}" if part.text.startswith("TLBI") and _why(call) else ""
-            yield from indented("  " * depth + part.text + times + why)
+            yield from indented(
+                " " * step * depth + times + _said(part) + (f"; {part.why}" if part.why else "")
+            )
             continue
         own = f" [hook, {_plugin(part)}]" if part.hook else ""
-        text = f"{'  ' * depth}{part.text}(){own}{times}"
-        place = f"{short_where(part.function)}"
+        text = f"{' ' * step * depth}{times}{part.text}(){own}"
+        place = short_where(part.function)
         gap = WIDTH - len(text) - len(place)
         yield f"{text}{' ' * gap}{place}" if gap > 1 else text
-        yield from _lines(story, part, depth + 1)
+        yield from _lines(story, part, depth + 1, step)
+
+
+def _said(part: Call) -> str:
+    """A line with its addresses."""
+    if part.address < 0:
+        return part.text
+    more = f" to {part.last:#x}" if part.last != part.address else ""
+    return f"{part.text} {part.address:#x}{more}"
 
 
 def _plugin(call: Call) -> str:
     module = call.function.__module__ if call.function else ""
     return module.removeprefix("arches.").partition(".")[0]
-
-
-def _why(call: Call) -> str:
-    """What the caller of the instruction says of itself."""
-    doc = (call.function.__doc__ or "") if call.function else ""
-    return doc.split("\n")[0].rstrip(".")
 
 
 def _legend(story: Story) -> Iterator[str]:
@@ -79,16 +82,16 @@ def _kernel(call: Call) -> str:
 def side_by_side(a: Story, b: Story) -> list[str]:
     """Two stories in two columns, lines that differ marked."""
     half = (WIDTH - 3) // 2
-    left, right = ([line[:half] for line in _plain(story)] for story in (a, b))
+    left, right = _plain(a), _plain(b)
     lines = [*wrap(f"A  {title(a.setup.configuration, a.setup.geometry.page_shift)}")]
     lines += [*wrap(f"B  {title(b.setup.configuration, b.setup.geometry.page_shift)}"), ""]
     for one, other in _aligned(left, right):
-        lines.append(f"{one:{half}} {' ' if one == other else '|'} {other}".rstrip())
+        lines.append(f"{one[:half]:{half}} {' ' if one == other else '|'} {other[:half]}".rstrip())
     return lines
 
 
 def _plain(story: Story) -> list[str]:
-    return [re.sub(r"\s{2,}\S+\.py:\d+$", "", line) for line in _lines(story, story.top, 0)]
+    return [re.sub(r"\s{2,}\S+\.py:\d+$", "", line) for line in _lines(story, story.top, 0, 1)]
 
 
 def _aligned(left: list[str], right: list[str]) -> Iterator[tuple[str, str]]:
