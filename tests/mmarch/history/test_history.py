@@ -178,7 +178,7 @@ def test_a_full_log_is_said_and_ends_between_two_operations(history):
     ("options", "said"),
     [
         (["--at", "17725"], "no operation 17725; valid: 0 to 17724"),
-        (["--at", "cow"], "unknown operation 'cow'"),
+        (["--at", "cow"], "no operation 'cow': a row from 0 to 17724"),
         (["--at", "10", "--task", "77"], "task 77 has no address space after operation 10"),
         (["--at", "10", "--range", "0x1-0x2"], "nothing is mapped there"),
         (["--range", "5"], "write two addresses"),
