@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
-import platformdirs
 
+from mmarch.cache import cache_dir
 from mmarch.engine.code import Code
 from mmarch.engine.layout import Layout
 from mmarch.engine.lower import Options, lower
@@ -27,12 +27,6 @@ Entry = Callable[..., int]
 _CODE_VERSION = 3
 _CHECK = 32  # bytes of a checksum before an image
 _KEPT = 64  # images
-
-
-def cache_dir() -> Path:
-    """Where images are kept: $MMARCH_CACHE_DIR, else the user's cache directory."""
-    chosen = os.environ.get("MMARCH_CACHE_DIR")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("mmarch"))
 
 
 class Image:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mmarch.measurement import Phase, Ptes, totals
 
-from .observed import (
+from mmarch.measurement.notation import (
     Frame,
     Leaf,
     Observed,

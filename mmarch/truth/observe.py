@@ -15,7 +15,7 @@ from mmarch.errors import InputError, InternalError
 from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Choices, Setup, configure
 from mmarch.truth.inlined import Row, inlined, listed
-from mmarch.truth.observed import DESCRIBED, Leaf, Observed, Tlbi
+from mmarch.measurement.notation import DESCRIBED, Leaf, Observed, Tlbi
 from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20

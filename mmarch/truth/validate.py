@@ -23,7 +23,7 @@ from mmarch.truth import exempt
 from mmarch.workload import Workload
 
 from .compare_steps import Difference, compare_phase, compare_ptes
-from .observed import Frame, Leaf, Observed, first_address
+from mmarch.measurement.notation import Frame, Leaf, Observed, first_address
 
 EQUAL, DIFFERENT, EXEMPT = "equal", "different", "exempt"
 FIRST_ADDRESS = 0x200000000

@@ -6,7 +6,7 @@ import pytest
 
 from mmarch.measurement import Phase, Ptes
 from mmarch.truth.compare_steps import compare_phase, compare_ptes, is_compared
-from mmarch.truth.observed import (
+from mmarch.measurement.notation import (
     Frame,
     Leaf,
     Observed,

@@ -1,0 +1,246 @@
+"""One boot: programs in, what the plugin recorded out.
+
+Errors: mmarch.errors.InputError, with the last lines of the console where the guest is to blame.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core_mm import uapi
+from mmarch.cache import cache_dir, write_whole
+from mmarch.errors import InputError
+from mmarch.kernel import build, initrd, records, symbols, tools
+from mmarch.kernel.program import Program, Rows, encode
+from mmarch.kernel.qemu import Ended, complaint, last_lines, run
+from mmarch.kernel.source import Kernel
+from mmarch.kernel.symbols import Symbols
+
+MEMORY = "1G"
+TIMEOUT = 300.0
+MAX_OUTPUT = 512 << 20
+EXT4_BYTES = 64 << 20
+APPEND = (
+    "console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 damon_stat.enabled=N"  # nothing else looks at PTEs
+)
+_API = re.compile(r"API version (\d+), but this QEMU supports only (?:a minimum version of|up to version) (\d+)")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What QEMU emulates."""
+
+    cpu: str
+    memory: str = MEMORY
+    timeout: float = TIMEOUT
+
+
+@dataclass
+class Guest:
+    """What the guest found in the kernel; `has` are swap, ext4, lru_gen."""
+
+    version: str = ""
+    page_size: int = 0
+    folio_orders: set[int] = field(default_factory=set)
+    shmem_orders: set[int] = field(default_factory=set)
+    has: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """A boot that went to its end; `command` is QEMU's, with the names of files alone."""
+
+    recording: records.Recording
+    rows: Rows
+    guest: Guest
+    symbols: Symbols
+    command: tuple[str, ...]
+    qemu: str
+    seconds: float
+
+
+def boot(
+    kernel: Kernel, machine: Machine, programs: Sequence[Program], progress: Progress = lambda done, total: None
+) -> Boot:
+    """Execute `programs` one after the other, each by processes of its own."""
+    known = symbols_of(kernel, machine)
+    rows = encode(programs)
+    files = {"program": rows.data.tobytes()}
+    if any(file.kind in (uapi.FILE_REGULAR, uapi.FILE_EXT4) for p in programs for file in p.workload.files):
+        files["ext4.img"] = _ext4(programs)
+    with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
+        folder = Path(work)
+        watch = _Watch(folder / "out", len(programs), progress)
+        ended, command = _start(kernel, machine, files, known, folder, watch)
+        guest = _guest(records.first_lines(folder / "text"))
+        recording = records.read(folder / "out")
+        _check(kernel, machine, programs, ended, recording, guest, folder)
+        return Boot(recording, rows, guest, known, command, tools.qemu().version, ended.seconds)
+
+
+def symbols_of(kernel: Kernel, machine: Machine) -> Symbols:
+    """As given, as cached, or as the kernel itself says in a first boot."""
+    if kernel.symbols is not None:
+        return kernel.symbols
+    path = cache_dir() / "kernel" / "symbols" / kernel.image.digest
+    if path.exists():
+        return symbols.load(path)
+    with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
+        folder = Path(work)
+        ended, _ = _start(kernel, machine, {"symbols": b""}, None, folder, lambda: None)
+        text = (folder / "text").read_text("ascii", "replace") if (folder / "text").exists() else ""
+        _, mark, listed = text.partition("\nsymbols\n")
+        if ended.overdue or not mark:
+            raise complaint(f"{kernel.name}: {_why(ended)} before the guest ran", folder)
+        found = symbols.parse(listed.splitlines(), f"{kernel.name}: /proc/kallsyms")
+    write_whole(path, listed.encode("ascii", "replace"))
+    return found
+
+
+def _why(ended: Ended) -> str:
+    return f"not done after {ended.seconds:.0f} s" if ended.overdue else f"ended (code {ended.code})"
+
+
+class _Watch:
+    """Tells how many programs are done, by the plugin's lines."""
+
+    def __init__(self, path: Path, total: int, progress: Progress) -> None:
+        self.path, self.total, self.progress = path, total, progress
+        self.at = self.done = 0
+
+    def __call__(self) -> None:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.at)
+                data = file.read()
+        except OSError:
+            return
+        self.at += len(data)
+        self.done += data.count(b"\nP ")
+        self.progress(min(self.done, self.total), self.total)
+
+
+def _start(
+    kernel: Kernel,
+    machine: Machine,
+    files: Mapping[str, bytes],
+    known: Symbols | None,
+    folder: Path,
+    watch: Callable[[], None],
+) -> tuple[Ended, tuple[str, ...]]:
+    """Write what QEMU reads, and run it; again if it wants another plugin interface."""
+    contents = {"init": build.guest().read_bytes(), **files}
+    contents |= {f"{name}.ko": data for name, data in kernel.modules.items()}
+    contents["modules"] = "".join(f"/{name}.ko\n" for name in kernel.modules).encode()
+    (folder / "initrd").write_bytes(initrd.archive(contents))
+    (folder / "Image").write_bytes(kernel.image.data)
+    functions = known.counted() if known else []
+    (folder / "functions").write_text("".join(f"{address:x} {name}\n" for address, name in functions))
+    api = build.OLDEST_API
+    while True:
+        command = _command(machine, build.plugin(api))
+        ended = run(command, folder, machine.timeout, watch)
+        wanted = _API.search(last_lines(folder)) if ended.code == 1 else None
+        if wanted is None or int(wanted[2]) == api:
+            break
+        api = int(wanted[2])
+    _explain_refusal(machine, ended, folder)
+    return ended, tuple(word.rsplit("/", 1)[-1] if word.startswith("/") else word for word in command)
+
+
+def _command(machine: Machine, plugin: Path) -> list[str]:
+    recorder = f"{plugin},out=out,text=text,functions=functions,limit={MAX_OUTPUT}"
+    return [
+        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.cpu, "-smp", "1", "-m", machine.memory,
+        "-accel", "tcg,tb-size=256", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
+        "-serial", "stdio", "-kernel", "Image", "-initrd", "initrd", "-append", APPEND, "-plugin", recorder,
+    ]  # fmt: skip
+
+
+def _explain_refusal(machine: Machine, ended: Ended, folder: Path) -> None:
+    """What QEMU itself says, before any guest ran."""
+    if ended.code != 1 or ended.overdue:
+        return
+    text = last_lines(folder)
+    if "CPU" in text and ("unable to find" in text or "not supported" in text.lower() or "invalid" in text.lower()):
+        raise InputError(f"--cpu {machine.cpu}: QEMU's machine 'virt' has no such CPU:\n{text}")
+    raise complaint("QEMU ended with code 1", folder)
+
+
+def _guest(lines: Iterable[str]) -> Guest:
+    found = Guest()
+    for key, _, value in (line.partition(" ") for line in lines):
+        if key == "version":
+            found.version = value.strip()
+        elif key == "page_size":
+            found.page_size = int(value)
+        elif key == "folio_order":
+            found.folio_orders.add(int(value))
+        elif key == "shmem_order":
+            found.shmem_orders.add(int(value))
+        elif key == "has":
+            found.has.add(value.strip())
+    return found
+
+
+def _check(
+    kernel: Kernel, machine: Machine, programs: Sequence[Program], ended: Ended, recording: records.Recording,
+    guest: Guest, folder: Path,
+) -> None:  # fmt: skip
+    """InputError unless everything was executed and recorded."""
+    if guest.page_size:
+        for program in programs:
+            if missing := lacking(program, guest):
+                raise complaint(f"{program.workload.source}: scenario {program.workload.name!r} needs {missing}, "
+                                f"which {kernel.name} does not have", folder)  # fmt: skip
+    if recording.full:
+        raise InputError(f"{kernel.name}: more than {MAX_OUTPUT >> 20} MiB recorded; measure fewer scenarios at once")
+    if ended.overdue:
+        raise complaint(f"{kernel.name}: not done after {machine.timeout:.0f} s (--timeout); "
+                        f"{len(recording.done)} of {len(programs)} scenarios were", folder)  # fmt: skip
+    if len(recording.done) != len(programs):
+        at = programs[len(recording.done)].workload.name
+        raise complaint(f"{kernel.name}: the guest ended in scenario {at!r}", folder)
+    if not recording.readable:
+        raise InputError(f"{kernel.name}: its page tables cannot be read: physical memory is not where the linear map should begin")
+
+
+def lacking(program: Program, guest: Guest) -> str:
+    """What the kernel lacks for a program, with the options that would give it; empty if nothing."""
+    workload = program.workload
+    kinds = {file.kind for file in workload.files}
+    ops = {row[0] for row in workload.ops.tolist()}
+    paged_out = any(row[0] == uapi.OP_MADVISE and row[4] == uapi.MADV_PAGEOUT for row in workload.ops.tolist())
+    anonymous = any(row[0] == uapi.OP_MMAP and row[6] < 0 and row[4] for row in workload.ops.tolist())
+    if program.order and program.order not in guest.folio_orders:
+        return f"folios of order {program.order} (mTHP: CONFIG_TRANSPARENT_HUGEPAGE and Linux 6.8)"
+    if paged_out and (anonymous or uapi.FILE_SHMEM in kinds) and "swap" not in guest.has:
+        return "swap (CONFIG_ZRAM and CONFIG_ZSMALLOC, built in or with --modules)"
+    if kinds & {uapi.FILE_REGULAR, uapi.FILE_EXT4} and "ext4" not in guest.has:
+        return "an ext4 file system (CONFIG_EXT4_FS and CONFIG_BLK_DEV_LOOP, built in or with --modules)"
+    if uapi.OP_LRU_GEN_AGE in ops and "lru_gen" not in guest.has:
+        return "the multi-gen LRU (CONFIG_LRU_GEN and CONFIG_DEBUG_FS)"
+    return ""
+
+
+def _ext4(programs: Sequence[Program]) -> bytes:
+    """An empty file system large enough for the files of any one program."""
+    tool = shutil.which("mke2fs", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if tool is None:
+        raise InputError("a scenario with an ext4 file needs mke2fs: apt-get install e2fsprogs")
+    largest = max(sum(file.size for file in p.workload.files) for p in programs)
+    with tempfile.NamedTemporaryFile(prefix="mmarch-") as image:
+        image.truncate(EXT4_BYTES + 2 * largest)
+        command = [tool, "-q", "-F", "-t", "ext4", "-b", "4096", image.name]
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=60)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise InputError(f"mke2fs failed: {error}") from None
+        return Path(image.name).read_bytes()
