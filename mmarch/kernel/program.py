@@ -33,29 +33,48 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """Rows of a program that are measured together: a step (its index), or one operation outside of steps (None)."""
+
+    program: int
+    first: int
+    last: int
+    step: int | None = None
+
+
+@dataclass(frozen=True)
 class Rows:
-    """What the guest executes; `first[i]` is the row, `steps[i]` the step with which program i begins."""
+    """What the guest executes, and its segments by their numbers; `sources` is (program, its row) of every row."""
 
     data: NDArray[np.int64]
-    sources: tuple[tuple[int, int], ...]  # (program, row of its workload) of every row
-
-    def source(self, row: int) -> tuple[int, int]:
-        """The program and the row of its workload that a row of the guest stands for."""
-        return self.sources[row]
+    segments: tuple[Segment, ...]
+    sources: tuple[tuple[int, int], ...]
 
 
 def encode(programs: Sequence[Program]) -> Rows:
-    """All programs one after the other; steps and programs are numbered through."""
+    """All programs one after the other; segments are numbered through."""
     rows: list[Row] = []
     sources: list[tuple[int, int]] = []
-    step = 0
+    found: list[Segment] = []
     for number, program in enumerate(programs):
         check(program.workload)
-        for row, source in _program(program, number, step):
+        own = list(segments(program.workload, number))
+        for row, source in _program(program, number, own, len(found)):
             rows.append((*row, *(0,) * (uapi.COLUMNS - len(row))))
             sources.append((number, source))
-        step += len(program.workload.steps)
-    return Rows(np.array(rows, dtype=np.int64).reshape(-1, uapi.COLUMNS), tuple(sources))
+        found += own
+    data = np.array(rows, dtype=np.int64).reshape(-1, uapi.COLUMNS)
+    return Rows(data, tuple(found), tuple(sources))
+
+
+def segments(workload: Workload, program: int = 0) -> Iterator[Segment]:
+    """All of a workload, in order."""
+    done = 0
+    for index, step in enumerate(workload.steps):
+        yield from (Segment(program, row, row + 1) for row in range(done, step.first))
+        yield Segment(program, step.first, step.last, index)
+        done = step.last
+    yield from (Segment(program, row, row + 1) for row in range(done, len(workload.ops)))
 
 
 def check(workload: Workload) -> None:
@@ -68,26 +87,24 @@ def check(workload: Workload) -> None:
         raise InputError(f"{workload.source}: more than {MAX_FILES} files or {MAX_TASKS} processes")
 
 
-def _program(program: Program, number: int, step: int) -> Iterator[tuple[Row, int]]:
+def _program(
+    program: Program, number: int, own: Sequence[Segment], numbered: int
+) -> Iterator[tuple[Row, int]]:
     workload = program.workload
     yield (OP_PROGRAM, 0, program.order, number), 0
     for index, file in enumerate(workload.files):
         yield (OP_FILE, 0, index, file.kind, file.size), 0
-    done = 0
     parents = _parents(workload)
     ops: list[Row] = [tuple(row) for row in workload.ops.tolist()]
-    for offset, part in enumerate(workload.steps):
-        yield from ((row, at) for at, row in enumerate(ops[done : part.first], done))
-        actor = _actor(ops[part.first : part.last], parents)
-        if part.label:
-            yield (OP_BEGIN, actor, step + offset), part.first
-        yield from ((row, at) for at, row in enumerate(ops[part.first : part.last], part.first))
-        if part.label:
-            yield (OP_END, actor, step + offset), part.first
-        done = part.last
-        for index, dump in enumerate(part.dumps):
-            yield (OP_DUMP, dump.task, step + offset, index, dump.addr, dump.length), part.first
-    yield from ((row, at) for at, row in enumerate(ops[done:], done))
+    for name, segment in enumerate(own, numbered):
+        rows = ops[segment.first : segment.last]
+        actor = _actor(rows, parents)
+        yield (OP_BEGIN, actor, name), segment.first
+        yield from ((row, at) for at, row in enumerate(rows, segment.first))
+        yield (OP_END, actor, name), segment.first
+        dumps = workload.steps[segment.step].dumps if segment.step is not None else ()
+        for index, dump in enumerate(dumps):
+            yield (OP_DUMP, dump.task, name, index, dump.addr, dump.length), segment.first
 
 
 def _parents(workload: Workload) -> dict[int, int]:

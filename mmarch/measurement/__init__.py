@@ -39,12 +39,19 @@ class _Model(BaseModel):
 
 
 class Meta(_Model):
-    """Where a measurement comes from; page_size in bytes."""
+    """Where a measurement comes from; page_size in bytes.
+
+    config   SHA-256 of the kernel's configuration, if it was known
+    qemu     what QEMU says of itself; `command` is how it was started, files by their names alone
+    """
 
     kernel: Name
     cpu: Name
     smp: Count = 1
     page_size: Literal[4096, 16384, 65536]
+    config: Name | None = None
+    qemu: Name = ""
+    command: tuple[Annotated[str, Field(max_length=4096)], ...] = ()
 
 
 class Step(_Model):
@@ -61,6 +68,7 @@ class Phase(Step):
 
     tlbi     [op, page, pages, ttl, repeat, step] runs; page is null for whole-ASID operations
     tlbi_listed  false: over 400 instructions; the list is a beginning, the totals are exact
+    failed   the error or signal with which the step failed; nothing follows it
     """
 
     type: Literal["phase"]
@@ -71,6 +79,7 @@ class Phase(Step):
     convert: Count
     dsb_tlb: dict[Name, Count]
     calls: dict[Name, Count]
+    failed: Name = ""
 
 
 class Ptes(Step):
@@ -93,6 +102,7 @@ Key = tuple[str, int, str]
 
 
 class _File(_Model):
+    schema_: Literal["mmarch.measurement/1"] = Field(default="mmarch.measurement/1", alias="schema")
     meta: Meta
     steps: Annotated[list[AnyStep], Field(max_length=MAX_STEPS)]
 
@@ -135,6 +145,12 @@ def load(path: Path) -> Measurement:
     except ValidationError as error:
         raise InputError(f"{path}: not a measurement: {_first(error)}") from None
     return Measurement(path, content.meta, tuple(content.steps))
+
+
+def dump(measurement: Measurement) -> str:
+    """The text of a measurement file."""
+    content = _File(meta=measurement.meta, steps=list(measurement.steps))
+    return content.model_dump_json(by_alias=True, exclude_defaults=False)
 
 
 def _first(error: ValidationError) -> str:

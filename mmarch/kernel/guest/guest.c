@@ -41,7 +41,7 @@ enum { /* core_mm/uapi.py */
     OP_DUMP,          /* step, dump, addr, len: the plugin writes down the leaf entries */
 };
 enum { FILE_REGULAR, FILE_TMPFS, FILE_TMPFS_HUGE, FILE_EXT4, FILE_RAMFS, FILE_SHMEM };
-enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, SETTLE_US = 400000, MAX_ORDER = 13 };
+enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, BLOCK = 2 << 20, SETTLE_US = 400000, MAX_ORDER = 13, MAX_OWN = 16 };
 
 typedef struct { int64_t op, task, a, b, c, d, e, f; } row_t;
 
@@ -50,12 +50,15 @@ static struct shared {
     volatile int failed;  /* a row failed: everybody stops */
     int end;              /* one past the program's last row */
     int pid[MAX_TASKS], parent[MAX_TASKS];
+    volatile int ready[MAX_TASKS];
 } *shared;
 static row_t *rows;
 static long nrows, page;
-static int files[MAX_FILES], kinds[MAX_FILES], me;
+static int files[MAX_FILES], kinds[MAX_FILES], me, forked;
+static struct { unsigned long start, end; } own[MAX_OWN];
+static int owned;
 static char names[MAX_FILES][32];
-static char block[2 << 20] __attribute__((aligned(65536)));
+static char *block; /* for what is read and written: shared, so that a fork does not copy it */
 static sigjmp_buf trapped;
 
 static void say(const char *format, ...) {
@@ -86,7 +89,7 @@ static long get(const char *path, char *text, long size) {
 static void show(const char *path) { /* all of a file */
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     long n;
-    while (fd >= 0 && (n = read(fd, block, sizeof block)) > 0) mark(MARK_TEXT, (long)block, n, 0, 0);
+    while (fd >= 0 && (n = read(fd, block, BLOCK)) > 0) mark(MARK_TEXT, (long)block, n, 0, 0);
     if (fd >= 0) close(fd);
 }
 
@@ -209,8 +212,8 @@ static long touch(const row_t *row) { /* a signal as 1000 + its number */
 
 static long fill(int fd, int64_t offset, int64_t length, int64_t chunk) {
     static const unsigned back = RETURN_INSTRUCTION; /* pages of files can be executed */
-    for (unsigned i = 0; i < sizeof block / 4; i++) memcpy(block + 4 * i, &back, 4);
-    if (chunk > (int64_t)sizeof block) return -EINVAL;
+    for (int i = 0; i < BLOCK / 4; i++) memcpy(block + 4 * i, &back, 4);
+    if (chunk > BLOCK) return -EINVAL;
     for (int64_t at = offset; at < offset + length; at += chunk) {
         int64_t left = offset + length - at;
         if (pwrite(fd, block, left < chunk ? left : chunk, at) < 0) return -errno;
@@ -226,7 +229,7 @@ static long make_file(const row_t *row) {
     snprintf(names[i], sizeof names[i], "%s/f%d", folders[row->b], i);
     files[i] = open(names[i], O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (files[i] < 0) return -errno;
-    long result = fill(files[i], 0, row->c, sizeof block);
+    long result = fill(files[i], 0, row->c, BLOCK);
     if (row->b != FILE_REGULAR && row->b != FILE_EXT4) return result;
     if (result || fsync(files[i])) return result ? result : -errno;
     close(files[i]); /* on disk, nothing of it in the page cache */
@@ -248,6 +251,22 @@ static long age(void) { /* one pass over the first memory group of the multi-gen
     }
     snprintf(text, sizeof text, "+%u %u %lu 1 1\n", group, node, generation);
     return put("/sys/kernel/debug/lru_gen", text);
+}
+
+static void warm(void) { /* so that no step faults on or copies a page of the program's own */
+    for (int i = 0; i < owned; i++)
+        for (unsigned long at = own[i].start; at < own[i].end; at += page) {
+            volatile char *byte = (volatile char *)at;
+            *byte = *byte;
+        }
+}
+
+static void settle(void) { /* after a fork: whatever both processes copy of their own is copied before the next step */
+    if (!forked) return;
+    warm();
+    while (!shared->ready[forked]) usleep(1000);
+    usleep(2000);
+    forked = 0;
 }
 
 static long failing(long result) { return result < 0 ? -errno : 0; }
@@ -272,6 +291,7 @@ static void begin_life(int task);
 static long fork_task(const row_t *row) {
     int task = row->a, pid = fork();
     if (!pid) begin_life(task);
+    forked = task;
     shared->pid[task] = pid, shared->parent[task] = me;
     return failing(pid);
 }
@@ -296,7 +316,10 @@ static long perform(const row_t *row) {
     case OP_FILE: return make_file(row);
     case OP_SPAWN: return 0;
     case OP_BEGIN: mark(MARK_BEGIN, row->a, 0, 0, 0); return 0;
-    case OP_END: mark(MARK_END, row->a, 0, 0, 0); return 0;
+    case OP_END:
+        mark(MARK_END, row->a, 0, 0, 0);
+        settle();
+        return 0;
     case OP_DUMP: /* the kernel's part of the tables can be read only in the kernel: in the call that follows */
         mark(MARK_DUMP, row->a, row->b, row->c, row->d);
         syscall(SYS_getppid);
@@ -339,11 +362,10 @@ static void walk(void) {
 }
 
 static void begin_life(int task) { /* of a child: never returns */
-    while (!shared->pid[task] && !shared->failed) { /* its parent is still inside the step */
-        struct timespec { long s, ns; } moment = {0, 1000000};
-        syscall(SYS_nanosleep, &moment, 0);
-    }
-    me = task;
+    me = task, forked = 0;
+    warm();
+    shared->ready[task] = 1;
+    while (!shared->pid[task] && !shared->failed) usleep(1000); /* its parent is still inside the step */
     walk();
     _exit(0);
 }
@@ -353,20 +375,25 @@ static void catch_faults(void) {
     sigaction(SIGSEGV, &action, 0), sigaction(SIGBUS, &action, 0), sigaction(SIGILL, &action, 0);
 }
 
-static void warm(void) { /* the pages of stack and data that a step writes are there before it */
-    volatile char stack[16384];
-    for (unsigned i = 0; i < sizeof stack; i += 512) stack[i] = 1;
-    memset(block, 1, sizeof block);
+static void find_own(void) { /* the memory that this program itself writes: data, heap, stack */
+    static char maps[8192];
+    unsigned long start, end;
+    char rights[8];
+    get("/proc/self/maps", maps, sizeof maps);
+    owned = 0;
+    for (char *line = strtok(maps, "\n"); line && owned < MAX_OWN; line = strtok(0, "\n"))
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) == 3 && rights[1] == 'w' && rights[3] == 'p')
+            own[owned].start = start, own[owned++].end = end;
 }
 
 static void run_program(int first, int end) {
-    for (int i = 0; i < MAX_TASKS; i++) shared->pid[i] = shared->parent[i] = 0;
+    for (int i = 0; i < MAX_TASKS; i++) shared->pid[i] = shared->parent[i] = shared->ready[i] = 0;
     shared->failed = 0, shared->end = end;
     shared->turn = first;
     int pid = fork();
     if (!pid) {
         me = 0;
-        catch_faults(), warm();
+        catch_faults(), find_own(), warm();
         walk();
         _exit(0);
     }
@@ -403,6 +430,7 @@ static void *map_shared(const char *path, long size) {
 int main(void) {
     struct stat status;
     page = sysconf(_SC_PAGESIZE);
+    block = mmap(0, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     prepare();
     mark(MARK_HELLO, (long)&page, page, 0, 0);
     syscall(SYS_getppid);

@@ -1,0 +1,197 @@
+"""Scenarios in, a measurement out.
+
+Errors: mmarch.errors.InputError.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core_mm import uapi
+from mmarch.kernel.boot import Boot, Machine, boot
+from mmarch.kernel.observe import Reader
+from mmarch.kernel.program import Program, Segment
+from mmarch.kernel.records import RawStep
+from mmarch.kernel.source import Kernel
+from mmarch.measurement import Measurement, Meta, Phase, Ptes
+from mmarch.measurement.notation import (
+    Frame,
+    Leaf,
+    Observed,
+    coded,
+    entries,
+    in_mapping,
+    op_totals,
+    page_counts,
+    pte_runs,
+    summary,
+)
+from mmarch.scenario import Lowered
+
+SIGNALS = {signal.SIGSEGV: "SIGSEGV", signal.SIGBUS: "SIGBUS", signal.SIGILL: "SIGILL"}
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scenario, lowered for the kernel's page size, with folios of 2^order pages enabled."""
+
+    lowered: Lowered
+    order: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The operation at which a program ended: its row, its error (`EINVAL`, `SIGBUS`)."""
+
+    row: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a kernel did in one scenario.
+
+    observed  of each of the workload's steps, in order; those behind a failure are empty
+    events    by operation (its name), under the twin's names of events
+    calls     entries of functions, in all
+    """
+
+    job: Job
+    observed: Sequence[Observed]
+    events: Mapping[str, Counter[str]]
+    calls: Mapping[str, int]
+    failed: Failed | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All scenarios of a boot; `meta` says of which kernel."""
+
+    meta: Meta
+    ran: Sequence[Ran]
+    seconds: float = 0.0
+
+    def measurement(self, path: Path = Path("measurement")) -> Measurement:
+        """In the format of the files."""
+        steps = [step for ran in self.ran for step in _steps(ran, self.meta.page_size)]
+        return Measurement(path, self.meta, tuple(steps))
+
+
+def measure(
+    kernel: Kernel, machine: Machine, jobs: Sequence[Job], progress: Progress = lambda done, total: None
+) -> Measured:
+    """Run all jobs in one boot."""
+    done = boot(kernel, machine, [Program(job.lowered.workload, job.order) for job in jobs], progress)
+    reader = Reader.of(done)
+    failures = {}
+    for row, error in done.recording.failures:
+        program, source = done.rows.sources[row]
+        failures[program] = Failed(source, error_name(error))
+    ran = [
+        _ran(job, reader, segments, failures.get(number))
+        for number, (job, segments) in enumerate(zip(jobs, _by_program(done, len(jobs)), strict=True))
+    ]
+    meta = Meta.model_validate(
+        {
+            "kernel": kernel.image.version, "cpu": machine.cpu, "page_size": kernel.image.page_size,
+            "config": kernel.config_digest, "qemu": done.qemu, "command": done.command,
+        }
+    )  # fmt: skip
+    return Measured(meta, ran, done.seconds)
+
+
+
+def error_name(error: int) -> str:
+    """Of a guest's error number; signals are 1000 and more."""
+    if error > 1000:
+        return SIGNALS.get(signal.Signals(error - 1000), f"signal {error - 1000}")
+    return errno.errorcode.get(error, f"error {error}")
+
+
+def _by_program(done: Boot, programs: int) -> list[list[tuple[Segment, RawStep]]]:
+    found: list[list[tuple[Segment, RawStep]]] = [[] for _ in range(programs)]
+    for number, segment in enumerate(done.rows.segments):
+        found[segment.program].append((segment, done.recording.steps.get(number, RawStep())))
+    return found
+
+
+def _ran(job: Job, reader: Reader, parts: Sequence[tuple[Segment, RawStep]], failed: Failed | None) -> Ran:
+    workload, page_size = job.lowered.workload, reader.boot.guest.page_size
+    observed: list[Observed] = []
+    events: dict[str, Counter[str]] = {}
+    calls: Counter[str] = Counter()
+    for segment, raw in parts:
+        step = workload.steps[segment.step] if segment.step is not None else None
+        seen = reader.observed(raw, step, page_size)
+        if step is not None:
+            observed.append(seen)
+        calls.update(seen.calls)
+        if segment.first < segment.last:
+            name = uapi.OP_NAMES[int(workload.ops[segment.first, 0])]
+            events.setdefault(name, Counter()).update(counted(seen))
+    return Ran(job, observed, events, calls, failed)
+
+
+def counted(seen: Observed) -> Counter[str]:
+    """The events of a step that the twin counts too."""
+    found: Counter[str] = Counter(f"tlbi_{one.op}" for one in filter(in_mapping, seen.tlbi))
+    found.update({f"dsb_{domain}": count for domain, count in seen.dsb.items()})
+    unfolds = seen.calls.get("__contpte_try_unfold", 0)
+    found["unfold"] += unfolds
+    found["fold"] += max(0, seen.calls.get("contpte_convert", 0) - unfolds)
+    found["fault"] += seen.calls.get("do_mem_abort", 0)
+    return +found
+
+
+def _steps(ran: Ran, page_size: int) -> Iterator[Phase | Ptes]:
+    """Measured steps in the notation of the files, as far as the program came."""
+    job = ran.job
+    frame = Frame(page_size, regions=tuple((r.name, r.addr, r.length) for r in job.lowered.regions))
+    for step, info, seen in zip(job.lowered.workload.steps, job.lowered.infos, ran.observed, strict=True):
+        where = {"scenario": info.part, "order": job.order, "kind": job.kind}
+        failed = ran.failed is not None and step.first <= ran.failed.row < step.last
+        if step.label:
+            yield _phase(where, step.label, seen, frame, ran.failed.error if ran.failed and failed else "")
+        if failed or (ran.failed is not None and ran.failed.row < step.first):
+            return
+        for dump, leaves in zip(step.dumps, seen.dumps, strict=True):
+            yield _ptes(where, dump.label, leaves, dump.length // page_size, page_size)
+
+
+def _phase(where: Mapping[str, str | int], label: str, seen: Observed, frame: Frame, failed: str) -> Phase:
+    return Phase.model_validate(
+        {
+            **where, "phase": label, "type": "phase", "tlbi": coded(entries(seen.tlbi, frame)), "tlbi_listed": True,
+            "tlbi_region": op_totals(seen.tlbi), "aside1is": sum(1 for one in seen.tlbi if one.op.startswith("aside")),
+            "convert": seen.calls.get("contpte_convert", 0), "dsb_tlb": dict(seen.dsb),
+            "calls": {name: n for name, n in seen.calls.items() if name != "=dump"}, "failed": failed,
+        }
+    )  # fmt: skip
+
+
+def _ptes(
+    where: Mapping[str, str | int], label: str, leaves: Sequence[Leaf], pages: int, page_size: int
+) -> Ptes:
+    runs = pte_runs(leaves)
+    valid, cont = page_counts(runs, page_size)
+    return Ptes.model_validate(
+        {
+            **where, "phase": label, "type": "ptes", "pages": pages, "valid_pages": valid, "cont_pages": cont,
+            "summary": summary(runs), "runs": runs, "runs_complete": True,
+        }
+    )  # fmt: skip
+
+
+def operations(ran: Ran) -> dict[str, int]:
+    """How often each operation is in the workload."""
+    codes, numbers = np.unique(ran.job.lowered.workload.ops[:, 0], return_counts=True)
+    return {uapi.OP_NAMES[code]: n for code, n in zip(codes.tolist(), numbers.tolist(), strict=True)}
