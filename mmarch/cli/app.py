@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, measure, release, see, trace
+from mmarch.cli import arch, check, costs, cpu, kernel, measure, release, see, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -69,6 +69,9 @@ app.command(
 app.command("check", short_help="Is an architecture right?")(check.check)
 app.command("validate", short_help="The twin against measured kernels.")(trace.validate)
 app.command("config", short_help="A configuration as a TOML file.")(release.config)
+app.command("measure", short_help="Scenarios on a real kernel under QEMU.")(kernel.measure)
+app.command("doctor", short_help="What measuring a kernel needs.")(kernel.doctor)
+app.add_typer(kernel.app, name="kernel")
 app.add_typer(arch.app, name="arch")
 app.add_typer(cpu.app, name="cpu")
 app.add_typer(costs.app, name="costs")

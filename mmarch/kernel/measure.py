@@ -82,8 +82,11 @@ class Measured:
 
     def measurement(self, path: Path = Path("measurement")) -> Measurement:
         """In the format of the files."""
-        steps = [step for ran in self.ran for step in _steps(ran, self.meta.page_size)]
-        return Measurement(path, self.meta, tuple(steps))
+        return Measurement(path, self.meta, tuple(step for ran in self.ran for step in self.steps_of(ran)))
+
+    def steps_of(self, ran: Ran) -> tuple[Phase | Ptes, ...]:
+        """Those of one scenario."""
+        return tuple(_steps(ran, self.meta.page_size))
 
 
 def measure(
@@ -137,13 +140,14 @@ def _ran(job: Job, reader: Reader, parts: Sequence[tuple[Segment, RawStep]], fai
         calls.update(seen.calls)
         if segment.first < segment.last:
             name = uapi.OP_NAMES[int(workload.ops[segment.first, 0])]
-            events.setdefault(name, Counter()).update(counted(seen))
+            events.setdefault(name, Counter()).update(counted(seen, reader.repeated(raw)))
     return Ran(job, observed, events, calls, failed)
 
 
-def counted(seen: Observed) -> Counter[str]:
-    """The events of a step that the twin counts too."""
+def counted(seen: Observed, repeated: Mapping[str, int]) -> Counter[str]:
+    """The events of a step that the twin counts too; `repeated` are TLBIs for an erratum."""
     found: Counter[str] = Counter(f"tlbi_{one.op}" for one in filter(in_mapping, seen.tlbi))
+    found.update({f"tlbi_{op}": count for op, count in repeated.items()})
     found.update({f"dsb_{domain}": count for domain, count in seen.dsb.items()})
     unfolds = seen.calls.get("__contpte_try_unfold", 0)
     found["unfold"] += unfolds
@@ -157,7 +161,7 @@ def _steps(ran: Ran, page_size: int) -> Iterator[Phase | Ptes]:
     job = ran.job
     frame = Frame(page_size, regions=tuple((r.name, r.addr, r.length) for r in job.lowered.regions))
     for step, info, seen in zip(job.lowered.workload.steps, job.lowered.infos, ran.observed, strict=True):
-        where = {"scenario": info.part, "order": job.order, "kind": job.kind}
+        where: dict[str, str | int] = {"scenario": info.part, "order": job.order, "kind": job.kind}
         failed = ran.failed is not None and step.first <= ran.failed.row < step.last
         if step.label:
             yield _phase(where, step.label, seen, frame, ran.failed.error if ran.failed and failed else "")

@@ -46,6 +46,15 @@ class Reader:
                 if operand or one.va is None:
                     yield one
 
+    def repeated(self, raw: RawStep) -> dict[str, int]:
+        """TLBIs of address 0, by operation."""
+        found: Counter[str] = Counter()
+        for run in raw.tlbis:
+            one = arm64.tlbi(run.instruction, run.operand, self.lpa2)
+            if not run.operand and not run.stride and one.va is not None:
+                found[one.op] += run.count
+        return dict(found)
+
     def barriers(self, raw: RawStep) -> dict[str, int]:
         """DSBs of flushes and of page-table entries, by domain."""
         found: Counter[str] = Counter()

@@ -94,7 +94,7 @@ def load(path: Path) -> Symbols:
             return _of_elf(path)
         opened = gzip.open if head[:2] == b"\x1f\x8b" else open
         with opened(path, "rb") as stream:
-            text = stream.read(MAX_BYTES + 1)  # type: ignore[operator]
+            text = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError) as error:
         raise InputError(f"--symbols {path}: cannot read: {error}") from None
     if len(text) > MAX_BYTES:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmarch.runs.costs import Priced
-from mmarch.runs.result import Configuration, Counts, total
+from mmarch.runs.result import Configuration, Counts, Result, total
 from mmarch.sizes import show_orders, show_size
 from mmarch.table import number
-
-Groups = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,15 @@ BORDER = (
 HAZARDS = ("gather_reserve_clamp", "gather_leak", "gather_overflow")
 
 
-def cells(counts: Counts, groups: Groups, columns: tuple[Column, ...]) -> list[str]:
-    """One row's numbers."""
-    return [number(total(counts, groups, *column.events)) for column in columns]
+UNSEEN = "–"
+
+
+def cells(counts: Counts, result: Result, columns: tuple[Column, ...]) -> list[str]:
+    """One row's numbers; a dash for what the engine does not show."""
+    return [
+        number(total(counts, result.groups, *column.events)) if result.sees(*column.events) else UNSEEN
+        for column in columns
+    ]
 
 
 def milliseconds(counts: Counts, costs: Priced) -> str:

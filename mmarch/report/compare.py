@@ -12,6 +12,7 @@ from mmarch.report.columns import (
     FAULTS,
     HAZARDS,
     TLBIS,
+    UNSEEN,
     Column,
     milliseconds,
     title,
@@ -57,8 +58,12 @@ def _metrics(results: Sequence[Result]) -> list[Column]:
 def _rows(results: Sequence[Result], operations: Sequence[Operation]) -> list[list[str]]:
     rows = []
     for column in _metrics(results):
-        values = [total(o.events, r.groups, *column.events) for o, r in zip(operations, results, strict=True)]
-        rows.append([column.heading, *map(number, values), *(_change(values[0], v) for v in values[1:])])
+        values = [
+            total(o.events, r.groups, *column.events) if r.sees(*column.events) else None
+            for o, r in zip(operations, results, strict=True)
+        ]
+        shown = [UNSEEN if value is None else number(value) for value in values]
+        rows.append([column.heading, *shown, *(_change(values[0], v) for v in values[1:])])
     return rows
 
 
@@ -87,8 +92,10 @@ def _operations(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(name for result in results for name in result.operations))
 
 
-def _change(before: int, after: int) -> str:
+def _change(before: int | None, after: int | None) -> str:
     """In per cent; nothing where there is nothing to compare."""
+    if before is None or after is None:
+        return ""
     if before == after:
         return "=" if before else ""
     return f"{100 * (after - before) / before:+.1f}%" if before else "new"

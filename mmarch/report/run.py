@@ -40,7 +40,7 @@ def by_operation(result: Result, costs: Priced | None = None) -> list[str]:
     headings = ["call", "count", *(column.heading for column in columns), *(["ms"] if costs else [])]
     everything = Operation(count=result.workload.operations, events=result.totals)
     rows = [
-        [name, number(item.count), *cells(item.events, result.groups, columns), *_time(item.events, costs)]
+        [name, number(item.count), *cells(item.events, result, columns), *_time(item.events, costs)]
         for name, item in [*_sorted(result), ("total", everything)]
     ]
     return table(headings, rows, total=True)
@@ -53,7 +53,7 @@ def by_hook(result: Result, costs: Priced | None = None) -> list[str]:
     events = {event for column in BORDER for e in column.events for event in result.groups.get(e, (e,))}
     shown = [(name, counts) for name, counts in items if events & counts.keys()]
     rows = [
-        [name, *cells(counts, result.groups, BORDER), *_time(counts, costs)]
+        [name, *cells(counts, result, BORDER), *_time(counts, costs)]
         for name, counts in [*shown, ("total", result.totals)]
     ]
     return table(headings, rows, total=True)

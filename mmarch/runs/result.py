@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Counts = Mapping[str, int]  # event -> count; an event that did not happen is left out
 
@@ -80,12 +80,13 @@ class Result(_Model):
     hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
     saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
     saved_by_operation  the same, for each operation that differs
+    unseen  events that this engine does not show: null in JSON, neither 0 nor left out
     """
 
     schema_: Literal["mmarch.result/1"] = Field(default="mmarch.result/1", alias="schema")
     configuration: Configuration
     cpu_features: Counts = Field(default_factory=dict)
-    engine: Literal["interpreted", "linked"]
+    engine: Literal["interpreted", "linked", "kernel"]
     versions: Mapping[str, str]
     workload: Provenance
     groups: Mapping[str, tuple[str, ...]]
@@ -96,10 +97,22 @@ class Result(_Model):
     saved_by_operation: Mapping[str, Counts] | None = None
     failures: tuple[Failure, ...] = ()
     warnings: Warn | None = None
+    unseen: tuple[str, ...] = Field(default=(), exclude=True)
 
     def total(self, *events: str) -> int:
         """Sum of events, or of a group of them, over all operations."""
         return total(self.totals, self.groups, *events)
+
+    def sees(self, *events: str) -> bool:
+        """Whether the engine shows one of the events."""
+        return not set(events) <= set(self.unseen)
+
+    @model_serializer(mode="wrap")
+    def _with_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        for counts in (document["totals"], *(item["events"] for item in document["operations"].values())):
+            counts.update(dict.fromkeys(self.unseen))
+        return document
 
 
 def total(counts: Counts, groups: Mapping[str, tuple[str, ...]], *events: str) -> int:

@@ -132,6 +132,14 @@ def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str
     return _script(load(path, stream), scenario, backing)
 
 
+def scenario_names(argument: str) -> list[str]:
+    """Of a scenario file, each once; of another workload none."""
+    path = find(argument)
+    if _is_trace(path):
+        raise InputError(f"{path} is a trace; only scenarios can be measured on a kernel yet")
+    return list(dict.fromkeys(scenario.name for scenario in load(path).scenarios))
+
+
 def find(argument: str) -> Path:
     """The file that an argument names."""
     bundled = bundled_traces()

@@ -1,0 +1,187 @@
+"""`measure`, `kernel`, `doctor`: a real kernel as an engine."""
+
+from __future__ import annotations
+
+import json as to_json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmarch.cli import options as o
+from mmarch.cli.output import Talk, answer, check_output
+from mmarch.errors import EXIT_FINDINGS, InputError
+
+if TYPE_CHECKING:
+    from mmarch.kernel.measure import Job, Measured
+    from mmarch.kernel.source import Kernel
+
+app = typer.Typer(no_args_is_help=True, help="Kernels to measure: Debian's, in the user's cache.")
+
+KernelName = Annotated[
+    str, typer.Option("--kernel", metavar="KERNEL", help="An arm64 Image, or debian:VERSION, debian:VERSION-16k.")
+]
+Symbols = Annotated[
+    str, typer.Option(metavar="FILE", help="System.map or vmlinux.", show_default="what the kernel itself says")
+]
+Modules = Annotated[str, typer.Option(metavar="FOLDER", help="Its modules, such as /lib/modules/VERSION.")]
+QemuCpu = Annotated[str, typer.Option("--cpu", help="A CPU as QEMU calls it.")]
+Timeout = Annotated[float, typer.Option(min=1, max=86400, metavar="SECONDS", help="For one boot.")]
+
+
+def measure(
+    workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD…", help="Scenario files.")],
+    kernel: KernelName,
+    cpu: QemuCpu = "neoverse-n1",
+    folio_orders: o.FolioOrders = "",
+    symbols: Symbols = "",
+    modules: Modules = "",
+    scenario: o.Scenario = "",
+    backing: o.Backing = "",
+    timeout: Timeout = 300,
+    json: o.Json = False,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="Write the measurement, for 'mmarch validate'.")
+    ] = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Run scenarios on a real kernel under QEMU, and count what it does to the TLB."""
+    from mmarch.kernel.boot import Machine
+    from mmarch.kernel.measure import measure as do_measure
+    from mmarch.kernel.source import open_kernel
+    from mmarch.runs.kernel import result_of
+
+    talk = Talk(quiet)
+    check_output(output)
+    opened = open_kernel(kernel, symbols, modules)
+    jobs = [job for name in workloads for job in _jobs(name, scenario, backing, opened, folio_orders)]
+    warn_untested(talk)
+    machine = Machine(cpu, timeout=timeout)
+    with talk.progress(f"measuring on {opened.image.version}") as progress:
+        measured = do_measure(opened, machine, jobs, progress)
+    results = [result_of(measured, ran, machine) for ran in measured.ran]
+    if output:
+        write(measured, output)
+    if json:
+        documents = [result.model_dump(mode="json", by_alias=True, exclude_none=True) for result in results]
+        answer(to_json.dumps(documents if len(documents) > 1 else documents[0], indent=2))
+    elif output != "-":
+        answer("\n".join(_text(measured, machine)))
+    if failed := [ran for ran in measured.ran if ran.failed]:
+        for ran in failed:
+            workload = ran.job.lowered.workload
+            talk.problem(f"{workload.place(ran.failed.row)}: {ran.failed.error}; what follows was not executed")
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _jobs(name: str, scenario: str, backing: str, kernel: Kernel, folio_orders: str) -> list[Job]:
+    from mmarch.runs.kernel import jobs_of
+    from mmarch.runs.workloads import open_workload, scenario_names
+
+    names = [scenario] if scenario else scenario_names(name)
+    return [job for one in names for job in jobs_of(open_workload(name, one, backing), kernel, folio_orders)]
+
+
+def warn_untested(talk: Talk) -> None:
+    """Say so if nobody has tried this QEMU."""
+    from mmarch.kernel.tools import qemu, untested
+
+    if warning := untested(qemu()):
+        talk.note(warning)
+
+
+def write(measured: Measured, output: str) -> None:
+    """The measurement file; gzipped if its name ends in .gz."""
+    import gzip
+    from pathlib import Path
+
+    from mmarch.cache import write_whole
+    from mmarch.measurement import dump
+
+    text = dump(measured.measurement())
+    if not output.endswith(".gz"):
+        answer(text, output)
+        return
+    try:
+        write_whole(Path(output), gzip.compress(text.encode(), mtime=0))
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot write: {error.strerror}") from None
+
+
+def _text(measured: Measured, machine: object) -> list[str]:
+    from mmarch.kernel.boot import Machine
+    from mmarch.kernel.symbols import COUNTED
+    from mmarch.measurement import Phase, Ptes
+    from mmarch.report.measure import about, render
+    from mmarch.runs.kernel import result_of
+
+    assert isinstance(machine, Machine)
+    shift = measured.meta.page_size.bit_length() - 1
+    lines: list[str] = []
+    for ran in measured.ran:
+        steps: tuple[Phase | Ptes, ...] = measured.steps_of(ran)
+        calls = [(name, ran.calls.get(name, 0)) for name in COUNTED]
+        lines += [*render(result_of(measured, ran, machine), steps, calls, shift), ""]
+    return [*lines, *about(measured.meta)]
+
+
+@app.command("list")
+def list_(
+    available: Annotated[bool, typer.Option("--available", help="Also those that Debian offers now.")] = False,
+    json: o.Json = False,
+    output: o.Output = "",
+) -> None:
+    """List the kernels in the cache."""
+    from mmarch.kernel import debian
+    from mmarch.table import table
+
+    check_output(output)
+    have = {entry.name for entry in debian.downloaded()}
+    offered = {entry.name for entry in debian.available()} if available else set()
+    names = sorted(have | offered, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")])
+    if json:
+        document = {"schema": "mmarch.kernels/1", "kernels": [{"name": n, "cached": n in have} for n in names]}
+        answer(to_json.dumps(document, indent=2), output)
+        return
+    if not names:
+        answer("no kernels yet; get one: mmarch kernel get debian:7.3.4", output)
+        return
+    rows = [[name, "in the cache" if name in have else "to be had"] for name in names]
+    answer("\n".join(table(["kernel", ""], rows)), output)
+
+
+@app.command("get")
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="debian:VERSION or debian:VERSION-16k.")],
+    quiet: o.Quiet = False,
+) -> None:
+    """Download kernels of Debian's into the user's cache, with apt, without root."""
+    from mmarch.kernel import debian
+    from mmarch.kernel.image import read_image
+
+    talk = Talk(quiet)
+    for name in names:
+        debian.parse(name)
+    for name in names:
+        folder = debian.find(name) or debian.get(name)
+        image = read_image(folder / "Image")
+        talk.note(f"{name}: Linux {image.version}, {image.page_size >> 10} KiB pages")
+        answer(f"debian:{folder.name}")
+
+
+def doctor(json: o.Json = False, output: o.Output = "") -> None:
+    """Say what measuring on a kernel needs, what is there, and the line that installs the rest."""
+    from mmarch.kernel.doctor import examine
+    from mmarch.table import table
+
+    check_output(output)
+    found = examine()
+    if json:
+        rows = [{"needed_for": f.purpose, "ok": f.ok, "found": f.found, "install": f.fix} for f in found]
+        answer(to_json.dumps({"schema": "mmarch.doctor/1", "tools": rows}, indent=2), output)
+    else:
+        answer("\n".join(table(["for", "", "found"], [[f.purpose, f.mark, f.found] for f in found])), output)
+        for finding in found:
+            if finding.fix:
+                answer(f"{finding.purpose}: {finding.fix}", output if output in ("", "-") else "")
+    if not all(f.ok or f.optional for f in found):
+        raise typer.Exit(EXIT_FINDINGS)

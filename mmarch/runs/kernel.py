@@ -1,0 +1,114 @@
+"""A kernel's counts as a result, like those of the two other engines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import mmarch
+from core_mm import uapi
+from mmarch.errors import InputError
+from mmarch.kernel.boot import Machine
+from mmarch.kernel.measure import Job, Measured, Ran, measure, operations
+from mmarch.kernel.source import Kernel
+from mmarch.plugins import load_arch
+from mmarch.runs.configure import Choices, Setup, configure
+from mmarch.runs.result import Configuration, Failure, Operation, Provenance, Result
+from mmarch.runs.workloads import Script, Source
+from mmarch.scenario import lower, variants
+from mmarch.sizes import parse_size
+
+UNSEEN = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write", "gather_page")
+GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
+DEFAULT_CPU = "neoverse-n1"
+
+
+@dataclass(frozen=True)
+class KernelChoice:
+    """A kernel to compare with: its CPU as QEMU calls it, folio orders as an option gives them."""
+
+    kernel: Kernel
+    machine: Machine
+    folio_orders: str = ""
+
+
+def jobs_of(source: Source, kernel: Kernel, folio_orders: str = "") -> list[Job]:
+    """A scenario, once for each order and kind of backing it is meant for."""
+    if not isinstance(source, Script):
+        raise InputError("a trace cannot be measured on a kernel yet; name a scenario file")
+    size = kernel.image.page_size
+    order = one_order(kernel, folio_orders) if folio_orders else None
+    pairs = variants(source.scenario, size, order)
+    if source.backing:
+        pairs = [(o, kind) for o, kind in pairs if kind == source.backing]
+    return [Job(lower(source.scenario, size, o, kind), o, kind) for o, kind in pairs]
+
+
+def one_order(kernel: Kernel, folio_orders: str) -> int:
+    """The only enabled order; a guest enables one at a time."""
+    setup = setup_of(kernel, folio_orders)
+    orders = setup.configuration.folio_orders
+    if len(orders) > 1:
+        raise InputError(f"--folio-orders {folio_orders}: a kernel is measured with one order enabled at a time")
+    return max(orders, default=0)
+
+
+def setup_of(kernel: Kernel, folio_orders: str) -> Setup:
+    """What the twin would take for the kernel's page size."""
+    return configure(Choices(granule=GRANULES[kernel.image.page_size], folio_orders=folio_orders))
+
+
+def compare_on(source: Source, choice: KernelChoice) -> Result:
+    """The workload of a comparison, with the order that a twin takes for these options."""
+    order = one_order(choice.kernel, choice.folio_orders)
+    if not isinstance(source, Script):
+        raise InputError("a trace cannot be measured on a kernel yet; name a scenario file")
+    variants(source.scenario, choice.kernel.image.page_size, order)
+    kind = source.backing or source.scenario.kinds[0]
+    job = Job(lower(source.scenario, choice.kernel.image.page_size, order, kind), order, kind)
+    measured = measure(choice.kernel, choice.machine, [job])
+    return result_of(measured, measured.ran[0], choice.machine)
+
+
+def result_of(measured: Measured, ran: Ran, machine: Machine) -> Result:
+    """The counts of one scenario."""
+    workload, meta = ran.job.lowered.workload, measured.meta
+    descriptor = load_arch("arm64").descriptor
+    totals: Counter[str] = Counter()
+    for events in ran.events.values():
+        totals.update(events)
+    return Result(
+        configuration=Configuration(
+            arch="arm64", release=meta.kernel, cpu=meta.cpu, granule=GRANULES[meta.page_size],
+            folio_orders=(ran.job.order,) if ran.job.order else (), memory=parse_size(machine.memory, "--memory"),
+        ),
+        engine="kernel",
+        versions={"mmarch": mmarch.__version__, "qemu": meta.qemu},
+        workload=Provenance(
+            name=workload.name, source=workload.source, operations=len(workload.ops), facts=workload.provenance
+        ),
+        groups={name: _group(descriptor.group(name), totals, prefix) for name, prefix in _PREFIXES.items()},
+        totals=dict(totals),
+        operations={
+            name: Operation(count=count, events=dict(ran.events.get(name, {})))
+            for name, count in operations(ran).items()
+        },
+        failures=_failures(ran),
+        unseen=UNSEEN,
+    )  # fmt: skip
+
+
+_PREFIXES = {"tlbi": "tlbi_", "barrier": "dsb_"}
+
+
+def _group(known: tuple[str, ...], totals: Counter[str], prefix: str) -> tuple[str, ...]:
+    """What the twin knows, and what this kernel used besides."""
+    return tuple(dict.fromkeys([*known, *sorted(name for name in totals if name.startswith(prefix))]))
+
+
+def _failures(ran: Ran) -> tuple[Failure, ...]:
+    if ran.failed is None:
+        return ()
+    workload = ran.job.lowered.workload
+    name = uapi.OP_NAMES[int(workload.ops[ran.failed.row, 0])]
+    return (Failure(operation=name, error=ran.failed.error, line=workload.line(ran.failed.row), row=ran.failed.row),)
