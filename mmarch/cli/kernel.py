@@ -12,16 +12,21 @@ from mmarch.cli.output import Talk, answer, check_output
 from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
+    from mmarch.cli.configurations import KernelText
+    from mmarch.kernel.boot import Machine
     from mmarch.kernel.measure import Job, Measured
     from mmarch.kernel.source import Kernel
+    from mmarch.runs.kernel import KernelChoice
 
 app = typer.Typer(no_args_is_help=True, help="Kernels to measure: Debian's, in the user's cache.")
 
 KernelName = Annotated[
-    str, typer.Option("--kernel", metavar="KERNEL", help="An arm64 Image, or debian:VERSION, debian:VERSION-16k.")
+    str,
+    typer.Option("--kernel", metavar="KERNEL", help="An arm64 Image, or debian:VERSION, debian:VERSION-16k."),
 ]
 Symbols = Annotated[
-    str, typer.Option(metavar="FILE", help="System.map or vmlinux.", show_default="what the kernel itself says")
+    str,
+    typer.Option(metavar="FILE", help="System.map or vmlinux.", show_default="what the kernel itself says"),
 ]
 Modules = Annotated[str, typer.Option(metavar="FOLDER", help="Its modules, such as /lib/modules/VERSION.")]
 QemuCpu = Annotated[str, typer.Option("--cpu", help="A CPU as QEMU calls it.")]
@@ -40,7 +45,8 @@ def measure(
     timeout: Timeout = 300,
     json: o.Json = False,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="Write the measurement, for 'mmarch validate'.")
+        str,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the measurement, for 'mmarch validate'."),
     ] = "",
     quiet: o.Quiet = False,
 ) -> None:
@@ -58,6 +64,11 @@ def measure(
     machine = Machine(cpu, timeout=timeout)
     with talk.progress(f"measuring on {opened.image.version}") as progress:
         measured = do_measure(opened, machine, jobs, progress)
+    for ran in measured.ran:
+        if ran.disturbed:
+            talk.problem(
+                f"khugepaged collapsed pages meanwhile in {ran.job.lowered.workload.name}; measure it again"
+            )
     results = [result_of(measured, ran, machine) for ran in measured.ran]
     if output:
         write(measured, output)
@@ -66,10 +77,9 @@ def measure(
         answer(to_json.dumps(documents if len(documents) > 1 else documents[0], indent=2))
     elif output != "-":
         answer("\n".join(_text(measured, machine)))
-    if failed := [ran for ran in measured.ran if ran.failed]:
-        for ran in failed:
-            workload = ran.job.lowered.workload
-            talk.problem(f"{workload.place(ran.failed.row)}: {ran.failed.error}; what follows was not executed")
+    if failed := [(ran.job.lowered.workload, ran.failed) for ran in measured.ran if ran.failed]:
+        for workload, failure in failed:
+            talk.problem(f"{workload.place(failure.row)}: {failure.error}; what follows was not executed")
         raise typer.Exit(EXIT_FINDINGS)
 
 
@@ -79,6 +89,20 @@ def _jobs(name: str, scenario: str, backing: str, kernel: Kernel, folio_orders: 
 
     names = [scenario] if scenario else scenario_names(name)
     return [job for one in names for job in jobs_of(open_workload(name, one, backing), kernel, folio_orders)]
+
+
+def kernel_choice(text: KernelText, talk: Talk) -> KernelChoice:
+    """One side of a comparison; InputError for a granule other than the kernel's."""
+    from mmarch.kernel.boot import Machine
+    from mmarch.kernel.source import open_kernel
+    from mmarch.runs.kernel import DEFAULT_CPU, GRANULES, KernelChoice
+
+    opened = open_kernel(text.kernel)
+    own = GRANULES[opened.image.page_size]
+    if text.granule and text.granule.lower() != own:
+        raise InputError(f"granule={text.granule}: {text.kernel} has pages of {own}, and no other")
+    warn_untested(talk)
+    return KernelChoice(opened, Machine(text.cpu or DEFAULT_CPU), text.folio_orders)
 
 
 def warn_untested(talk: Talk) -> None:
@@ -107,14 +131,12 @@ def write(measured: Measured, output: str) -> None:
         raise InputError(f"--output {output}: cannot write: {error.strerror}") from None
 
 
-def _text(measured: Measured, machine: object) -> list[str]:
-    from mmarch.kernel.boot import Machine
+def _text(measured: Measured, machine: Machine) -> list[str]:
     from mmarch.kernel.symbols import COUNTED
     from mmarch.measurement import Phase, Ptes
     from mmarch.report.measure import about, render
     from mmarch.runs.kernel import result_of
 
-    assert isinstance(machine, Machine)
     shift = measured.meta.page_size.bit_length() - 1
     lines: list[str] = []
     for ran in measured.ran:
@@ -126,7 +148,9 @@ def _text(measured: Measured, machine: object) -> list[str]:
 
 @app.command("list")
 def list_(
-    available: Annotated[bool, typer.Option("--available", help="Also those that Debian offers now.")] = False,
+    available: Annotated[
+        bool, typer.Option("--available", help="Also those that Debian offers now.")
+    ] = False,
     json: o.Json = False,
     output: o.Output = "",
 ) -> None:
@@ -137,9 +161,14 @@ def list_(
     check_output(output)
     have = {entry.name for entry in debian.downloaded()}
     offered = {entry.name for entry in debian.available()} if available else set()
-    names = sorted(have | offered, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")])
+    names = sorted(
+        have | offered, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")]
+    )
     if json:
-        document = {"schema": "mmarch.kernels/1", "kernels": [{"name": n, "cached": n in have} for n in names]}
+        document = {
+            "schema": "mmarch.kernels/1",
+            "kernels": [{"name": n, "cached": n in have} for n in names],
+        }
         answer(to_json.dumps(document, indent=2), output)
         return
     if not names:
@@ -151,7 +180,9 @@ def list_(
 
 @app.command("get")
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="debian:VERSION or debian:VERSION-16k.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="debian:VERSION or debian:VERSION-16k.")
+    ],
     quiet: o.Quiet = False,
 ) -> None:
     """Download kernels of Debian's into the user's cache, with apt, without root."""
@@ -171,7 +202,7 @@ def get(
 def doctor(json: o.Json = False, output: o.Output = "") -> None:
     """Say what measuring on a kernel needs, what is there, and the line that installs the rest."""
     from mmarch.kernel.doctor import examine
-    from mmarch.table import table
+    from mmarch.table import wrap
 
     check_output(output)
     found = examine()
@@ -179,9 +210,8 @@ def doctor(json: o.Json = False, output: o.Output = "") -> None:
         rows = [{"needed_for": f.purpose, "ok": f.ok, "found": f.found, "install": f.fix} for f in found]
         answer(to_json.dumps({"schema": "mmarch.doctor/1", "tools": rows}, indent=2), output)
     else:
-        answer("\n".join(table(["for", "", "found"], [[f.purpose, f.mark, f.found] for f in found])), output)
-        for finding in found:
-            if finding.fix:
-                answer(f"{finding.purpose}: {finding.fix}", output if output in ("", "-") else "")
+        lines = [line for f in found for line in wrap(f"{f.purpose:<15}  {f.mark:<7}  {f.found}", " " * 26)]
+        fixes = [line for f in found if f.fix for line in wrap(f"{f.purpose}: {f.fix}", "  ")]
+        answer("\n".join([*lines, *([""] if fixes else []), *fixes]), output)
     if not all(f.ok or f.optional for f in found):
         raise typer.Exit(EXIT_FINDINGS)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmarch.runs.assemble import Request
     from mmarch.runs.configure import Choices, Setup
     from mmarch.runs.costs import Priced
+    from mmarch.runs.kernel import KernelChoice
     from mmarch.runs.result import Result
     from mmarch.runs.several import Job
     from mmarch.runs.workloads import Source
@@ -177,12 +178,13 @@ def compare(
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
-    """Put configurations side by side, on the same workload."""
+    """Put configurations side by side, on the same workload: of the twin, and real kernels."""
     from mmarch.cli.configurations import parse_all
+    from mmarch.cli.kernel import kernel_choice
     from mmarch.report.compare import compare as render
     from mmarch.runs import ablation
     from mmarch.runs.assemble import Request
-    from mmarch.runs.configure import Choices
+    from mmarch.runs.configure import Choices, Setup
     from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
@@ -191,12 +193,18 @@ def compare(
     )
     wanted = parse_all(configuration or [], base)
     source = open_workload(workload, scenario, backing)
-    setups = [_setup_for(source, choices, talk) for choices in wanted]
+    sides: list[Setup | KernelChoice] = [
+        _setup_for(source, side, talk) if isinstance(side, Choices) else kernel_choice(side, talk)
+        for side in wanted
+    ]
+    setups = [side for side in sides if isinstance(side, Setup)]
+    if costs and len(setups) < len(sides):
+        raise InputError("--costs estimates times of the twin; a kernel's counts have no price")
     priced = [p for setup in setups if (p := _priced(costs, setup))]
     with talk.progress("comparing") as progress:
         request = Request(engine.value, madvise=source.advised)
-        found = ablation.compare(source, setups, request, talk.note, progress)
-    shifts = [setup.geometry.page_shift for setup in setups]
+        found = ablation.compare(source, sides, request, talk.note, progress)
+    shifts = [side.page_shift for side in sides]
     answer(_json(found) if json else "\n".join(render(found, shifts, priced, by == "op")), output)
     _findings(found.results, talk)
 

@@ -32,7 +32,12 @@ def tlbi(instruction: int, operand: int, lpa2: bool = False) -> Tlbi:
 
 
 def _range(name: str, operand: int, lpa2: bool) -> Tlbi:
-    base, ttl, num, scale = operand & ((1 << 37) - 1), operand >> 37 & 3, operand >> 39 & 31, operand >> 44 & 3
+    base, ttl, num, scale = (
+        operand & ((1 << 37) - 1),
+        operand >> 37 & 3,
+        operand >> 39 & 31,
+        operand >> 44 & 3,
+    )
     if base >> 36 & 1:
         base |= _TOP - (1 << 37)
     shift = 16 if lpa2 else _GRANULE.get(operand >> 46 & 3, 12)

@@ -26,10 +26,10 @@ MEMORY = "1G"
 TIMEOUT = 300.0
 MAX_OUTPUT = 512 << 20
 EXT4_BYTES = 64 << 20
-APPEND = (
-    "console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 damon_stat.enabled=N"  # nothing else looks at PTEs
+APPEND = "console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 damon_stat.enabled=N"  # nothing else looks at PTEs
+_API = re.compile(
+    r"API version (\d+), but this QEMU supports only (?:a minimum version of|up to version) (\d+)"
 )
-_API = re.compile(r"API version (\d+), but this QEMU supports only (?:a minimum version of|up to version) (\d+)")
 Progress = Callable[[int, int], None]
 
 
@@ -67,7 +67,10 @@ class Boot:
 
 
 def boot(
-    kernel: Kernel, machine: Machine, programs: Sequence[Program], progress: Progress = lambda done, total: None
+    kernel: Kernel,
+    machine: Machine,
+    programs: Sequence[Program],
+    progress: Progress = lambda done, total: None,
 ) -> Boot:
     """Execute `programs` one after the other, each by processes of its own."""
     known = symbols_of(kernel, machine)
@@ -169,7 +172,9 @@ def _explain_refusal(machine: Machine, ended: Ended, folder: Path) -> None:
     if ended.code != 1 or ended.overdue:
         return
     text = last_lines(folder)
-    if "CPU" in text and ("unable to find" in text or "not supported" in text.lower() or "invalid" in text.lower()):
+    if "CPU" in text and (
+        "unable to find" in text or "not supported" in text.lower() or "invalid" in text.lower()
+    ):
         raise InputError(f"--cpu {machine.cpu}: QEMU's machine 'virt' has no such CPU:\n{text}")
     raise complaint("QEMU ended with code 1", folder)
 
@@ -201,7 +206,9 @@ def _check(
                 raise complaint(f"{program.workload.source}: scenario {program.workload.name!r} needs {missing}, "
                                 f"which {kernel.name} does not have", folder)  # fmt: skip
     if recording.full:
-        raise InputError(f"{kernel.name}: more than {MAX_OUTPUT >> 20} MiB recorded; measure fewer scenarios at once")
+        raise InputError(
+            f"{kernel.name}: more than {MAX_OUTPUT >> 20} MiB recorded; measure fewer scenarios at once"
+        )
     if ended.overdue:
         raise complaint(f"{kernel.name}: not done after {machine.timeout:.0f} s (--timeout); "
                         f"{len(recording.done)} of {len(programs)} scenarios were", folder)  # fmt: skip
@@ -209,7 +216,9 @@ def _check(
         at = programs[len(recording.done)].workload.name
         raise complaint(f"{kernel.name}: the guest ended in scenario {at!r}", folder)
     if not recording.readable:
-        raise InputError(f"{kernel.name}: its page tables cannot be read: physical memory is not where the linear map should begin")
+        raise InputError(
+            f"{kernel.name}: its page tables cannot be read: physical memory is not where the linear map should begin"
+        )
 
 
 def lacking(program: Program, guest: Guest) -> str:
@@ -217,7 +226,9 @@ def lacking(program: Program, guest: Guest) -> str:
     workload = program.workload
     kinds = {file.kind for file in workload.files}
     ops = {row[0] for row in workload.ops.tolist()}
-    paged_out = any(row[0] == uapi.OP_MADVISE and row[4] == uapi.MADV_PAGEOUT for row in workload.ops.tolist())
+    paged_out = any(
+        row[0] == uapi.OP_MADVISE and row[4] == uapi.MADV_PAGEOUT for row in workload.ops.tolist()
+    )
     anonymous = any(row[0] == uapi.OP_MMAP and row[6] < 0 and row[4] for row in workload.ops.tolist())
     if program.order and program.order not in guest.folio_orders:
         return f"folios of order {program.order} (mTHP: CONFIG_TRANSPARENT_HUGEPAGE and Linux 6.8)"

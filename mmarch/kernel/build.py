@@ -48,6 +48,8 @@ def _compile(command: Sequence[str]) -> None:
         subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     except subprocess.CalledProcessError as error:
         lines = "\n".join(error.stderr.splitlines()[:8])
-        raise InputError(f"cannot build a part of the measuring guest: {' '.join(command)}\n{lines}") from None
+        raise InputError(
+            f"cannot build a part of the measuring guest: {' '.join(command)}\n{lines}"
+        ) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(f"cannot build a part of the measuring guest: {error}") from None

@@ -57,7 +57,9 @@ def parse(name: str) -> tuple[str, str]:
     """Version and suffix of debian:VERSION[-16k]."""
     match = _NAME.fullmatch(name)
     if match is None:
-        raise InputError(f"{name!r} is no kernel of Debian's; write debian:VERSION or debian:VERSION-16k, such as debian:7.3.4")
+        raise InputError(
+            f"{name!r} is no kernel of Debian's; write debian:VERSION or debian:VERSION-16k, such as debian:7.3.4"
+        )
     return match[1], match[2] or ""
 
 
@@ -81,7 +83,9 @@ def downloaded() -> list[Package]:
 def available() -> list[Package]:
     """Kernels that Debian's archive has now, oldest version first; the list is fetched."""
     _update()
-    lines = _apt("apt-cache", "search", "--names-only", "^linux-(image|binary)-[0-9].*-(cloud-arm64|arm64-16k)$")
+    lines = _apt(
+        "apt-cache", "search", "--names-only", "^linux-(image|binary)-[0-9].*-(cloud-arm64|arm64-16k)$"
+    )
     return sorted(set(_packages(lines.splitlines())), key=lambda entry: entry.key)
 
 
@@ -140,24 +144,28 @@ def _download(entry: Package, new: Path) -> None:
 
 def _unpack(package: Path, new: Path, found: dict[str, bytes]) -> None:
     """Image, config and the modules that may be needed; everything else stays packed."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as unpacking:
-        with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
-            for member in archive:
-                stream = archive.extractfile(member) if member.isfile() and member.size <= MAX_FILE else None
-                file = member.name.rsplit("/", 1)[-1]
-                if stream is None:
-                    continue
-                if file.startswith("vmlinuz"):
-                    (new / "Image").write_bytes(stream.read())
-                elif file.startswith("config") and "/kernel/" not in member.name:
-                    (new / "config").write_bytes(stream.read())
-                elif _may_be_needed(member.name):
-                    found[modules.name_of(member.name)] = modules.unpacked(member.name, stream.read())
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as unpacking,
+        tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive,
+    ):
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() and member.size <= MAX_FILE else None
+            file = member.name.rsplit("/", 1)[-1]
+            if stream is None:
+                continue
+            if file.startswith("vmlinuz"):
+                (new / "Image").write_bytes(stream.read())
+            elif file.startswith("config") and "/kernel/" not in member.name:
+                (new / "config").write_bytes(stream.read())
+            elif _may_be_needed(member.name):
+                found[modules.name_of(member.name)] = modules.unpacked(member.name, stream.read())
 
 
 def _may_be_needed(path: str) -> bool:
     name = modules.name_of(path)
-    return bool(name) and any(part in path for part in ("/zram/", "/mm/", "/lib/", "/fs/", "/crypto/")) or name in modules.WANTED
+    near = any(part in path for part in ("/zram/", "/mm/", "/lib/", "/fs/", "/crypto/"))
+    return bool(name) and (near or name in modules.WANTED)
 
 
 def _update() -> None:
@@ -189,13 +197,19 @@ def _options() -> list[str]:
 def _apt(program: str, *arguments: str, folder: Path | None = None) -> str:
     """Run apt on our own state; its output."""
     if shutil.which(program) is None or shutil.which("dpkg-deb") is None:
-        raise InputError(f"{program} is not there: only on Debian and its kin can Debian's kernels be downloaded; name an Image")
+        raise InputError(
+            f"{program} is not there: only on Debian and its kin can Debian's kernels be downloaded; name an Image"
+        )
     command: Sequence[str] = [program, *_options(), "-q", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=folder, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=600, cwd=folder, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(f"{program} {arguments[0]}: {error}") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()
+        said = [
+            line for line in done.stderr.splitlines() if line.startswith("E:")
+        ] or done.stderr.splitlines()
         raise InputError(f"{program} {arguments[0]} failed: {'; '.join(said[:3])[:600] or 'no network?'}")
     return done.stdout

@@ -33,7 +33,9 @@ def examine() -> list[Finding]:
         _tool("plugin", tools.compiler, tools.INSTALL_CC),
         _tool("guest", tools.cross_compiler, tools.INSTALL_CROSS),
         _program("ext4 scenarios", "mke2fs", "apt-get install e2fsprogs"),
-        _program("debian: kernels", "apt-get", "only on Debian and its kin; name an Image of your own elsewhere"),
+        _program(
+            "debian: kernels", "apt-get", "only on Debian and its kin; name an Image of your own elsewhere"
+        ),
         *_parts(),
     ]
 

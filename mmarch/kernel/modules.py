@@ -5,10 +5,9 @@ Errors: mmarch.errors.InputError.
 
 from __future__ import annotations
 
-import gzip
-import io
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -39,7 +38,11 @@ def closure(available: Mapping[str, bytes]) -> list[str]:
 def depends(module: bytes) -> list[str]:
     """What a module's .modinfo says it needs."""
     found = _DEPENDS.search(module)
-    return [name.replace("-", "_") for name in found.group(1).decode("ascii", "replace").split(",") if name] if found else []
+    return (
+        [name.replace("-", "_") for name in found.group(1).decode("ascii", "replace").split(",") if name]
+        if found
+        else []
+    )
 
 
 def name_of(path: str) -> str:
@@ -52,10 +55,10 @@ def unpacked(name: str, data: bytes) -> bytes:
     """A module without its compression."""
     try:
         if name.endswith(".xz"):
-            data = lzma.LZMAFile(io.BytesIO(data)).read(MAX_BYTES + 1)
+            data = lzma.LZMADecompressor().decompress(data, MAX_BYTES + 1)
         elif name.endswith(".gz"):
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_BYTES + 1)
-    except (EOFError, OSError, lzma.LZMAError) as error:
+            data = zlib.decompressobj(31).decompress(data, MAX_BYTES + 1)
+    except (zlib.error, lzma.LZMAError) as error:
         raise InputError(f"module {name}: damaged: {error}") from None
     if len(data) > MAX_BYTES:
         raise InputError(f"module {name}: larger than {MAX_BYTES >> 20} MiB")

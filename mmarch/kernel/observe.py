@@ -34,7 +34,8 @@ class Reader:
     def observed(self, raw: RawStep, step: Step | None, page_size: int) -> Observed:
         """One segment; `step` names its dumps."""
         dumps = [
-            list(leaves(raw.dumps.get(number, ()), dump.addr, page_size)) for number, dump in enumerate(step.dumps if step else ())
+            list(leaves(raw.dumps.get(number, ()), dump.addr, page_size))
+            for number, dump in enumerate(step.dumps if step else ())
         ]
         return Observed(list(self.tlbis(raw)), self.barriers(raw), self.calls(raw), dumps)
 

@@ -83,7 +83,7 @@ def check(workload: Workload) -> None:
     for row in np.flatnonzero(~np.isin(codes, sorted(EXECUTED))).tolist():
         name = uapi.OP_NAMES.get(int(codes[row]), f"operation {codes[row]}")
         raise InputError(f"{workload.place(row)}: {name} cannot be measured on a kernel yet")
-    if len(workload.files) > MAX_FILES or len(codes) and int(workload.ops[:, 1].max()) >= MAX_TASKS:
+    if len(workload.files) > MAX_FILES or (len(codes) and int(workload.ops[:, 1].max()) >= MAX_TASKS):
         raise InputError(f"{workload.source}: more than {MAX_FILES} files or {MAX_TASKS} processes")
 
 

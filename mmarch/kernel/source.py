@@ -45,9 +45,13 @@ def open_kernel(name: str, system_map: str = "", module_folder: str = "") -> Ker
         return _of_folder(name, folder, system_map)
     path = Path(name)
     if not path.exists():
-        raise InputError(f"no such kernel: {name}; name an Image, or debian:VERSION (see 'mmarch kernel list')")
+        raise InputError(
+            f"no such kernel: {name}; name an Image, or debian:VERSION (see 'mmarch kernel list')"
+        )
     if path.is_dir():
-        raise InputError(f"kernel {name}: a directory; name the Image in it, such as {path}/arch/arm64/boot/Image")
+        raise InputError(
+            f"kernel {name}: a directory; name the Image in it, such as {path}/arch/arm64/boot/Image"
+        )
     image = read_image(path)
     return Kernel(
         name,

@@ -24,9 +24,9 @@ COUNTED = (
     "contpte_set_ptes", "contpte_test_and_clear_young_ptes", "contpte_try_unfold_partial", "contpte_wrprotect_ptes",
     "do_anonymous_page", "do_mem_abort", "do_wp_page", "folio_mark_accessed", "folio_mark_dirty",
     "folio_remove_rmap_ptes", "ptep_clear_flush", "tlb_finish_mmu", "tlb_flush_mmu", "tlb_gather_mmu",
-    "tlb_gather_mmu_fullmm", "tlb_next_batch", "tlb_remove_table", "collapse_huge_page", "hpage_collapse_scan_pmd",
+    "tlb_gather_mmu_fullmm", "tlb_next_batch", "tlb_remove_table", "collapse_huge_page",
 )  # fmt: skip
-BACKGROUND = ("collapse_huge_page", "hpage_collapse_scan_pmd")
+BACKGROUND = ("collapse_huge_page",)  # of khugepaged
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def _of_elf(path: Path) -> Symbols:
             table = ELFFile(file).get_section_by_name(".symtab")
             symbols = table.iter_symbols() if table else ()
             lines = [
-                f"{s.entry.st_value:x} T {s.name}" for s in symbols if s.entry.st_info.type == "STT_FUNC" and s.name
+                f"{s.entry.st_value:x} T {s.name}"
+                for s in symbols
+                if s.entry.st_info.type == "STT_FUNC" and s.name
             ]
     except (ELFError, ValueError, AttributeError) as error:
         raise InputError(f"--symbols {path}: damaged ELF file: {error}") from None

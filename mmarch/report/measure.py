@@ -13,7 +13,9 @@ MOST_STEPS = 60
 MOST_RUNS = 12
 
 
-def render(result: Result, steps: Sequence[Phase | Ptes], calls: Sequence[tuple[str, int]], page_shift: int) -> list[str]:
+def render(
+    result: Result, steps: Sequence[Phase | Ptes], calls: Sequence[tuple[str, int]], page_shift: int
+) -> list[str]:
     """Counts by operation, entries of functions, and what each step did."""
     lines = render_counts(result, page_shift)
     entered = [[name, number(count)] for name, count in calls if count]
@@ -51,7 +53,9 @@ def _phase(step: Phase) -> list[str]:
 
 
 def _ptes(step: Ptes) -> list[str]:
-    lines = wrap(f"  {step.phase}: {step.valid_pages} of {step.pages} pages mapped, {step.cont_pages} with CONT")
+    lines = wrap(
+        f"  {step.phase}: {step.valid_pages} of {step.pages} pages mapped, {step.cont_pages} with CONT"
+    )
     lines += [f"    {page} {level} x{count} {words}" for page, level, count, words in step.runs[:MOST_RUNS]]
     return lines + _more(step.runs)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mmarch.plugins.withhold import TOGETHER, batch_hooks, optional_hooks, reason_required
 from mmarch.runs.assemble import Note, Request
 from mmarch.runs.configure import Setup
+from mmarch.runs.kernel import KernelChoice, compare_on
 from mmarch.runs.parallel import each
 from mmarch.runs.result import Ablation, Comparison, Result, Withheld, difference
 from mmarch.runs.run import run
@@ -19,15 +20,18 @@ ALL_BATCH = "all batch hooks"
 
 
 def compare(
-    source: Source, setups: Sequence[Setup], request: Request, note: Note, progress: Progress
+    source: Source, sides: Sequence[Setup | KernelChoice], request: Request, note: Note, progress: Progress
 ) -> Comparison:
-    """The same workload on several configurations."""
+    """The same workload on several configurations and kernels."""
+    setups = [side for side in sides if isinstance(side, Setup)]
     request = replace(request, runs=len(setups))
 
     def one(setup: Setup) -> Result:
         return run(source.workload(setup), setup, request, note)
 
-    return Comparison(results=tuple(each(one, setups, progress)))
+    kernels = iter([compare_on(source, side) for side in sides if isinstance(side, KernelChoice)])
+    twins = iter(each(one, setups, progress) if setups else [])
+    return Comparison(results=tuple(next(twins if isinstance(side, Setup) else kernels) for side in sides))
 
 
 def ablations(setup: Setup) -> dict[str, tuple[str, ...]]:

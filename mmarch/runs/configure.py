@@ -51,6 +51,11 @@ class Setup:
         return self.arch.descriptor.granules[self.configuration.granule]
 
     @property
+    def page_shift(self) -> int:
+        """log2 of the page size."""
+        return self.geometry.page_shift
+
+    @property
     def page_size(self) -> int:
         """In bytes."""
         return 1 << self.geometry.page_shift

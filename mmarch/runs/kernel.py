@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 import mmarch
 from core_mm import uapi
@@ -31,6 +32,11 @@ class KernelChoice:
     machine: Machine
     folio_orders: str = ""
 
+    @property
+    def page_shift(self) -> int:
+        """log2 of the page size."""
+        return self.kernel.image.page_size.bit_length() - 1
+
 
 def jobs_of(source: Source, kernel: Kernel, folio_orders: str = "") -> list[Job]:
     """A scenario, once for each order and kind of backing it is meant for."""
@@ -49,7 +55,9 @@ def one_order(kernel: Kernel, folio_orders: str) -> int:
     setup = setup_of(kernel, folio_orders)
     orders = setup.configuration.folio_orders
     if len(orders) > 1:
-        raise InputError(f"--folio-orders {folio_orders}: a kernel is measured with one order enabled at a time")
+        raise InputError(
+            f"--folio-orders {folio_orders}: a kernel is measured with one order enabled at a time"
+        )
     return max(orders, default=0)
 
 
@@ -98,7 +106,7 @@ def result_of(measured: Measured, ran: Ran, machine: Machine) -> Result:
     )  # fmt: skip
 
 
-_PREFIXES = {"tlbi": "tlbi_", "barrier": "dsb_"}
+_PREFIXES: dict[Literal["tlbi", "barrier"], str] = {"tlbi": "tlbi_", "barrier": "dsb_"}
 
 
 def _group(known: tuple[str, ...], totals: Counter[str], prefix: str) -> tuple[str, ...]:
@@ -111,4 +119,8 @@ def _failures(ran: Ran) -> tuple[Failure, ...]:
         return ()
     workload = ran.job.lowered.workload
     name = uapi.OP_NAMES[int(workload.ops[ran.failed.row, 0])]
-    return (Failure(operation=name, error=ran.failed.error, line=workload.line(ran.failed.row), row=ran.failed.row),)
+    return (
+        Failure(
+            operation=name, error=ran.failed.error, line=workload.line(ran.failed.row), row=ran.failed.row
+        ),
+    )

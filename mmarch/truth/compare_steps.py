@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmarch.measurement import Phase, Ptes, totals
-
 from mmarch.measurement.notation import (
     Frame,
     Leaf,

@@ -12,10 +12,10 @@ from core_mm.mm_types import LOG_COLUMNS
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
+from mmarch.measurement.notation import DESCRIBED, Leaf, Observed, Tlbi
 from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Choices, Setup, configure
 from mmarch.truth.inlined import Row, inlined, listed
-from mmarch.measurement.notation import DESCRIBED, Leaf, Observed, Tlbi
 from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20

@@ -16,6 +16,7 @@ from typing import Protocol
 import mmarch
 from mmarch.errors import InputError, MmarchError
 from mmarch.measurement import Measurement, Phase, Ptes, load
+from mmarch.measurement.notation import Frame, Leaf, Observed, first_address
 from mmarch.scenario import Document, Lowered, Scenario, lower
 from mmarch.scenario import load as load_scenarios
 from mmarch.scenario.emit import pmd_size
@@ -23,7 +24,6 @@ from mmarch.truth import exempt
 from mmarch.workload import Workload
 
 from .compare_steps import Difference, compare_phase, compare_ptes
-from mmarch.measurement.notation import Frame, Leaf, Observed, first_address
 
 EQUAL, DIFFERENT, EXEMPT = "equal", "different", "exempt"
 FIRST_ADDRESS = 0x200000000

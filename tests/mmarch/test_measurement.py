@@ -9,9 +9,9 @@ import pytest
 
 from mmarch.errors import InputError
 from mmarch.measurement import Phase, load
+from mmarch.measurement.notation import coded, expanded, page_counts, summary
 from mmarch.scenario import load as load_scenarios
 from mmarch.scenario import lower
-from mmarch.measurement.notation import coded, expanded, page_counts, summary
 from mmarch.truth.validate import bundled, find_scenario
 
 BUNDLE = bundled()

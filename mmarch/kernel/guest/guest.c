@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -41,7 +42,7 @@ enum { /* core_mm/uapi.py */
     OP_DUMP,          /* step, dump, addr, len: the plugin writes down the leaf entries */
 };
 enum { FILE_REGULAR, FILE_TMPFS, FILE_TMPFS_HUGE, FILE_EXT4, FILE_RAMFS, FILE_SHMEM };
-enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, BLOCK = 2 << 20, SETTLE_US = 400000, MAX_ORDER = 13, MAX_OWN = 16 };
+enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, BLOCK = 2 << 20, SETTLE_US = 1000000, BAIT = 64 << 20, MAX_ORDER = 13, MAX_OWN = 16 };
 
 typedef struct { int64_t op, task, a, b, c, d, e, f; } row_t;
 
@@ -99,8 +100,11 @@ static void huge(char *path, int order, const char *file) {
     snprintf(path, 160, "/sys/kernel/mm/transparent_hugepage/hugepages-%ldkB/%s", (page << order) >> 10, file);
 }
 
-static void enable(int order) { /* this folio order alone; khugepaged wakes up and then finds a mapping of nobody's */
+/* This folio order alone. That wakes khugepaged, which looks through a mapping of init's own and then sleeps for
+ * as long as quieten() said; without any mapping to look through it would wait for the program's. */
+static void enable(int order) {
     static int enabled = -1;
+    static char *bait;
     char path[160];
     if (order == enabled) return;
     enabled = order;
@@ -108,7 +112,11 @@ static void enable(int order) { /* this folio order alone; khugepaged wakes up a
         huge(path, i, "enabled"), put(path, i == order ? "madvise" : "never");
         huge(path, i, "shmem_enabled"), put(path, i == order ? "always" : "never");
     }
-    if (order) usleep(SETTLE_US);
+    if (!order) return;
+    if (!bait) bait = mmap(0, BAIT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(bait, BAIT, MADV_HUGEPAGE), madvise(bait, BAIT, MADV_DONTFORK);
+    for (long at = 0; at < BAIT; at += BAIT / 4) bait[at] = 1;
+    usleep(SETTLE_US);
 }
 
 static int load(const char *module) {
@@ -180,6 +188,16 @@ static void prepare(void) {
     put("/proc/sys/kernel/printk", "4"), put("/proc/sys/kernel/kptr_restrict", "0");
 }
 
+static void idle_only(const char *name) { /* a kernel thread runs when nobody else does, so not during a step */
+    char path[64], comm[32];
+    struct sched_param none = {0};
+    for (int pid = 2; pid < 512; pid++) {
+        snprintf(path, sizeof path, "/proc/%d/comm", pid);
+        if (get(path, comm, sizeof comm) > 0 && !strncmp(comm, name, strlen(name)))
+            syscall(SYS_sched_setscheduler, pid, SCHED_IDLE, &none);
+    }
+}
+
 static void quieten(void) { /* nothing but the program works on its memory */
     static const char *settings[][2] = {
         {"/proc/sys/kernel/numa_balancing", "0"}, {"/proc/sys/vm/compaction_proactiveness", "0"},
@@ -192,6 +210,7 @@ static void quieten(void) { /* nothing but the program works on its memory */
         {"/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan", "1"},
     };
     for (unsigned i = 0; i < sizeof settings / sizeof *settings; i++) put(settings[i][0], settings[i][1]);
+    idle_only("khugepaged");
 }
 
 /* ---- operations ----------------------------------------------------------------------------------------- */

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from mmarch.measurement import Phase, Ptes
-from mmarch.truth.compare_steps import compare_phase, compare_ptes, is_compared
 from mmarch.measurement.notation import (
     Frame,
     Leaf,
@@ -17,6 +16,7 @@ from mmarch.measurement.notation import (
     first_address,
     pte_runs,
 )
+from mmarch.truth.compare_steps import compare_phase, compare_ptes, is_compared
 
 PAGE = 4096
 BASE = 0x200200000

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement import Phase, load
-from mmarch.truth import exempt
 from mmarch.measurement.notation import Leaf, Observed, Tlbi, expanded
+from mmarch.truth import exempt
 from mmarch.truth.validate import DIFFERENT, EQUAL, EXEMPT, bundled, find_scenario, validate
 from mmarch.truth.validate_table import as_json, show
 
