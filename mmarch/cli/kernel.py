@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer, check_output
+from mmarch.cli.output import Talk, answer, telling
 from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def measure(
     from mmarch.kernel.boot import Machine
     from mmarch.kernel.measure import measure as do_measure
     from mmarch.kernel.source import open_kernel
+    from mmarch.measurement import dump
     from mmarch.runs.kernel import result_of
 
     talk = Talk(quiet)
-    check_output(output)
     opened = open_kernel(kernel, symbols, modules)
     jobs = [job for name in workloads for job in _jobs(name, scenario, backing, opened, folio_orders)]
     warn_untested(talk)
@@ -70,12 +70,14 @@ def measure(
                 f"khugepaged collapsed pages meanwhile in {ran.job.lowered.workload.name}; measure it again"
             )
     results = [result_of(measured, ran, machine) for ran in measured.ran]
-    if output:
+    if output and output != "-":
         write(measured, output)
     if json:
         documents = [result.model_dump(mode="json", by_alias=True, exclude_none=True) for result in results]
         answer(to_json.dumps(documents if len(documents) > 1 else documents[0], indent=2))
-    elif output != "-":
+    elif output == "-":
+        answer(dump(measured.measurement()))
+    else:
         answer("\n".join(_text(measured, machine)))
     if failed := [(ran.job.lowered.workload, ran.failed) for ran in measured.ran if ran.failed]:
         for workload, failure in failed:
@@ -116,19 +118,13 @@ def warn_untested(talk: Talk) -> None:
 def write(measured: Measured, output: str) -> None:
     """The measurement file; gzipped if its name ends in .gz."""
     import gzip
-    from pathlib import Path
 
-    from mmarch.cache import write_whole
     from mmarch.measurement import dump
+    from mmarch.writing import writing
 
-    text = dump(measured.measurement())
-    if not output.endswith(".gz"):
-        answer(text, output)
-        return
-    try:
-        write_whole(Path(output), gzip.compress(text.encode(), mtime=0))
-    except OSError as error:
-        raise InputError(f"--output {output}: cannot write: {error.strerror}") from None
+    data = dump(measured.measurement()).encode()
+    with telling(output), writing(output) as file:
+        file.write(gzip.compress(data, mtime=0) if output.endswith(".gz") else data)
 
 
 def _text(measured: Measured, machine: Machine) -> list[str]:
@@ -158,7 +154,6 @@ def list_(
     from mmarch.kernel import debian
     from mmarch.table import table
 
-    check_output(output)
     have = {entry.name for entry in debian.downloaded()}
     offered = {entry.name for entry in debian.available()} if available else set()
     names = sorted(
@@ -204,7 +199,6 @@ def doctor(json: o.Json = False, output: o.Output = "") -> None:
     from mmarch.kernel.doctor import examine
     from mmarch.table import wrap
 
-    check_output(output)
     found = examine()
     if json:
         rows = [{"needed_for": f.purpose, "ok": f.ok, "found": f.found, "install": f.fix} for f in found]

@@ -74,13 +74,13 @@ def _by_block(result: Result) -> list[str]:
         return []
     headings = ["contiguous blocks", *(column.heading for column in BLOCKS)]
     rows = [
-        [name, *cells(item.events, result.groups, BLOCKS)]
+        [name, *cells(item.events, result, BLOCKS)]
         for name, item in _sorted(result)
         if any(item.events.get(event) for column in BLOCKS for event in column.events)
     ]
     return [
         "",
-        *table(headings, [*rows, ["total", *cells(result.totals, result.groups, BLOCKS)]], total=True),
+        *table(headings, [*rows, ["total", *cells(result.totals, result, BLOCKS)]], total=True),
     ]
 
 

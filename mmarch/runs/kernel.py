@@ -19,7 +19,16 @@ from mmarch.runs.workloads import Script, Source
 from mmarch.scenario import lower, variants
 from mmarch.sizes import parse_size
 
-UNSEEN = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write", "gather_page")
+UNSEEN = (
+    "pte_read",
+    "pte_write",
+    "pte_xchg",
+    "pte_cmpxchg",
+    "pmd_read",
+    "pmd_write",
+    "gather_page",
+    "cont_install",
+)
 GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
 DEFAULT_CPU = "neoverse-n1"
 

@@ -135,9 +135,11 @@ def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str
 def scenario_names(argument: str) -> list[str]:
     """Of a scenario file, each once; of another workload none."""
     path = find(argument)
-    if _is_trace(path):
-        raise InputError(f"{path} is a trace; only scenarios can be measured on a kernel yet")
-    return list(dict.fromkeys(scenario.name for scenario in load(path).scenarios))
+    stream, head = _opened(path)
+    with stream:
+        if _is_trace(path, head):
+            raise InputError(f"{path} is a trace; only scenarios can be measured on a kernel yet")
+        return list(dict.fromkeys(scenario.name for scenario in load(path, stream).scenarios))
 
 
 def find(argument: str) -> Path:

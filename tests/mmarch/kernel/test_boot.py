@@ -111,3 +111,16 @@ def test_another_granule_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_config_is_known() -> None:
     """Debian's kernels come with their configuration."""
     assert re.fullmatch("[0-9a-f]{64}", open_kernel(KERNEL).config_digest or "")
+
+
+def test_transcript_of_the_how_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """The how-to shows what its command prints, where both of its kernels are in the cache."""
+    text = (ROOT / "docs" / "how-to" / "my-kernel-under-the-microscope.md").read_text()
+    found = re.search(r"<!-- kernels: mmarch (.*?) -->\n```text\n(.*?)```", text, re.S)
+    assert found
+    arguments = found[1].split()
+    wanted = [word.removeprefix("kernel=") for word in arguments if word.startswith("kernel=")]
+    if missing := [name for name in wanted if debian.find(name) is None]:
+        pytest.skip(f"not in the cache: {', '.join(missing)}")
+    assert main([*arguments, "-q"]) == 0
+    assert capsys.readouterr().out == found[2]
