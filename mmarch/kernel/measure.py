@@ -165,10 +165,10 @@ def _ran(job: Job, reader: Reader, parts: Sequence[tuple[Segment, RawStep]], fai
     return Ran(job, observed, events, calls, failed)
 
 
-def counted(seen: Observed, repeated: Mapping[str, int]) -> Counter[str]:
+def counted(seen: Observed, repeated: int) -> Counter[str]:
     """The events of a step that the twin counts too; `repeated` are TLBIs for an erratum."""
     found: Counter[str] = Counter(f"tlbi_{one.op}" for one in filter(in_mapping, seen.tlbi))
-    found.update({f"tlbi_{op}": count for op, count in repeated.items()})
+    found["tlbi_repeat"] += repeated
     found.update({f"dsb_{domain}": count for domain, count in seen.dsb.items()})
     unfolds = seen.calls.get("__contpte_try_unfold", 0)
     found["unfold"] += unfolds

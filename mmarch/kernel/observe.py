@@ -47,14 +47,13 @@ class Reader:
                 if operand or one.va is None:
                     yield one
 
-    def repeated(self, raw: RawStep) -> dict[str, int]:
-        """TLBIs of address 0, by operation."""
-        found: Counter[str] = Counter()
-        for run in raw.tlbis:
-            one = arm64.tlbi(run.instruction, run.operand, self.lpa2)
-            if not run.operand and not run.stride and one.va is not None:
-                found[one.op] += run.count
-        return dict(found)
+    def repeated(self, raw: RawStep) -> int:
+        """TLBIs of address 0, with which CPUs of an erratum repeat a flush."""
+        return sum(
+            run.count
+            for run in raw.tlbis
+            if not run.operand and not run.stride and arm64.tlbi(run.instruction, 0).va is not None
+        )
 
     def barriers(self, raw: RawStep) -> dict[str, int]:
         """DSBs of flushes and of page-table entries, by domain."""
