@@ -51,7 +51,14 @@ def test_runs_take_the_step_of_their_second_entry():
 
 def test_runs_end_where_operation_pages_or_hint_change():
     """Neighbours of another kind are runs of their own; whole-ASID ones have no page."""
-    tlbi = [at(0), at(1, ttl=7), at(2, "rvale1is", 16, 3), at(18, "rvale1is", 2, 3), Tlbi("aside1is"), Tlbi("aside1is")]
+    tlbi = [
+        at(0),
+        at(1, ttl=7),
+        at(2, "rvale1is", 16, 3),
+        at(18, "rvale1is", 2, 3),
+        Tlbi("aside1is"),
+        Tlbi("aside1is"),
+    ]
     assert [run[4] for run in coded(entries(tlbi, FRAME))] == [1, 1, 1, 1, 2]
     assert coded(entries(tlbi, FRAME))[-1] == ("aside1is", None, None, None, 2, 0)
 
@@ -73,7 +80,9 @@ def test_regions_name_the_operation():
 def test_an_equal_phase_has_no_differences():
     """Order, operands, conversions, DSBs and calls agree."""
     measured = phase(tlbi=[["vale1is", 0, 1, 7, 2, 1]], dsb_tlb={"ish": 1}, calls={"tlb_finish_mmu": 1})
-    seen = Observed([at(0, ttl=7), at(1, ttl=7)], {"ish": 1, "nsh": 0}, {"tlb_finish_mmu": 1, "do_wp_page": 5})
+    seen = Observed(
+        [at(0, ttl=7), at(1, ttl=7)], {"ish": 1, "nsh": 0}, {"tlb_finish_mmu": 1, "do_wp_page": 5}
+    )
     assert compare_phase(measured, seen, FRAME) == []
 
 
@@ -106,11 +115,18 @@ def test_steps_of_processes_compare_region_and_conversions_only():
 
 def test_an_unlisted_phase_compares_beginning_and_totals():
     """More than 400 instructions: what is listed must come first, and the totals must agree."""
-    measured = phase(tlbi=[["vale1is", 0, 1, 0, 3, 1]], tlbi_listed=False, tlbi_region={"vale1is": 5}, aside1is=1)
+    measured = phase(
+        tlbi=[["vale1is", 0, 1, 0, 3, 1]], tlbi_listed=False, tlbi_region={"vale1is": 5}, aside1is=1
+    )
     rest = [at(7), at(9), Tlbi("aside1is")]
     assert compare_phase(measured, Observed([at(0), at(1), at(2), *rest]), FRAME) == []
-    assert fields(compare_phase(measured, Observed([at(0), at(2), at(1), *rest]), FRAME)) == ["tlbi (beginning)"]
-    assert fields(compare_phase(measured, Observed([at(0), at(1), at(2), at(7)]), FRAME)) == ["tlbi total", "aside1is"]
+    assert fields(compare_phase(measured, Observed([at(0), at(2), at(1), *rest]), FRAME)) == [
+        "tlbi (beginning)"
+    ]
+    assert fields(compare_phase(measured, Observed([at(0), at(1), at(2), at(7)]), FRAME)) == [
+        "tlbi total",
+        "aside1is",
+    ]
 
 
 def test_dsbs_may_be_cut_short_only_with_many_conversions():
@@ -127,7 +143,9 @@ def test_marks_of_folios_count_where_they_were_traced():
     assert not is_compared("folio_mark_dirty", frozenset())
     assert is_compared("folio_mark_dirty", frozenset({"folio_mark_dirty"}))
     assert not is_compared("contpte_convert", frozenset())
-    assert is_compared("contpte_ptep_get", frozenset()) and not is_compared("do_wp_page", frozenset({"do_wp_page"}))
+    assert is_compared("contpte_ptep_get", frozenset()) and not is_compared(
+        "do_wp_page", frozenset({"do_wp_page"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +171,11 @@ def dump(runs, complete=True, **fields_):
 def test_dumps_join_equal_neighbours():
     """Physical contiguity does not matter; levels and attributes do."""
     leaves = [Leaf(0, 3, WRITABLE), Leaf(1, 3, WRITABLE | 7 << 12), Leaf(2, 3, 0), Leaf(3, 2, 0)]
-    assert pte_runs(leaves) == [(0, "L3", 2, "AF rw DBM swdirty nG UXN"), (2, "L3", 1, "none"), (3, "L2", 1, "none")]
+    assert pte_runs(leaves) == [
+        (0, "L3", 2, "AF rw DBM swdirty nG UXN"),
+        (2, "L3", 1, "none"),
+        (3, "L2", 1, "none"),
+    ]
 
 
 def test_dumps_compare_attributes_and_levels():
