@@ -53,6 +53,9 @@ def run(
         o.Format, typer.Option("--format", help="folded: stacks for flame graphs.")
     ] = o.Format.table,
     count: Annotated[o.Count, typer.Option(help="What the values of --format folded are.")] = o.Count.tlbi,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="The steps of a scenario: counts, TLBIs with operands, dumps.")
+    ] = False,
     sanitize: Annotated[
         bool,
         typer.Option(
@@ -81,8 +84,8 @@ def run(
     folding = form is o.Format.folded
     if by not in (o.By.op, o.By.hook) and not top:
         raise InputError(f"--by {by} says what --top K ranks; give --top too")
-    if (top or folding) and (json or sanitize or (workloads and len(workloads) > 1)):
-        raise InputError("--top and --format folded look at one workload, without --json or --sanitize")
+    if (top or folding or steps) and (json or sanitize or (workloads and len(workloads) > 1)):
+        raise InputError("--top, --steps and --format folded look at one workload, without --json or --sanitize")
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
@@ -107,6 +110,9 @@ def run(
     setup = _setup_for(source, choices, talk)
     work = source.workload(setup)
     request = replace(request, madvise=source.advised)
+    if steps:
+        answer("\n".join(_steps(work, setup, request, talk)), output)
+        return
     if top or folding:
         answer("\n".join(_hot(work, setup, request, top, by, count, talk)), output)
         return
@@ -117,6 +123,19 @@ def run(
         result = run_with_saving(work, setup, request, talk.note, progress)
     answer(_json(result) if json else "\n".join(render(result, setup.geometry.page_shift, priced)), output)
     _findings([result], talk)
+
+
+def _steps(work: Workload, setup: Setup, request: Request, talk: Talk) -> list[str]:
+    """What each step of a scenario did."""
+    from mmarch.history import record
+    from mmarch.report.columns import title
+    from mmarch.report.steps import render
+    from mmarch.table import wrap
+
+    if not work.steps:
+        raise InputError(f"--steps: {work.name} has no steps; give a scenario file")
+    history = record(work, setup, request, talk.note)
+    return [*wrap(title(setup.configuration, setup.geometry.page_shift)), *wrap(work.name), "", *render(history)]
 
 
 def _hot(
