@@ -121,7 +121,11 @@ def explain(
         work = source.workload(setup)
         return tell(work, setup, work.find(op), Request(madvise=source.advised), talk.note)
 
-    stories = [story(choices) for choices in (parse_all(given, base) if diff else [base])]
+    chosen = parse_all(given, base) if diff else [base]
+    choices = [one for one in chosen if isinstance(one, Choices)]
+    if len(choices) < len(chosen):
+        raise InputError("-c: explain interprets configurations of the twin; a kernel's recording has no story")
+    stories = [story(one) for one in choices]
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 
 

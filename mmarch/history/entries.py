@@ -69,6 +69,8 @@ class Entries:
             ("pte_special", "special"), ("pte_protnone", "protnone"),
         ):  # fmt: skip
             yield name if self.hooks[hook](entry) else "-" * len(name)
+        if self.block > 1:
+            yield "block" if entry & self.cont_mask else "-" * 5
 
 
 def _named(dotted: str) -> Callable[..., int]:
