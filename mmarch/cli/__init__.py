@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
 
 from mmarch import __version__
 from mmarch.errors import (
@@ -31,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. As the process's own entry, a signal that ends it shows as one."""
     code = _told(list(sys.argv[1:] if arguments is None else arguments))
     if arguments is None and code in _SIGNALS:
-        _die(_SIGNALS[code])
+        from mmarch.cli.interrupts import die
+
+        die(_SIGNALS[code])
     return code
 
 
@@ -77,13 +78,6 @@ def _forget_stdout() -> None:
     """What could not be written is not tried again as the interpreter ends."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _die(number: signal.Signals) -> NoReturn:
-    """End by a signal, at once: no thread is waited for, and a shell's loop around us ends too."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)
 
 
 def _ours(arguments: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -9,10 +10,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-from mmarch.errors import EXIT_INTERRUPTED, Interrupted
+from mmarch.errors import Interrupted
 
 GRACE = 0.6  # seconds that Python has to end by itself
+
+
+def die(number: signal.Signals) -> NoReturn:
+    """End by a signal, at once, from any thread: no other is waited for, and a shell's loop around us ends too."""
+    ctypes.CDLL(None).signal(int(number), None)  # SIG_DFL; Python's own signal() is for the main thread alone
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
 
 
 @contextmanager
@@ -47,4 +56,4 @@ def _watch(reader: int, left: threading.Event, what: str) -> None:
                 child.kill()
             cursor = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""  # a bar hides it
             os.write(2, f"{cursor}mmarch: interrupted: {what}\n".encode())
-            os._exit(EXIT_INTERRUPTED)
+            die(signal.SIGINT)
