@@ -6,6 +6,7 @@ Errors: mmarch.errors.InputError.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from mmarch.kernel import modules
 from mmarch.kernel.image import read_image
 
 PREFIX = "debian:"
-ARCHIVE = "http://deb.debian.org/debian"
+ARCHIVE = "MMARCH_DEBIAN_ARCHIVE"  # environment: address of an archive or mirror of Debian's
 SUITES = ("bookworm-backports", "trixie", "trixie-backports", "sid")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _NAME = re.compile(r"debian:(\d+\.\d+(?:\.\d+)?)(-16k)?")
@@ -174,9 +175,27 @@ def _update() -> None:
         (home / part).mkdir(parents=True, exist_ok=True)
     (home / "status").touch()
     signed = f" signed-by={KEYRING}" if KEYRING.exists() else ""
-    lines = [f"deb [arch=arm64{signed}] {ARCHIVE} {suite} main\n" for suite in SUITES]
+    archive = _archive()
+    lines = [f"deb [arch=arm64{signed}] {archive} {suite} main\n" for suite in SUITES]
     (home / "sources.list").write_text("".join(lines))
     _apt("apt-get", "update", "--error-on=any")
+
+
+def _archive() -> str:
+    """As the environment says; else the one this system's own apt takes Debian's packages from."""
+    given = os.environ.get(ARCHIVE, "")
+    if given and not given.isspace():
+        return given.strip()
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Created-By: Packages"],
+        capture_output=True, text=True, check=False,
+    ).stdout.split()  # fmt: skip
+    archives = [address for address in listed if not address.rstrip("/").endswith("-security")]
+    if not archives:
+        raise InputError(
+            f"apt of this system has no archive of Debian's: set {ARCHIVE} to the address of one, or run apt-get update"
+        )
+    return archives[0]
 
 
 def _home() -> Path:

@@ -215,3 +215,13 @@ def test_overdue_process_is_stopped(tmp_path: Path) -> None:
 
     ended = run([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path, 0.3)
     assert ended.overdue
+
+
+def test_the_archive_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before asking apt, which knows none where the system is not Debian."""
+    monkeypatch.setenv(debian.ARCHIVE, " file:/srv/debian ")
+    assert debian._archive() == "file:/srv/debian"
+    monkeypatch.delenv(debian.ARCHIVE)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "file:/x-security/\n"))
+    with pytest.raises(InputError, match="MMARCH_DEBIAN_ARCHIVE"):
+        debian._archive()
