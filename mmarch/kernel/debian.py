@@ -186,6 +186,7 @@ def _archive() -> str:
     given = os.environ.get(ARCHIVE, "")
     if given and not given.isspace():
         return given.strip()
+    _require("apt-get")
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Created-By: Packages"],
         capture_output=True, text=True, check=False,
@@ -213,12 +214,16 @@ def _options() -> list[str]:
     return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
 
 
-def _apt(program: str, *arguments: str, folder: Path | None = None) -> str:
-    """Run apt on our own state; its output."""
+def _require(program: str) -> None:
     if shutil.which(program) is None or shutil.which("dpkg-deb") is None:
         raise InputError(
             f"{program} is not there: only on Debian and its kin can Debian's kernels be downloaded; name an Image"
         )
+
+
+def _apt(program: str, *arguments: str, folder: Path | None = None) -> str:
+    """Run apt on our own state; its output."""
+    _require(program)
     command: Sequence[str] = [program, *_options(), "-q", *arguments]
     try:
         done = subprocess.run(
