@@ -30,7 +30,7 @@ def file_operation(op: int, mm: int, at: int) -> int:
     if op == OP_DROP_CACHES:
         return drop_caches()
     if op == OP_LRU_GEN_AGE:
-        return lru_gen_age()
+        return lru_gen_age(a)
     inode = file_inode(a)
     if inode == 0:
         return -EINVAL

@@ -500,6 +500,16 @@ def arch_has_hw_pte_young() -> int:
 
 
 @hookspec
+def arch_has_hw_nonleaf_pmd_young() -> int:
+    """Whether the hardware sets the accessed flag of a PMD that points to a table, when it walks through it.
+
+    Aging then passes over tables that nothing was accessed through, and clears the flag of others with
+    `pmdp_test_and_clear_young`. The flag may be set without an access, and must never be missing after one.
+    Default: 0. Overridden by x86; arm64 since 6.13 (FEAT_HAFT). Linux 6.1.
+    """
+
+
+@hookspec
 def exec_folio_order() -> int:
     """Preferred folio order for executable file pages, or -1. Linux 6.17.
 
@@ -537,7 +547,11 @@ def pmdp_set_access_flags(vma: int, address: int, pmdp: int, entry: int, dirty: 
 
 @hookspec
 def pmdp_test_and_clear_young(vma: int, addr: int, pmdp: int) -> int:
-    """Clear a leaf's accessed flag; returns whether it was set."""
+    """Clear a leaf's accessed flag; returns whether it was set.
+
+    Where `arch_has_hw_nonleaf_pmd_young`, also that of a pointer to a table, which goes on pointing there: the default
+    is for leaves alone.
+    """
 
 
 @hookspec

@@ -26,7 +26,7 @@ OP_FTRUNCATE = 14  # file     len
 OP_PWRITE = 15  # file     offset   len      chunk                     fills the page cache, `chunk` bytes a call
 OP_CLEAR_REFS = 16  # what                                             /proc/PID/clear_refs
 OP_DROP_CACHES = 17  #                                                 sync, then drop clean page cache
-OP_LRU_GEN_AGE = 18  #                                                 one aging pass of the multi-gen LRU over all mm's
+OP_LRU_GEN_AGE = 18  # gentle                                             an aging pass; 0: forced, 1: as reclaim
 OP_SPAWN = 19  #                                                       a first task with an empty mm, from nowhere
 OP_UNLINK = 20  # file                                                 the last name goes; pages go with the last map
 

@@ -27,6 +27,11 @@ class cpu(CpuFeatures):
         requires=("hw_af",),
         capability="hw_afdbm",
     )
+    haft: int = cpu_feature(
+        "FEAT_HAFT: hardware sets the access flag of tables too; Linux uses it from 6.13 on",
+        source="ID_AA64MMFR1_EL1.HAFDBS >= 3 (ARM64_HAFT)",
+        requires=("hw_af",),
+    )
     lpa2: int = cpu_feature(
         "FEAT_LPA2 in use: the base of a range TLBI is a multiple of 64 KiB",
         source="ID_AA64MMFR0_EL1.TGRAN4 with 52 bits (asm/pgtable.h:lpa2_is_enabled)",

@@ -37,6 +37,11 @@ class arch_feature(Features):
     )
 
     # accessed flags, write faults
+    table_access_flag: int = behaviour(
+        "pointers to tables have the access flag, and aging looks at it on CPUs with FEAT_HAFT",
+        since="6.13",
+        source='patch series of Yang, "Support Armv8.9/v9.4 FEAT_HAFT"; read in 7.2.13 (PMD_TABLE_AF)',
+    )
     clear_young_is_batch: int = behaviour(
         "ptep_test_and_clear_young is test_and_clear_young_ptes of one entry",
         since="7.1",

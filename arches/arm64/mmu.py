@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from arches.arm64.cpufeature import cpu
+from arches.arm64.features import arch_feature
 from arches.arm64.pgtable_hwdef import PTE_AF, PTE_DBM, PTE_RDONLY, PTE_USER, PTE_UXN, PTE_VALID
 from arches.arm64.tlb_cache import tlb_fill, tlb_holds
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import cfg, ptes
+from core_mm.pgtable import pmd_off
 from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
 
 
@@ -29,6 +31,8 @@ def mmu_access(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
             return 0
         pte &= ~PTE_RDONLY
     ptes[ptep] = pte
+    if cpu.haft and level == 3 and arch_feature.table_access_flag:
+        ptes[pmd_off(mm, addr)] |= PTE_AF
     if cfg.tlb_entries:
         tlb_fill(mm, addr, not pte & PTE_RDONLY, level == 2)
     return 1

@@ -256,7 +256,9 @@ def pmd_mkinvalid(pmd: int) -> int:
 
 @hookimpl
 def mk_table(slot: int) -> int:
-    return (slot << 12) | PTE_TABLE_BIT | PTE_VALID
+    """Born young since 6.13: hardware ignores the flag of tables unless it sets it (PMD_TABLE_AF)."""
+    entry = (slot << 12) | PTE_TABLE_BIT | PTE_VALID
+    return entry | PTE_AF if arch_feature.table_access_flag else entry
 
 
 @hookimpl
@@ -277,6 +279,11 @@ def arch_wants_old_prefaulted_pte() -> int:
 @hookimpl
 def arch_has_hw_pte_young() -> int:
     return cpu.hw_af
+
+
+@hookimpl
+def arch_has_hw_nonleaf_pmd_young() -> int:
+    return arch_feature.table_access_flag and cpu.haft
 
 
 @hookimpl

@@ -272,5 +272,10 @@ def arch_has_hw_pte_young() -> int:
 
 
 @hookimpl
+def arch_has_hw_nonleaf_pmd_young() -> int:
+    return 0
+
+
+@hookimpl
 def exec_folio_order() -> int:
     return -1

@@ -118,6 +118,7 @@ def detected(registers: Registers) -> dict[str, int]:
         "ttl": int(registers.mmfr2 >> 48 & 0xF >= 1),
         "hw_af": int(afdbs >= 1),
         "hw_dbm": int(afdbs >= 2 and (implementer, part) != (ARM, A55)),
+        "haft": int(afdbs >= 3),
         "lpa2": int(registers.mmfr0 >> 28 & 0xF == 1),
         "contpte": 1,
         "kpti": int(not registers.pfr0 >> 60 and (implementer, part) not in KPTI_SAFE),  # not CSV3

@@ -163,3 +163,25 @@ def test_aging_walks_page_tables_where_hardware_sets_the_flag(
     assert made.do(uapi.OP_LRU_GEN_AGE) == 0
     assert [bool(pte & 1 << 10) for pte in made.ptes(0, 128)] == [not walks] * 128
     assert (made.since("pte_read")[0] > 0) == walks
+
+
+@pytest.mark.parametrize(
+    ("release", "cpu", "gentle", "walks"),
+    [("7.3", "range+haft", 1, False), ("7.3", "range+haft", 0, True), ("7.3", "range", 1, True),
+     ("6.12", "range+haft", 1, True)],
+)  # fmt: skip
+def test_gentle_aging_passes_over_tables_that_nothing_was_accessed_through(
+    engine: str, release: str, cpu: str, gentle: int, walks: bool
+) -> None:
+    """Since 6.13 where the CPU has FEAT_HAFT; a forced pass looks at every table (walk_pmd_range)."""
+    made = Computer(engine, release=release, cpu=cpu)
+    made.map(0, 128)
+    made.touch(0, 128)
+    assert made.do(uapi.OP_LRU_GEN_AGE, gentle) == 0
+    assert not any(pte & 1 << 10 for pte in made.ptes(0, 128))
+    made.since("pte_read")
+    assert made.do(uapi.OP_LRU_GEN_AGE, gentle) == 0
+    assert (made.since("pte_read")[0] > 0) == walks
+    made.touch(5, 1, READ)
+    assert made.do(uapi.OP_LRU_GEN_AGE, gentle) == 0
+    assert not any(pte & 1 << 10 for pte in made.ptes(0, 128))

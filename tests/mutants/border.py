@@ -48,4 +48,27 @@ MUTANTS = (
         (Edit("core_mm.swap_state", "    return arch_swap_invalidate_page(0, slot)\n", "    return 0\n"),),
         arch="generic", share=0.05,
     ),
+    Mutant(
+        "Y-walk", "a walk does not set the accessed flag of the table", "stateful.aging",
+        (Edit("arches.arm64.mmu", "        ptes[pmd_off(mm, addr)] |= PTE_AF\n", "        pass\n"),),
+        cpu="range+haft", release="7.3", share=0.05,
+    ),
+    Mutant(
+        "Y-claim", "the flag of tables is looked at on a CPU that never sets it", "stateful.aging",
+        (Edit("arches.arm64.pgtable", "    return arch_feature.table_access_flag and cpu.haft\n", "    return 1\n"),),
+        release="7.3", share=0.05,
+    ),
+    Mutant(
+        "Y-leaf", "clearing the flag of a table turns it into a leaf, as the default for leaves does", "stateful.aging",
+        (Edit("arches.arm64.pmd", "    PMD_WRITE_ONCE(pmdp, pte_mkold(pmd))\n",
+              "    PMD_WRITE_ONCE(pmdp, hook.pmd_mkhuge(pte_mkold(hook.pmd_pte(pmd))))\n"),),
+        cpu="range+haft", release="7.3", share=0.05,
+    ),
+    Mutant(
+        "Y-shared", "the second mapping under a table is passed over, since the first has cleared its flag",
+        "stateful.aging",
+        (Edit("core_mm.vmscan", "                if not by_table or pmdp == cleared:\n",
+              "                if not by_table:\n"),),
+        cpu="range+haft", release="7.3", share=0.05,
+    ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import ptes
+from core_mm.pgtable import pmd_off
 from core_mm.uapi import ACCESS_EXEC, ACCESS_WRITE
 
 from mmarch_x86.pgtable_types import PAGE_ACCESSED, PAGE_DIRTY, PAGE_NX, PAGE_PRESENT, PAGE_RW, PAGE_USER
@@ -22,4 +23,6 @@ def mmu_access(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
             return 0
         pte |= PAGE_DIRTY
     ptes[ptep] = pte | PAGE_ACCESSED
+    if level == 3:
+        ptes[pmd_off(mm, addr)] |= PAGE_ACCESSED
     return 1

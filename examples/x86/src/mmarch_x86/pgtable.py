@@ -175,3 +175,8 @@ def vm_get_page_prot(vm_flags: int) -> int:
 @hookimpl
 def arch_has_hw_pte_young() -> int:
     return 1
+
+
+@hookimpl
+def arch_has_hw_nonleaf_pmd_young() -> int:
+    return 1
