@@ -11,7 +11,7 @@ import typer
 from mmarch.cli import options as o
 from mmarch.cli.interrupts import interruptible
 from mmarch.cli.output import Talk, answer
-from mmarch.errors import EXIT_FINDINGS
+from mmarch.errors import EXIT_FINDINGS, Interrupted
 
 if TYPE_CHECKING:
     from mmarch.truth.validate import Report
@@ -35,13 +35,19 @@ def record(
     from mmarch.table import counted
     from mmarch.trace.recorder import record as do_record
 
-    done = do_record(Path(output), command, buffer_kib=buffer or None, huge_pages=huge_pages)
-    Talk(quiet).note(
+    talk = Talk(quiet)
+    done = do_record(
+        Path(output), command, buffer_kib=buffer or None, huge_pages=huge_pages,
+        saving=lambda: talk.progress(f"saving {output}"),
+    )  # fmt: skip
+    talk.note(
         f"{done.path}: {counted(done.lines, 'line')}, {counted(done.faults, 'fault')}, "
         f"{counted(done.tasks, 'task')}"
     )
+    if done.interrupted:
+        raise Interrupted(f"interrupted: recording {command[0]}; {output} holds what it did until then")
     if done.exit_status:
-        Talk(quiet).note(f"the program ended with status {done.exit_status}")
+        talk.note(f"the program ended with status {done.exit_status}")
 
 
 def validate(

@@ -16,8 +16,8 @@ import resource
 import shutil
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -50,18 +50,20 @@ WELCOME = [
     "signal/signal_generate",
     *_both_ends(WELCOME_CALLS),
 ]
+LINES_SHOWN = 4096  # between two looks at the bar
 FILTERS = {"signal/signal_generate": f"sig == {int(signal.SIGSEGV)} || sig == {int(signal.SIGBUS)}"}
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded: lines, faults and tasks in it, and how the program ended."""
+    """What was recorded: lines, faults and tasks in it, and how the program ended, or that Ctrl-C ended it."""
 
     path: Path
     lines: int
     faults: int
     tasks: int
     exit_status: int
+    interrupted: bool = False
 
 
 @dataclass
@@ -74,6 +76,7 @@ class _Session:
     tracees: ptrace.Tracees
     exit_status: int = 0
     image_seen: bool = False
+    interrupted: bool = False
 
 
 def _check_host() -> None:
@@ -146,7 +149,7 @@ def _handle(session: _Session, stop: ptrace.Stop) -> None:
 
 
 def _kill(session: _Session) -> None:
-    """End the tracees that are left, after an error or Ctrl-C."""
+    """End the tracees that are left, after an error or Ctrl-C; what that does is not recorded."""
     alive = session.tracees.alive
     for pid in alive:
         with suppress(ProcessLookupError):
@@ -156,6 +159,52 @@ def _kill(session: _Session) -> None:
             stop = ptrace.wait()
             if stop.status is not None:
                 alive.discard(stop.pid)
+
+
+class Interrupts:
+    """Ctrl-C ends a wait and nothing else, so that no snapshot is torn."""
+
+    def __init__(self) -> None:
+        self._waiting = self._seen = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Where Ctrl-C would raise; only the main thread may arrange that."""
+        main = threading.current_thread() is threading.main_thread()
+        if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._arrived)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _arrived(self, _number: int, _frame: object) -> None:
+        self._seen = True
+        if self._waiting:
+            raise KeyboardInterrupt
+
+    def wait(self, waiting: Callable[[], ptrace.Stop]) -> ptrace.Stop:
+        """KeyboardInterrupt if Ctrl-C comes meanwhile, or came before."""
+        try:
+            self._waiting = True
+            if self._seen:
+                raise KeyboardInterrupt
+            return waiting()
+        finally:
+            self._waiting = False
+
+
+def _follow(session: _Session) -> None:
+    """Until the last tracee has ended, or Ctrl-C."""
+    interrupts = Interrupts()
+    with interrupts.held():
+        try:
+            while session.tracees.alive:
+                _handle(session, interrupts.wait(ptrace.wait))
+        except KeyboardInterrupt:
+            session.interrupted = True
 
 
 def _launch(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> tuple[int, int]:
@@ -188,20 +237,22 @@ def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _
     session = _Session(trace, snapshot.Files(trace.mark), pid, ptrace.Tracees(pid))
     try:
         os.write(gate, b".")
-        while session.tracees.alive:
-            _handle(session, ptrace.wait())
-        session.files.close()
+        _follow(session)
     finally:
+        with suppress(OSError):
+            trace.write("tracing_on", "0")
+        session.files.close()
         os.close(gate)
         _kill(session)
-    trace.write("tracing_on", "0")
     if not session.image_seen:
+        if session.interrupted:
+            raise KeyboardInterrupt
         status = session.exit_status
         raise InputError(f"cannot record: {command[0]!r} could not be executed (status {status})")
     return session
 
 
-def _header(command: Sequence[str], huge_pages: bool) -> str:
+def _header(command: Sequence[str], huge_pages: bool, interrupted: bool = False) -> str:
     pages = "as the system has them" if huge_pages else "off for the program (PR_SET_THP_DISABLE)"
     facts = {
         FORMAT_KEY: FORMAT,
@@ -214,6 +265,8 @@ def _header(command: Sequence[str], huge_pages: bool) -> str:
         "huge pages": pages,
         "lost events": "0",
     }
+    if interrupted:
+        facts["ended"] = "by Ctrl-C, before the program"
     return "# tracer: nop\n#\n" + "".join(f"# {key}: {value}\n" for key, value in facts.items()) + "#\n"
 
 
@@ -240,12 +293,22 @@ def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
         )
 
 
-def _save(output: Path, header: str, session: _Session) -> Recording:
-    names = Anonymizer(session.root)
-    with _text(output) as text, session.trace.text() as raw:
+Progress = Callable[[int, int], None]  # lines written, lines in all
+Saving = Callable[[], AbstractContextManager[Progress]]
+
+
+def _unseen() -> AbstractContextManager[Progress]:
+    return nullcontext(lambda done, total: None)
+
+
+def _save(output: Path, header: str, session: _Session, saving: Saving) -> Recording:
+    names, total = Anonymizer(session.root), session.trace.entries()
+    with saving() as progress, _text(output) as text, session.trace.text() as raw:
         text.write(header)
-        for line in names.lines(raw):
+        for number, line in enumerate(names.lines(raw)):
             text.write(line)
+            if number % LINES_SHOWN == 0:
+                progress(number, total)
         lines = names.events.total()
         if not lines:
             raise InputError(
@@ -254,7 +317,7 @@ def _save(output: Path, header: str, session: _Session) -> Recording:
             )
         text.write(f"# end: {lines} events\n")
     faults = names.events["page_fault_user"] + names.events["page_fault_kernel"]
-    return Recording(output, lines, faults, names.tasks, session.exit_status)
+    return Recording(output, lines, faults, names.tasks, session.exit_status, session.interrupted)
 
 
 def _raise_file_limit() -> None:
@@ -281,7 +344,12 @@ def _termination_unwinds() -> Iterator[None]:
 
 
 def record(
-    output: Path, command: Sequence[str], *, buffer_kib: int | None = None, huge_pages: bool = False
+    output: Path,
+    command: Sequence[str],
+    *,
+    buffer_kib: int | None = None,
+    huge_pages: bool = False,
+    saving: Saving = _unseen,
 ) -> Recording:
     """Run `command` and write what it and its descendants did to their memory to `output`.
 
@@ -289,9 +357,11 @@ def record(
     command     program and arguments; it keeps our stdin, stdout and stderr
     buffer_kib  KiB of trace buffer a CPU
     huge_pages  False: none for the program, so that the first touch of every page is a fault
+    saving      is entered while the text is written; told how many lines are, of how many
 
     Lasts until the last descendant has ended, and reaps every child of the calling process.
-    tracefs is as before afterwards, also after Ctrl-C, which ends the program and writes nothing.
+    Ctrl-C ends the program; what it did until then is kept, and `interrupted` is set. tracefs is as before
+    afterwards. KeyboardInterrupt if there is nothing to keep, or Ctrl-C comes again while it is written.
     InputError when the machine does not permit recording or events were lost. The text holds no
     paths, names or real pids.
     """
@@ -304,4 +374,5 @@ def record(
     with _termination_unwinds(), tracefs.instance(size) as trace:
         session = _run(command, trace, huge_pages)
         _check_complete(trace.lost(), size)
-        return _save(output, _header(command, huge_pages), session)
+        header = _header(command, huge_pages, session.interrupted)
+        return _save(output, header, session, saving)

@@ -80,6 +80,17 @@ class Instance:
                     lost[reason] = lost.get(reason, 0) + int(number)
         return lost
 
+    def entries(self) -> int:
+        """Events in the buffer, over all CPUs."""
+        stats = [path.read_text() for path in self.root.glob("per_cpu/cpu*/stats")]
+        found = [
+            line.partition(":")[2]
+            for text in stats
+            for line in text.splitlines()
+            if line.startswith("entries")
+        ]
+        return sum(map(int, found))
+
     @contextmanager
     def text(self) -> Iterator[TextIO]:
         """The buffer of all CPUs in order of time, as text."""

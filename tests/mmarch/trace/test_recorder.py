@@ -147,27 +147,67 @@ def test_lost_events_are_an_error_and_nothing_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@needs_tracefs
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_recording_restores_everything(tmp_path, number):
-    """Ctrl-C: the program ends, the instance goes, no file is left."""
-    before = settings()
-    imports = "import sys; from pathlib import Path; from mmarch.trace.recorder import record"
-    code = f"{imports}; record(Path(sys.argv[1]), sys.argv[2:])"
+def interrupted(tmp_path: Path, number: int) -> tuple[subprocess.Popen[str], str, Path]:
+    """`mmarch record` of a program that would last, signalled once it runs; what was said, and the program."""
     ready = tmp_path / "ready"
-    command = ["sh", "-c", f"echo $$ > {ready}; exec sleep 60"]
+    command = ["sh", "-c", f"true; echo $$ > {ready}; exec sleep 60"]
+    ours = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job ignores it
+    code = f"import signal, sys; from mmarch.cli import main; {ours}; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "out.txt"), *command], stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 30
-    while not (ready.exists() and ready.read_text().strip()) and time.monotonic() < deadline:
+        [sys.executable, "-c", code, "record", "-o", str(tmp_path / "out.txt"), "--", *command],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (ready.exists() and ready.read_text().strip()) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(number)
-    assert process.wait(30) != 0
-    program = Path("/proc", ready.read_text().strip(), "stat")
+    said = process.communicate(timeout=60)[1]
+    return process, said, Path("/proc", ready.read_text().strip(), "stat")
+
+
+@needs_tracefs
+def test_ctrl_c_keeps_what_was_recorded(tmp_path):
+    """The program ends, the instance goes, the trace until then replays, and the end is by SIGINT."""
+    before = settings()
+    process, said, program = interrupted(tmp_path, signal.SIGINT)
+    assert process.returncode == -signal.SIGINT
+    assert "interrupted: recording sh; " in said
+    assert not program.exists() or ") Z " in program.read_text()
+    assert settings() == before
+    workload = load_ftrace(tmp_path / "out.txt")
+    assert workload.provenance["ended"] == "by Ctrl-C, before the program"
+    assert count(tmp_path / "out.txt", uapi.OP_EXEC) >= 1
+    judge = Judge(workload).run()
+    assert (judge.outside, judge.forbidden, judge.beyond) == ([], [], [])
+
+
+@needs_tracefs
+def test_a_terminated_recording_restores_everything(tmp_path):
+    """SIGTERM: the program ends, the instance goes, no file is left."""
+    before = settings()
+    process, _, program = interrupted(tmp_path, signal.SIGTERM)
+    assert process.returncode != 0
     assert not program.exists() or ") Z " in program.read_text()
     assert settings() == before
     assert [each.name for each in tmp_path.iterdir()] == ["ready"]
+
+
+def test_ctrl_c_ends_a_wait_and_nothing_else():
+    """One that comes while a stop is handled waits for the next wait, which does not begin."""
+    interrupts, waited = recorder.Interrupts(), []
+
+    def wait() -> ptrace.Stop:
+        waited.append(1)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("went on")
+
+    with interrupts.held():
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.wait(wait)
+        signal.raise_signal(signal.SIGINT)  # is not raised here
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.wait(wait)
+    assert len(waited) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @needs_tracefs
