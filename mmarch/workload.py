@@ -21,6 +21,17 @@ class File:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A name for the bytes [addr, addr + length) of `task` and of what it forks; `inside` another region or none."""
+
+    name: str
+    addr: int
+    length: int
+    task: int = 0
+    inside: str = ""
+
+
+@dataclass(frozen=True)
 class Step:
     """A labelled, measured slice ``ops[first:last]`` and the regions to dump after it."""
 
@@ -48,6 +59,7 @@ class Workload:
     lines    (n,) int32, the 1-based line of `source` each row came from; 0: implied by another
     files    backing files, by the index that OP_MMAP rows carry
     steps    labelled slices, for scenarios; empty for traces
+    regions  names of address ranges, for scenarios; empty for traces
     ignored  event kinds without effect on page tables, with their number
     page_size  of the machine that was recorded, in bytes; 0 if that is not known
     remarks  what a reader has to know about how it was read
@@ -63,6 +75,7 @@ class Workload:
     provenance: Mapping[str, str] = field(default_factory=dict)
     page_size: int = 0
     remarks: tuple[str, ...] = ()
+    regions: tuple[Region, ...] = ()
 
     def measured(self) -> NDArray[np.bool_]:
         """Which rows count: all of a trace, of a scenario those of its steps (not `setup:`, not `end`)."""

@@ -17,6 +17,7 @@ from mmarch import cpus
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
 from mmarch.plugins.withhold import optional_hooks
+from mmarch.runs import segfault
 from mmarch.runs.assemble import Note, Request, assemble
 from mmarch.runs.configure import Setup
 from mmarch.runs.result import Counts, Failure, Operation, Provenance, Result, Warn, difference
@@ -99,10 +100,13 @@ def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last:
                 f"run with --memory {show_size(2 * memory)}"
             )
         if workload.steps:
-            raise InputError(f"{workload.place(row)}: {error_name(error)}: {_describe(workload, row)}")
+            what = _describe(workload, row, error, setup.page_size)
+            raise InputError(f"{workload.place(row)}: {error_name(error)}: {what}")
 
 
-def _describe(workload: Workload, row: int) -> str:
+def _describe(workload: Workload, row: int, error: int, page_size: int) -> str:
+    if error == mm_types.SIGSEGV and (why := segfault.explain(workload, row, page_size)):
+        return why
     op, task, address = workload.ops[row][:3].tolist()
     return f"{uapi.OP_NAMES.get(op, f'operation {op}')} of task {task} at {address:#x}"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from core_mm import uapi
-from mmarch.workload import File
+from mmarch.workload import File, Region
 
 from .expr import Amount, ExpressionError
 from .model import Act, Operation, Place, Span
@@ -31,15 +31,6 @@ Slice = tuple[int, int]
 def pmd_size(page_size: int) -> int:
     """Bytes one PMD entry maps: a page of 8-byte entries, each a page."""
     return page_size // 8 * page_size
-
-
-@dataclass(frozen=True)
-class Region:
-    """Where a region lies; bytes."""
-
-    name: str
-    addr: int
-    length: int
 
 
 @dataclass
@@ -68,7 +59,7 @@ class Emitter:
         self.files: list[File] = []
         self.regions: list[Region] = []
         self.parent = Process(0, address)
-        self.child: Process | None = None
+        self.children: dict[str, Process] = {}
         self._tasks = 1
         self._file_index: dict[str, int] = {}
         self._defined: dict[str, int] = {}  # region -> its line
@@ -82,11 +73,13 @@ class Emitter:
             fail(act.place, f"more than {MAX_OPS} operations; shorten the loop")
         self._place, self._line = act.place, act.place.line
         verb = _EMIT.get(act.operation.verb, _simple)
-        return verb(self, act.operation, self.acting(act.child))
+        return verb(self, act.operation, self.acting(act.child, act.place))
 
-    def acting(self, child: bool) -> Process:
-        """The process that acts."""
-        return self.child if child and self.child else self.parent
+    def acting(self, child: str, place: Place) -> Process:
+        """The child of that name, or the parent for an empty one; fails if the child was reaped."""
+        if child and child not in self.children:
+            fail(place, f"child {child!r} was reaped before this line runs again; fork it in the loop")
+        return self.children[child] if child else self.parent
 
     def pages(self, amount: Amount, place: Place) -> int:
         """The amount in pages."""
@@ -145,7 +138,7 @@ class Emitter:
             self._fail(f"a region of {length} bytes; 1 page to {MAX_REGION >> 30} GiB")
         guard = -(-process.next_address // self.pmd) * self.pmd
         process.next_address = guard + length + 4 * self.pmd
-        region = Region(operation.span.region, guard + self.pmd, length)
+        region = Region(operation.span.region, guard + self.pmd, length, process.task)
         if region.name in process.regions:
             self._fail(
                 f"region {region.name!r} is already on line {self._defined[region.name]}; drop it first"
@@ -213,14 +206,19 @@ class Emitter:
     def _fork(self, operation: Operation, process: Process) -> Slice:
         if self._tasks >= MAX_PROCESSES:
             self._fail(f"more than {MAX_PROCESSES} processes")
-        self.child = Process(self._tasks, process.next_address, dict(process.regions))
+        if operation.target in self.children:
+            self._fail(
+                f"child {operation.target!r} runs already when the loop comes here again; reap it there"
+            )
+        child = Process(self._tasks, process.next_address, dict(process.regions))
+        self.children[operation.target] = child
         self._tasks += 1
-        return self._row(uapi.OP_FORK, process.task, self.child.task)
+        return self._row(uapi.OP_FORK, process.task, child.task)
 
     def _reap(self, operation: Operation, process: Process) -> Slice:
-        assert self.child is not None
-        task, self.child = self.child.task, None
-        return self._row(uapi.OP_EXIT, task)
+        child = self.acting(operation.target, self._place)
+        del self.children[operation.target]
+        return self._row(uapi.OP_EXIT, child.task)
 
     def _drop(self, operation: Operation, process: Process) -> Slice:
         addr, length = self._extent(operation, process)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmarch.workload import Dump, Step, Workload
+from mmarch.workload import Dump, Region, Step, Workload
 
-from .emit import BLOCK_PAGES, Emitter, Process, Region
+from .emit import BLOCK_PAGES, Emitter, Process
 from .model import Act, Line, Loop, Part, Place, Scenario, Show
 from .words import fail
 
@@ -90,6 +90,7 @@ class _Lowerer:
             lines=np.array(out.lines, dtype=np.int32),
             files=tuple(out.files),
             steps=tuple(self.steps),
+            regions=tuple(out.regions),
             source=self.scenario.place.file,
             provenance={"order": str(out.order), "kind": out.kind},
         )
@@ -120,7 +121,7 @@ class _Lowerer:
 
     def _act(self, act: Act) -> None:
         label = self._label(act)
-        process = self.emitter.acting(act.child)
+        process = self.emitter.acting(act.child, act.place)
         first, last = self.emitter.perform(act)
         if label is None:
             return
@@ -149,7 +150,7 @@ class _Lowerer:
     def _dumps(self, act: Act, process: Process, label: str) -> tuple[Dump, ...]:
         """What the recording program dumps after a line by itself: the regions it concerns."""
         operation, regions = act.operation, process.regions
-        mark = f"{label} child" if act.child else label
+        mark = f"{label} {act.child}" if act.child else label
         if operation.verb == "map":
             return ()
         if operation.verb == "move" and operation.span:
@@ -160,7 +161,7 @@ class _Lowerer:
         return tuple(_dump(regions[name], process, mark) for name in sorted(regions))
 
     def _show(self, show: Show) -> None:
-        process = self.emitter.acting(show.child)
+        process = self.emitter.acting(show.child, show.place)
         beyond = MAX_DUMP_PMDS * self.emitter.pmd
         addr, length = self.emitter.extent(show.span, process, show.place, beyond)
         dump = Dump(self._expand(show.label, show.place), process.task, addr, length)

@@ -49,7 +49,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Act:
-    """An operation as a scenario's line: who acts, and whether it is measured.
+    """An operation as a scenario's line: which child acts ("": the parent), and whether it is measured.
 
     mode is "auto" (a step named after its line), "step" (named `label`) or "setup" (not measured).
     """
@@ -58,7 +58,7 @@ class Act:
     place: Place
     mode: str = "auto"
     label: str = ""
-    child: bool = False
+    child: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Show:
     label: str
     span: Span
     place: Place
-    child: bool = False
+    child: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from mmarch.errors import InputError
 
 from .model import Act, Document, Line, Loop, Part, Place, Scenario, Show
-from .verbs import MEANT, SHORT, VERBS, Known, span
+from .verbs import CHILD, MEANT, SHORT, VERBS, Known, span
 from .words import Words, fail, suggest
 
 MAX_BYTES = 4 << 20
@@ -22,10 +22,10 @@ MAX_ORDER = 13
 MAX_VALUES = 1000
 _PAGE_SIZES = {"4K": 4096, "16K": 16384, "64K": 65536}
 _HEADERS = ("scenario", "orders", "kinds", "list", "for", "done", "part", "as")
-_STARTS = (*_HEADERS, "dump", "step", "setup:", "child:")
+_STARTS = (*_HEADERS, "dump", "step", "setup:")
 _STEP = re.compile(r"\s*step\s+(\S+?)\s*:(?=\s|$)")
 _DUMP = re.compile(r"\s*dump\s+(\S+?)\s*:(?=\s|$)")
-_PREFIX = re.compile(r"\s*(?:(setup|child)\s*:(?=\s|$)|(K)\s)")
+_PREFIX = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*:(?=\s|$)|(K)\s)")
 
 
 def load(path: Path, stream: BinaryIO | None = None) -> Document:
@@ -63,8 +63,7 @@ class _Parser:
         self.current: Scenario | None = None
         self.known = Known()
         self.loops: list[Loop] = []
-        self.as_child = False
-        self.forked = False
+        self.acting = ""  # the child that acts by itself
         self.directives: dict[str, Callable[[Scenario, Place, Words], None]] = {
             "orders": self._orders,
             "kinds": self._kinds,
@@ -115,7 +114,7 @@ class _Parser:
                 words.fail(f"scenario {name!r} is already on line {other.place.line}", column)
         self.scenarios.append(scenario)
         self.current, self.known = scenario, Known()
-        self.as_child = self.forked = False
+        self.acting = ""
 
     def _orders(self, scenario: Scenario, place: Place, words: Words) -> None:
         self._header(scenario, place)
@@ -181,10 +180,21 @@ class _Parser:
 
     def _as(self, scenario: Scenario, place: Place, words: Words) -> None:
         words.take("as")
-        self.as_child = words.known("process", ("parent", "child")) == "child"
+        column = words.column
+        name = words.take("the process")
+        self.acting = "" if name == "parent" else self._child(words, name, column)
         words.done()
-        if self.as_child and not self.forked:
-            fail(place, "there is no child here; fork first")
+
+    def _child(self, words: Words, name: str, column: int) -> str:
+        """`name` if it is a child that runs here."""
+        children = self.known.children
+        if name in children:
+            return name
+        if name in VERBS or name in SHORT:
+            words.fail(f"{name!r} is an operation; no colon follows it", column)
+        fork, which = ("fork", "") if name == CHILD else (f"fork {name}", f" {name!r}")
+        near = suggest(name, (*children, *_STARTS)) or f"; {fork} first"
+        words.fail(f"there is no child{which} here{near}", column)
 
     def _add(self, scenario: Scenario, line: Line) -> None:
         (self.loops[-1].body if self.loops else scenario.body).append(line)
@@ -193,44 +203,39 @@ class _Parser:
         match = _DUMP.match(text)
         assert match and self.current
         words = Words(place, text[match.end() :], match.end())
-        child = bool(words.accept("child:")) or self.as_child
+        child = self.acting
+        if words.peek().endswith(":"):
+            column = words.column
+            child = self._child(words, words.take("the process")[:-1], column)
         where = span(words, self.known)
         words.done()
         self._add(self.current, Show(match.group(1), where, place, child))
 
     def _act(self, scenario: Scenario, place: Place, text: str) -> None:
-        mode, label, child, start = "auto", "", self.as_child, 0
+        mode, label, child, start = "auto", "", self.acting, 0
         if match := _STEP.match(text):
             mode, label, start = "step", match.group(1), match.end()
         while match := _PREFIX.match(text, start):
-            mode = "setup" if match.group(1) == "setup" else mode
-            child = child or match.group(1) == "child" or bool(match.group(2))
+            name, column = match.group(1) or CHILD, match.start(1 if match.group(1) else 2) + 1
+            if name == "setup":
+                mode = "setup"
+            else:
+                child = self._child(Words(place, text), name, column)
             start = match.end()
         words = Words(place, text[start:], start)
-        self._check_child(place, words, child)
         column = words.column
         verb = words.take("the operation")
         verb = SHORT.get(verb, verb)
         if verb not in VERBS:
-            near = f" (did you mean {MEANT[verb]!r}?)" if verb in MEANT else suggest(verb, (*VERBS, *_STARTS))
+            near = (
+                f" (did you mean {MEANT[verb]!r}?)"
+                if verb in MEANT
+                else suggest(verb, (*VERBS, *_STARTS, "child:"))
+            )
             words.fail(f"unknown operation {verb!r}{near}", column)
         operation = VERBS[verb](words, self.known)
         words.done()
-        self._processes(scenario, words, verb, column)
-        self._add(scenario, Act(operation, place, mode, label, child and verb != "reap"))
-
-    def _check_child(self, place: Place, words: Words, child: bool) -> None:
-        if child and not self.forked:
-            words.fail("there is no child here; fork first")
-
-    def _processes(self, scenario: Scenario, words: Words, verb: str, column: int) -> None:
-        if verb == "fork":
-            if self.forked:
-                words.fail("the child of an earlier fork still runs; reap it first", column)
-            self.forked = True
-        elif verb == "reap":
-            if not self.forked:
-                words.fail("there is no child to reap; fork first", column)
-            self.forked = self.as_child = False
-        elif verb == "end":
-            scenario.ended = True
+        if verb == "reap" and operation.target == self.acting:
+            self.acting = ""
+        scenario.ended = verb == "end"
+        self._add(scenario, Act(operation, place, mode, label, "" if verb == "reap" else child))

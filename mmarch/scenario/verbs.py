@@ -33,12 +33,17 @@ _MS_SYNC = 4
 _MAP_OPTIONS = ("of", "shared", "private", "advised", *_PROT)
 
 
+CHILD = "child"  # the name of one that was given none
+NO_CHILD = ("parent", "setup", "step", "dump")
+
+
 @dataclass
 class Known:
     """Names a scenario has introduced so far."""
 
     regions: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
+    children: set[str] = field(default_factory=set)  # forked and not reaped
 
 
 Verb = Callable[[Words, Known], Operation]
@@ -170,6 +175,29 @@ def _clear_refs(words: Words, known: Known) -> Operation:
     return Operation("clear_refs", code=words.integer("what to clear", 5) if words else 1)
 
 
+def _fork(words: Words, known: Known) -> Operation:
+    column = words.column if words else words.start
+    name = words.name("a child") if words else CHILD
+    if name in known.children:
+        words.fail(
+            "the child of an earlier fork still runs; reap it first, or name this one: fork NAME", column
+        )
+    if name in NO_CHILD:
+        words.fail(f"{name!r} cannot name a child; it means something else before a line", column)
+    known.children.add(name)
+    return Operation("fork", target=name)
+
+
+def _reap(words: Words, known: Known) -> Operation:
+    name = words.known("child", known.children) if words else CHILD
+    if name not in known.children:
+        running = ", ".join(sorted(known.children))
+        also = f"; name the one to reap: {running}" if running else "; fork first"
+        words.fail(f"there is no child to reap{also}", words.start)
+    known.children.discard(name)
+    return Operation("reap", target=name)
+
+
 VERBS: dict[str, Verb] = {
     "map": _map,
     "reserve": _reserve,
@@ -193,8 +221,8 @@ VERBS: dict[str, Verb] = {
     "truncate": _truncate,
     "fill": _fill,
     "unlink": _unlink,
-    "fork": _plain("fork"),
-    "reap": _plain("reap"),
+    "fork": _fork,
+    "reap": _reap,
     "clear_refs": _clear_refs,
     "drop_caches": _plain("drop_caches"),
     "age": _plain("age"),

@@ -45,6 +45,11 @@ class Words:
         """Column of the next word, or one past the line's end."""
         return self._all[self._next][1] if self else self._end
 
+    @property
+    def start(self) -> int:
+        """Column of the first word."""
+        return self._all[0][1] if self._all else self._end
+
     def peek(self) -> str:
         """The next word, or the empty string."""
         return self._all[self._next][0] if self else ""

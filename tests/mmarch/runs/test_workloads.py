@@ -114,7 +114,8 @@ def test_unmapped_address_in_a_scenario(tmp_path: Path, mmarch: Callable[..., Ra
     path.write_text("scenario hole\nmap A 16\nunmap A 4 1\nwrite A\nend\n")
     ran = mmarch("run", path)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith(f"mmarch: {path}:4: SIGSEGV: fault of task 0")
+    assert ran.err.startswith(f"mmarch: {path}:4: SIGSEGV: write to page 4 of A by task 0 at ")
+    assert ran.err.splitlines()[0].endswith(": unmapped by line 3")
 
 
 def test_out_of_simulated_memory(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:

@@ -130,7 +130,9 @@ def test_anonymous_shared_memory_has_a_file_of_its_own():
 
 def test_loops_take_the_values_of_the_page_size():
     """Labels and amounts use the variable."""
-    text = "scenario t\nlist n 4K 1 2\nlist n 16K 7\nsetup: map A 16\nfor i in n\nstep w_{i}: write A 0 i\ndone"
+    text = (
+        "scenario t\nlist n 4K 1 2\nlist n 16K 7\nsetup: map A 16\nfor i in n\nstep w_{i}: write A 0 i\ndone"
+    )
     scenario = parse(text).scenarios[0]
     assert [s.label for s in lower(scenario, 4096, 0).workload.steps] == ["w_1", "w_2"]
     assert [s.label for s in lower(scenario, 16384, 0).workload.steps] == ["w_7"]
@@ -169,8 +171,32 @@ def test_variants_are_the_orders_and_kinds_a_scenario_is_for():
 def test_the_examples_in_the_reference_are_valid():
     """Each block of the language's page parses and lowers for both page sizes."""
     blocks = (ROOT / "docs" / "reference" / "scenarios.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         for scenario in parse(block).scenarios:
             for page_size in (4096, 16384):
                 assert lower(scenario, page_size, 4).workload.steps
+
+
+def test_several_children():
+    """Named children are tasks of their own; `child` is the one without a name; a child may fork."""
+    text = "map A 8\nfork\nfork b\nb: write A 0 1\nK write A 1 1\nas b\nfork c\nwrite A 2 1\n"
+    found = body(text + "as c\nwrite A 3 1\nreap c\nwrite A 4 1\nreap b\nreap")[3:]
+    fork, touch, leave = uapi.OP_FORK, uapi.OP_TOUCH, uapi.OP_EXIT
+    who = [(op, task) for op, task, *_ in found]
+    assert [row[2] for row in found if row[0] == fork] == [1, 2, 3]
+    assert who == [
+        (fork, 0), (fork, 0), (touch, 2), (touch, 1), (fork, 2), (touch, 2), (touch, 3), (leave, 3), (touch, 0),
+        (leave, 2), (leave, 1),
+    ]  # fmt: skip
+
+
+def test_dumps_say_which_child():
+    """The name follows the step's label; a dump may name its child itself."""
+    text = "scenario t\nmap A 8\nfork b\nb: write A 0 1\nfork\nchild: write A 0 1\ndump x: b: A"
+    steps = lower(parse(text).scenarios[0], PAGE, 0).workload.steps
+    assert [dump.label for dump in steps[2].dumps] == ["002 b: write A 0 1 b.A"]
+    assert [(dump.label, dump.task) for dump in steps[4].dumps] == [
+        ("004 child: write A 0 1 child.A", 2),
+        ("x", 1),
+    ]

@@ -33,10 +33,23 @@ CASES = [
     ("madvise A cld", "f.scn:3:11: unknown advice 'cld' (did you mean 'cold'?)"),
     ("move A 0 8 to Q", "f.scn:3:15: unknown region 'Q'"),
     ("move A 0 8 to A 510", "f.scn:3:1: 8 pages do not fit into 'A' at its page 510"),
-    ("child: write A", "f.scn:3:8: there is no child here; fork first"),
-    ("K w A 0 1", "f.scn:3:3: there is no child here; fork first"),
+    ("child: write A", "f.scn:3:1: there is no child here; fork first"),
+    ("K w A 0 1", "f.scn:3:1: there is no child here; fork first"),
     ("reap", "f.scn:3:1: there is no child to reap; fork first"),
     ("fork\nfork", "f.scn:4:1: the child of an earlier fork still runs; reap it first"),
+    (
+        "fork\nfork b\nfork b",
+        "f.scn:5:6: the child of an earlier fork still runs; reap it first, or name this one",
+    ),
+    ("fork parent", "f.scn:3:6: 'parent' cannot name a child"),
+    ("fork left\nlft: write A", "f.scn:4:1: there is no child 'lft' here (did you mean 'left'?)"),
+    ("fork left\nas rigth", "f.scn:4:4: there is no child 'rigth' here; fork rigth first"),
+    ("fork left\nreap", "f.scn:4:1: there is no child to reap; name the one to reap: left"),
+    ("fork left\nreap lft", "f.scn:4:6: unknown child 'lft' (did you mean 'left'?); known: left"),
+    ("fork left\ndump x: lef: A", "f.scn:4:9: there is no child 'lef' here (did you mean 'left'?)"),
+    ("write: A", "f.scn:3:1: 'write' is an operation; no colon follows it"),
+    ("list n 4K 1 1\nfor i in n\nfork\ndone", "f.scn:5:1: child 'child' runs already when the loop"),
+    ("list n 4K 1 1\nfork\nfor i in n\nreap\ndone", "f.scn:6:1: child 'child' was reaped before this line"),
     ("map B 1 of F", "f.scn:3:12: unknown file 'F'"),
     ("map B 1 shred", "f.scn:3:9: 'shred' is no option of map"),
     ("map 9 1", "f.scn:3:5: '9' is not a region"),
@@ -87,7 +100,11 @@ def test_files_that_are_not_scenarios(tmp_path):
     binary, large = tmp_path / "b", tmp_path / "l"
     binary.write_bytes(b"scenario t\nmap \xff\n")
     large.write_bytes(b"#" * (5 << 20))
-    for path, text in ((binary, "b:2:5: not UTF-8"), (large, "larger than 4 MiB"), (tmp_path / "none", "cannot read")):
+    for path, text in (
+        (binary, "b:2:5: not UTF-8"),
+        (large, "larger than 4 MiB"),
+        (tmp_path / "none", "cannot read"),
+    ):
         with pytest.raises(InputError, match=text):
             load(path)
 
@@ -103,8 +120,39 @@ def test_any_text_parses_or_is_refused(text):
 
 
 WORDS = [
-    *("map", "A", "B", "write", "0", "8", "block", "step x:", "dump y:", "child:", "fork", "reap", "move", "to"),
-    *("for", "in", "0..4", "end", "as child", "shared", "file", "F", "tmpfs", "of", "fill", "by", "(", "*", "list"),
+    *(
+        "map",
+        "A",
+        "B",
+        "write",
+        "0",
+        "8",
+        "block",
+        "step x:",
+        "dump y:",
+        "child:",
+        "fork",
+        "reap",
+        "move",
+        "to",
+    ),
+    *(
+        "for",
+        "in",
+        "0..4",
+        "end",
+        "as child",
+        "shared",
+        "file",
+        "F",
+        "tmpfs",
+        "of",
+        "fill",
+        "by",
+        "(",
+        "*",
+        "list",
+    ),
     *("4K", "n", "done"),
 ]
 
