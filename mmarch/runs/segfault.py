@@ -113,12 +113,15 @@ def explain(workload: Workload, row: int, page_size: int) -> str:
 
 def _page(workload: Workload, row: int, address: int, page_size: int) -> str:
     """`page N of REGION`; the region is the task's own, or one that it was born with."""
-    tasks = [int(workload.ops[row, 1])]
-    tasks += workload.ops[_lineage(workload.ops, row, tasks[0]), 1].tolist()[::-1]
+    _, own, start, pages, *_ = workload.ops[row].tolist()
+    end = start + pages * page_size
+    tasks = [own, *workload.ops[_lineage(workload.ops, row, own), 1].tolist()[::-1]]
     for task in dict.fromkeys(tasks):
-        inside = [r for r in workload.regions if r.task == task and r.addr <= address < r.addr + r.length]
-        if inside:
-            return f"page {(address - inside[-1].addr) // page_size} of {inside[-1].name}"
+        around = [
+            r for r in workload.regions if r.task == task and r.addr <= start and end <= r.addr + r.length
+        ]
+        if around:
+            return f"page {(address - around[-1].addr) // page_size} of {around[-1].name}"
     return "a page outside all regions"
 
 

@@ -138,20 +138,42 @@ class Emitter:
             self._fail(f"a region of {length} bytes; 1 page to {MAX_REGION >> 30} GiB")
         guard = -(-process.next_address // self.pmd) * self.pmd
         process.next_address = guard + length + 4 * self.pmd
-        region = Region(operation.span.region, guard + self.pmd, length, process.task)
+        self._define(Region(operation.span.region, guard + self.pmd, length, process.task), process)
+        flags = _ANON | uapi.MAP_NORESERVE
+        return self._row(uapi.OP_MMAP, process.task, guard, length + 2 * self.pmd, uapi.PROT_NONE, flags, -1)
+
+    def _define(self, region: Region, process: Process) -> None:
         if region.name in process.regions:
-            self._fail(
-                f"region {region.name!r} is already on line {self._defined[region.name]}; drop it first"
-            )
+            line = self._defined[region.name]
+            self._fail(f"region {region.name!r} is already on line {line}; drop it first")
         self._defined[region.name] = self._line
         process.regions[region.name] = region
         if region not in self.regions:
             self.regions.append(region)
-        flags = _ANON | uapi.MAP_NORESERVE
-        return self._row(uapi.OP_MMAP, process.task, guard, length + 2 * self.pmd, uapi.PROT_NONE, flags, -1)
+
+    def _place_in(self, operation: Operation, process: Process) -> None:
+        """A region in part of another one, which has the guards."""
+        assert operation.span is not None and operation.chunk is not None
+        host = process.regions.get(operation.target)
+        if host is None:
+            self._fail(f"region {operation.target!r} does not exist in this process")
+        offset, length = self._sized(operation.chunk, self._place), self._bytes(operation)
+        addr, end = host.addr + offset, host.addr + offset + length
+        if length <= 0 or end > host.addr + host.length:
+            self._fail(
+                f"{length // self.page_size} pages do not fit into {host.name!r} at its page "
+                f"{offset // self.page_size}; it has {host.length // self.page_size}"
+            )
+        outer = host.inside or host.name
+        for other in process.regions.values():
+            if other.inside == outer and other.addr < end and addr < other.addr + other.length:
+                self._fail(f"region {other.name!r} has some of these pages of {outer!r}; drop it first")
+        self._define(Region(operation.span.region, addr, length, process.task, outer), process)
 
     def _map(self, operation: Operation, process: Process) -> Slice:
-        if operation.amount is not None:
+        if operation.target:
+            self._place_in(operation, process)
+        elif operation.amount is not None:
             self._reserve(operation, process)
         addr, length = self._extent(operation, process)
         flags, file = self._backing(operation, length)
@@ -200,7 +222,7 @@ class Emitter:
         if offset + length > target.length:
             self._fail(f"{length // self.page_size} pages do not fit into {target.name!r} at its page "
                        f"{offset // self.page_size}")  # fmt: skip
-        flags = uapi.MREMAP_MAYMOVE | uapi.MREMAP_FIXED
+        flags = uapi.MREMAP_MAYMOVE | uapi.MREMAP_FIXED | operation.code
         return self._row(uapi.OP_MREMAP, process.task, old, length, length, flags, target.addr + offset)
 
     def _fork(self, operation: Operation, process: Process) -> Slice:
@@ -221,21 +243,32 @@ class Emitter:
         return self._row(uapi.OP_EXIT, child.task)
 
     def _drop(self, operation: Operation, process: Process) -> Slice:
-        addr, length = self._extent(operation, process)
         assert operation.span is not None
-        del process.regions[operation.span.region]
-        return self._row(uapi.OP_MUNMAP, process.task, addr - self.pmd, length + 2 * self.pmd)
+        self._extent(operation, process)
+        region = process.regions[operation.span.region]
+        for other in [r for r in process.regions.values() if region.name in (r.name, r.inside)]:
+            del process.regions[other.name]
+        return self._forget(region, process)
+
+    def _forget(self, region: Region, process: Process) -> Slice:
+        """Unmap a region with its guards, if it has some of its own."""
+        guard = 0 if region.inside else self.pmd
+        return self._row(uapi.OP_MUNMAP, process.task, region.addr - guard, region.length + 2 * guard)
 
     def _end(self, operation: Operation, process: Process) -> Slice:
         first = len(self.ops)
         for region in sorted(process.regions.values(), key=lambda r: r.name):
-            self._row(uapi.OP_MUNMAP, process.task, region.addr - self.pmd, region.length + 2 * self.pmd)
+            if not region.inside:
+                self._forget(region, process)
         process.regions.clear()
         return first, len(self.ops)
 
     def _anchor(self, operation: Operation, process: Process) -> Slice:
         """A page in the leading guard: the tables above the region exist from then on."""
-        addr = self._extent(operation, process)[0] - self.pmd
+        assert operation.span is not None
+        self._extent(operation, process)
+        region = process.regions[operation.span.region]
+        addr = process.regions.get(region.inside, region).addr - self.pmd
         first = len(self.ops)
         self._row(uapi.OP_MMAP, process.task, addr, self.page_size, _RW, _ANON, -1)
         self._row(uapi.OP_TOUCH, process.task, addr, 1, uapi.ACCESS_WRITE)

@@ -9,7 +9,7 @@ from core_mm import uapi
 
 from .expr import Amount
 from .model import Operation, Span
-from .words import Words
+from .words import Words, suggest
 
 FILE_KINDS = {
     "regular": uapi.FILE_REGULAR,
@@ -30,7 +30,7 @@ _PROT = {
     "rw": uapi.PROT_READ | uapi.PROT_WRITE,
 }
 _MS_SYNC = 4
-_MAP_OPTIONS = ("of", "shared", "private", "advised", *_PROT)
+_MAP_OPTIONS = ("of", "in", "shared", "private", "advised", *_PROT)
 
 
 CHILD = "child"  # the name of one that was given none
@@ -96,6 +96,20 @@ def _map(words: Words, known: Known) -> Operation:
     return operation
 
 
+def _placed(operation: Operation, words: Words, known: Known) -> Operation:
+    """`in REGION [PAGE]`: where a new region goes that gets no hole of its own."""
+    assert operation.span is not None
+    if operation.amount is None:
+        words.fail(
+            f"{operation.span.region!r} exists; a size makes a new region: map NAME SIZE in REGION PAGE"
+        )
+    target = words.known("region", known.regions)
+    plain = words and words.peek() not in _MAP_OPTIONS
+    return replace(
+        operation, target=target, chunk=words.size("the page to begin at") if plain else Amount("0")
+    )
+
+
 def _ellipsis(words: Words) -> str:
     """What follows the size, for an error."""
     return f" {words.peek()} …" if words else ""
@@ -104,6 +118,8 @@ def _ellipsis(words: Words) -> str:
 def _map_option(operation: Operation, words: Words, known: Known) -> Operation:
     if words.accept("of"):
         return replace(operation, file=words.known("file", known.files))
+    if words.accept("in"):
+        return _placed(operation, words, known)
     if words.accept("shared"):
         return replace(operation, shared=True)
     if words.accept("private"):
@@ -112,7 +128,10 @@ def _map_option(operation: Operation, words: Words, known: Known) -> Operation:
         return replace(operation, advice=words.known("advice of a mapping", ("order", "huge", "none")))
     if words.peek() in _PROT:
         return replace(operation, prot=_prot(words))
-    words.fail(f"{words.peek()!r} is no option of map; there are: {', '.join(_MAP_OPTIONS)}")
+    word = words.peek()
+    words.fail(
+        f"{word!r} is no option of map{suggest(word, _MAP_OPTIONS)}; there are: {', '.join(_MAP_OPTIONS)}"
+    )
 
 
 def _reserve(words: Words, known: Known) -> Operation:
@@ -135,8 +154,10 @@ def _move(words: Words, known: Known) -> Operation:
     source = span(words, known, ("to",))
     words.accept("to")
     target = words.known("region", known.regions)
-    offset = words.size("the target page") if words else Amount("0")
-    return Operation("move", source, target=target, amount=offset)
+    plain = words and not words.peek().startswith("dont")
+    offset = words.size("the target page") if plain else Amount("0")
+    code = uapi.MREMAP_DONTUNMAP if words and words.known("option of move", ("dontunmap",)) else 0
+    return Operation("move", source, target=target, amount=offset, code=code)
 
 
 def _drop(words: Words, known: Known) -> Operation:

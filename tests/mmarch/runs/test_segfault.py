@@ -17,6 +17,19 @@ from tests.mmarch.conftest import Ran
 PAGE = 4096
 # Each: the lines from line 2 on, the last of which faults; the page and region; the cause.
 CASES = [
+    (
+        "map A 16\nmap B 16\nmove A 4 2 to B 8 dontunmap\nwrite A\nunmap A 5 1\nread A",
+        "page 5 of A",
+        "unmapped by line 6",
+    ),
+    (
+        "reserve H 64\nmap A 16 in H 16\nmap B 8 in H 40\nwrite H 16 24",
+        "page 32 of H",
+        "reserved by line 2, not mapped",
+    ),
+    ("reserve H 64\nmap A 16 in H 16\nprotect H 16 2 read\nwrite A", "page 0 of A", "read-only since line 4"),
+    ("reserve H 64\nmap A 16 in H 16\ndrop A\nread H 8..20", "page 8 of H", "reserved by line 2, not mapped"),
+    ("map A 64\nmap B 16 in A 16\ndrop B\nread A", "page 16 of A", "unmapped by line 4"),
     ("map A 16\nunmap A 4 1\nwrite A", "write to page 4 of A by task 0", "unmapped by line 3"),
     ("map A 16\nunmap A 9 1\nprotect A 4 2 read\nwrite A", "page 4 of A", "read-only since line 4"),
     ("map A 16\nprotect A 4 2 read\nunmap A 4 1\nread A", "read of page 4 of A", "unmapped by line 4"),
@@ -101,9 +114,7 @@ def test_addresses_that_nothing_mapped() -> None:
 
 def test_a_kept_source_stays_mapped() -> None:
     """MREMAP_DONTUNMAP takes the pages, not the mapping: what refuses a write is what refused it before."""
-    found = workload("map A 16\nprotect A 3 1 read\nmap B 16\nmove A to B\nwrite A")
-    ops = found.ops.copy()
-    ops[ops[:, 0] == uapi.OP_MREMAP, 5] |= uapi.MREMAP_DONTUNMAP
-    kept = Workload("w", ops, found.lines, regions=found.regions)
-    assert explain(found, len(ops) - 1, PAGE).endswith("moved away by line 5")
-    assert "page 3 of A" in explain(kept, len(ops) - 1, PAGE)
+    text = "map A 16\nprotect A 3 1 read\nmap B 16\nmove A to B\nwrite A"
+    found, kept = workload(text), workload(text.replace("to B", "to B dontunmap"))
+    assert explain(found, len(found.ops) - 1, PAGE).endswith("moved away by line 5")
+    assert "page 3 of A" in explain(kept, len(kept.ops) - 1, PAGE)

@@ -171,7 +171,7 @@ def test_variants_are_the_orders_and_kinds_a_scenario_is_for():
 def test_the_examples_in_the_reference_are_valid():
     """Each block of the language's page parses and lowers for both page sizes."""
     blocks = (ROOT / "docs" / "reference" / "scenarios.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         for scenario in parse(block).scenarios:
             for page_size in (4096, 16384):
@@ -200,3 +200,31 @@ def test_dumps_say_which_child():
         ("004 child: write A 0 1 child.A", 2),
         ("x", 1),
     ]
+
+
+def test_regions_in_a_hole_have_no_guards_of_their_own():
+    """Mapped at their place in it; drop unmaps their pages alone, end and the hole's drop leave them to the hole."""
+    hole, _, _, b, *_ = made = body("reserve H 64\nmap A 16 in H\nmap B 16 in H 16\nwrite B 1 2\ndrop B\nend")
+    first = FIRST + PMD
+    assert [row[2:4] for row in made if row[0] == uapi.OP_MMAP] == [
+        (FIRST, 64 * PAGE + 2 * PMD), (first, 16 * PAGE), (first + 16 * PAGE, 16 * PAGE),
+    ]  # fmt: skip
+    assert b[6] == -1 and hole[4] == 0
+    assert [row[2:4] for row in made if row[0] == uapi.OP_TOUCH] == [(first + 17 * PAGE, 2)]
+    whole = (FIRST, 64 * PAGE + 2 * PMD)
+    assert [row[2:4] for row in made if row[0] == uapi.OP_MUNMAP] == [(first + 16 * PAGE, 16 * PAGE), whole]
+    dropped = body("reserve H 64\nmap A 16 in H\ndrop H\nmap A 16\nend")
+    assert [row[2:4] for row in dropped if row[0] == uapi.OP_MUNMAP][0] == whole
+    assert body("reserve H 64\nmap A 16 in H\nanchor A")[3][2] == FIRST
+
+
+def test_a_file_in_a_hole():
+    """Whatever map can map."""
+    made = body("file F tmpfs 16\nreserve H 64\nmap A 16 of F shared read in H 48")
+    assert made[1][2:7] == (FIRST + PMD + 48 * PAGE, 16 * PAGE, 1, uapi.MAP_SHARED | uapi.MAP_FIXED, 0)
+
+
+def test_dontunmap():
+    """MREMAP_DONTUNMAP beside the flags of a move, with and without an offset."""
+    moves = body("map A 16\nmap B 16\nmove A to B dontunmap\nmove A 0 4 to B 8 dontunmap\nmove A to B")[-3:]
+    assert [(row[5], row[6] - FIRST - 6 * PMD) for row in moves] == [(7, 0), (7, 8 * PAGE), (3, 0)]
