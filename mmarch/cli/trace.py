@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as to_json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ import typer
 from mmarch.cli import options as o
 from mmarch.cli.interrupts import interruptible
 from mmarch.cli.output import Talk, answer
-from mmarch.errors import EXIT_FINDINGS, Interrupted
+from mmarch.errors import EXIT_FINDINGS, InputError, Interrupted
 
 if TYPE_CHECKING:
+    from mmarch.truth.on_kernel import Bench
     from mmarch.truth.validate import Report
 
 
@@ -51,6 +53,22 @@ def record(
 
 
 def validate(
+    names: Annotated[
+        list[Path] | None, typer.Argument(metavar="SCENARIO…", help="With --kernel: what is measured now.")
+    ] = None,
+    kernel: Annotated[
+        str, typer.Option(metavar="KERNEL", help="Measure this kernel now; see 'mmarch measure'.")
+    ] = "",
+    cpu: Annotated[
+        str, typer.Option(help="With --kernel: a CPU that QEMU and the twin know.")
+    ] = "neoverse-n1",
+    random: Annotated[
+        int, typer.Option(metavar="N", min=0, max=100_000, help="With --kernel: random programs.")
+    ] = 0,
+    seed: o.Seed = 0,
+    budget: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="With --random: begin nothing after that.")
+    ] = 600,
     measured: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Measurements. Repeatable.")
     ] = None,
@@ -66,6 +84,17 @@ def validate(
     quiet: o.Quiet = False,
 ) -> None:
     """Compare the twin with measurements of real kernels, step by step."""
+    if kernel or names or random:
+        _on_kernel(
+            kernel,
+            cpu,
+            names or [],
+            random,
+            seed,
+            budget,
+            Telling(arch, engine.value, diff, json, output, quiet),
+        )
+        return
     from mmarch.truth.exempt import load as load_exemptions
     from mmarch.truth.observe import Twin
     from mmarch.truth.validate import DIFFERENT, bundled
@@ -84,6 +113,72 @@ def validate(
         )
     answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
     if report.count(DIFFERENT):
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How the twin runs and how what was found is told."""
+
+    arch: str
+    engine: str
+    diff: bool
+    json: bool
+    output: str
+    quiet: bool
+
+
+def _on_kernel(
+    kernel: str, cpu: str, names: list[Path], random: int, seed: int, budget: float, how: Telling
+) -> None:
+    from mmarch.kernel.boot import Machine
+    from mmarch.kernel.source import open_kernel
+    from mmarch.scenario import load
+    from mmarch.truth.observe import Twin
+    from mmarch.truth.on_kernel import Bench
+    from mmarch.truth.validate import DIFFERENT
+    from mmarch.truth.validate_table import as_json
+
+    if not kernel or bool(names) == bool(random):
+        raise InputError(
+            "say which kernel and what to run on it: --kernel KERNEL with SCENARIO… or with --random N"
+        )
+    bench = Bench(open_kernel(kernel), Machine(cpu), Twin(how.arch, how.engine))
+    if random:
+        _random(bench, random, seed, budget, how)
+        return
+    with Talk(how.quiet).progress("measuring") as progress:
+        report, _ = bench.compare([load(name) for name in names], progress)
+    answer(to_json.dumps(as_json(report), indent=2) if how.json else _text(report, how.diff), how.output)
+    if report.count(DIFFERENT):
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+def _random(bench: Bench, count: int, seed: int, budget: float, how: Telling) -> None:
+    """What was found is told even after Ctrl-C; -o writes the smallest program that differs as a scenario."""
+    import time
+
+    from mmarch.scenario import parse
+    from mmarch.truth.on_kernel import Found as Programs
+    from mmarch.truth.on_kernel import search
+
+    talk, found = Talk(how.quiet), Programs()
+    try:
+        with talk.progress("random programs") as progress:
+            search(bench, count, seed, time.monotonic() + budget, found, progress)
+    except KeyboardInterrupt:
+        talk.problem("interrupted; what was found until then:")
+    lines = [f"{found.programs} random programs, {len(found.different)} differ"]
+    if found.smallest:
+        report, measured = bench.compare([parse(found.smallest)])
+        lines += ["", found.smallest, _text(report, True)]
+        if how.output:
+            from mmarch.cli.kernel import write
+
+            answer(found.smallest, how.output)
+            write(measured, f"{how.output}.json.gz")
+    answer("\n".join(lines))
+    if found.different:
         raise typer.Exit(EXIT_FINDINGS)
 
 

@@ -22,7 +22,7 @@ COUNTED = (
     "contpte_clear_young_dirty_ptes", "contpte_convert", "contpte_get_and_clear_full_ptes", "contpte_ptep_get",
     "contpte_ptep_get_lockless", "contpte_ptep_set_access_flags", "contpte_ptep_test_and_clear_young",
     "contpte_set_ptes", "contpte_test_and_clear_young_ptes", "contpte_try_unfold_partial", "contpte_wrprotect_ptes",
-    "do_anonymous_page", "do_mem_abort", "do_wp_page", "folio_mark_accessed", "folio_mark_dirty",
+    "do_anonymous_page", "do_mem_abort", "do_wp_page",
     "folio_remove_rmap_ptes", "ptep_clear_flush", "tlb_finish_mmu", "tlb_flush_mmu", "tlb_gather_mmu",
     "tlb_gather_mmu_fullmm", "tlb_next_batch", "tlb_remove_table", "collapse_huge_page",
 )  # fmt: skip

@@ -124,3 +124,9 @@ def test_transcript_of_the_how_to(capsys: pytest.CaptureFixture[str]) -> None:
         pytest.skip(f"not in the cache: {', '.join(missing)}")
     assert main([*arguments, "-q"]) == 0
     assert capsys.readouterr().out == found[2]
+
+
+def test_twin_does_as_the_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    """A scenario measured now: no step of the twin differs."""
+    scenario = str(ROOT / "examples" / "scenarios" / "mprotect.scn")
+    assert main(["validate", "--kernel", KERNEL, scenario]) == 0
