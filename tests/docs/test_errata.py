@@ -49,8 +49,8 @@ def test_the_summary_is_what_the_tables_say() -> None:
 
 @pytest.mark.parametrize("text", [text for command, text in BLOCK.findall(PAGE) if "norepeat" in command])
 def test_a_wait_costs_one_of_each(text: str) -> None:
-    """B has as many TLBIs more as it has DSBs more, and both are all `vale1is` and nothing else."""
-    more = [b - a for a, b in (counts(text, event) for event in ("TLBIs", "DSBs", "  vale1is"))]
+    """B has as many TLBIs more as it has DSBs more, and all of them are repetitions."""
+    more = [b - a for a, b in (counts(text, event) for event in ("TLBIs", "DSBs", "  repeat"))]
     assert more[0] == more[1] == more[2] > 0
 
 
