@@ -101,7 +101,9 @@ AnyStep = Annotated[Phase | Ptes, Field(discriminator="type")]
 Key = tuple[str, int, str]
 
 
-class _File(_Model):
+class File(_Model):
+    """A measurement file as it is written."""
+
     schema_: Literal["mmarch.measurement/1"] = Field(default="mmarch.measurement/1", alias="schema")
     meta: Meta
     steps: Annotated[list[AnyStep], Field(max_length=MAX_STEPS)]
@@ -141,7 +143,7 @@ class Measurement:
 def load(path: Path) -> Measurement:
     """Read and check the measurement file at `path`, gzipped or not."""
     try:
-        content = _File.model_validate_json(_read(path))
+        content = File.model_validate_json(_read(path))
     except ValidationError as error:
         raise InputError(f"{path}: not a measurement: {_first(error)}") from None
     return Measurement(path, content.meta, tuple(content.steps))
@@ -149,7 +151,7 @@ def load(path: Path) -> Measurement:
 
 def dump(measurement: Measurement) -> str:
     """The text of a measurement file."""
-    content = _File(meta=measurement.meta, steps=list(measurement.steps))
+    content = File(meta=measurement.meta, steps=list(measurement.steps))
     return content.model_dump_json(by_alias=True, exclude_defaults=False)
 
 

@@ -81,7 +81,12 @@ class Reader:
                 self.at /= line.removeprefix("cd ")
                 continue
             done = subprocess.run(
-                ["bash", "-c", line], cwd=self.at, env=self.environment, capture_output=True, text=True, timeout=1200
+                ["bash", "-c", line],
+                cwd=self.at,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=1200,
             )
             self.said = done.stdout + done.stderr
             expected = 1 if block.mark == "fails" else 0
@@ -100,7 +105,9 @@ def replace(path: Path, text: str) -> None:
     source, new = path.read_text(), ast.parse(text)
     functions = [node for node in new.body if isinstance(node, ast.FunctionDef)]
     assert len(functions) == 1, "one function at a time"
-    (old,) = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == functions[0].name]
+    (old,) = [
+        n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == functions[0].name
+    ]
     lines = source.splitlines()
     first = min([old.lineno, *(d.lineno for d in old.decorator_list)])
     path.write_text("\n".join([*lines[: first - 1], *text.splitlines(), *lines[old.end_lineno :]]) + "\n")

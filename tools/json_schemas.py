@@ -1,0 +1,67 @@
+"""Write docs/reference/schemas/*.json from the models of what mmarch prints and reads.
+
+`python tools/json_schemas.py` writes them, with --check it only says whether they are up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from mmarch import measurement
+from mmarch.check.report import Report
+from mmarch.runs.costs import CostProfile
+from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reference" / "schemas"
+MODELS: Mapping[str, type[BaseModel]] = {
+    "result": Result,
+    "compare": Comparison,
+    "ablate": Ablation,
+    "ablate-features": FeatureAblation,
+    "check": Report,
+    "measurement": measurement.File,
+    "cost-profile": CostProfile,
+}
+COUNT = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model as it is written."""
+    found = model.model_json_schema(by_alias=True)
+    parts = {found["title"]: found, **found.get("$defs", {})}
+    if Operation.__name__ in parts:
+        _with_nulls(parts[Result.__name__]["properties"], parts[Operation.__name__]["properties"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def _with_nulls(result: dict[str, Any], operation: dict[str, Any]) -> None:
+    """As Result's serializer does it: events that the engine does not show are null, their list is not written."""
+    result.pop("unseen")
+    for counts in (result["totals"], operation["events"]):
+        counts["additionalProperties"] = COUNT
+
+
+def render() -> Iterator[tuple[Path, str]]:
+    """Each file and its text."""
+    for name, model in MODELS.items():
+        yield FOLDER / f"{name}.json", json.dumps(schema(model), indent=1, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or compare them; 1 if one is out of date."""
+    if "--check" in arguments:
+        return int(any(not path.exists() or path.read_text("utf-8") != text for path, text in render()))
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in render():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
