@@ -77,7 +77,6 @@ def run(
     from mmarch.runs.configure import Choices
     from mmarch.runs.run import run_with_saving
     from mmarch.runs.several import Job
-    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     json = json or form is o.Format.json
@@ -85,7 +84,9 @@ def run(
     if by not in (o.By.op, o.By.hook) and not top:
         raise InputError(f"--by {by} says what --top K ranks; give --top too")
     if (top or folding or steps) and (json or sanitize or (workloads and len(workloads) > 1)):
-        raise InputError("--top, --steps and --format folded look at one workload, without --json or --sanitize")
+        raise InputError(
+            "--top, --steps and --format folded look at one workload, without --json or --sanitize"
+        )
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
@@ -106,7 +107,7 @@ def run(
             talk,
         )
         return
-    source = open_workload(workloads[0] if workloads else "", scenario, backing)
+    source = talk.reading(workloads[0] if workloads else "", scenario, backing)
     setup = _setup_for(source, choices, talk)
     work = source.workload(setup)
     request = replace(request, madvise=source.advised)
@@ -135,7 +136,12 @@ def _steps(work: Workload, setup: Setup, request: Request, talk: Talk) -> list[s
     if not work.steps:
         raise InputError(f"--steps: {work.name} has no steps; give a scenario file")
     history = record(work, setup, request, talk.note)
-    return [*wrap(title(setup.configuration, setup.geometry.page_shift)), *wrap(work.name), "", *render(history)]
+    return [
+        *wrap(title(setup.configuration, setup.geometry.page_shift)),
+        *wrap(work.name),
+        "",
+        *render(history),
+    ]
 
 
 def _hot(
@@ -204,14 +210,13 @@ def compare(
     from mmarch.runs import ablation
     from mmarch.runs.assemble import Request
     from mmarch.runs.configure import Choices, Setup
-    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     base = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
     wanted = parse_all(configuration or [], base)
-    source = open_workload(workload, scenario, backing)
+    source = talk.reading(workload, scenario, backing)
     sides: list[Setup | KernelChoice] = [
         _setup_for(source, side, talk) if isinstance(side, Choices) else kernel_choice(side, talk)
         for side in wanted
@@ -260,13 +265,12 @@ def ablate(
     from mmarch.runs import ablation
     from mmarch.runs.assemble import Request
     from mmarch.runs.configure import Choices
-    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     choices = Choices(
         arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
     )
-    source = open_workload(workload, scenario, backing)
+    source = talk.reading(workload, scenario, backing)
     request = Request(engine.value, madvise=source.advised)
     if older or newer or sort:
         _between(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from mmarch.cli.interrupts import interruptible
 from mmarch.errors import Closed
 from mmarch.writing import cannot_write, writing
+
+if TYPE_CHECKING:
+    from mmarch.runs.workloads import Source
 
 
 def answer(text: str, output: str = "") -> None:
@@ -61,8 +65,16 @@ class Talk:
             yield lambda done, total: None
             return
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import Progress, TimeElapsedColumn
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what)
+        columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)  # moves to and fro until something is done
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def reading(self, workload: str, scenario: str, backing: str) -> Source:
+        """What a command works on, as `open_workload`."""
+        from mmarch.runs.workloads import DEFAULT_TRACE, open_workload
+
+        with self.progress(f"reading {workload or DEFAULT_TRACE}") as progress:
+            return open_workload(workload, scenario, backing, progress)

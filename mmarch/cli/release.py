@@ -103,13 +103,12 @@ def trend(
     from mmarch.runs.assemble import Request
     from mmarch.runs.between import between
     from mmarch.runs.configure import Choices, configure
-    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     choices = Choices(arch, "", cpu, granule, folio_orders, memory=memory, seed=seed)
     setups = {name: configure(replace(choices, release=name)) for name in RELEASES}
     first = next(iter(setups.values()))
-    source = open_workload(workload, scenario, backing)
+    source = talk.reading(workload, scenario, backing)
     request = Request(engine.value, madvise=source.advised)
     steps = []
     for release in RELEASES.values():

@@ -46,7 +46,6 @@ def map_(
     from mmarch.report.map import covered, render
     from mmarch.runs.assemble import Request
     from mmarch.runs.configure import Choices, configure
-    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     first, last = parse_range(range_)
@@ -55,7 +54,7 @@ def map_(
             arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
         )
     )
-    source = open_workload(workload, scenario, backing)
+    source = talk.reading(workload, scenario, backing)
     work = source.workload(setup)
     with talk.progress(work.name) as progress:
         history = record(work, setup, Request(madvise=source.advised), talk.note, progress)
@@ -105,7 +104,6 @@ def explain(
     from mmarch.report.story import render, side_by_side
     from mmarch.runs.assemble import Request
     from mmarch.runs.configure import Choices, configure
-    from mmarch.runs.workloads import open_workload
 
     talk = Talk(quiet)
     base = Choices(
@@ -114,7 +112,7 @@ def explain(
     given = configuration or []
     if len(given) != (2 if diff else 0):
         raise InputError("--diff needs two configurations: --diff -c KEY=VALUE -c KEY=VALUE; -c needs --diff")
-    source = open_workload(workload, scenario, backing)
+    source = talk.reading(workload, scenario, backing)
 
     def story(choices: Choices) -> Story:
         setup = configure(choices)
@@ -124,7 +122,9 @@ def explain(
     chosen = parse_all(given, base) if diff else [base]
     choices = [one for one in chosen if isinstance(one, Choices)]
     if len(choices) < len(chosen):
-        raise InputError("-c: explain interprets configurations of the twin; a kernel's recording has no story")
+        raise InputError(
+            "-c: explain interprets configurations of the twin; a kernel's recording has no story"
+        )
     stories = [story(one) for one in choices]
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.interrupts import interruptible
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS, InputError, Interrupted
 
@@ -102,14 +101,14 @@ def validate(
     from mmarch.truth.validate_table import as_json
 
     bundle = bundled()
-    with interruptible("validating"):
+    with Talk(quiet).progress("validating") as progress:
         report = do_validate(
             measured or bundle.measurements,
             scenarios or bundle.scenarios,
             Twin(arch, engine.value),
             load_exemptions(bundle.exemptions),
             evidence=bundle.measurements,
-            progress=Talk(quiet).note,
+            progress=progress,
         )
     answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
     if report.count(DIFFERENT):

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import llvmlite
 
-from mmarch.cache import cache_dir
+from mmarch.cache import cache_dir, write_whole
 from mmarch.engine.code import Code
 from mmarch.engine.layout import Layout
 from mmarch.engine.lower import Options, lower
@@ -26,7 +27,9 @@ from mmarch.engine.returns import missing_return
 Entry = Callable[..., int]
 _CODE_VERSION = 3
 _CHECK = 32  # bytes of a checksum before an image
-_KEPT = 64  # images
+_KEPT = 64  # images in a folder
+_BUILT_IN = {"core_mm", "arches", "mmarch"}  # packages that come with mmarch
+_SECONDS = 0.015  # a function, until this computer has linked anything
 
 
 class Image:
@@ -71,7 +74,7 @@ def link(
     Raises NotLinkable for what lies outside the linkable subset. A checked image is not kept, since the
     places that it reports are numbered as it is made.
     """
-    path = cache_dir() / "images" / f"{digest(code, layout, options)}.o"
+    path = _folder(code) / f"{digest(code, layout, options)}.o"
     if options.checked:
         return Image(code, _compiled(code, layout, options, progress))
     if blob := _load(path):
@@ -82,6 +85,13 @@ def link(
             blob = _compiled(code, layout, options, progress)
             _store(path, blob)
     return Image(code, blob)
+
+
+def _folder(code: Code) -> Path:
+    """Architectures that come with mmarch apart, so that however often another is linked, theirs stay."""
+    functions = [*code.winners.values(), *code.defaults.values()]
+    ours = {function.__module__.partition(".")[0] for function in functions} <= _BUILT_IN
+    return cache_dir() / "images" / ("built-in" if ours else "others")
 
 
 @contextmanager
@@ -108,8 +118,21 @@ def _compiled(code: Code, layout: Layout, options: Options, progress: Callable[[
         if line := missing_return(function):
             place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
             raise NotLinkable(f"{place}: hook {function.__name__} may end without a result (line {line})")
-    progress(f"linking {len(program.routines)} functions …")
-    return compile_object(lower(program, layout, options), optimize=not options.checked)
+    number, pace = len(program.routines), cache_dir() / "images" / "pace"
+    progress(f"linking {number} functions, about {max(1, round(number * _seconds(pace)))} s …")
+    start = time.monotonic()
+    blob = compile_object(lower(program, layout, options), optimize=not options.checked)
+    with suppress(OSError):
+        write_whole(pace, repr((time.monotonic() - start) / number).encode())
+    return blob
+
+
+def _seconds(pace: Path) -> float:
+    """That a function took in the last link."""
+    try:
+        return min(float(pace.read_text()), 1.0)
+    except (OSError, ValueError):
+        return _SECONDS
 
 
 def compile_object(assembly: str, optimize: bool = True) -> bytes:

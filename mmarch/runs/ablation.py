@@ -52,12 +52,13 @@ def ablate(workload: Workload, setup: Setup, request: Request, note: Note, progr
     chosen = ablations(setup)
     request = replace(request, runs=len(chosen) + 1)
     baseline = run(workload, setup, request, note)
+    progress(1, request.runs)
 
     def one(name: str) -> Withheld:
         result = run(workload, setup.withholding(chosen[name]), request, lambda _: None)
         return Withheld(name=name, hooks=chosen[name], extra=difference(result, baseline))
 
-    withheld = each(one, list(chosen), progress)
+    withheld = each(one, list(chosen), lambda done, total: progress(1 + done, 1 + total))
     return Ablation(baseline=baseline, withheld=tuple(withheld), required=_required(setup))
 
 

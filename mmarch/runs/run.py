@@ -55,11 +55,14 @@ def run_with_saving(
     progress: Progress = lambda done, total: None,
 ) -> Result:
     """`run`, and what the architecture's clear_ptes saved against the generic loop, if it has one."""
-    result = run(workload, setup, request, note, progress)
     batch = {"clear_ptes", "clear_full_ptes"} & set(optional_hooks(setup.arch))
     if not batch - set(setup.configuration.without):
-        return result
-    slower = run(workload, setup.withholding(("clear_ptes", "clear_full_ptes")), request, note, progress)
+        return run(workload, setup, request, note, progress)
+    result = run(workload, setup, request, note, lambda done, total: progress(done, 2 * total))
+    slower = run(
+        workload, setup.withholding(("clear_ptes", "clear_full_ptes")), request, note,
+        lambda done, total: progress(total + done, 2 * total),
+    )  # fmt: skip
     by_operation = {name: difference(slower, result, name) for name in result.operations}
     saved = {
         "saved": difference(slower, result),

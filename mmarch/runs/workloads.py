@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +27,7 @@ from mmarch.workload import Workload
 DEFAULT_TRACE = "redis-bgsave"
 SUFFIX = ".ftrace.txt.gz"
 STDIN = "-"
+Progress = Callable[[int, int], None]  # bytes read, bytes in all
 HEAD = 1 << 16  # bytes looked at to tell what a file is
 
 _TRACE = re.compile(
@@ -109,13 +112,16 @@ def bundled_traces() -> Mapping[str, Path]:
     return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob("*" + SUFFIX))}
 
 
-def open_workload(argument: str = "", scenario: str = "", backing: str = "") -> Source:
+def open_workload(
+    argument: str = "", scenario: str = "", backing: str = "", progress: Progress = lambda done, total: None
+) -> Source:
     """What WORKLOAD names: a file, a bundled trace, or the default one.
 
     scenario, backing  which one of a scenario file, on which kind of memory
+    progress           is told how many bytes were read, of how many; of a pipe nobody knows
     """
     path = Path(argument) if argument == STDIN else find(argument)
-    stream, head = _opened(path)
+    stream, head = _opened(path, progress)
     try:
         return _read(path, stream, head, scenario, backing)
     finally:
@@ -178,28 +184,42 @@ def _is_trace(path: Path, raw: bytes) -> bool:
 class _Again(io.RawIOBase):
     """A stream from its beginning, of which `head` was read already: a pipe gives everything once."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head, self._rest = io.BytesIO(head), rest
+    def __init__(self, head: bytes, rest: BinaryIO, progress: Progress) -> None:
+        self._head, self._rest, self._progress = io.BytesIO(head), rest, progress
+        self._taken, self._size = 0, _size_of(rest)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._head.readinto(buffer) or self._rest.readinto(buffer)  # type: ignore[attr-defined]
+        got: int = self._head.readinto(buffer) or self._rest.readinto(buffer)  # type: ignore[attr-defined]
+        self._taken += got
+        if self._size:
+            self._progress(self._taken, self._size)
+        return got
 
     def close(self) -> None:
         self._rest.close()
         super().close()
 
 
-def _opened(path: Path) -> tuple[BinaryIO, bytes]:
+def _size_of(file: BinaryIO) -> int:
+    """Bytes of a regular file; 0 of anything else."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _opened(path: Path, progress: Progress = lambda done, total: None) -> tuple[BinaryIO, bytes]:
     """A file, a pipe or stdin, opened once, and its first bytes."""
     try:
         file: BinaryIO = sys.stdin.buffer if str(path) == STDIN else path.open("rb")
         head = file.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    return io.BufferedReader(_Again(head, file)), head
+    return io.BufferedReader(_Again(head, file, progress)), head
 
 
 def _text(raw: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -107,19 +108,20 @@ def validate(
     runner: Runner,
     exemptions: Sequence[exempt.Exemption] = (),
     evidence: Sequence[Path] = (),
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Compare the twin with the measurement files; `scenarios` are searched in the order given.
 
+    `progress` is told how many measured scenarios were compared, of how many.
     Exemptions may call on the measurements in `evidence` besides those compared.
     """
     loaded = [load(path) for path in measurements]
     documents = [load_scenarios(path) for path in scenarios]
     rows: list[Row] = []
     judge = _Judge(exemptions, (*measurements, *(path for path in evidence if path not in measurements)))
+    total, done = sum(1 for measurement in loaded for _ in measurement.groups()), count(1)
     for measurement in loaded:
-        progress(str(measurement.path))
-        rows += _rows(measurement, documents, runner, judge)
+        rows += _rows(measurement, documents, runner, judge, lambda: progress(next(done), total))
     return Report(tuple(rows), tuple(judge.unused))
 
 
@@ -163,7 +165,11 @@ class _Run:
 
 
 def _rows(
-    measurement: Measurement, documents: Sequence[Document], runner: Runner, judge: _Judge
+    measurement: Measurement,
+    documents: Sequence[Document],
+    runner: Runner,
+    judge: _Judge,
+    compared: Callable[[], None],
 ) -> Iterator[Row]:
     results: dict[str, list[Result]] = {}
     runs: dict[tuple[int, int, str], _Run] = {}
@@ -177,6 +183,7 @@ def _rows(
             runs[key] = _run(scenario, measurement, order, kind, address, runner)
             address = runs[key].lowered.next_address
         results.setdefault(name, []).extend(_compare(measurement, name, steps, runs[key], judge))
+        compared()
     meta = measurement.meta
     for name, found in results.items():
         yield Row(measurement.release, meta.cpu, meta.page_size, name, tuple(found))
