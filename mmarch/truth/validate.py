@@ -169,7 +169,7 @@ def _rows(
     documents: Sequence[Document],
     runner: Runner,
     judge: _Judge,
-    compared: Callable[[], None],
+    compared: Callable[[], None] = lambda: None,
 ) -> Iterator[Row]:
     results: dict[str, list[Result]] = {}
     runs: dict[tuple[int, int, str], _Run] = {}
