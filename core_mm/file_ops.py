@@ -11,11 +11,12 @@ from core_mm.msync import msync
 from core_mm.page_cache import filemap_get_page, range_is_empty
 from core_mm.readahead import ilog2, mapping_large_folio_support, ra_alloc_folio
 from core_mm.shmem import shmem_write
+from core_mm.swapoff import swapoff
 from core_mm.task_mmu import clear_refs
 from core_mm.truncate import do_truncate
 from core_mm.uapi import (
     OP_CLEAR_REFS, OP_DROP_CACHES, OP_FTRUNCATE, OP_LRU_GEN_AGE, OP_MSYNC, OP_PWRITE,
-    OP_UNLINK,
+    OP_SWAPOFF, OP_UNLINK,
 )  # fmt: skip
 from core_mm.vmscan import lru_gen_age
 
@@ -31,6 +32,8 @@ def file_operation(op: int, mm: int, at: int) -> int:
         return drop_caches()
     if op == OP_LRU_GEN_AGE:
         return lru_gen_age(a)
+    if op == OP_SWAPOFF:
+        return swapoff()
     inode = file_inode(a)
     if inode == 0:
         return -EINVAL

@@ -457,6 +457,14 @@ def arch_swap_invalidate_page(type: int, offset: int) -> int:
 
 
 @hookspec
+def arch_swap_invalidate_area(type: int) -> int:
+    """Swap device `type` is gone (swapoff): forget what is kept for any of its slots, of which none is in use.
+
+    Default: nothing. Overridden by arm64 (MTE tags). Returns 0.
+    """
+
+
+@hookspec
 def arch_enter_lazy_mmu_mode() -> int:
     """Begin a run of page-table updates that may be deferred.
 

@@ -99,6 +99,7 @@ class mach(Scalars):
     lru_drained: int  # of these, how many left it
     swap_next: int
     swap_used: int
+    swap_off: int  # given up by swapoff
     tmp0: int
     tmp1: int
 

@@ -44,7 +44,7 @@ def first_swap_slot() -> int:
 def get_swap_pages(order: int) -> int:
     """An aligned run of 1 << `order` free slots, 0 if there is none."""
     nr = 1 << order
-    if mach.swap_used + nr > cfg.swap_slots:
+    if mach.swap_off or mach.swap_used + nr > cfg.swap_slots:
         return 0
     slot = align_up(max(mach.swap_next, first_swap_slot()), nr)
     for _ in range(cfg.swap_slots >> order):

@@ -29,6 +29,7 @@ OP_DROP_CACHES = 17  #                                                 sync, the
 OP_LRU_GEN_AGE = 18  # gentle                                             an aging pass; 0: forced, 1: as reclaim
 OP_SPAWN = 19  #                                                       a first task with an empty mm, from nowhere
 OP_UNLINK = 20  # file                                                 the last name goes; pages go with the last map
+OP_SWAPOFF = 21  #                                                     everything comes back from swap, which is gone
 
 OP_NAMES = {
     OP_MMAP: "mmap",
@@ -51,6 +52,7 @@ OP_NAMES = {
     OP_LRU_GEN_AGE: "lru_gen",
     OP_SPAWN: "spawn",
     OP_UNLINK: "unlink",
+    OP_SWAPOFF: "swapoff",
 }
 
 ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC = 0, 1, 2

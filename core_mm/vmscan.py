@@ -54,7 +54,7 @@ def should_skip_vma(vma: int) -> int:
     """VMAs whose accesses say nothing, or whose pages cannot be reclaimed."""
     if VMA.vm_flags[vma] & (VM_LOCKED | VM_HUGETLB) or not vma_has_recency(vma):
         return 1
-    return int(VMA.vm_file[vma] == 0 and cfg.swap_slots == 0)
+    return int(VMA.vm_file[vma] == 0 and (cfg.swap_slots == 0 or mach.swap_off != 0))
 
 
 def walk_vma(vma: int, by_table: int, cleared: int) -> int:

@@ -247,6 +247,11 @@ def arch_swap_invalidate_page(type: int, offset: int) -> int:
 
 
 @hookimpl
+def arch_swap_invalidate_area(type: int) -> int:
+    return 0
+
+
+@hookimpl
 def arch_enter_lazy_mmu_mode() -> int:
     return 0
 

@@ -20,7 +20,7 @@ from mmarch.check.lazy import Sections
 from mmarch.check.model import OK, Model
 from mmarch.check.observing import Observer, Seen
 from mmarch.check.outcome import CheckFailed
-from mmarch.check.swapping import Keeper
+from mmarch.check.swapping import AREA, Keeper
 from mmarch.check.system import System, system
 
 TASKS = 6
@@ -43,6 +43,7 @@ class Driver:
         }  # fmt: skip
         self.system: System = system(context, files=files, instead=instead, changes=changes)
         self.contract = Contract(self.system, sections, keeper)
+        self.keeper = keeper
         self.observer = Observer(self.system)
         self.model = Model()
         self.page = self.system.page
@@ -155,6 +156,12 @@ class Driver:
     def age(self) -> None:
         """One pass of the multi-generational LRU."""
         self._succeeds(uapi.OP_LRU_GEN_AGE, 1)
+
+    def swapoff(self) -> None:
+        """Give swap up."""
+        self._succeeds(uapi.OP_SWAPOFF, 1)
+        if not self.keeper.calls[AREA]:
+            raise CheckFailed(f"core-mm gives the swap area up without {AREA}", self.system.steps())
 
     def clear_refs(self, task: int) -> None:
         """Clear accessed flags."""

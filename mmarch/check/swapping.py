@@ -13,6 +13,7 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, DirectMachine, Replace
 
 PREPARE, RESTORE, INVALIDATE = "arch_prepare_to_swap", "arch_swap_restore", "arch_swap_invalidate_page"
+AREA = "arch_swap_invalidate_area"
 
 
 class Keeper:
@@ -39,6 +40,7 @@ class Keeper:
             (PREPARE, self._prepare),
             (RESTORE, self._restore),
             (INVALIDATE, self._invalidate),
+            (AREA, self._area),
         ):
             machine.cells[name]["target"] = self._called(name, step, machine.cells[name]["target"])
 
@@ -64,6 +66,12 @@ class Keeper:
         if self._in_use(offset):
             raise CheckFailed(f"core-mm invalidates slot {offset:#x}, which is in use")
         self.kept.discard(offset)
+
+    def _area(self, type: int) -> None:
+        for slot in range(self.machine.memory.get("cfg", "swap_slots")):
+            if self._in_use(slot):
+                raise CheckFailed(f"core-mm invalidates swap area {type} whose slot {slot:#x} is in use")
+        self.kept.clear()
 
     def _called(self, name: str, step: Callable[..., None], winner: Bound) -> Bound:
         def called(*arguments: int) -> int:

@@ -86,6 +86,22 @@ def test_shared_memory(engine: str) -> None:
     assert twin.resident() == [0, PAGES, 0, 0]
 
 
+@pytest.mark.parametrize("flags", [PRIVATE, SHARED])
+def test_swapoff(engine: str, flags: int) -> None:
+    """Everything is in memory again, the area is forgotten once; there is no second time and no way back to swap."""
+    twin = Swapping(engine, flags)
+    twin.pageout()
+    assert twin.do(uapi.OP_SWAPOFF, 1) == 0
+    assert twin.machine.memory.get("keeping", "areas") == 1
+    assert twin.told()[2:] == [PAGES, PAGES]
+    twin.touch(uapi.ACCESS_WRITE)
+    assert twin.resident() == ([0, PAGES, 0, 0] if flags == SHARED else [PAGES, 0, 0, 0])
+    twin.pageout()
+    assert twin.resident()[2:] == [0, 0]
+    assert twin.do(uapi.OP_SWAPOFF, 1) == -22
+    assert twin.machine.memory.get("keeping", "areas") == 1
+
+
 def test_an_entry_that_may_not_go(engine: str) -> None:
     """arch_unmap_one refuses: it maps its page again, nothing is written, no slot is referred to."""
     twin = Swapping(engine)

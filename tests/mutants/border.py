@@ -49,6 +49,17 @@ MUTANTS = (
         arch="generic", share=0.05,
     ),
     Mutant(
+        "S-area", "swapoff does not tell that the area is gone", "stateful.history",
+        (Edit("core_mm.swapoff", "    return arch_swap_invalidate_area(0)\n", "    return 0\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "S-area-early", "or before what is in it came back", "stateful.history",
+        (Edit("core_mm.swapoff", "    mach.swap_off = 1\n",
+              "    mach.swap_off = 1\n    arch_swap_invalidate_area(0)\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
         "Y-walk", "a walk does not set the accessed flag of the table", "stateful.aging",
         (Edit("arches.arm64.mmu", "        ptes[pmd_off(mm, addr)] |= PTE_AF\n", "        pass\n"),),
         cpu="range+haft", release="7.3", share=0.05,

@@ -14,6 +14,7 @@ class keeping(Scalars):
     prepared: int
     restored: int
     invalidated: int
+    areas: int
     refuse_unmap: int
     refuse_prepare: int
 
@@ -47,6 +48,13 @@ def arch_swap_restore(entry: int, folio: int) -> int:
 def arch_swap_invalidate_page(type: int, offset: int) -> int:
     """One more."""
     keeping.invalidated += 1
+    return 0
+
+
+@hookimpl
+def arch_swap_invalidate_area(type: int) -> int:
+    """One more."""
+    keeping.areas += 1
     return 0
 
 

@@ -68,6 +68,13 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
             ("mmap", (1, 4 * block, block, RW, "shmem-shared")), ("touch", (1, 4 * block, block, W)),
             ("madvise", (1, 4 * block, block, MADV_PAGEOUT)), ("touch", (1, 4 * block, 1, R)),
         ]),
+        "swapoff of what is private, shared and forked": (0, [
+            ("mmap", (1, 0, 2 * block, RW, "anon")), ("touch", (1, 0, 2 * block, W)),
+            ("mmap", (1, 3 * block, block, RW, "shmem-shared")), ("touch", (1, 3 * block, block, W)), ("fork", (1, 2)),
+            ("madvise", (1, 3 * block, block, MADV_PAGEOUT)), ("madvise", (1, 0, 2 * block, MADV_PAGEOUT)),
+            ("touch", (2, 0, quarter, W)), ("swapoff", ()), ("touch", (1, 0, 2 * block, W)),
+            ("touch", (2, 0, 2 * block, R)), ("touch", (1, 3 * block, block, R)),
+        ]),
         "fork of a folio, part by part": (0, [
             ("mmap", (1, 0, 4 * block, RW, "anon")), ("touch", (1, 0, 3 * block, W)), ("fork", (1, 2)),
             ("touch", (2, quarter, half, W)), ("fork", (2, 3)), ("munmap", (1, half, block)),
