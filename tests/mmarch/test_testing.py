@@ -120,6 +120,7 @@ def test_policies(bench: Bench) -> None:
     assert bench.arch_enter_lazy_mmu_mode() == bench.arch_leave_lazy_mmu_mode() == 0
     assert bench.arch_flush_lazy_mmu_mode() == bench.arch_unmap_one(bench.mm, bench.vma, bench.addr, 0) == 0
     assert bench.arch_prepare_to_swap(1) == bench.arch_swap_restore(1, 1) == bench.arch_swap_invalidate_page(0, 1) == 0
+    assert bench.arch_swap_invalidate_area(0) == bench.arch_has_hw_nonleaf_pmd_young() == 0
     assert bench.arch_wants_old_prefaulted_pte() == 0
     assert bench.exec_folio_order() == -1
     assert bench.counts() == {}

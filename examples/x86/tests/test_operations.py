@@ -108,7 +108,7 @@ def test_the_walker(bench: Bench) -> None:
         bench.poke(bench.ptep, leaf(5, bits))
         assert bench.mmu_access(*at, access) == (after is not None)
         assert bench.raw(bench.ptep) == leaf(5, bits if after is None else after)
-    assert bench.arch_has_hw_pte_young() == 1
+    assert bench.arch_has_hw_pte_young() == bench.arch_has_hw_nonleaf_pmd_young() == 1
     assert PAGE == 1 << 12
 
 
