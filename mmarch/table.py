@@ -5,15 +5,30 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 WIDTH = 80
 NARROWEST, WIDEST_TEXT = 40, 100
 Row = Sequence[str]
+_fixed = ContextVar("_fixed", default=0)
+
+
+@contextmanager
+def fixed_width(columns: int = WIDTH) -> Iterator[None]:
+    """Tables of so many columns, whatever the terminal."""
+    before = _fixed.set(columns)
+    try:
+        yield
+    finally:
+        _fixed.reset(before)
 
 
 def width() -> int:
     """Columns of the terminal that stdout is, else 80."""
+    if chosen := _fixed.get():
+        return chosen
     try:
         return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns)
     except (OSError, ValueError):

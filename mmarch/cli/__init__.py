@@ -93,10 +93,12 @@ def _run(arguments: list[str]) -> int:
         return 0
     os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help comes up in half the time
     from mmarch.cli.app import app
+    from mmarch.cli.complete import mended
 
     stdout = sys.stdout
     try:
-        code = app(arguments, prog_name="mmarch")
+        with mended():
+            code = app(arguments, prog_name="mmarch")
     except SystemExit as end:
         code = end.code
     if sys.stdout is not stdout:  # what click does about a closed pipe

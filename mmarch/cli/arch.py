@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import answer
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mmarch.plugins.showing import Listed, Winner
 
 app = typer.Typer(no_args_is_help=True, help="Architectures, and which hooks they implement.")
-Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=o.complete_arch)]
+Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.arch)]
 
 
 @app.command("list")
@@ -88,7 +89,8 @@ def show(
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the architecture, such as sparc64.")],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.", show_default="mmarch-NAME")
+        str,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to write.", show_default="mmarch-NAME"),
     ] = "",
 ) -> None:
     """Write the beginnings of a plugin: it installs, loads and has its tests."""
@@ -127,7 +129,11 @@ def _winners(found: list[Winner], linking: bool) -> list[str]:
     ]
     headings = ["HOOK", "WINNER", *(["LINKS"] if linking else []), "AT"]
     reasons = [(w.hook, w.linkable.removeprefix("no: ")) for w in found if w.linkable not in ("", "yes")]
-    notes = ["", "* required: the generic implementation would be wrong here"] if any(w.required for w in found) else []
+    notes = (
+        ["", "* required: the generic implementation would be wrong here"]
+        if any(w.required for w in found)
+        else []
+    )
     return [
         *table(headings, rows, left=5), *notes, *(f"{hook} does not link: {why}" for hook, why in reasons),
     ]  # fmt: skip

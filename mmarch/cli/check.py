@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS
@@ -31,13 +32,19 @@ class Format(StrEnum):
 
 
 def check(
-    arch: Annotated[str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.")],
+    arch: Annotated[
+        str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.", autocompletion=complete.arch)
+    ],
     level: Annotated[Level, typer.Option(help="must: what an architecture owes; all: more.")] = Level.must,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="One check or tier. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="One check or tier. Repeatable.", autocompletion=complete.check),
     ] = None,
     release: Annotated[
-        list[str] | None, typer.Option(help="Release of core-mm. Repeatable; default 6.12 and 7.3.")
+        list[str] | None,
+        typer.Option(
+            help="Release of core-mm. Repeatable; default 6.12 and 7.3.", autocompletion=complete.release
+        ),
     ] = None,
     with_: o.With = None,
     without: o.Without = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import answer
 
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="CPU models, and the features to ch
 @app.command("list")
 def list_(
     arch: Annotated[
-        str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.", autocompletion=o.complete_arch)
+        str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.", autocompletion=complete.arch)
     ] = "arm64",
     json: o.Json = False,
     output: o.Output = "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS, InputError
@@ -182,6 +183,7 @@ def compare(
             help="One configuration; give two or more. Keys: arch, release, cpu, granule, folio-orders, "
             "with, without. Several values of a key are joined with +; the + of a cpu is its own. "
             "What is left out is as in the options.",
+            autocompletion=complete.configuration,
         ),
     ] = None,
     config: o.ConfigFile = None,

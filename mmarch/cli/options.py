@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from mmarch import table
+from mmarch.cli import complete
 from mmarch.writing import check
-
-if TYPE_CHECKING:
-    from core_mm.descriptor import ArchDescriptor
 
 
 class Engine(StrEnum):
@@ -48,63 +47,14 @@ class Count(StrEnum):
     fault = "fault"
 
 
-def complete_arch(incomplete: str) -> list[str]:
-    """Names of installed architectures, from metadata alone."""
-    from mmarch.plugins.finding import find_archs
+def writable(context: typer.Context, output: str) -> str:
+    """As given; InputError at once, before the work, if nothing can be written there.
 
-    return [name for name in find_archs() if name.startswith(incomplete)]
-
-
-def complete_release(incomplete: str) -> list[str]:
-    """Names of releases."""
-    from core_mm.releases import RELEASES
-
-    return [name for name in RELEASES if name.startswith(incomplete)]
-
-
-def complete_cpu(context: typer.Context, incomplete: str) -> list[str]:
-    """CPU models of the chosen architecture."""
-    return [name for name in _descriptor(context).cpus if name.startswith(incomplete)]
-
-
-def complete_granule(context: typer.Context, incomplete: str) -> list[str]:
-    """Page sizes of the chosen architecture."""
-    return [name for name in _descriptor(context).granules if name.startswith(incomplete)]
-
-
-def complete_costs(context: typer.Context, incomplete: str) -> list[str]:
-    """Cost profiles of the chosen architecture."""
-    return [name for name in _descriptor(context).cost_profiles if name.startswith(incomplete)]
-
-
-def complete_hook(incomplete: str) -> list[str]:
-    """Names of hooks."""
-    from core_mm.hookspecs import HOOKS
-
-    return [name for name in HOOKS if name.startswith(incomplete)]
-
-
-def complete_workload(incomplete: str) -> list[str]:
-    """Names of bundled traces, then files and folders."""
-    from glob import escape, glob
-
-    from mmarch.runs.workloads import bundled_traces
-
-    return [name for name in bundled_traces() if name.startswith(incomplete)] + sorted(
-        glob(escape(incomplete) + "*")
-    )
-
-
-def _descriptor(context: typer.Context) -> ArchDescriptor:
-    from mmarch.plugins import load_arch
-
-    return load_arch(context.params.get("arch") or "arm64").descriptor
-
-
-def writable(output: str) -> str:
-    """As given; InputError at once, before the work, if nothing can be written there."""
-    if output not in ("", "-"):
+    What is written to a file is as wide as without a terminal.
+    """
+    if output not in ("", "-") and not context.resilient_parsing:
         check(output)
+        context.with_resource(table.fixed_width())
     return output
 
 
@@ -114,7 +64,7 @@ Workload = Annotated[
         metavar="WORKLOAD",
         help="A trace, a scenario file, - for stdin, or a bundled trace.",
         show_default="the bundled trace redis-bgsave",
-        autocompletion=complete_workload,
+        autocompletion=complete.workload,
     ),
 ]
 Workloads = Annotated[
@@ -123,15 +73,15 @@ Workloads = Annotated[
         metavar="WORKLOAD…",
         help="Traces, scenario files or names of bundled traces; several are replayed on all cores.",
         show_default="the bundled trace redis-bgsave",
-        autocompletion=complete_workload,
+        autocompletion=complete.workload,
     ),
 ]
 Arch = Annotated[
-    str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete_arch)
+    str, typer.Option(help="Architecture; see 'mmarch arch list'.", autocompletion=complete.arch)
 ]
 Release = Annotated[
     str,
-    typer.Option(help="Linux release or patch series.", show_default="6.12", autocompletion=complete_release),
+    typer.Option(help="Linux release or patch series.", show_default="6.12", autocompletion=complete.release),
 ]
 
 
@@ -163,7 +113,7 @@ Cpu = Annotated[
         metavar="MODEL[+[no]FEATURE]…",
         help="CPU, such as neoverse-n2+kpti+norepeat_tlbi; see 'mmarch cpu list'.",
         show_default="the architecture's",
-        autocompletion=complete_cpu,
+        autocompletion=complete.cpu,
     ),
 ]
 Granule = Annotated[
@@ -171,7 +121,7 @@ Granule = Annotated[
     typer.Option(
         help="Page size: 4k, 16k, 64k.",
         show_default="the recording's or architecture's",
-        autocompletion=complete_granule,
+        autocompletion=complete.granule,
     ),
 ]
 FolioOrders = Annotated[
@@ -184,6 +134,7 @@ With = Annotated[
         "--with",
         metavar="FEATURE",
         help="Add a feature to the release; see 'mmarch release show'. Repeatable.",
+        autocompletion=complete.feature,
     ),
 ]
 Without = Annotated[
@@ -191,7 +142,7 @@ Without = Annotated[
     typer.Option(
         metavar="NAME",
         help="Do without a feature of the release, or a hook: the generic one runs instead. Repeatable.",
-        autocompletion=complete_hook,
+        autocompletion=complete.without,
     ),
 ]
 EngineOption = Annotated[Engine, typer.Option(help="auto interprets small jobs and links large ones.")]
@@ -200,12 +151,15 @@ Costs = Annotated[
     typer.Option(
         metavar="PROFILE",
         help="Estimate times by a cost profile, a name or a TOML file.",
-        autocompletion=complete_costs,
+        autocompletion=complete.costs,
     ),
 ]
 Memory = Annotated[str, typer.Option(help="Simulated memory.")]
 Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Seed of every random choice.")]
-Scenario = Annotated[str, typer.Option(metavar="NAME", help="Which scenario of a scenario file.")]
+Scenario = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Which scenario of a scenario file.", autocompletion=complete.scenario),
+]
 Backing = Annotated[
     str, typer.Option(metavar="KIND", help="Which kind of memory, if a scenario has several.")
 ]

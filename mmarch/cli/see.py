@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import InputError
@@ -80,7 +81,12 @@ def explain(
     ] = "",
     configuration: Annotated[
         list[str] | None,
-        typer.Option("-c", metavar="KEY=VALUE,…", help="With --diff: the two configurations."),
+        typer.Option(
+            "-c",
+            metavar="KEY=VALUE,…",
+            help="With --diff: the two configurations.",
+            autocompletion=complete.configuration,
+        ),
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Two stories side by side.")] = False,
     config: o.ConfigFile = None,

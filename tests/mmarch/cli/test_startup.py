@@ -36,8 +36,8 @@ def test_commands_import_lazily(arguments: tuple[str, ...], unwanted: tuple[str,
 def test_an_arch_loads_only_when_chosen() -> None:
     """Listing names for completion imports no plugin."""
     code = (
-        "import sys\nfrom mmarch.cli.options import complete_arch\n"
-        "print(*complete_arch('a'))\nprint(*[m for m in sys.modules if m.startswith('arches')])"
+        "import sys\nfrom mmarch.cli import complete\n"
+        "print(*complete.arch('a'))\nprint(*[m for m in sys.modules if m.startswith('arches')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "arm64\n\n"
