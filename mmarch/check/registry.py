@@ -28,6 +28,7 @@ class Check:
     function  returns None, or a line about what it did
     limit     seconds after which a run of it counts as hung
     long      takes many seconds even as a sample, and is begun first
+    links     compiles an image, which takes longer than all that need none: these come first
     """
 
     id: str
@@ -39,6 +40,7 @@ class Check:
     source: str
     limit: int
     long: bool
+    links: bool
 
     @property
     def tier(self) -> str:
@@ -58,6 +60,7 @@ def check(
     source: str = "",
     limit: int = 240,
     long: bool = False,
+    links: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function of a Context as a check; its docstring is the property it checks."""
 
@@ -65,7 +68,9 @@ def check(
         if id in CHECKS or id.partition(".")[0] not in TIERS:
             raise ValueError(f"check id {id!r} is taken or of no tier")
         title = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        CHECKS[id] = Check(id, title, function, tuple(hooks), level, frozenset(requires), source, limit, long)
+        CHECKS[id] = Check(
+            id, title, function, tuple(hooks), level, frozenset(requires), source, limit, long, links
+        )
         return function
 
     return register

@@ -87,6 +87,11 @@ class Report(BaseModel):
         """Results by status."""
         return Counter(result.status for result in self.results)
 
+    @property
+    def found(self) -> str:
+        """`250 pass, 3 skip`."""
+        return ", ".join(f"{number} {status}" for status, number in self.counts().items()) or "nothing ran"
+
     def repro(self, result: Result) -> str:
         """The command that shows this result again."""
         words = ["mmarch", "check", self.arch, "--only", result.check, "--release", result.release]
@@ -164,8 +169,9 @@ def table(report: Report) -> str:
         lines += wrap(f"{len(skipped)} skipped, {reason}: {', '.join(skipped)}")
     if skips(report):
         lines.append("")
-    total = ", ".join(f"{number} {status}" for status, number in report.counts().items()) or "nothing ran"
-    lines.append(f"{'ok' if report.ok else 'NOT OK'}: {total}{'' if report.complete else ' (incomplete)'}")
+    lines.append(
+        f"{'ok' if report.ok else 'NOT OK'}: {report.found}{'' if report.complete else ' (incomplete)'}"
+    )
     return "\n".join(lines)
 
 

@@ -76,8 +76,11 @@ def check(
     generic: str = "generic",
     note: Callable[[Result], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Every check of the suite on the architecture called `arch`; `note` gets each result at once.
+
+    `say` gets what was found so far, before anything is linked.
 
     PluginError if it does not load, InputError for a wrong option or file of expected failures.
     """
@@ -95,11 +98,15 @@ def check(
             operations=options.operations, expected=str(options.expected or ""),
         )  # fmt: skip
         jobs = plan(options, known)
-        with closing(Runner(workers, loaded, options, expected).results(jobs)) as results:
-            for result in results:
-                report.results.append(result)
-                note(result)
-                progress(len(report.results), len(jobs))
+        runner = Runner(workers, loaded, options, expected)
+        for linking, stage in groupby(jobs, key=lambda job: job.check.links):
+            if linking and report.results:
+                say(f"{report.found} so far; next is what needs linked code")
+            with closing(runner.results(list(stage))) as results:
+                for result in results:
+                    report.results.append(result)
+                    note(result)
+                    progress(len(report.results), len(jobs))
     finally:
         for worker in workers:
             worker.stop()
@@ -159,9 +166,9 @@ def _validate_machine(options: Options, arch: LoadedArch) -> Options:
 
 
 def plan(options: Options, known: Sequence[Check]) -> list[Job]:
-    """Checks in order of their tiers, each on every release."""
+    """Checks in order of their tiers, each on every release; those that link after all others."""
     jobs = []
-    for item in known:
+    for item in sorted(known, key=lambda item: item.links):
         named = item.id in options.only
         if not named and options.level == "must" and item.level != "must":
             continue

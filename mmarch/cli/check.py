@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -78,11 +77,11 @@ def check(
     )  # fmt: skip
 
     def note(result: Result) -> None:
-        if result.status in BAD and not sys.stderr.isatty():
+        if result.status in BAD:
             talk.note(f"{result.status} {result.name}")
 
     with talk.progress(f"checking {arch}") as progress:
-        report = run_suite(arch, options, note=note, progress=progress)
+        report = run_suite(arch, options, note=note, progress=progress, say=talk.note)
     answer(report.render(form.value), output)
     if not report.ok:
         raise typer.Exit(EXIT_FINDINGS)

@@ -82,7 +82,7 @@ def generic_alike(context: Context) -> None:
                 )
 
 
-@check("differential.engines", source="mmarch/engine", long=True)
+@check("differential.engines", source="mmarch/engine", long=True, links=True)
 def engines_alike(context: Context) -> None:
     """Interpreted and linked, a program leaves the same memory to the byte."""
     if context.share < TINY:
@@ -114,7 +114,7 @@ def compare_memory(interpreted: System, linked: System) -> None:
             _same(f"{name}.{column}", ours.tables[name][column], theirs.tables[name][column], interpreted)
 
 
-@check("differential.bounds", source="mmarch/engine: checked builds", long=True)
+@check("differential.bounds", source="mmarch/engine: checked builds", long=True, links=True)
 def in_bounds(context: Context) -> None:
     """No access lies outside its array, in a build that checks every one."""
     if context.quick:

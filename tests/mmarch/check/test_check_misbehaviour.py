@@ -15,6 +15,7 @@ import pytest
 
 from mmarch.check import Options, Report, process
 from mmarch.check import run as suite
+from mmarch.check.suite import checks
 from mmarch.errors import PluginError
 from tests.mmarch.conftest import Ran
 from tests.support.plugins import Plugins, line_of
@@ -229,3 +230,20 @@ def test_ctrl_c_waits_for_nothing(plugins: Plugins, tmp_path: Path) -> None:
     assert running.returncode == -signal.SIGINT
     assert "interrupted" in said
     assert "Traceback" not in said
+
+
+def test_what_links_comes_last_and_the_rest_is_told_before(plugins: Plugins) -> None:
+    """A failure that needs no image is not held up by one; said once, with counts."""
+    plugins.install(BODY.format(statement="raise ValueError"))
+    chosen = Options(only=(BROKEN, SOUND, "differential.bounds"), releases=("6.12",), quick=True)
+    happened: list[str] = []
+    suite.check("toy", chosen, note=lambda result: happened.append(result.check), say=happened.append)
+    said = "1 error, 1 pass so far; next is what needs linked code"
+    assert sorted(happened[:2]) == sorted((BROKEN, SOUND))
+    assert happened[2:] in (
+        [said, "differential.bounds"],
+        ["1 pass, 1 error" + said[15:], "differential.bounds"],
+    )
+    order = [job.check.links for job in suite.plan(Options(), checks())]
+    assert order == sorted(order)
+    assert True in order
