@@ -323,13 +323,11 @@ def _setup(choices: Choices, talk: Talk) -> Setup:
 
 def _setup_for(source: Source, choices: Choices, talk: Talk) -> Setup:
     """With the page size of the recording, unless another granule is chosen, which is said."""
-    for remark in source.remarks:
-        talk.note(remark)
+    from mmarch.runs.workloads import remarks
+
     setup = _setup(replace(choices, page_size=source.page_size), talk)
-    if source.page_size not in (0, setup.page_size):
-        talk.note(
-            f"recorded with pages of {source.page_size} bytes, replayed with granule {setup.configuration.granule}"
-        )
+    for remark in remarks(source, setup):
+        talk.note(remark)
     return setup
 
 

@@ -12,7 +12,7 @@ from mmarch.runs.configure import Choices, configure
 from mmarch.runs.parallel import collect, cores
 from mmarch.runs.result import Result
 from mmarch.runs.run import run_with_saving
-from mmarch.runs.workloads import open_workload
+from mmarch.runs.workloads import open_workload, remarks
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def count(job: Job) -> Done:
     """Replay one; errors as from `run`."""
     notes: list[str] = []
     source = open_workload(job.workload, job.scenario, job.backing)
-    notes.extend(source.remarks)
     setup = configure(replace(job.choices, page_size=source.page_size))
+    notes.extend(f"{job.workload}: {remark}" for remark in remarks(source, setup))
     request = replace(job.request, madvise=source.advised)
     result = run_with_saving(source.workload(setup), setup, request, notes.append)
     return Done(result, tuple(notes))

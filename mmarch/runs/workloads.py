@@ -104,6 +104,15 @@ class Script:
         return lower(self.scenario, setup.page_size, order, self.backing or None).workload
 
 
+def remarks(source: Source, setup: Setup) -> list[str]:
+    """What to say about how a workload was read, and of a granule other than that of the recording."""
+    said = list(source.remarks)
+    if source.page_size not in (0, setup.page_size):
+        granule = setup.configuration.granule
+        said.append(f"recorded with pages of {source.page_size} bytes, replayed with granule {granule}")
+    return said
+
+
 def bundled_traces() -> Mapping[str, Path]:
     """Traces that come with mmarch: of the wheel, or of the source tree."""
     package = Path(str(files("mmarch")))

@@ -15,7 +15,7 @@ import pytest
 
 from core_mm import uapi
 from mmarch.errors import InputError
-from mmarch.runs.workloads import Trace, open_workload
+from mmarch.runs.workloads import Trace, bundled_traces, open_workload
 from mmarch.trace.ftrace import load_ftrace
 from tests.support.scenarios import TINY
 from tests.support.trace_text import HEADER, START, event, trace
@@ -57,6 +57,27 @@ def test_a_file_that_went_through_an_editor(tmp_path: Path, change) -> None:
     plain, other = written(tmp_path / "plain", WHOLE), written(tmp_path / "other", change(WHOLE))
     assert ops(other) == ops(plain)
     assert sum(row[0] == uapi.OP_TOUCH for row in ops(plain)) == 1 + len(FAULTS)
+
+
+def test_numpy_pool_with_spaces_at_the_ends(tmp_path: Path) -> None:
+    """Twelve thousand faults are read as they were, none as the kernel's own."""
+    bundled = bundled_traces()["numpy-pool"]
+    text = gzip.decompress(bundled.read_bytes())
+    other = written(tmp_path / "other", text.replace(b"\n", b" \n"))
+    plain, spaced = (load_ftrace(path) for path in (bundled, other))
+    assert (plain.ops == spaced.ops).all()
+    assert plain.ignored == spaced.ignored
+    assert (spaced.ops[:, 0] == uapi.OP_TOUCH).sum() > 12_000
+
+
+def test_several_workloads_say_another_granule_than_the_recorded(mmarch, tmp_path: Path) -> None:
+    """Of each recording that it concerns."""
+    text = WHOLE.replace("# arch: x86_64\n", "# arch: x86_64\n# page size: 16384 bytes\n")
+    one, other = written(tmp_path / "one", text), written(tmp_path / "other", WHOLE)
+    ran = mmarch("run", one, other, "--granule", "4k")
+    assert ran.code == 0, ran.err
+    assert f"{one}: recorded with pages of 16384 bytes, replayed with granule 4k" in ran.err
+    assert f"{other}: recorded" not in ran.err
 
 
 def test_a_scenario_that_went_through_an_editor(mmarch, tmp_path: Path) -> None:
