@@ -71,7 +71,11 @@ def unuse_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
     while addr < end:
         ptep = pte_offset_map(pmdp, addr)
         pte = ptep_get(ptep)
-        if not pte_none(pte) and not pte_present(pte) and do_swap_page(vma, addr, pmdp, ptep, pte, ACCESS_READ):
+        if (
+            not pte_none(pte)
+            and not pte_present(pte)
+            and do_swap_page(vma, addr, pmdp, ptep, pte, ACCESS_READ)
+        ):
             return -ENOMEM
         addr += cfg.page_size
     return 0
