@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core_mm.drop_caches import drop_caches
 from core_mm.folio import folio_mark_dirty, folio_nr_pages, page_folio
+from core_mm.fallocate import vfs_fallocate
 from core_mm.inode import file_inode, unlink
 from core_mm.mapping import shmem_mapping
 from core_mm.mm_types import EINVAL, ENOMEM, INODE, PAGE, cfg, ops
@@ -15,7 +16,7 @@ from core_mm.swapoff import swapoff
 from core_mm.task_mmu import clear_refs
 from core_mm.truncate import do_truncate
 from core_mm.uapi import (
-    OP_CLEAR_REFS, OP_DROP_CACHES, OP_FTRUNCATE, OP_LRU_GEN_AGE, OP_MSYNC, OP_PWRITE,
+    OP_CLEAR_REFS, OP_DROP_CACHES, OP_FALLOCATE, OP_FTRUNCATE, OP_LRU_GEN_AGE, OP_MSYNC, OP_PWRITE,
     OP_SWAPOFF, OP_UNLINK,
 )  # fmt: skip
 from core_mm.vmscan import lru_gen_age
@@ -44,6 +45,8 @@ def file_operation(op: int, mm: int, at: int) -> int:
         return do_truncate(inode, size)
     if op == OP_PWRITE:
         return pwrite(inode, ops[at + 1], ops[at + 2], ops[at + 3])
+    if op == OP_FALLOCATE:
+        return vfs_fallocate(inode, ops[at + 1], ops[at + 2], ops[at + 3])
     return unlink(inode) if op == OP_UNLINK else -EINVAL
 
 

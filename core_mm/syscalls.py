@@ -13,8 +13,8 @@ from core_mm.mprotect import mprotect
 from core_mm.mremap import mremap
 from core_mm.page_alloc import free_area_init
 from core_mm.uapi import (
-    COLUMNS, OP_BRK, OP_CLONE_VM, OP_EXEC, OP_EXIT, OP_FORK, OP_MADVISE, OP_MMAP, OP_MPROTECT, OP_MREMAP, OP_MUNMAP,
-    OP_SPAWN, OP_SWAPOFF, OP_TOUCH, OP_VFORK,
+    COLUMNS, OP_BRK, OP_CLONE_VM, OP_EXEC, OP_EXIT, OP_FALLOCATE, OP_FORK, OP_MADVISE, OP_MMAP, OP_MPROTECT, OP_MREMAP,
+    OP_MUNMAP, OP_SPAWN, OP_TOUCH, OP_VFORK,
 )  # fmt: skip
 from core_mm.vmstat import EVENTS, HOOKS, LOG_OP, OP, count, note
 
@@ -48,7 +48,7 @@ def run_operation(row: int) -> int:
     """Run one row; its result as the system call's, -errno on failure."""
     at = row * COLUMNS
     op = ops[at]
-    if op <= 0 or op > OP_SWAPOFF:
+    if op <= 0 or op > OP_FALLOCATE:
         return -EINVAL
     mach.op = row
     mach.scope = op * (HOOKS * EVENTS)

@@ -30,6 +30,7 @@ OP_LRU_GEN_AGE = 18  # gentle                                             an agi
 OP_SPAWN = 19  #                                                       a first task with an empty mm, from nowhere
 OP_UNLINK = 20  # file                                                 the last name goes; pages go with the last map
 OP_SWAPOFF = 21  #                                                     everything comes back from swap, which is gone
+OP_FALLOCATE = 22  # file  mode     offset   len
 
 OP_NAMES = {
     OP_MMAP: "mmap",
@@ -53,6 +54,7 @@ OP_NAMES = {
     OP_SPAWN: "spawn",
     OP_UNLINK: "unlink",
     OP_SWAPOFF: "swapoff",
+    OP_FALLOCATE: "fallocate",
 }
 
 ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC = 0, 1, 2
@@ -74,6 +76,8 @@ MADV_HUGEPAGE, MADV_NOHUGEPAGE = 14, 15
 MADV_WIPEONFORK, MADV_KEEPONFORK = 18, 19
 MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE = 20, 21, 22, 23
 MADV_COLLAPSE = 25
+
+FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
 
 # kinds of backing file; the page cache chooses folio orders by them
 FILE_REGULAR, FILE_TMPFS, FILE_TMPFS_HUGE, FILE_EXT4, FILE_RAMFS, FILE_SHMEM = 0, 1, 2, 3, 4, 5

@@ -143,6 +143,8 @@ def file_pages(workload: Workload, page_size: int) -> list[int]:
         largest[file] = max(largest[file], length)
     for file, offset, length in ops[ops[:, 0] == uapi.OP_PWRITE][:, 2:5].tolist():
         largest[file] = max(largest[file], offset + length)
+    for file, _, offset, length in ops[ops[:, 0] == uapi.OP_FALLOCATE][:, 2:6].tolist():
+        largest[file] = max(largest[file], offset + length)
     pages = [-(-size // page_size) for size in largest]
     if sum(pages) > MOST_FILE_PAGES:
         size, room = (show_size(count * page_size) for count in (sum(pages), MOST_FILE_PAGES))

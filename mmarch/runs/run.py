@@ -26,7 +26,7 @@ from mmarch.workload import Workload
 
 Progress = Callable[[int, int], None]  # operations done, operations in all
 # Where ENOMEM means that pages ran out; elsewhere it may be the limit of mappings.
-TAKES_PAGES = (uapi.OP_TOUCH, uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_EXEC, uapi.OP_PWRITE)
+TAKES_PAGES = (uapi.OP_TOUCH, uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_EXEC, uapi.OP_PWRITE, uapi.OP_FALLOCATE)
 CHUNK = 4096  # operations between two looks at Ctrl-C
 
 

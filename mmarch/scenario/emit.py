@@ -292,6 +292,16 @@ class Emitter:
         index, size = self._file_index[operation.file], self._bytes(operation)
         return self._row(uapi.OP_PWRITE, process.task, index, 0, size, chunk)
 
+    def _fallocate(self, operation: Operation, process: Process) -> Slice:
+        assert operation.chunk is not None
+        start, size = self._sized(operation.chunk, self._place), self._bytes(operation)
+        if start < 0 or size <= 0:
+            self._fail(
+                f"fallocate from page {start // self.page_size}, {size // self.page_size} pages; at least 0 and 1"
+            )
+        index = self._file_index[operation.file]
+        return self._row(uapi.OP_FALLOCATE, process.task, index, operation.code, start, size)
+
     def _chunk(self, amount: Amount) -> int:
         try:
             return amount.bytes(self.names, self.page_size) or self.page_size
@@ -336,6 +346,7 @@ _EMIT: dict[str, Callable[[Emitter, Operation, Process], Slice]] = {
     "file": Emitter._file,
     "truncate": Emitter._truncate,
     "fill": Emitter._fill,
+    "fallocate": Emitter._fallocate,
     "unlink": Emitter._unlink,
     "clear_refs": Emitter._clear_refs,
     "nothing": Emitter._nothing,

@@ -19,6 +19,10 @@ FILE_KINDS = {
     "ramfs": uapi.FILE_RAMFS,
     "shmem": uapi.FILE_SHMEM,
 }
+FALLOCATE = {
+    "keep_size": uapi.FALLOC_FL_KEEP_SIZE,
+    "punch_hole": uapi.FALLOC_FL_PUNCH_HOLE | uapi.FALLOC_FL_KEEP_SIZE,
+}
 ADVICE = {
     name.removeprefix("MADV_").lower(): code for name, code in vars(uapi).items() if name.startswith("MADV_")
 }
@@ -188,6 +192,14 @@ def _fill(words: Words, known: Known) -> Operation:
     return Operation("fill", file=name, amount=size, chunk=words.size("the size of one write"))
 
 
+def _fallocate(words: Words, known: Known) -> Operation:
+    name = words.known("file", known.files)
+    start = words.size("the first page")
+    size = words.size("the number of pages")
+    mode = FALLOCATE[words.known("mode", FALLOCATE)] if words else 0
+    return Operation("fallocate", file=name, amount=size, chunk=start, code=mode)
+
+
 def _unlink(words: Words, known: Known) -> Operation:
     return Operation("unlink", file=words.known("file", known.files))
 
@@ -241,6 +253,7 @@ VERBS: dict[str, Verb] = {
     "file": _file,
     "truncate": _truncate,
     "fill": _fill,
+    "fallocate": _fallocate,
     "unlink": _unlink,
     "fork": _fork,
     "reap": _reap,
@@ -255,6 +268,7 @@ MEANT = {
     "swapout": "pageout", "swap": "pageout", "reclaim": "pageout", "evict": "pageout",
     "mmap": "map", "alloc": "map", "munmap": "unmap", "mprotect": "protect", "mremap": "move", "ftruncate": "truncate",
     "pwrite": "fill", "store": "write", "memset": "write", "load": "read", "exec": "execute", "touch": "write",
+    "punch_hole": "fallocate", "allocate": "fallocate", "posix_fallocate": "fallocate",
     "exit": "reap", "wait": "reap", "punch": "remove", "zap": "dontneed", "discard": "dontneed", "lazyfree": "free",
 }  # fmt: skip
 SHORT = {

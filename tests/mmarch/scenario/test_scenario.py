@@ -228,3 +228,12 @@ def test_dontunmap():
     """MREMAP_DONTUNMAP beside the flags of a move, with and without an offset."""
     moves = body("map A 16\nmap B 16\nmove A to B dontunmap\nmove A 0 4 to B 8 dontunmap\nmove A to B")[-3:]
     assert [(row[5], row[6] - FIRST - 6 * PMD) for row in moves] == [(7, 0), (7, 8 * PAGE), (3, 0)]
+
+
+def test_fallocate():
+    """The kernel's modes by their names; a hole leaves the size as it is."""
+    made = body("file F tmpfs\nfallocate F 0 16\nfallocate F 16 64K keep_size\nfallocate F block 4 punch_hole")
+    assert [row[2:6] for row in made] == [
+        (0, 0, 0, 16 * PAGE), (0, 1, 16 * PAGE, 16 * PAGE), (0, 3, 16 * PAGE, 4 * PAGE),
+    ]  # fmt: skip
+    assert {row[0] for row in made} == {uapi.OP_FALLOCATE}
