@@ -27,6 +27,7 @@ from mmarch.workload import Workload
 Progress = Callable[[int, int], None]  # operations done, operations in all
 # Where ENOMEM means that pages ran out; elsewhere it may be the limit of mappings.
 TAKES_PAGES = (uapi.OP_TOUCH, uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_EXEC, uapi.OP_PWRITE, uapi.OP_FALLOCATE)
+ON_FILES = (uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_UNLINK, uapi.OP_FALLOCATE)
 CHUNK = 4096  # operations between two looks at Ctrl-C
 
 
@@ -111,13 +112,17 @@ def _describe(workload: Workload, row: int, error: int, page_size: int) -> str:
     if error == mm_types.SIGSEGV and (why := segfault.explain(workload, row, page_size)):
         return why
     op, task, address = workload.ops[row][:3].tolist()
+    if op in ON_FILES and address < len(workload.files):
+        kinds = {value: name for name, value in vars(uapi).items() if name.startswith("FILE_")}
+        kind = kinds[workload.files[address].kind].removeprefix("FILE_").lower()
+        return f"{uapi.OP_NAMES[op]} by task {task} of a file of kind {kind}"
     return f"{uapi.OP_NAMES.get(op, f'operation {op}')} of task {task} at {address:#x}"
 
 
 def error_name(error: int) -> str:
     """``ENOMEM``, ``SIGSEGV``; `error` is positive."""
-    signals = {mm_types.SIGSEGV: "SIGSEGV", mm_types.SIGBUS: "SIGBUS"}
-    return signals.get(error) or errno.errorcode.get(error, f"error {error}")
+    names = {mm_types.SIGSEGV: "SIGSEGV", mm_types.SIGBUS: "SIGBUS", mm_types.EOPNOTSUPP: "EOPNOTSUPP"}
+    return names.get(error) or errno.errorcode.get(error, f"error {error}")
 
 
 def event_names(setup: Setup) -> list[str]:

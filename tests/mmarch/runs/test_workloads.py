@@ -118,6 +118,17 @@ def test_unmapped_address_in_a_scenario(tmp_path: Path, mmarch: Callable[..., Ra
     assert ran.err.splitlines()[0].endswith(": unmapped by line 3")
 
 
+def test_a_file_that_cannot(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
+    """The kernel's error and the kind of file; the same lines run on tmpfs, which gets the room they need."""
+    path = tmp_path / "f.scn"
+    path.write_text("scenario f\nfile F ramfs\nfallocate F 8 8\nend\n")
+    ran = mmarch("run", path)
+    assert ran.code == 2
+    assert ran.err.startswith(f"mmarch: {path}:3: EOPNOTSUPP: fallocate by task 0 of a file of kind ramfs")
+    path.write_text(path.read_text().replace("ramfs", "tmpfs"))
+    assert mmarch("run", path).code == 0
+
+
 def test_out_of_simulated_memory(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
     """The message says how much there was and what to try."""
     path = tmp_path / "large.scn"
