@@ -19,6 +19,7 @@ from mmarch.errors import (
     Interrupted,
     MmarchError,
 )
+from mmarch.verbose import verbose
 from mmarch.writing import cannot_write
 
 TRACEBACK = "MMARCH_TRACEBACK"
@@ -41,8 +42,12 @@ def _told(given: list[str]) -> int:
     if "--traceback" in _ours(given):
         given.remove("--traceback")
         os.environ[TRACEBACK] = "1"
+    wanted = [word for word in _ours(given) if word in ("-v", "--verbose")]
+    for word in wanted:
+        given.remove(word)
     try:
-        return _run(given)
+        with verbose(bool(wanted)):
+            return _run(given)
     except (KeyboardInterrupt, BrokenPipeError) as end:
         interrupted = isinstance(end, KeyboardInterrupt)
         return _explained(Interrupted("interrupted") if interrupted else Closed("stdout"))

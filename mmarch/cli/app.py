@@ -33,6 +33,10 @@ def _options(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show tracebacks of errors; also MMARCH_TRACEBACK=1.")
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say what is read, cached and linked; also MMARCH_VERBOSE=1."),
+    ] = False,
 ) -> None:
     """Options before the command; main() handles them."""
 

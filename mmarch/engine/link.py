@@ -23,6 +23,7 @@ from mmarch.engine.lower import Options, lower
 from mmarch.engine.memory import Memory
 from mmarch.engine.program import NotLinkable, Program
 from mmarch.engine.returns import missing_return
+from mmarch.verbose import say
 
 Entry = Callable[..., int]
 _CODE_VERSION = 3
@@ -78,11 +79,13 @@ def link(
     if options.checked:
         return Image(code, _compiled(code, layout, options, progress))
     if blob := _load(path):
+        say(f"in the cache: {path} ({len(blob):,} bytes)")
         return Image(code, blob)
     with _alone(path, progress):
         blob = _load(path)
         if not blob:
             blob = _compiled(code, layout, options, progress)
+            say(f"linked: {len(blob):,} bytes of machine code, for {path}")
             _store(path, blob)
     return Image(code, blob)
 

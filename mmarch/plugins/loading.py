@@ -19,6 +19,7 @@ from mmarch.errors import PluginError
 from mmarch.plugins.checking import check
 from mmarch.plugins.finding import Found, find_arch
 from mmarch.plugins.problem import Problem
+from mmarch.verbose import say
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def load(found: Found) -> LoadedArch:
     problems = check(descriptor, modules)
     if problems:
         raise _error(found, problems)
+    say(f"read: {_subject(found)}, {len(modules)} modules of {found.entry.module}")
     return LoadedArch(found, descriptor, implementations(descriptor))
 
 

@@ -19,6 +19,7 @@ from mmarch.runs.configure import Choices, configure
 from mmarch.runs.result import Configuration
 from mmarch.sizes import show_size
 from mmarch.suggest import unknown
+from mmarch.verbose import say
 
 # In the order in which they are checked: a key may depend on those before it.
 KEYS = {
@@ -32,6 +33,7 @@ LARGEST = 1 << 16  # bytes
 def read(path: Path) -> dict[str, object]:
     """Values by the names of `Choices`; InputError with file and line for what is unknown or wrong."""
     text = _text(path)
+    say(f"read: configuration {path}")
     try:
         given = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -17,6 +17,7 @@ from core_mm.vmstat import NAMES
 from mmarch.errors import InputError
 from mmarch.runs.result import Counts
 from mmarch.suggest import did_you_mean, unknown
+from mmarch.verbose import say
 
 ASSUMED = "assumed"
 LARGEST = 1 << 20  # bytes of a profile
@@ -104,6 +105,7 @@ def _parse(file: Traversable, where: str) -> CostProfile:
             data = stream.read(LARGEST + 1)
     except OSError as error:
         raise InputError(f"{where}: cannot read: {error.strerror}") from None
+    say(f"read: cost profile {file}")
     if len(data) > LARGEST:
         raise InputError(f"{where}: larger than {LARGEST >> 20} MiB; a cost profile is a short TOML file")
     try:

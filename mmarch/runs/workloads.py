@@ -22,6 +22,7 @@ from mmarch.runs.configure import Setup
 from mmarch.scenario import Document, Scenario, load, lower, variants
 from mmarch.suggest import unknown
 from mmarch.trace.ftrace_text import BOM, GZIP, refuse_foreign
+from mmarch.verbose import say
 from mmarch.workload import Workload
 
 DEFAULT_TRACE = "redis-bgsave"
@@ -228,6 +229,7 @@ def _opened(path: Path, progress: Progress = lambda done, total: None) -> tuple[
         head = file.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
+    say(f"read: workload {'from stdin' if str(path) == STDIN else path}")
     return io.BufferedReader(_Again(head, file, progress)), head
 
 
