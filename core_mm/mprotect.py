@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core_mm.features import feature
 from core_mm import huge_memory
-from core_mm.decl import always_inline
+from core_mm.decl import always_inline, noinline
 from core_mm.folio import PageAnonExclusive, folio_test_anon, folio_test_large, page_folio
 from core_mm.gup import populate_vma_page_range
 from core_mm.hookspecs import (
@@ -133,6 +133,7 @@ def change_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, cp_flags: int
     return lazy_mmu_mode_disable()
 
 
+@noinline
 def change_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, newprot: int, cp_flags: int) -> int:
     """Linux 6.12: every PTE by itself."""
     while addr < end:
@@ -161,6 +162,7 @@ def can_change_pte_writable(vma: int, pte: int) -> int:
     return int(folio_test_anon(page_folio(page)) and PageAnonExclusive(page))
 
 
+@noinline
 def change_pte_batches(tlb: int, vma: int, ptep: int, addr: int, end: int, newprot: int, cp_flags: int) -> int:
     """Linux 7.x: batches of PTEs of one folio."""
     while addr < end:

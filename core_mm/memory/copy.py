@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core_mm.features import feature
 from core_mm import huge_memory
-from core_mm.decl import always_inline
+from core_mm.decl import always_inline, noinline
 from core_mm.folio import folio_ref_add, folio_test_anon, folio_test_large, page_folio
 from core_mm.hookspecs import (
     pmd_leaf,
@@ -90,6 +90,7 @@ def copy_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr: int
     return copy_pte_range(dst_vma, src_vma, pte_offset_map(dst_pmdp, addr), pte_offset_map(src_pmdp, addr), addr, end)
 
 
+@noinline
 def copy_pte_range(dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, addr: int, end: int) -> int:
     """Copy the PTEs of one table, by batches of one folio."""
     lazy_mmu_mode_enable()

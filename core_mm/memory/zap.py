@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core_mm.features import feature
 from core_mm import huge_memory
-from core_mm.decl import always_inline
+from core_mm.decl import always_inline, noinline
 from core_mm.folio import folio_mark_accessed, folio_mark_dirty, folio_test_anon, folio_test_large, page_folio
 from core_mm.hookspecs import (
     arch_check_zapped_pte,
@@ -122,6 +122,7 @@ def zap_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: int) ->
     return zap_pte_range(tlb, vma, pmdp, addr, end, details)
 
 
+@noinline
 def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: int) -> int:
     """Zap the PTEs of one table, flushing and going on whenever the gather is full."""
     mm, start, seen, reclaimed = VMA.vm_mm[vma], addr, 0, 0
