@@ -13,24 +13,9 @@ accessed, dirty and the architecture's private bits.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from core_mm.hookmark import PROJECT as PROJECT, hookimpl as hookimpl, hookspec
 
-import pluggy
-
-PROJECT = "mmarch"
 API_VERSION = 1
-
-F = TypeVar("F")
-
-hookimpl = pluggy.HookimplMarker(PROJECT)
-_mark = pluggy.HookspecMarker(PROJECT)
-
-
-def hookspec(function: F) -> F:
-    """Declare a hook; the first implementation that answers is the only one that runs."""
-    marked: F = _mark(function, firstresult=True)  # type: ignore[call-overload]
-    return marked
-
 
 # --- PTE values: pure functions of a descriptor ---
 
@@ -711,6 +696,4 @@ def mmu_access(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
     """
 
 
-HOOKS: tuple[str, ...] = tuple(
-    name for name, value in list(globals().items()) if hasattr(value, PROJECT + "_spec")
-)
+HOOKS: tuple[str, ...] = tuple(n for n, value in list(globals().items()) if hasattr(value, PROJECT + "_spec"))
