@@ -1,3 +1,25 @@
-"""What a person touches: the command line, workloads and traces, plugins, results and reports."""
+"""A twin of Linux where core-mm meets an architecture: the Python API, and what a person touches.
+
+``mmarch.run``, ``mmarch.compare`` and the others are in `mmarch.api`, which is loaded when one is asked for.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+__all__ = [
+    "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "Scenario", "ablate", "between",
+    "check", "compare", "config", "diff_releases", "doctor", "explain", "get_kernel", "judge", "list_archs",
+    "list_costs", "list_cpus", "list_kernels", "list_releases", "load_arch", "measure", "measured_results",
+    "new_arch", "open_workload", "record", "record_history", "render", "run", "run_all", "show_arch",
+    "show_costs", "show_cpu", "show_release", "trend", "validate",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(import_module("mmarch.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

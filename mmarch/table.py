@@ -45,16 +45,19 @@ def counted(value: int, noun: str) -> str:
     return f"{value:,} {noun}{'' if value == 1 else 's'}"
 
 
-def table(headings: Row, rows: Sequence[Row], left: int = 1, total: bool = False) -> list[str]:
+def table(
+    headings: Row, rows: Sequence[Row], left: int = 1, total: bool = False, columns: int = 0
+) -> list[str]:
     """Lines of a table; the first `left` columns are text, the others numbers.
 
-    total  the last row is a sum and is set off by a rule
+    total    the last row is a sum and is set off by a rule
+    columns  of the page; 0 for the terminal's
     """
     lines: list[str] = []
-    for columns in _blocks([headings, *rows], left):
+    for block in _blocks([headings, *rows], left, columns or width()):
         if lines:
             lines.append("")
-        lines += _block(headings, rows, columns, left, total)
+        lines += _block(headings, rows, block, left, total)
     return lines
 
 
@@ -62,10 +65,9 @@ def _widths(rows: Sequence[Row]) -> list[int]:
     return [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
 
 
-def _blocks(rows: Sequence[Row], left: int) -> list[list[int]]:
+def _blocks(rows: Sequence[Row], left: int, whole: int) -> list[list[int]]:
     """Which columns stand beside each other: the first one always, the others as they fit."""
     widths = _widths(rows)
-    whole = width()
     blocks, room = [[0]], whole - widths[0]
     for column in range(1, len(widths)):
         need = widths[column] + 2
@@ -93,11 +95,10 @@ def _block(headings: Row, rows: Sequence[Row], columns: list[int], left: int, to
     return lines
 
 
-def wrap(text: str, indent: str = "  ", less: int = 0) -> list[str]:
-    """A paragraph, its further lines indented; `less` columns are taken already."""
-    return textwrap.wrap(
-        text, min(width(), WIDEST_TEXT) - less, subsequent_indent=indent, break_on_hyphens=False
-    ) or [""]
+def wrap(text: str, indent: str = "  ", less: int = 0, columns: int = 0) -> list[str]:
+    """A paragraph, its further lines indented; `less` of the page's columns are taken already."""
+    room = (columns or min(width(), WIDEST_TEXT)) - less
+    return textwrap.wrap(text, room, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def indented(line: str, by: int = 0) -> list[str]:

@@ -25,9 +25,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.arc
 @app.command("list")
 def list_(json: o.Json = False, output: o.Output = "") -> None:
     """List installed architectures, broken ones too."""
-    from mmarch.plugins.showing import list_archs
+    from mmarch import api
 
-    items = list_archs()
+    items = api.list_archs()
     if json:
         found = [_listed_json(item) for item in items]
         answer(to_json.dumps({"schema": "mmarch.arch-list/1", "archs": found}, indent=2), output)
@@ -68,12 +68,9 @@ def show(
     output: o.Output = "",
 ) -> None:
     """Describe an architecture, and say which implementation wins each hook, and where it is."""
-    from mmarch.plugins import load_arch
-    from mmarch.plugins.showing import winners
+    from mmarch import api
 
-    arch = load_arch(name)
-    generic = arch if name == "generic" else load_arch("generic")
-    found = winners(arch, generic, linking=hooks)
+    arch, found = api.show_arch(name, hooks=hooks)
     if json:
         document = {
             "schema": "mmarch.arch/1",
@@ -94,9 +91,9 @@ def new(
     ] = "",
 ) -> None:
     """Write the beginnings of a plugin: it installs, loads and has its tests."""
-    from mmarch.plugins.scaffold import new_arch
+    from mmarch import api
 
-    folder, files = new_arch(name, Path(output) if output else None)
+    folder, files = api.new_arch(name, Path(output) if output else None)
     answer("\n".join(str(folder / path) for path in files))
     enter = f"cd {shlex.quote(str(folder))}"
     typer.echo(f"Next: {enter} && pip install -e '.[test]' && pytest && mmarch check {name}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,23 +65,23 @@ def check(
     quiet: o.Quiet = False,
 ) -> None:
     """Run the conformance suite on an architecture; every failure comes with the steps that show it."""
+    from mmarch import api
     from mmarch.check.report import BAD, Result
-    from mmarch.check.run import RELEASES_CHECKED, Options
-    from mmarch.check.run import check as run_suite
+    from mmarch.check.run import RELEASES_CHECKED
 
     talk = Talk(quiet)
-    options = Options(
-        level=level.value, only=tuple(only or ()), releases=tuple(release or RELEASES_CHECKED), cpu=cpu,
-        granule=granule, seed=seed, quick=quick, expected=expected, operations=operations,
-        with_=tuple(with_ or ()), without=tuple(without or ()),
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "level": level.value, "only": tuple(only or ()), "releases": tuple(release or RELEASES_CHECKED),
+        "cpu": cpu, "granule": granule, "seed": seed, "quick": quick, "expected": expected,
+        "operations": operations, "with_": tuple(with_ or ()), "without": tuple(without or ()),
+    }  # fmt: skip
 
     def note(result: Result) -> None:
         if result.status in BAD:
             talk.note(f"{result.status} {result.name}")
 
     with talk.progress(f"checking {arch}") as progress:
-        report = run_suite(arch, options, note=note, progress=progress, say=talk.note)
+        report = api.check(arch, note=note, progress=progress, say=talk.note, **options)
     answer(report.render(form.value), output)
     if not report.ok:
         raise typer.Exit(EXIT_FINDINGS)

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from mmarch.errors import InputError
-from mmarch.runs.configure import Choices
+from mmarch.runs.configure import letters
 from mmarch.suggest import unknown
 
-KEYS = ("arch", "release", "cpu", "granule", "folio-orders", "with", "without", "kernel")
-LISTS = {"with": "with_", "without": "without"}  # of which each value of Choices is a tuple
-KERNEL_KEYS = ("kernel", "cpu", "granule", "folio-orders")
-MOST = 8
+if TYPE_CHECKING:
+    from mmarch.api import Choosing
+
+KEYS = ("name", "arch", "release", "cpu", "granule", "folio-orders", "with", "without", "kernel")
+KERNEL_KEYS = ("name", "kernel", "cpu", "granule", "folio_orders")
+LISTS = ("with", "without")
 
 
-@dataclass(frozen=True)
-class KernelText:
-    """A configuration with `kernel=`: what it names, empty where the default is meant."""
-
-    kernel: str
-    cpu: str = ""
-    granule: str = ""
-    folio_orders: str = ""
-
-
-def parse_all(texts: Sequence[str], base: Choices) -> list[Choices | KernelText]:
-    """Every configuration; InputError unless there are two to eight."""
-    if not 2 <= len(texts) <= MOST:
+def parse_all(texts: Sequence[str]) -> dict[str, Choosing]:
+    """Every configuration by its name, a letter if it has none; InputError unless there are two."""
+    if len(texts) < 2:
         raise InputError(
-            f"compare needs 2 to {MOST} configurations, got {len(texts)}; "
+            f"compare needs 2 configurations or more, got {len(texts)}; "
             "for example: -c release=contpte-v3 -c release=contpte-v4"
         )
-    return [parse(text, base) for text in texts]
+    found: dict[str, Choosing] = {}
+    for number, text in enumerate(texts):
+        given = parse(text)
+        name = given.pop("name", letters(number))
+        if name in found:
+            raise InputError(
+                f"-c {text!r}: another configuration is called {name!r} too; give it another name"
+            )
+        found[name] = cast("Choosing", given)
+    return found
 
 
-def parse(text: str, base: Choices) -> Choices | KernelText:
-    """`base` with the keys of one ``-c``."""
-    given: dict[str, str] = {}
+def parse(text: str) -> dict[str, Any]:
+    """What one ``-c`` changes, as `mmarch.compare` takes it."""
+    given: dict[str, Any] = {}
     for item in filter(None, text.split(",")):
         key, equals, value = item.partition("=")
         key = key.strip().replace("_", "-")
@@ -46,26 +47,13 @@ def parse(text: str, base: Choices) -> Choices | KernelText:
             raise unknown(f"key in -c {text!r}:", key, KEYS, form)
         if not equals or not value.strip():
             raise InputError(f"-c {text!r}: {key} has no value; write {key}=VALUE")
-        if key in given:
+        field = "with_" if key == "with" else key.replace("-", "_")
+        if field in given:
             raise InputError(f"-c {text!r}: {key} is given twice; join values with +")
-        given[key] = value.strip()
-    if "kernel" in given:
-        return _kernel(text, given, base)
-    lists = {field: tuple(given.pop(key).split("+")) for key, field in LISTS.items() if key in given}
-    changes: dict[str, str] = {key.replace("-", "_"): value for key, value in given.items()}
-    return replace(base, **changes, **lists)  # type: ignore[arg-type]
-
-
-def _kernel(text: str, given: dict[str, str], base: Choices) -> KernelText:
-    """InputError for what only the twin can choose."""
-    if wrong := [key for key in given if key not in KERNEL_KEYS]:
+        given[field] = value.strip().split("+") if key in LISTS else value.strip()
+    if "kernel" in given and (wrong := [field for field in given if field not in KERNEL_KEYS]):
         raise InputError(
-            f"-c {text!r}: {', '.join(wrong)} cannot be chosen of a real kernel; beside kernel= there are "
-            f"{', '.join(KERNEL_KEYS[1:])}"
+            f"-c {text!r}: {', '.join(wrong).replace('with_', 'with')} cannot be chosen of a real kernel; beside "
+            "kernel= there are cpu, granule, folio-orders"
         )
-    return KernelText(
-        given["kernel"],
-        given.get("cpu", base.cpu),
-        given.get("granule", ""),
-        given.get("folio-orders", base.folio_orders),
-    )
+    return given

@@ -16,12 +16,10 @@ app = typer.Typer(no_args_is_help=True, help="Cost profiles: nanoseconds for eve
 @app.command("list")
 def list_(arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = "") -> None:
     """List the cost profiles that an architecture ships."""
-    from mmarch.plugins import load_arch
-    from mmarch.runs.costs import load_costs, profiles
+    from mmarch import api
     from mmarch.table import wrap
 
-    descriptor = load_arch(arch).descriptor
-    found = {name: load_costs(name, descriptor).profile.description for name in profiles(descriptor)}
+    found = api.list_costs(arch)
     if json:
         answer(to_json.dumps({"schema": "mmarch.costs-list/1", "profiles": found}, indent=2), output)
         return
@@ -37,11 +35,10 @@ def show(
     output: o.Output = "",
 ) -> None:
     """Show a profile: each figure with its source."""
-    from mmarch.plugins import load_arch
-    from mmarch.runs.costs import load_costs
+    from mmarch import api
     from mmarch.table import wrap
 
-    priced = load_costs(name, load_arch(arch).descriptor)
+    priced = api.show_costs(name, arch=arch)
     profile = priced.profile
     if json:
         answer(to_json.dumps({"schema": "mmarch.costs/1", **profile.model_dump()}, indent=2), output)

@@ -29,11 +29,9 @@ def list_(
     output: o.Output = "",
 ) -> None:
     """List an architecture's CPU models, and the features that + and +no change."""
-    from mmarch import cpus
-    from mmarch.plugins import load_arch
+    from mmarch import api
 
-    descriptor = load_arch(arch).descriptor
-    models = {name: cpus.find(descriptor, name) for name in descriptor.cpus}
+    models, descriptor = api.list_cpus(arch), api.load_arch(arch).descriptor
     if json:
         document = {
             "schema": "mmarch.cpu-list/1",
@@ -55,11 +53,9 @@ def show(
     output: o.Output = "",
 ) -> None:
     """Show a CPU: each feature, what it means and how Linux finds it."""
-    from mmarch import cpus
-    from mmarch.plugins import load_arch
+    from mmarch import api
 
-    descriptor = load_arch(arch).descriptor
-    choice = cpus.choose(descriptor, name)
+    choice, descriptor = api.show_cpu(name, arch=arch), api.load_arch(arch).descriptor
     if json:
         answer(to_json.dumps(_document(descriptor, *choice), indent=2), output)
     else:

@@ -9,14 +9,11 @@ import typer
 
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer, telling
-from mmarch.errors import EXIT_FINDINGS, InputError
+from mmarch.errors import EXIT_FINDINGS
 
 if TYPE_CHECKING:
-    from mmarch.cli.configurations import KernelText
     from mmarch.kernel.boot import Machine
-    from mmarch.kernel.measure import Job, Measured
-    from mmarch.kernel.source import Kernel
-    from mmarch.runs.kernel import KernelChoice
+    from mmarch.kernel.measure import Measured
 
 app = typer.Typer(no_args_is_help=True, help="Kernels to measure: Debian's, in the user's cache.")
 
@@ -51,25 +48,21 @@ def measure(
     quiet: o.Quiet = False,
 ) -> None:
     """Run scenarios on a real kernel under QEMU, and count what it does to the TLB."""
-    from mmarch.kernel.boot import Machine
-    from mmarch.kernel.measure import measure as do_measure
-    from mmarch.kernel.source import open_kernel
+    from mmarch import api
     from mmarch.measurement import dump
-    from mmarch.runs.kernel import result_of
 
     talk = Talk(quiet)
-    opened = open_kernel(kernel, symbols, modules)
-    jobs = [job for name in workloads for job in _jobs(name, scenario, backing, opened, folio_orders)]
-    warn_untested(talk)
-    machine = Machine(cpu, timeout=timeout)
-    with talk.progress(f"measuring on {opened.image.version}") as progress:
-        measured = do_measure(opened, machine, jobs, progress)
+    with talk.progress(f"measuring on {kernel}") as progress:
+        measured, machine = api.measure(
+            workloads, kernel, cpu=cpu, folio_orders=folio_orders, symbols=symbols, modules=modules,
+            scenario=scenario, backing=backing, timeout=timeout, note=talk.note, progress=progress,
+        )  # fmt: skip
     for ran in measured.ran:
         if ran.disturbed:
             talk.problem(
                 f"khugepaged collapsed pages meanwhile in {ran.job.lowered.workload.name}; measure it again"
             )
-    results = [result_of(measured, ran, machine) for ran in measured.ran]
+    results = api.measured_results(measured, machine)
     if output and output != "-":
         write(measured, output)
     if json:
@@ -83,36 +76,6 @@ def measure(
         for workload, failure in failed:
             talk.problem(f"{workload.place(failure.row)}: {failure.error}; what follows was not executed")
         raise typer.Exit(EXIT_FINDINGS)
-
-
-def _jobs(name: str, scenario: str, backing: str, kernel: Kernel, folio_orders: str) -> list[Job]:
-    from mmarch.runs.kernel import jobs_of
-    from mmarch.runs.workloads import open_workload, scenario_names
-
-    names = [scenario] if scenario else scenario_names(name)
-    return [job for one in names for job in jobs_of(open_workload(name, one, backing), kernel, folio_orders)]
-
-
-def kernel_choice(text: KernelText, talk: Talk) -> KernelChoice:
-    """One side of a comparison; InputError for a granule other than the kernel's."""
-    from mmarch.kernel.boot import Machine
-    from mmarch.kernel.source import open_kernel
-    from mmarch.runs.kernel import DEFAULT_CPU, GRANULES, KernelChoice
-
-    opened = open_kernel(text.kernel)
-    own = GRANULES[opened.image.page_size]
-    if text.granule and text.granule.lower() != own:
-        raise InputError(f"granule={text.granule}: {text.kernel} has pages of {own}, and no other")
-    warn_untested(talk)
-    return KernelChoice(opened, Machine(text.cpu or DEFAULT_CPU), text.folio_orders)
-
-
-def warn_untested(talk: Talk) -> None:
-    """Say so if nobody has tried this QEMU."""
-    from mmarch.kernel.tools import qemu, untested
-
-    if warning := untested(qemu()):
-        talk.note(warning)
 
 
 def write(measured: Measured, output: str) -> None:
@@ -133,12 +96,11 @@ def _text(measured: Measured, machine: Machine) -> list[str]:
     from mmarch.report.measure import about, render
     from mmarch.runs.kernel import result_of
 
-    shift = measured.meta.page_size.bit_length() - 1
     lines: list[str] = []
     for ran in measured.ran:
         steps: tuple[Phase | Ptes, ...] = measured.steps_of(ran)
         calls = [(name, ran.calls.get(name, 0)) for name in COUNTED]
-        lines += [*render(result_of(measured, ran, machine), steps, calls, shift), ""]
+        lines += [*render(result_of(measured, ran, machine), steps, calls), ""]
     return [*lines, *about(measured.meta)]
 
 
@@ -151,25 +113,22 @@ def list_(
     output: o.Output = "",
 ) -> None:
     """List the kernels in the cache."""
-    from mmarch.kernel import debian
+    from mmarch import api
     from mmarch.table import table
 
-    have = {entry.name for entry in debian.downloaded()}
-    offered = {entry.name for entry in debian.available()} if available else set()
-    names = sorted(
-        have | offered, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")]
-    )
+    have = api.list_kernels(available=available)
+    names = sorted(have, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")])
     if json:
         document = {
             "schema": "mmarch.kernels/1",
-            "kernels": [{"name": n, "cached": n in have} for n in names],
+            "kernels": [{"name": n, "cached": have[n]} for n in names],
         }
         answer(to_json.dumps(document, indent=2), output)
         return
     if not names:
         answer("no kernels yet; get one: mmarch kernel get debian:7.3.4", output)
         return
-    rows = [[name, "in the cache" if name in have else "to be had"] for name in names]
+    rows = [[name, "in the cache" if have[name] else "to be had"] for name in names]
     answer("\n".join(table(["kernel", ""], rows)), output)
 
 
@@ -181,6 +140,7 @@ def get(
     quiet: o.Quiet = False,
 ) -> None:
     """Download kernels of Debian's into the user's cache, with apt, without root."""
+    from mmarch import api
     from mmarch.kernel import debian
     from mmarch.kernel.image import read_image
 
@@ -188,7 +148,7 @@ def get(
     for name in names:
         debian.parse(name)
     for name in names:
-        folder = debian.find(name) or debian.get(name)
+        folder = api.get_kernel(name)
         image = read_image(folder / "Image")
         talk.note(f"{name}: Linux {image.version}, {image.page_size >> 10} KiB pages")
         answer(f"debian:{folder.name}")
@@ -196,10 +156,10 @@ def get(
 
 def doctor(json: o.Json = False, output: o.Output = "") -> None:
     """Say what measuring on a kernel needs, what is there, and the line that installs the rest."""
-    from mmarch.kernel.doctor import examine
+    from mmarch import api
     from mmarch.table import wrap
 
-    found = examine()
+    found = api.doctor()
     if json:
         rows = [{"needed_for": f.purpose, "ok": f.ok, "found": f.found, "install": f.fix} for f in found]
         answer(to_json.dumps({"schema": "mmarch.doctor/1", "tools": rows}, indent=2), output)

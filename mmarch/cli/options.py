@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,14 +29,6 @@ class By(StrEnum):
     cause = "cause"
     mapping = "mapping"
     task = "task"
-
-
-class Format(StrEnum):
-    """What a run prints."""
-
-    table = "table"
-    json = "json"
-    folded = "folded"
 
 
 class Count(StrEnum):
@@ -163,9 +155,37 @@ Scenario = Annotated[
 Backing = Annotated[
     str, typer.Option(metavar="KIND", help="Which kind of memory, if a scenario has several.")
 ]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORM",
+        help="table, markdown, lkml (72 columns), fastpath (arm64 letters), csv, json, parquet; of run also "
+        "folded: stacks for flame graphs.",
+        show_default="table",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with a versioned schema.")]
 Output = Annotated[
     str,
     typer.Option("-o", "--output", metavar="FILE", help="Write to a file; - is stdout.", callback=writable),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]
+
+
+def chosen_as(
+    arch: str,
+    release: str,
+    cpu: str,
+    granule: str,
+    folio_orders: str,
+    with_: list[str] | None,
+    without: list[str] | None,
+    memory: str,
+    seed: int,
+) -> dict[str, Any]:
+    """A configuration as the API takes it."""
+    return {
+        "arch": arch, "release": release, "cpu": cpu, "granule": granule, "folio_orders": folio_orders,
+        "with_": with_ or (), "without": without or (), "memory": memory, "seed": seed,
+    }  # fmt: skip

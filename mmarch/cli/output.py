@@ -4,27 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mmarch.cli.interrupts import interruptible
-from mmarch.errors import Closed
+from mmarch.errors import Closed, InputError
+from mmarch.suggest import did_you_mean
 from mmarch.writing import cannot_write, writing
 
 if TYPE_CHECKING:
     from mmarch.runs.workloads import Source
 
 
-def answer(text: str, output: str = "") -> None:
+def answer(text: str | bytes, output: str = "") -> None:
     """Print `text`, or write it to the file `output`."""
-    text = text if text.endswith("\n") else text + "\n"
+    if isinstance(text, str):
+        text = (text if text.endswith("\n") else text + "\n").encode()
     if output in ("", "-"):
         with telling("stdout"):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            _print(text)
         return
     with telling(output), writing(output) as file:
-        file.write(text.encode())
+        file.write(text)
+
+
+def _print(data: bytes) -> None:
+    """To stdout, which tests replace by one without bytes."""
+    stream = getattr(sys.stdout, "buffer", None)
+    sys.stdout.flush()
+    if stream is not None:
+        stream.write(data)
+    else:
+        sys.stdout.write(data.decode())
+    sys.stdout.flush()
+
+
+def chosen_format(form: str, json: bool, output: str, known: Sequence[str], command: str) -> str:
+    """What `--format` or `--json` say; InputError if the command lacks it, or for bytes on a terminal."""
+    if json and form not in ("", "json"):
+        raise InputError(f"--json and --format {form} exclude each other; drop one")
+    form = "json" if json else form or "table"
+    if form not in known:
+        near = did_you_mean(form, known)
+        raise InputError(f"--format {form}: {command} has no such format.{near} It has: {', '.join(known)}.")
+    if form == "parquet" and output in ("", "-") and sys.stdout.isatty():
+        raise InputError("--format parquet writes bytes, and stdout is a terminal; add -o FILE")
+    return form
 
 
 @contextlib.contextmanager

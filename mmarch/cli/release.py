@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json as to_json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,13 +21,13 @@ Name = Annotated[str, typer.Argument(metavar="RELEASE", help="See 'mmarch releas
 @app.command("list")
 def list_(json: o.Json = False, output: o.Output = "") -> None:
     """List releases and series."""
-    from core_mm.releases import RELEASES
+    from mmarch import api
     from mmarch.report.features import releases
 
     if json:
         document = {
             "schema": "mmarch.releases/1",
-            "releases": [dataclasses.asdict(r) for r in RELEASES.values()],
+            "releases": [dataclasses.asdict(r) for r in api.list_releases().values()],
         }
         answer(to_json.dumps(document, indent=2), output)
     else:
@@ -48,14 +47,10 @@ def show(
     output: o.Output = "",
 ) -> None:
     """Describe a feature, or all that a release has, core-mm's and the architecture's."""
-    from core_mm.releases import RELEASES, has
+    from mmarch import api
     from mmarch.report import features as report
 
-    known = _known(arch)
-    if name in RELEASES:
-        found = [item for item in known.values() if has(name, item)]
-    else:
-        found = [report.one(known, name)] if name else list(known.values())
+    found = api.show_release(name, arch=arch)
     lines = [line for item in found for line in report.feature(item)] or [f"{name} has none of the features"]
     answer(_json("mmarch.features/1", features=found) if json else "\n".join(lines), output)
 
@@ -65,19 +60,14 @@ def diff(
     older: Name, newer: Name, arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = ""
 ) -> None:
     """Which features came and went between two releases."""
-    from core_mm.releases import has
+    from mmarch import api
     from mmarch.report import features as report
 
-    known = _known(arch)
-    before, after = (
-        [item for item in known.values() if has(report.known_release(name), item)] for name in (older, newer)
-    )
+    came, went = api.diff_releases(older, newer, arch=arch)
     if json:
-        came = [item for item in after if item not in before]
-        went = [item for item in before if item not in after]
         answer(_json("mmarch.release-diff/1", came=came, went=went), output)
     else:
-        answer("\n".join(report.change(before, after)), output)
+        answer("\n".join(report.change(went, came)), output)
 
 
 @app.command()
@@ -98,30 +88,23 @@ def trend(
     quiet: o.Quiet = False,
 ) -> None:
     """A workload over all releases, each step explained by the features that made it."""
-    from core_mm.releases import RELEASES
+    from mmarch import api
     from mmarch.report.features import trend as render
-    from mmarch.runs.assemble import Request
-    from mmarch.runs.between import between
-    from mmarch.runs.configure import Choices, configure
 
     talk = Talk(quiet)
-    choices = Choices(arch, "", cpu, granule, folio_orders, memory=memory, seed=seed)
-    setups = {name: configure(replace(choices, release=name)) for name in RELEASES}
-    first = next(iter(setups.values()))
+    chosen: dict[str, Any] = {
+        "arch": arch, "cpu": cpu, "granule": granule, "folio_orders": folio_orders, "memory": memory, "seed": seed,
+        "engine": engine.value,
+    }  # fmt: skip
     source = talk.reading(workload, scenario, backing)
-    request = Request(engine.value, madvise=source.advised)
-    steps = []
-    for release in RELEASES.values():
-        if release.base:
-            with talk.progress(f"{release.base} to {release.name}") as progress:
-                pair = setups[release.base], setups[release.name]
-                steps.append(between(source.workload(first), *pair, request, talk.note, progress))
+    with talk.progress("switching features") as progress:
+        steps = api.trend(source, note=talk.note, progress=progress, **chosen)
     results = [steps[0].older, *(step.newer for step in steps)]
     if json:
         parts = ",".join(step.model_dump_json(exclude_none=True) for step in steps)
         answer(f'{{"schema": "mmarch.trend/1", "steps": [{parts}]}}', output)
     else:
-        answer("\n".join(render(results, steps, first.geometry.page_shift)), output)
+        answer("\n".join(render(results, steps, results[0].page_shift)), output)
 
 
 def config(
@@ -138,25 +121,11 @@ def config(
     output: o.Output = "",
 ) -> None:
     """Write a configuration as a TOML file, for --config: every value, whether given or the default."""
-    from mmarch.runs.config_file import write
-    from mmarch.runs.configure import Choices, configure
+    from mmarch import api
 
-    features = tuple(with_ or ()), tuple(without or ())
-    answer(
-        write(
-            configure(
-                Choices(arch, release, cpu, granule, folio_orders, *features, memory, seed)
-            ).configuration
-        ),
-        output,
-    )
-
-
-def _known(arch: str) -> dict[str, Feature]:
-    from mmarch.plugins import load_arch
-    from mmarch.plugins.features import table
-
-    return table(load_arch(arch).descriptor)
+    chosen: dict[str, Any] = {"arch": arch, "release": release, "cpu": cpu, "granule": granule}
+    chosen |= {"folio_orders": folio_orders, "with_": with_ or (), "without": without or ()}
+    answer(api.config(memory=memory, seed=seed, **chosen), output)
 
 
 def _json(schema: str, **lists: list[Feature]) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from mmarch.cli import complete
 from mmarch.cli import options as o
+from mmarch.cli.options import chosen_as
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import InputError
 
@@ -42,23 +43,17 @@ def map_(
     quiet: o.Quiet = False,
 ) -> None:
     """Print the page tables of a task at a moment of a run, as the kernel's ptdump does."""
-    from mmarch.history import record
+    from mmarch import api
     from mmarch.history.top import operation
     from mmarch.report.map import covered, render
-    from mmarch.runs.assemble import Request
-    from mmarch.runs.configure import Choices, configure
 
     talk = Talk(quiet)
     first, last = parse_range(range_)
-    setup = configure(
-        Choices(
-            arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
-        )
-    )
+    chosen = chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     source = talk.reading(workload, scenario, backing)
-    work = source.workload(setup)
-    with talk.progress(work.name) as progress:
-        history = record(work, setup, Request(madvise=source.advised), talk.note, progress)
+    with talk.progress(source.name) as progress:
+        history = api.record_history(source, note=talk.note, progress=progress, **chosen)
+    work = history.workload
     row = history.find(at)
     tables = history.tables(row, task)
     shown = covered(tables, first, last) if coverage else render(tables, first, last)
@@ -105,33 +100,22 @@ def explain(
     quiet: o.Quiet = False,
 ) -> None:
     """Tell what one operation did: functions, hooks, entries before and after, conversions, TLBIs and why."""
+    from mmarch import api
     from mmarch.cli.configurations import parse_all
-    from mmarch.history.story import Story, tell
     from mmarch.report.story import render, side_by_side
-    from mmarch.runs.assemble import Request
-    from mmarch.runs.configure import Choices, configure
 
     talk = Talk(quiet)
-    base = Choices(
-        arch, release, cpu, granule, folio_orders, tuple(with_ or ()), tuple(without or ()), memory, seed
-    )
+    base = chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     given = configuration or []
     if len(given) != (2 if diff else 0):
         raise InputError("--diff needs two configurations: --diff -c KEY=VALUE -c KEY=VALUE; -c needs --diff")
-    source = talk.reading(workload, scenario, backing)
-
-    def story(choices: Choices) -> Story:
-        setup = configure(choices)
-        work = source.workload(setup)
-        return tell(work, setup, work.find(op), Request(madvise=source.advised), talk.note)
-
-    chosen = parse_all(given, base) if diff else [base]
-    choices = [one for one in chosen if isinstance(one, Choices)]
-    if len(choices) < len(chosen):
+    changes = parse_all(given).values() if diff else [{}]
+    if any("kernel" in one for one in changes):
         raise InputError(
             "-c: explain interprets configurations of the twin; a kernel's recording has no story"
         )
-    stories = [story(one) for one in choices]
+    source = talk.reading(workload, scenario, backing)
+    stories = [api.explain(source, op, note=talk.note, **{**base, **one}) for one in changes]
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 
 

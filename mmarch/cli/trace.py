@@ -33,11 +33,11 @@ def record(
     quiet: o.Quiet = False,
 ) -> None:
     """Run a program and record what it does to its memory, with ftrace (root)."""
+    from mmarch import api
     from mmarch.table import counted
-    from mmarch.trace.recorder import record as do_record
 
     talk = Talk(quiet)
-    done = do_record(
+    done = api.record(
         Path(output), command, buffer_kib=buffer or None, huge_pages=huge_pages,
         saving=lambda: talk.progress(f"saving {output}"),
     )  # fmt: skip
@@ -94,21 +94,13 @@ def validate(
             Telling(arch, engine.value, diff, json, output, quiet),
         )
         return
-    from mmarch.truth.exempt import load as load_exemptions
-    from mmarch.truth.observe import Twin
-    from mmarch.truth.validate import DIFFERENT, bundled
-    from mmarch.truth.validate import validate as do_validate
+    from mmarch import api
+    from mmarch.truth.validate import DIFFERENT
     from mmarch.truth.validate_table import as_json
 
-    bundle = bundled()
     with Talk(quiet).progress("validating") as progress:
-        report = do_validate(
-            measured or bundle.measurements,
-            scenarios or bundle.scenarios,
-            Twin(arch, engine.value),
-            load_exemptions(bundle.exemptions),
-            evidence=bundle.measurements,
-            progress=progress,
+        report = api.validate(
+            measured or (), scenarios or (), arch=arch, engine=engine.value, progress=progress
         )
     answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
     if report.count(DIFFERENT):

@@ -51,6 +51,12 @@ def milliseconds(counts: Counts, costs: Priced) -> str:
     return f"{costs.ns(counts) / 1e6:,.3f}"
 
 
+def versions(result: Result) -> str:
+    """What counted, for a letter."""
+    found = result.versions
+    return ", ".join(f"{name} {found[name]}" for name in ("mmarch", "plugin", "qemu") if name in found)
+
+
 def title(chosen: Configuration, page_shift: int) -> str:
     """What was run, on one line or two."""
     parts = [

@@ -1,9 +1,8 @@
-"""`mmarch compare` and `mmarch ablate` as text."""
+"""What `mmarch compare` and `mmarch ablate` found, as documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import ascii_uppercase
 
 from mmarch.report.columns import (
     BATCH_PAGES,
@@ -16,35 +15,44 @@ from mmarch.report.columns import (
     Column,
     milliseconds,
     title,
+    versions,
 )
+from mmarch.report.document import Document, Paragraph, Part, Table
 from mmarch.report.run import cost_note
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Ablation, Comparison, Counts, Operation, Result, Withheld, total
-from mmarch.table import counted, number, table, wrap
+from mmarch.table import counted, number
 
 ACCESSES = Column("PTE accesses", ("pte_read", "pte_write"))
 CONVERSIONS = Column("conversions", ("fold", "unfold"))
 
 
-def compare(
-    comparison: Comparison, page_shifts: Sequence[int], costs: Sequence[Priced] = (), by_op: bool = False
-) -> list[str]:
-    """Configurations side by side, one letter each."""
-    results = comparison.results
-    lines = []
-    for letter, result, shift in zip(ascii_uppercase, results, page_shifts, strict=False):
-        lines += wrap(f"{letter}  {title(result.configuration, shift)}", "     ")
-    workload = results[0].workload
-    lines += [*wrap(f"{workload.name}: {counted(workload.operations, 'operation')}"), ""]
-    lines += _totals(results, costs)
-    for name in _operations(results) if by_op else []:
-        lines += _one_operation(results, name)
-    for result, priced in zip(results[:1], costs, strict=False):
-        lines += ["", *cost_note(result, priced)]
-    return lines
+def compare(comparison: Comparison, costs: Sequence[Priced] = (), by_op: bool = False) -> Document:
+    """Configurations side by side, each under its name; one table a workload."""
+    first = comparison.results[0]
+    wide = max(map(len, comparison.names)) + 2
+    head = [
+        Paragraph(name.ljust(wide) + title(result.configuration, result.page_shift), " " * (wide + 2))
+        for name, result in zip(comparison.names, comparison.results, strict=False)
+    ]
+    works = comparison.workloads()
+    if len(works) == 1:
+        head.append(_work(first))
+    parts: list[Part] = []
+    for results in works:
+        parts.append(
+            [*([_work(results[0])] if len(works) > 1 else []), _totals(comparison.names, results, costs)]
+        )
+        parts += [_one_operation(comparison.names, results, name) for name in _operations(results) if by_op]
+    parts += [cost_note(first, priced) for priced in costs[:1]]
+    return Document(head, [part for part in parts if part], versions(first))
 
 
-def _metrics(results: Sequence[Result]) -> list[Column]:
+def _work(result: Result) -> Paragraph:
+    return Paragraph(f"{result.workload.name}: {counted(result.workload.operations, 'operation')}")
+
+
+def metrics(results: Sequence[Result]) -> list[Column]:
     """The shared columns, then everything else that differs or is worth a look."""
     tlbis = {e: None for r in results for e in r.groups.get("tlbi", ()) if r.totals.get(e)}
     hazards = [Column(name, (name,)) for name in HAZARDS if any(r.totals.get(name) for r in results)]
@@ -57,42 +65,41 @@ def _metrics(results: Sequence[Result]) -> list[Column]:
 
 def _rows(results: Sequence[Result], operations: Sequence[Operation]) -> list[list[str]]:
     rows = []
-    for column in _metrics(results):
+    for column in metrics(results):
         values = [
             total(o.events, r.groups, *column.events) if r.sees(*column.events) else None
             for o, r in zip(operations, results, strict=True)
         ]
         shown = [UNSEEN if value is None else number(value) for value in values]
-        rows.append([column.heading, *shown, *(_change(values[0], v) for v in values[1:])])
+        rows.append([column.heading, *shown, *(change(values[0], v) for v in values[1:])])
     return rows
 
 
-def _headings(results: Sequence[Result]) -> list[str]:
-    letters = ascii_uppercase[: len(results)]
-    return [*letters, *(f"{letter}/A" for letter in letters[1:])]
+def _headings(names: Sequence[str]) -> list[str]:
+    return [*names, *(f"{name}/{names[0]}" for name in names[1:])]
 
 
-def _totals(results: Sequence[Result], costs: Sequence[Priced]) -> list[str]:
+def _totals(names: Sequence[str], results: Sequence[Result], costs: Sequence[Priced]) -> Table:
     whole = [Operation(count=r.workload.operations, events=r.totals) for r in results]
     rows = _rows(results, whole)
     if costs:
         times = [milliseconds(r.totals, priced) for r, priced in zip(results, costs, strict=True)]
         rows.append(["ms (estimated)", *times, *[""] * (len(results) - 1)])
-    return table(["total", *_headings(results)], rows)
+    return Table(["total", *_headings(names)], rows)
 
 
-def _one_operation(results: Sequence[Result], name: str) -> list[str]:
+def _one_operation(names: Sequence[str], results: Sequence[Result], name: str) -> list[Table]:
     nothing = Operation(count=0, events={})
     rows = _rows(results, [r.operations.get(name, nothing) for r in results])
     happened = [row for row in rows if any(cell not in ("0", "") for cell in row[1:])]
-    return ["", *table([name, *_headings(results)], happened)] if happened else []
+    return [Table([name, *_headings(names)], happened)] if happened else []
 
 
 def _operations(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(name for result in results for name in result.operations))
 
 
-def _change(before: int | None, after: int | None) -> str:
+def change(before: int | None, after: int | None) -> str:
     """In per cent; nothing where there is nothing to compare."""
     if before is None or after is None:
         return ""
@@ -101,39 +108,45 @@ def _change(before: int | None, after: int | None) -> str:
     return f"{100 * (after - before) / before:+.1f}%" if before else "new"
 
 
-def ablate(ablation: Ablation, page_shift: int, costs: Priced | None = None) -> list[str]:
+ABLATED = (TLBIS, ACCESSES, CONVERSIONS, BATCH_PAGES)
+
+
+def useful(ablation: Ablation) -> list[Withheld]:
+    """What made a difference, most TLBIs first."""
+    items = sorted(ablation.withheld, key=lambda item: [-abs(extra(item, column)) for column in ABLATED])
+    return [item for item in items if any(extra(item, column) for column in ABLATED)]
+
+
+def ablate(ablation: Ablation, costs: Priced | None = None) -> Document:
     """What each hook saves, most TLBIs first, then hooks that cannot be withheld."""
     base = ablation.baseline
-    columns = (TLBIS, ACCESSES, CONVERSIONS, BATCH_PAGES)
-    lines = [
-        *wrap(title(base.configuration, page_shift)),
-        *wrap(f"{base.workload.name}: each hook saves"),
-        "",
-    ]
-    items = sorted(ablation.withheld, key=lambda item: [-abs(_sum(item, column)) for column in columns])
-    useful = [item for item in items if any(_sum(item, column) for column in columns)]
+    shown = useful(ablation)
     rows = [
-        [item.name, *(number(_sum(item, column)) for column in columns), *_time(item.extra, costs)]
-        for item in useful
+        [item.name, *(number(extra(item, column)) for column in ABLATED), *_time(item.extra, costs)]
+        for item in shown
     ]
-    whole = [number(base.total(*column.events)) for column in columns]
+    whole = [number(base.total(*column.events)) for column in ABLATED]
     rows.append(["(total as it is)", *whole, *_time(base.totals, costs)])
-    headings = ["hook", *(column.heading for column in columns), *(["ms"] if costs else [])]
-    lines += table(headings, rows, total=True)
+    headings = ["hook", *(column.heading for column in ABLATED), *(["ms"] if costs else [])]
+    parts: list[Part] = [[Table(headings, rows, total=True)]]
     if costs:
-        lines += ["", *cost_note(base, costs)]
-    if idle := [item.name for item in items if item not in useful]:
-        lines += ["", *wrap(f"no difference on this workload: {', '.join(idle)}")]
+        parts.append(cost_note(base, costs))
+    if idle := [item.name for item in ablation.withheld if item not in shown]:
+        parts.append([Paragraph(f"no difference on this workload: {', '.join(idle)}")])
     if ablation.required:
-        lines += ["", "required, cannot be withheld:"]
-        for hook, reason in ablation.required.items():
-            lines += wrap(f"  {hook}: {reason}", "    ")
-    return lines
+        why = [Paragraph(f"  {hook}: {reason}", "    ") for hook, reason in ablation.required.items()]
+        parts.append([Paragraph("required, cannot be withheld:"), *why])
+    head = [
+        Paragraph(title(base.configuration, base.page_shift)),
+        Paragraph(f"{base.workload.name}: each hook saves"),
+    ]
+    return Document(head, parts, versions(base))
 
 
 def _time(counts: Counts, costs: Priced | None) -> list[str]:
     return [milliseconds(counts, costs)] if costs else []
 
 
-def _sum(item: Withheld, column: Column) -> int:
+def extra(item: Withheld, column: Column) -> int:
+    """How many more of a column's events it takes to do without."""
     return sum(item.extra.get(event, 0) for event in column.events)

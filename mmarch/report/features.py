@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from core_mm.feature import Feature
 from core_mm.releases import RELEASES
 from mmarch.errors import InputError
-from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, TLBIS, Column, title
+from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, TLBIS, Column, title, versions
 from mmarch.report.compare import ACCESSES, CONVERSIONS
+from mmarch.report.document import Document, Paragraph, Part, Table
 from mmarch.runs.result import Counts, FeatureAblation, Result, Single
 from mmarch.suggest import unknown
 from mmarch.table import number, table, wrap
@@ -17,31 +18,25 @@ COLUMNS = (TLBIS, ACCESSES, CONVERSIONS)
 SHOWN = (*COLUMNS, BATCH_PAGES)
 
 
-def between(found: FeatureAblation, page_shift: int, sort: str = "") -> list[str]:
+def between(found: FeatureAblation, sort: str = "") -> Document:
     """What each feature saves, the most first; then what none of them explains."""
     columns = _columns(found, sort)
+    pair = {"A": found.older, "B": found.newer}
+    head = [Paragraph(f"{name}  {title(r.configuration, r.page_shift)}", "     ") for name, r in pair.items()]
     work = found.newer.workload
-    lines = [
-        *wrap(f"A  {title(found.older.configuration, page_shift)}", "     "),
-        *wrap(f"B  {title(found.newer.configuration, page_shift)}", "     "),
-        *wrap(f"{work.name}: each feature saves, on alone in A and off alone in B"),
-        "",
-    ]
+    head.append(Paragraph(f"{work.name}: each feature saves, on alone in A and off alone in B"))
     singles = sorted(found.singles, key=lambda single: _order(single, columns))
     useful = [s for s in singles if any(_sum(s.on, c) or _sum(s.off, c) for c in columns)]
     rows = [[s.feature + "*" * bool(s.with_), *_cells(s.on, s.off, columns)] for s in useful]
     rows.append(["(remainder)", *_cells(found.remainder_on, found.remainder_off, columns)])
     rows.append(["(A - B)", *_cells(found.total, found.total, columns)])
     headings = [text for column in columns for text in (f"{column.heading} on", "off")]
-    lines += table(["feature", *headings], rows, total=True)
+    parts: list[Part] = [[Table(["feature", *headings], rows, total=True)]]
     if together := [s for s in useful if s.with_]:
-        lines += [
-            "",
-            *(line for s in together for line in wrap(f"* {s.feature}: with {', '.join(s.with_)}", "    ")),
-        ]
+        parts.append([Paragraph(f"* {s.feature}: with {', '.join(s.with_)}", "    ") for s in together])
     if idle := [s.feature for s in found.singles if s not in useful]:
-        lines += ["", *wrap(f"no difference on this workload: {', '.join(idle)}")]
-    return lines
+        parts.append([Paragraph(f"no difference on this workload: {', '.join(idle)}")])
+    return Document(head, parts, versions(found.newer))
 
 
 def _columns(found: FeatureAblation, sort: str) -> tuple[Column, ...]:

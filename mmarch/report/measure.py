@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mmarch.measurement import Meta, Phase, Ptes, totals
-from mmarch.report.run import render as render_counts
+from mmarch.report.forms import terminal
+from mmarch.report.run import document
 from mmarch.runs.result import Result
 from mmarch.table import number, table, wrap
 
@@ -13,11 +14,9 @@ MOST_STEPS = 60
 MOST_RUNS = 12
 
 
-def render(
-    result: Result, steps: Sequence[Phase | Ptes], calls: Sequence[tuple[str, int]], page_shift: int
-) -> list[str]:
+def render(result: Result, steps: Sequence[Phase | Ptes], calls: Sequence[tuple[str, int]]) -> list[str]:
     """Counts by operation, entries of functions, and what each step did."""
-    lines = render_counts(result, page_shift)
+    lines = terminal(document(result)).splitlines()
     entered = [[name, number(count)] for name, count in calls if count]
     if entered:
         lines += ["", *table(["function", "entries"], entered)]

@@ -1,26 +1,31 @@
-"""`mmarch run` as text."""
+"""What `mmarch run` found, as a document."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmarch.report.columns import BLOCKS, BORDER, FAULTS, HAZARDS, cells, milliseconds, title
+from mmarch.report.columns import BLOCKS, BORDER, FAULTS, HAZARDS, cells, milliseconds, title, versions
+from mmarch.report.document import Document, Paragraph, Part, Table
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Counts, Operation, Result
-from mmarch.table import counted, number, table, wrap
+from mmarch.table import counted, number
 
 # Events that take time by themselves; a fold or a fault is made of these.
 PRICED = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write")
 
 
-def render(result: Result, page_shift: int, costs: Priced | None = None) -> list[str]:
+def document(result: Result, costs: Priced | None = None) -> Document:
     """All of it: what was run, the tables, and what there is to say about them."""
-    lines = [*wrap(title(result.configuration, page_shift)), *wrap(_workload(result)), ""]
-    lines += by_hook(result, costs) if result.hooks is not None else by_operation(result, costs)
-    lines += _by_block(result)
-    lines += _by_tlbi(result)
-    lines += ["", *_remarks(result)] if _remarks(result) else []
-    return lines + (["", *cost_note(result, costs)] if costs else [])
+    counts = by_hook(result, costs) if result.hooks is not None else by_operation(result, costs)
+    parts: list[Part] = [
+        [counts],
+        _by_block(result),
+        _by_tlbi(result),
+        _remarks(result),
+        cost_note(result, costs) if costs else [],
+    ]
+    head = [Paragraph(title(result.configuration, result.page_shift)), Paragraph(_workload(result))]
+    return Document(head, [part for part in parts if part], versions(result))
 
 
 def _workload(result: Result) -> str:
@@ -34,7 +39,7 @@ def _workload(result: Result) -> str:
     return text
 
 
-def by_operation(result: Result, costs: Priced | None = None) -> list[str]:
+def by_operation(result: Result, costs: Priced | None = None) -> Table:
     """One row a system call."""
     columns = (FAULTS, *BORDER)
     headings = ["call", "count", *(column.heading for column in columns), *(["ms"] if costs else [])]
@@ -43,10 +48,10 @@ def by_operation(result: Result, costs: Priced | None = None) -> list[str]:
         [name, number(item.count), *cells(item.events, result, columns), *_time(item.events, costs)]
         for name, item in [*_sorted(result), ("total", everything)]
     ]
-    return table(headings, rows, total=True)
+    return Table(headings, rows, total=True)
 
 
-def by_hook(result: Result, costs: Priced | None = None) -> list[str]:
+def by_hook(result: Result, costs: Priced | None = None) -> Table:
     """One row an outermost hook."""
     headings = ["hook", *(column.heading for column in BORDER), *(["ms"] if costs else [])]
     items = [(name or "(core-mm)", counts) for name, counts in (result.hooks or {}).items()]
@@ -56,7 +61,7 @@ def by_hook(result: Result, costs: Priced | None = None) -> list[str]:
         [name, *cells(counts, result, BORDER), *_time(counts, costs)]
         for name, counts in [*shown, ("total", result.totals)]
     ]
-    return table(headings, rows, total=True)
+    return Table(headings, rows, total=True)
 
 
 def _sorted(result: Result) -> Sequence[tuple[str, Operation]]:
@@ -68,7 +73,7 @@ def _time(counts: Counts, costs: Priced | None) -> list[str]:
     return [milliseconds(counts, costs)] if costs else []
 
 
-def _by_block(result: Result) -> list[str]:
+def _by_block(result: Result) -> list[Table]:
     """Contiguous blocks: set as such at once, made of single entries, broken into single entries."""
     if not any(result.total(*column.events) for column in BLOCKS):
         return []
@@ -78,13 +83,11 @@ def _by_block(result: Result) -> list[str]:
         for name, item in _sorted(result)
         if any(item.events.get(event) for column in BLOCKS for event in column.events)
     ]
-    return [
-        "",
-        *table(headings, [*rows, ["total", *cells(result.totals, result, BLOCKS)]], total=True),
-    ]
+    totals = ["total", *cells(result.totals, result, BLOCKS)]
+    return [Table(headings, [*rows, totals], total=True)]
 
 
-def _by_tlbi(result: Result) -> list[str]:
+def _by_tlbi(result: Result) -> list[Table]:
     """TLBIs by operation, where there were any."""
     used = [event for event in result.groups.get("tlbi", ()) if result.totals.get(event)]
     if not used:
@@ -96,7 +99,7 @@ def _by_tlbi(result: Result) -> list[str]:
         if any(item.events.get(event) for event in used)
     ]
     totals = ["total", *(number(result.totals[event]) for event in used)]
-    return ["", *table(headings, [*rows, totals], total=True)]
+    return [Table(headings, [*rows, totals], total=True)]
 
 
 def _bare(event: str) -> str:
@@ -104,19 +107,16 @@ def _bare(event: str) -> str:
     return event.removeprefix("tlbi_")
 
 
-def _remarks(result: Result) -> list[str]:
-    lines = []
-    if result.saved is not None:
-        lines += wrap(saving(result))
+def _remarks(result: Result) -> list[Paragraph]:
+    hazards = {hazard: count for hazard in HAZARDS if (count := result.totals.get(hazard))}
+    said = [saving(result)] if result.saved is not None else []
     if repeats := result.totals.get("tlbi_repeat"):
-        lines += wrap(
+        said.append(
             f"repeat: {number(repeats)} times a CPU erratum wants one TLBI and one DSB more where the kernel "
             "waits for TLBIs; they invalidate nothing"
         )
-    for hazard in HAZARDS:
-        if count := result.totals.get(hazard):
-            lines += wrap(f"hazard: {hazard} {number(count)} (counted, not executed)")
-    return lines
+    said += [f"hazard: {hazard} {number(count)} (counted, not executed)" for hazard, count in hazards.items()]
+    return [Paragraph(text) for text in said]
 
 
 def saving(result: Result) -> str:
@@ -138,19 +138,19 @@ def saving(result: Result) -> str:
     )
 
 
-def cost_note(result: Result, costs: Priced) -> list[str]:
+def cost_note(result: Result, costs: Priced) -> list[Paragraph]:
     """Whose times these are, and what they leave out."""
     profile = costs.profile
     missing = costs.unpriced(result.totals, (*PRICED, *_group_events(result)))
     assumed = [
         event for event, figure in costs.figures.items() if figure.assumed and result.totals.get(event)
     ]
-    lines = wrap(f"ms: estimated by cost profile {profile.name} ({profile.description})")
+    said = [Paragraph(f"ms: estimated by cost profile {profile.name} ({profile.description})")]
     if assumed:
-        lines += wrap(f"  assumed, not measured: {', '.join(assumed)}", "    ")
+        said.append(Paragraph(f"  assumed, not measured: {', '.join(assumed)}", "    "))
     if missing:
-        lines += wrap(f"  without a figure, not included: {', '.join(missing)}", "    ")
-    return lines
+        said.append(Paragraph(f"  without a figure, not included: {', '.join(missing)}", "    "))
+    return said
 
 
 def _group_events(result: Result) -> list[str]:

@@ -20,18 +20,24 @@ ALL_BATCH = "all batch hooks"
 
 
 def compare(
-    source: Source, sides: Sequence[Setup | KernelChoice], request: Request, note: Note, progress: Progress
+    names: Sequence[str],
+    jobs: Sequence[tuple[Source, Setup | KernelChoice]],
+    request: Request,
+    note: Note,
+    progress: Progress,
 ) -> Comparison:
-    """The same workload on several configurations and kernels."""
-    setups = [side for side in sides if isinstance(side, Setup)]
-    request = replace(request, runs=len(setups))
+    """Each workload on each of the configurations and kernels, which have `names`."""
+    twins = [(source, side) for source, side in jobs if isinstance(side, Setup)]
 
-    def one(setup: Setup) -> Result:
-        return run(source.workload(setup), setup, request, note)
+    def one(job: tuple[Source, Setup]) -> Result:
+        source, setup = job
+        asked = replace(request, madvise=source.advised, runs=len(twins))
+        return run(source.workload(setup), setup, asked, note)
 
-    kernels = iter([compare_on(source, side) for side in sides if isinstance(side, KernelChoice)])
-    twins = iter(each(one, setups, progress) if setups else [])
-    return Comparison(results=tuple(next(twins if isinstance(side, Setup) else kernels) for side in sides))
+    kernels = iter([compare_on(source, side) for source, side in jobs if isinstance(side, KernelChoice)])
+    counted = iter(each(one, twins, progress) if twins else [])
+    results = (next(counted if isinstance(side, Setup) else kernels) for _, side in jobs)
+    return Comparison(names=tuple(names), results=tuple(results))
 
 
 def ablations(setup: Setup) -> dict[str, tuple[str, ...]]:

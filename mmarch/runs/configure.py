@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from core_mm import releases
 from core_mm.descriptor import ArchDescriptor, Geometry
@@ -141,3 +142,9 @@ def _memory(text: str) -> int:
     if not SMALLEST_MEMORY <= memory <= 1 << 42:
         raise InputError(f"--memory {text}: simulated memory is between 16M and 4T")
     return memory
+
+
+def letters(number: int) -> str:
+    """The name of a configuration that has none: A … Z, AA, AB, …"""
+    more, last = divmod(number, len(ascii_uppercase))
+    return (letters(more - 1) if more else "") + ascii_uppercase[last]

@@ -11,8 +11,10 @@ from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.kernel.boot import Machine
 from mmarch.kernel.measure import Job, Measured, Ran, measure, operations
-from mmarch.kernel.source import Kernel
+from mmarch.kernel.source import Kernel, open_kernel
+from mmarch.kernel.tools import qemu, untested
 from mmarch.plugins import load_arch
+from mmarch.runs.assemble import Note
 from mmarch.runs.configure import Choices, Setup, configure
 from mmarch.runs.result import Configuration, Failure, Operation, Provenance, Result
 from mmarch.runs.workloads import Script, Source
@@ -45,6 +47,19 @@ class KernelChoice:
     def page_shift(self) -> int:
         """log2 of the page size."""
         return self.kernel.image.page_size.bit_length() - 1
+
+
+def kernel_choice(
+    name: str, note: Note, cpu: str = "", granule: str = "", folio_orders: str = ""
+) -> KernelChoice:
+    """One side of a comparison; InputError for a granule other than the kernel's."""
+    opened = open_kernel(name)
+    own = GRANULES[opened.image.page_size]
+    if granule and granule.lower() != own:
+        raise InputError(f"granule={granule}: {name} has pages of {own}, and no other")
+    if warning := untested(qemu()):
+        note(warning)
+    return KernelChoice(opened, Machine(cpu or DEFAULT_CPU), folio_orders)
 
 
 def jobs_of(source: Source, kernel: Kernel, folio_orders: str = "") -> list[Job]:
@@ -95,6 +110,7 @@ def result_of(measured: Measured, ran: Ran, machine: Machine) -> Result:
     for events in ran.events.values():
         totals.update(events)
     return Result(
+        page_size=meta.page_size,
         configuration=Configuration(
             arch="arm64", release=meta.kernel, cpu=meta.cpu, granule=GRANULES[meta.page_size],
             folio_orders=(ran.job.order,) if ran.job.order else (), memory=parse_size(machine.memory, "--memory"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 Counts = Mapping[str, int]  # event -> count; an event that did not happen is left out
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """Frozen, and strict about its fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
 
-class Configuration(_Model):
+class Configuration(Model):
     """What a run fixes. `folio_orders` are the orders of anonymous folios, `memory` is in bytes.
 
     with     features beyond those of the release
@@ -31,8 +36,13 @@ class Configuration(_Model):
     memory: int
     seed: int = 0
 
+    def record(self) -> dict[str, Any]:
+        """A column for each field; what has several values is joined with +, as on a command line."""
+        fields = self.model_dump(by_alias=True)
+        return {name: "+".join(map(str, v)) if isinstance(v, tuple) else v for name, v in fields.items()}
 
-class Provenance(_Model):
+
+class Provenance(Model):
     """The workload: its name, its file, how many operations, what was left out and what it says of itself.
 
     operations  that were counted
@@ -47,14 +57,14 @@ class Provenance(_Model):
     facts: Mapping[str, str] = Field(default_factory=dict)
 
 
-class Operation(_Model):
+class Operation(Model):
     """One kind of operation: how often it ran, and the events it caused."""
 
     count: int
     events: Counts
 
 
-class Failure(_Model):
+class Failure(Model):
     """Operations that failed alike: where the first one is, which error, how many."""
 
     operation: str
@@ -64,7 +74,7 @@ class Failure(_Model):
     count: int = 1
 
 
-class Warn(_Model):
+class Warn(Model):
     """WARN_ON()s of core-mm: how many, the first one's name and value."""
 
     count: int
@@ -72,9 +82,10 @@ class Warn(_Model):
     value: int
 
 
-class Result(_Model):
+class Result(Model):
     """Counts of one run, exact and reproducible.
 
+    page_size  of the configuration's granule, in bytes
     cpu_features  of the configuration's CPU, complete
     groups  what kind of event a name is: "tlbi" (TLB invalidations), "barrier" (waits for them)
     hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
@@ -85,6 +96,7 @@ class Result(_Model):
 
     schema_: Literal["mmarch.result/1"] = Field(default="mmarch.result/1", alias="schema")
     configuration: Configuration
+    page_size: int = Field(default=4096, gt=0)
     cpu_features: Counts = Field(default_factory=dict)
     engine: Literal["interpreted", "linked", "kernel"]
     versions: Mapping[str, str]
@@ -98,6 +110,11 @@ class Result(_Model):
     failures: tuple[Failure, ...] = ()
     warnings: Warn | None = None
     unseen: tuple[str, ...] = Field(default=(), exclude=True)
+
+    @property
+    def page_shift(self) -> int:
+        """Log2 of the page size."""
+        return self.page_size.bit_length() - 1
 
     def total(self, *events: str) -> int:
         """Sum of events, or of a group of them, over all operations."""
@@ -114,6 +131,21 @@ class Result(_Model):
             counts.update(dict.fromkeys(self.unseen))
         return document
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """A row for each event of each operation, or of each hook if counts are told apart by hook."""
+        run = {"workload": self.workload.name, **self.configuration.record(), "engine": self.engine}
+        by, causes = ("hook", self.hooks) if self.hooks is not None else ("operation", self._by_operation())
+        for cause, counts in causes.items():
+            for event, count in counts.items():
+                yield {**run, by: cause, "event": event, "count": count}
+
+    def _by_operation(self) -> dict[str, Counts]:
+        return {name: operation.events for name, operation in self.operations.items()}
+
+    def frame(self) -> DataFrame:
+        """`records` as a polars data frame."""
+        return frame(self.records())
+
 
 def total(counts: Counts, groups: Mapping[str, tuple[str, ...]], *events: str) -> int:
     """Sum of events; a group's name stands for its events."""
@@ -121,14 +153,40 @@ def total(counts: Counts, groups: Mapping[str, tuple[str, ...]], *events: str) -
     return sum(counts.get(name, 0) for name in names)
 
 
-class Comparison(_Model):
-    """Several runs of the same workload."""
+def frame(records: Iterable[Mapping[str, Any]]) -> DataFrame:
+    """Rows that have the same columns, as a polars data frame."""
+    import polars
+
+    return polars.DataFrame(list(records), infer_schema_length=None)
+
+
+class Comparison(Model):
+    """Configurations side by side: the results of the first workload on each, then those of the next one.
+
+    names  of the configurations
+    """
 
     schema_: Literal["mmarch.compare/1"] = Field(default="mmarch.compare/1", alias="schema")
+    names: tuple[str, ...]
     results: tuple[Result, ...]
 
+    def workloads(self) -> list[tuple[Result, ...]]:
+        """For each workload its results, one a configuration."""
+        each = len(self.names)
+        return [self.results[first : first + each] for first in range(0, len(self.results), each)]
 
-class Withheld(_Model):
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Those of each result, under the name of its configuration."""
+        for results in self.workloads():
+            for name, result in zip(self.names, results, strict=True):
+                yield from ({"configuration": name, **record} for record in result.records())
+
+    def frame(self) -> DataFrame:
+        """`records` as a polars data frame."""
+        return frame(self.records())
+
+
+class Withheld(Model):
     """One ablation: the hooks that were withheld, and how many more of each event that took."""
 
     name: str
@@ -136,7 +194,7 @@ class Withheld(_Model):
     extra: Counts
 
 
-class Ablation(_Model):
+class Ablation(Model):
     """What each hook of an architecture buys, and which ones it cannot do without."""
 
     schema_: Literal["mmarch.ablate/1"] = Field(default="mmarch.ablate/1", alias="schema")
@@ -144,8 +202,26 @@ class Ablation(_Model):
     withheld: tuple[Withheld, ...]
     required: Mapping[str, str]
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """A row for each event that withholding costs or saves, with its count if nothing is withheld."""
+        base = self.baseline
+        run = {"workload": base.workload.name, **base.configuration.record(), "engine": base.engine}
+        for item in self.withheld:
+            for event, extra in item.extra.items():
+                yield {
+                    **run,
+                    "withheld": item.name,
+                    "event": event,
+                    "count": base.total(event),
+                    "extra": extra,
+                }
 
-class Single(_Model):
+    def frame(self) -> DataFrame:
+        """`records` as a polars data frame."""
+        return frame(self.records())
+
+
+class Single(Model):
     """One feature by itself, and what had to be switched with it.
 
     on   events that it saves in the older release
@@ -158,7 +234,7 @@ class Single(_Model):
     off: Counts
 
 
-class FeatureAblation(_Model):
+class FeatureAblation(Model):
     """What each feature that two releases differ in buys; `total` is what all of them together save."""
 
     schema_: Literal["mmarch.ablate-features/1"] = Field(default="mmarch.ablate-features/1", alias="schema")
@@ -168,6 +244,22 @@ class FeatureAblation(_Model):
     singles: tuple[Single, ...]
     remainder_on: Counts = Field(default_factory=dict)
     remainder_off: Counts = Field(default_factory=dict)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """A row for each feature and event: what it saves by itself in the older release, and in the newer one."""
+        releases = {"older": self.older.configuration.release, "newer": self.newer.configuration.release}
+        run = {"workload": self.newer.workload.name, **releases}
+        for single in self.singles:
+            for event in dict.fromkeys([*single.on, *single.off]):
+                saved = {"on": single.on.get(event, 0), "off": single.off.get(event, 0)}
+                yield {**run, "feature": single.feature, "event": event, **saved}
+
+    def frame(self) -> DataFrame:
+        """`records` as a polars data frame."""
+        return frame(self.records())
+
+
+Answer = Result | Comparison | Ablation | FeatureAblation
 
 
 def difference(more: Result, less: Result, operation: str = "") -> dict[str, int]:

@@ -143,6 +143,7 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
     descriptor = setup.arch.descriptor
     return Result(
         configuration=setup.configuration,
+        page_size=setup.page_size,
         cpu_features=cpus.find(descriptor, setup.configuration.cpu).features,
         engine="linked" if machine.engine == "linked" else "interpreted",
         versions=versions(setup),

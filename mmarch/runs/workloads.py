@@ -41,6 +41,11 @@ class Source(Protocol):
     """A workload that may depend on page size and folio order."""
 
     @property
+    def name(self) -> str:
+        """Of the recording or the scenario."""
+        ...
+
+    @property
     def advised(self) -> bool:
         """Whether it asks for large folios with MADV_HUGEPAGE, as the measurements did."""
         ...
@@ -66,6 +71,10 @@ class Trace:
 
     recorded: Workload
     advised: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.recorded.name
 
     @property
     def page_size(self) -> int:
@@ -97,6 +106,10 @@ class Script:
     advised: bool = True
     page_size: int = 0
     remarks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.scenario.name
 
     def workload(self, setup: Setup) -> Workload:
         """Lowered for the page size and the largest folio order, which has to suit the scenario."""
@@ -145,7 +158,7 @@ def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str
         if scenario or backing:
             raise InputError(f"{path} is a trace; --scenario and --backing are for scenario files")
         return Trace(load_ftrace(path, stream=stream))
-    return _script(load(path, stream), scenario, backing)
+    return choose_scenario(load(path, stream), scenario, backing)
 
 
 def scenario_names(argument: str) -> list[str]:
@@ -243,7 +256,8 @@ def _text(raw: bytes) -> bytes:
         return b"# tracer: "
 
 
-def _script(document: Document, name: str, backing: str) -> Script:
+def choose_scenario(document: Document, name: str = "", backing: str = "") -> Script:
+    """The scenario of that name, or the only one; InputError if there is none."""
     names = [scenario.name for scenario in document.scenarios]
     if not name and len(names) != 1:
         shown = ", ".join(names) or "none"

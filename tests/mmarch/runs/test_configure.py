@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -89,23 +87,22 @@ def test_optional_hooks_are_overridden_and_replaceable() -> None:
 
 
 def test_configurations_start_from_the_options() -> None:
-    """A key that is left out is as in the options; values of one key are joined with +."""
-    base = Choices(release="6.7", without=("clear_ptes",))
+    """A key that is left out is not there, and so as in the options; values of one key are joined with +."""
     text = "arch=generic,folio-orders=4+9,without=wrprotect_ptes+pte_batch_hint"
-    assert parse(text, base) == Choices(
-        arch="generic", release="6.7", folio_orders="4+9", without=("wrprotect_ptes", "pte_batch_hint")
-    )
-    assert parse("release=6.12", base).without == ("clear_ptes",)
+    assert parse(text) == {
+        "arch": "generic", "folio_orders": "4+9", "without": ["wrprotect_ptes", "pte_batch_hint"]
+    }  # fmt: skip
     spelled = "neoverse-n2+kpti+norepeat_tlbi"
-    assert parse(f"cpu={spelled},release=7.3", base) == replace(base, cpu=spelled, release="7.3")
-    assert parse("arch=x86,cpu=zen3+cpus=16", base) == replace(base, arch="x86", cpu="zen3+cpus=16")
+    assert parse(f"cpu={spelled},release=7.3") == {"cpu": spelled, "release": "7.3"}
+    assert parse("arch=x86,cpu=zen3+cpus=16") == {"arch": "x86", "cpu": "zen3+cpus=16"}
 
 
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
         (["release=6.12"], "got 1"),
-        (["release=6.12"] * 9, "got 9"),
+        (["name=x,release=6.12", "name=x"], "another configuration is called 'x'"),
+        (["kernel=debian:7.3.4,release=6.12", ""], "release cannot be chosen of a real kernel"),
         (["relase=1", ""], "Did you mean 'release'?"),
         (["release=", ""], "has no value"),
         (["release", ""], "has no value"),
@@ -115,14 +112,22 @@ def test_configurations_start_from_the_options() -> None:
 def test_bad_configurations(texts: list[str], message: str) -> None:
     """Key and text are named."""
     with pytest.raises(InputError) as caught:
-        parse_all(texts, Choices())
+        parse_all(texts)
     assert message in str(caught.value)
+
+
+def test_any_number_of_configurations() -> None:
+    """Those without a name are letters, as the columns of a spreadsheet; a name takes its letter's place."""
+    named = parse_all([""] * 3 + ["name=mine"] + [""] * 25)
+    assert list(named)[:5] == ["A", "B", "C", "mine", "E"]
+    assert list(named)[25:] == ["Z", "AA", "AB", "AC"]
 
 
 def test_features_of_one_configuration() -> None:
     """`with` and `without` take features; what makes no difference is left out."""
-    chosen = parse("release=6.12,with=mprotect_batch+zap_batch,without=fork_batch+clear_ptes+young_batch", Choices())
-    setup = configure(chosen)
+    chosen = parse("release=6.12,with=mprotect_batch+zap_batch,without=fork_batch+clear_ptes+young_batch")
+    chosen |= {name: tuple(chosen[name]) for name in ("with_", "without")}
+    setup = configure(Choices(**chosen))
     assert setup.configuration.with_ == ("mprotect_batch",)
     assert setup.configuration.without == ("clear_full_ptes", "clear_ptes", "fork_batch")
     assert setup.features == {"zap_batch", "gather_pairs", "batch_hint", "split_to_zeropage", "mprotect_batch"}
