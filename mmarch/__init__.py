@@ -17,7 +17,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        return getattr(import_module("mmarch.api"), name)
+        home = "mmarch.scenario.build" if name == "Scenario" else "mmarch.api"
+        return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

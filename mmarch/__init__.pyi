@@ -4,7 +4,6 @@ from mmarch.api import Choosing as Choosing
 from mmarch.api import Comparison as Comparison
 from mmarch.api import FeatureAblation as FeatureAblation
 from mmarch.api import Result as Result
-from mmarch.api import Scenario as Scenario
 from mmarch.api import ablate as ablate
 from mmarch.api import between as between
 from mmarch.api import check as check
@@ -36,6 +35,7 @@ from mmarch.api import show_cpu as show_cpu
 from mmarch.api import show_release as show_release
 from mmarch.api import trend as trend
 from mmarch.api import validate as validate
+from mmarch.scenario.build import Scenario as Scenario
 
 __version__: str
 __all__: list[str]

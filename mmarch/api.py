@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mmarch.errors import InputError
 from mmarch.runs import result
-from mmarch.scenario.build import Scenario
 
 if TYPE_CHECKING:
     from core_mm.descriptor import Cpu
@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from mmarch.runs.kernel import KernelChoice
     from mmarch.runs.workloads import Source
     from mmarch.sanitize.run import Sanitized
+    from mmarch.scenario.build import Scenario
     from mmarch.trace.recorder import Recording, Saving
     from mmarch.truth.validate import Report as Validation
     from mmarch.workload import Workload
 
 __all__ = [
-    "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "Scenario", "ablate", "between",
+    "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "ablate", "between",
     "check", "compare", "config", "diff_releases", "doctor", "explain", "get_kernel", "judge", "list_archs",
     "list_costs", "list_cpus", "list_kernels", "list_releases", "load_arch", "measure", "measured_results",
     "new_arch", "open_workload", "record", "record_history", "render", "run", "run_all", "show_arch",
@@ -117,6 +118,7 @@ def open_workload(workload: Work = "", *, scenario: str = "", backing: str = "")
     scenario, backing  which scenario of a file, on which kind of memory
     """
     from mmarch.runs import workloads
+    from mmarch.scenario.build import Scenario
 
     if isinstance(workload, Scenario):
         return workloads.choose_scenario(workload.document(), scenario, backing)
@@ -595,11 +597,9 @@ def _choices(chosen: Choosing) -> Choices:
 
 def _setup(chosen: Choosing, note: Note, source: Source | None = None) -> Setup:
     """Checked, with the page size of the recording unless another granule is chosen; `note` is told of surprises."""
-    from mmarch.runs.configure import configure
-
     page_size = source.page_size if source else 0
     choices = replace(_choices(chosen), page_size=page_size)
-    setup = configure(choices)
+    setup = _configured(choices)
     if page_size not in (0, setup.page_size):
         note(f"recorded with pages of {page_size} bytes, replayed with granule {setup.configuration.granule}")
     hooks = [name for name in setup.configuration.without if name not in setup.known]
@@ -607,6 +607,14 @@ def _setup(chosen: Choosing, note: Note, source: Source | None = None) -> Setup:
     if idle:
         note(f"{choices.arch} does not override {', '.join(idle)}: withholding changes nothing")
     return setup
+
+
+@lru_cache(maxsize=64)
+def _configured(choices: Choices) -> Setup:
+    """Checked once: in a loop, finding and checking the architecture would take most of the time."""
+    from mmarch.runs.configure import configure
+
+    return configure(choices)
 
 
 def _side(chosen: Choosing, note: Note, source: Source) -> Setup | KernelChoice:

@@ -24,10 +24,11 @@ def list_(json: o.Json = False, output: o.Output = "") -> None:
     from mmarch import api
     from mmarch.report.features import releases
 
+    found = api.list_releases()
     if json:
         document = {
             "schema": "mmarch.releases/1",
-            "releases": [dataclasses.asdict(r) for r in api.list_releases().values()],
+            "releases": [dataclasses.asdict(r) for r in found.values()],
         }
         answer(to_json.dumps(document, indent=2), output)
     else:

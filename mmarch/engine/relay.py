@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -89,6 +90,12 @@ def blame(error: Exception, hooks: Mapping[CodeType, str], packages: Sequence[st
 
 
 def _made(name: str, source: str, space: dict[str, Any]) -> FunctionType:
-    exec(source, space)  # the text is made of a hook's own parameter names
+    exec(_compiled(source), space)  # the text is made of a hook's own parameter names
     made: FunctionType = space[name]
     return made
+
+
+@cache
+def _compiled(source: str) -> CodeType:
+    """Once, for every machine after the first."""
+    return compile(source, "<string>", "exec")

@@ -201,9 +201,14 @@ def test_map_in_ptdump_s_manner(capsys):
 
 
 @pytest.mark.parametrize(
-    "options", [["--by", "cause"], ["--top", "3", "--json"], ["--format", "folded", "--sanitize"]]
+    ("options", "said"),
+    [
+        (["--by", "cause"], "give --top too"),
+        (["--top", "3", "--json"], "run --top has no such format. It has: table."),
+        (["--format", "folded", "--sanitize"], "run --sanitize has no such format. It has: table, json."),
+    ],
 )
-def test_options_that_do_not_go_together(options, capsys):
+def test_options_that_do_not_go_together(options, said, capsys):
     """Exit 2."""
     assert main(["run", "-q", *options]) == 2
-    assert "--top" in capsys.readouterr().err
+    assert said in capsys.readouterr().err

@@ -130,7 +130,13 @@ def test_features_of_one_configuration() -> None:
     setup = configure(Choices(**chosen))
     assert setup.configuration.with_ == ("mprotect_batch",)
     assert setup.configuration.without == ("clear_full_ptes", "clear_ptes", "fork_batch")
-    assert setup.features == {"zap_batch", "gather_pairs", "batch_hint", "split_to_zeropage", "mprotect_batch"}
+    assert setup.features == {
+        "zap_batch",
+        "gather_pairs",
+        "batch_hint",
+        "split_to_zeropage",
+        "mprotect_batch",
+    }
 
 
 def test_a_setup_with_just_these_features() -> None:
