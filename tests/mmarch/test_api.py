@@ -26,7 +26,7 @@ PAGE = ROOT / "docs" / "reference" / "python.md"
 
 # Each command, its function, and arguments that reach it. `help` is about the command line itself.
 PAIRS = {
-    "run": ("run", ["x.scn"]),
+    "run": ("run", []),
     "run --sanitize": ("judged", ["--sanitize"]),
     "run --steps": ("record_history", ["--steps"]),
     "compare": ("compare", ["-c", "", "-c", ""]),

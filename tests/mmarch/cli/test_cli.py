@@ -66,7 +66,7 @@ def test_run_several(mmarch: Cli, tiny: Path, tmp_path: Path) -> None:
     assert "no such workload" in ran.err
     ran = mmarch("run", tiny, other, "--sanitize")
     assert ran.code == 2
-    assert "--sanitize judges one workload, not 2" in ran.err
+    assert "--sanitize looks at one workload, not 2" in ran.err
 
 
 def test_errors_cross_processes() -> None:
