@@ -147,7 +147,7 @@ def run(
     from mmarch.runs.assemble import Request
     from mmarch.runs.run import run_with_saving
 
-    source = _opened(workload, scenario, backing, note)
+    source = open_workload(workload, scenario=scenario, backing=backing)
     setup = _setup(chosen, note, source)
     request = Request(engine, by_hook=by == "hook", runs=2, madvise=source.advised)
     return _as(Result, run_with_saving(source.workload(setup), setup, request, note, progress))
@@ -207,7 +207,7 @@ def judged(
     from mmarch.runs.assemble import Request
     from mmarch.sanitize.run import sanitize
 
-    source = _opened(workload, scenario, backing, note)
+    source = open_workload(workload, scenario=scenario, backing=backing)
     setup = _setup(chosen, note, source)
     work = source.workload(setup)
     request = Request(engine, runs=2, madvise=source.advised)
@@ -237,7 +237,7 @@ def compare(
     if len(named) < 2:
         raise InputError(f"compare needs 2 configurations or more, got {len(named)}; run counts one")
     works = workloads if isinstance(workloads, Sequence) and not isinstance(workloads, str) else [workloads]
-    sources = [_opened(work, scenario, backing, note) for work in works or [""]]
+    sources = [open_workload(work, scenario=scenario, backing=backing) for work in works or [""]]
     jobs = [
         (source, _side({**chosen, **changes}, note, source))
         for source in sources
@@ -261,7 +261,7 @@ def ablate(
     from mmarch.runs import ablation
     from mmarch.runs.assemble import Request
 
-    source = _opened(workload, scenario, backing, note)
+    source = open_workload(workload, scenario=scenario, backing=backing)
     setup = _setup(chosen, note, source)
     request = Request(engine, madvise=source.advised)
     found = ablation.ablate(source.workload(setup), setup, request, note, progress)
@@ -284,7 +284,7 @@ def between(
     from mmarch.runs import between as features
     from mmarch.runs.assemble import Request
 
-    source = _opened(workload, scenario, backing, note)
+    source = open_workload(workload, scenario=scenario, backing=backing)
     before, after = (_setup({**chosen, "release": release}, note, source) for release in (older, newer))
     request = Request(engine, madvise=source.advised)
     found = features.between(source.workload(before), before, after, request, note, progress)
@@ -313,7 +313,7 @@ def record_history(
     from mmarch.history import record
     from mmarch.runs.assemble import Request
 
-    source = _opened(workload, scenario, backing, note)
+    source = open_workload(workload, scenario=scenario, backing=backing)
     setup = _setup(chosen, note, source)
     return record(source.workload(setup), setup, Request(madvise=source.advised), note, progress)
 
@@ -331,7 +331,7 @@ def explain(
     from mmarch.history.story import tell
     from mmarch.runs.assemble import Request
 
-    source = _opened(workload, scenario, backing, note)
+    source = open_workload(workload, scenario=scenario, backing=backing)
     setup = _setup(chosen, note, source)
     work = source.workload(setup)
     return tell(work, setup, work.find(op), Request(madvise=source.advised), note)
@@ -342,13 +342,18 @@ def check(
     *,
     note: Callable[[Checked], None] = lambda _: None,
     progress: Progress = _unseen,
+    say: Note = _silent,
     **options: Any,
 ) -> Conformance:
-    """Run the conformance suite on an architecture; the keywords are the fields of `mmarch.check.Options`."""
+    """Run the conformance suite on an architecture; the keywords are the fields of `mmarch.check.Options`.
+
+    note  is given each result at once
+    say   is given what was found so far, before anything is linked
+    """
     from mmarch.check.run import Options
     from mmarch.check.run import check as suite
 
-    return suite(arch, Options(**options), note=note, progress=progress)
+    return suite(arch, Options(**options), note=note, progress=progress, say=say)
 
 
 def validate(
@@ -597,11 +602,13 @@ def _choices(chosen: Choosing) -> Choices:
 
 def _setup(chosen: Choosing, note: Note, source: Source | None = None) -> Setup:
     """Checked, with the page size of the recording unless another granule is chosen; `note` is told of surprises."""
+    from mmarch.runs.workloads import remarks
+
     page_size = source.page_size if source else 0
     choices = replace(_choices(chosen), page_size=page_size)
     setup = _configured(choices)
-    if page_size not in (0, setup.page_size):
-        note(f"recorded with pages of {page_size} bytes, replayed with granule {setup.configuration.granule}")
+    for remark in remarks(source, setup) if source else ():
+        note(remark)
     hooks = [name for name in setup.configuration.without if name not in setup.known]
     idle = [hook for hook in hooks if hook not in setup.arch.hooks or choices.arch == "generic"]
     if idle:
@@ -625,13 +632,6 @@ def _side(chosen: Choosing, note: Note, source: Source) -> Setup | KernelChoice:
 
     given = _choices({**chosen})
     return kernel_choice(chosen["kernel"], note, given.cpu, given.granule, given.folio_orders)
-
-
-def _opened(workload: Work, scenario: str, backing: str, note: Note) -> Source:
-    source = open_workload(workload, scenario=scenario, backing=backing)
-    for remark in source.remarks:
-        note(remark)
-    return source
 
 
 def _lettered(configurations: Sequence[Choosing]) -> dict[str, Choosing]:

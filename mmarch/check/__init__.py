@@ -29,7 +29,7 @@ class _Suite(ModuleType):
     """`mmarch.check("arm64")` runs the suite, though mmarch.check is this package too."""
 
     def __call__(self, arch: str, **options: Any) -> Report:
-        callbacks = {name: options.pop(name) for name in ("note", "progress") if name in options}
+        callbacks = {name: options.pop(name) for name in ("note", "progress", "say") if name in options}
         return check_arch(arch, Options(**options), **callbacks)
 
 

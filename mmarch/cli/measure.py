@@ -108,7 +108,8 @@ def run(
     named = workloads or [""]
     if len(named) > 1:
         if top or steps or sanitize or form == "folded":
-            raise InputError(f"{what.removeprefix('run ')} looks at one workload, not {len(named)}; run it once for each")
+            asked = what.removeprefix("run ")
+            raise InputError(f"{asked} looks at one workload, not {len(named)}; run it once for each")
         check_costs(costs, arch)
         with talk.progress(f"{len(named)} workloads") as progress:
             results = api.run_all(

@@ -134,6 +134,10 @@ class Scenario:
         """pwrite(2) from the start, `by` at a time."""
         return self._act(how, "fill", file, size, "by", by)
 
+    def fallocate(self, file: str, first: Size, count: Size, mode: str = "", **how: Unpack[How]) -> Self:
+        """fallocate(2); mode: keep_size or punch_hole."""
+        return self._act(how, "fallocate", file, first, count, mode)
+
     def unlink(self, file: str, **how: Unpack[How]) -> Self:
         """unlink(2)."""
         return self._act(how, "unlink", file)
