@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
@@ -602,11 +601,12 @@ def _choices(chosen: Choosing) -> Choices:
 
 def _setup(chosen: Choosing, note: Note, source: Source | None = None) -> Setup:
     """Checked, with the page size of the recording unless another granule is chosen; `note` is told of surprises."""
+    from mmarch.runs.configure import configure
     from mmarch.runs.workloads import remarks
 
     page_size = source.page_size if source else 0
     choices = replace(_choices(chosen), page_size=page_size)
-    setup = _configured(choices)
+    setup = configure(choices)
     for remark in remarks(source, setup) if source else ():
         note(remark)
     hooks = [name for name in setup.configuration.without if name not in setup.known]
@@ -614,14 +614,6 @@ def _setup(chosen: Choosing, note: Note, source: Source | None = None) -> Setup:
     if idle:
         note(f"{choices.arch} does not override {', '.join(idle)}: withholding changes nothing")
     return setup
-
-
-@lru_cache(maxsize=64)
-def _configured(choices: Choices) -> Setup:
-    """Checked once: in a loop, finding and checking the architecture would take most of the time."""
-    from mmarch.runs.configure import configure
-
-    return configure(choices)
 
 
 def _side(chosen: Choosing, note: Note, source: Source) -> Setup | KernelChoice:
