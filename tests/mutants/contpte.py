@@ -57,8 +57,8 @@ MUTANTS = (
     ),
     Mutant(
         "C5-convert", "folding and unfolding lose dirty", "contiguous.gather",
-        contpte("        old = __ptep_get_and_clear(start + i)\n        if pte_dirty(old):\n",
-                "        old = __ptep_get_and_clear(start + i)\n        if pte_dirty(old) and i < 0:\n"),
+        contpte("        old = __ptep_get_and_clear(start + i)\n        dirty |= pte_dirty(old)\n",
+                "        old = __ptep_get_and_clear(start + i)\n        dirty |= pte_dirty(old) * (i < 0)\n"),
     ),
     Mutant(
         "C6-clear", "an entry is read, then cleared", "lockless.hardware",

@@ -31,8 +31,8 @@ MUTANTS = (
     ),
     Mutant(
         "T1-odd", "the last page of an odd range is left out", "tlb.ranges",
-        tlbflush("    while pages > 0:\n        if not cpu.tlb_range",
-                 "    while pages > 1:\n        if not cpu.tlb_range"),
+        tlbflush("    while pages > 0:\n        if pages == 1",
+                 "    while pages > 1:\n        if pages == 1"),
         cpu="neoverse-n2",
     ),
     Mutant(
@@ -53,8 +53,8 @@ MUTANTS = (
     ),
     Mutant(
         "T5", "a range of pages is flushed with the stride of a PMD", "tlb.munmap",
-        tlbflush("            start += stride\n            pages -= step\n",
-                 "            start += cfg.pmd_size\n            pages -= cfg.ptrs_per_pte\n"),
+        tlbflush("        start += step << cfg.page_shift\n        pages -= step\n",
+                 "        start += cfg.pmd_size\n        pages -= cfg.ptrs_per_pte\n"),
         share=0.05,
     ),
     Mutant(
@@ -106,8 +106,8 @@ MUTANTS = (
     ),
     Mutant(
         "T10", "a local flush, and nothing that repairs other CPUs (cb1fa2e99955)", "tlb.spurious-fix",
-        tlbflush("        return 0\n    return local_flush_tlb_range(VMA.vm_mm[vma], address & -cfg.page_size,",
-                 "        return 0\n    return 0 and local_flush_tlb_range(VMA.vm_mm[vma], address & -cfg.page_size,"),
+        tlbflush("        return 0\n    return local_flush_tlb_range(\n        VMA.vm_mm[vma], address & -cfg.page_size,",
+                 "        return 0\n    return 0 and local_flush_tlb_range(\n        VMA.vm_mm[vma], address & -cfg.page_size,"),
         release="7.3",
     ),
     Mutant(
