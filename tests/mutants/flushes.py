@@ -106,8 +106,8 @@ MUTANTS = (
     ),
     Mutant(
         "T10", "a local flush, and nothing that repairs other CPUs (cb1fa2e99955)", "tlb.spurious-fix",
-        tlbflush("        return 0\n    return local_flush_tlb_range(\n        VMA.vm_mm[vma], address & -cfg.page_size,",
-                 "        return 0\n    return 0 and local_flush_tlb_range(\n        VMA.vm_mm[vma], address & -cfg.page_size,"),
+        tlbflush("        return 0\n    return local_flush_tlb_range(\n        VMA.vm_mm[vma],",
+                 "        return 0\n    return 0 and local_flush_tlb_range(\n        VMA.vm_mm[vma],"),
         release="7.3",
     ),
     Mutant(
