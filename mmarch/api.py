@@ -360,22 +360,32 @@ def validate(
     scenarios: Sequence[Path] = (),
     *,
     arch: str = "arm64",
+    with_: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
     engine: Engine = "linked",
     progress: Progress = _unseen,
 ) -> Validation:
-    """Compare the twin with measurements of real kernels, those that come with mmarch unless others are named."""
+    """Compare the twin with measurements of real kernels, those that come with mmarch unless others are named.
+
+    with_, without  of `Choosing`: on top of the releases that were measured
+    """
+    from mmarch.measurement import load
     from mmarch.truth import exempt, validate
     from mmarch.truth.observe import Twin
 
     bundle = validate.bundled()
-    return validate.validate(
-        measured or bundle.measurements,
+    twin = Twin(_choices({"arch": arch, "with_": with_, "without": without}), engine)
+    files = tuple(measured) or bundle.measurements
+    twin.check(sorted({load(path).release for path in files}))
+    found = validate.validate(
+        files,
         scenarios or bundle.scenarios,
-        Twin(arch, engine),
+        twin,
         exempt.load(bundle.exemptions),
         evidence=bundle.measurements,
         progress=progress,
     )
+    return replace(found, with_=twin.choices.with_, without=twin.choices.without)
 
 
 def record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 from xml.etree import ElementTree
 
@@ -144,11 +144,22 @@ def skips(report: Report) -> Mapping[str, list[str]]:
     }
 
 
+def _configuration(report: Report) -> Iterator[str]:
+    """What differs from the architecture's own, in a line."""
+    chosen = {
+        "cpu": report.cpu, "granule": report.granule,
+        "with": ", ".join(report.with_), "without": ", ".join(report.without),
+    }  # fmt: skip
+    if said := "; ".join(f"{name} {value}" for name, value in chosen.items() if value):
+        yield from wrap(said)
+
+
 def table(report: Report) -> str:
     """For people: a line for each tier and release, then every failure in full."""
     lines = [
         f"{report.arch} ({report.distribution} {report.version}), suite {report.suite}, seed {report.seed}"
         f"{', quick' if report.quick else ''}",
+        *_configuration(report),
         "",
     ]
     groups: dict[tuple[str, str], list[Result]] = {}

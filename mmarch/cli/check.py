@@ -45,6 +45,7 @@ def check(
             help="Release of core-mm. Repeatable; default 6.12 and 7.3.", autocompletion=complete.release
         ),
     ] = None,
+    config: o.ConfigFile = None,
     with_: o.With = None,
     without: o.Without = None,
     cpu: o.Cpu = "",
@@ -64,7 +65,10 @@ def check(
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
-    """Run the conformance suite on an architecture; every failure comes with the steps that show it."""
+    """Run the conformance suite on an architecture; every failure comes with the steps that show it.
+
+    Folios and memory are the suite's own; all else of a --config counts, its arch too.
+    """
     from mmarch import api
     from mmarch.check.report import BAD, Result
     from mmarch.check.run import RELEASES_CHECKED

@@ -9,6 +9,7 @@ import typer
 
 from mmarch.cli import complete
 from mmarch.cli import options as o
+from mmarch.cli.configured import configured
 from mmarch.cli.output import Talk, answer, chosen_format
 from mmarch.errors import EXIT_FINDINGS, InputError
 
@@ -52,16 +53,11 @@ def _seen(history: History, top: int, by: o.By, count: o.Count, steps: bool) -> 
     return [*head, *stepping.render(history)]
 
 
+@configured()
 def run(
     workloads: o.Workloads = None,
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    release: o.Release = "",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    with_: o.With = None,
-    without: o.Without = None,
+    *,
+    chosen: o.Chosen,
     engine: o.EngineOption = o.Engine.auto,
     by: Annotated[
         o.By, typer.Option(help="What counts are attributed to; cause, mapping and task with --top.")
@@ -86,8 +82,6 @@ def run(
         ),
     ] = False,
     costs: o.Costs = "",
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     format_: o.Format = "",
@@ -104,13 +98,12 @@ def run(
         raise InputError(f"--by {by} says what --top K ranks; give --top too")
     known, what = _formats(top, steps, sanitize, format_)
     form = chosen_format(format_, json, output, known, what)
-    chosen = o.chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     named = workloads or [""]
     if len(named) > 1:
         if top or steps or sanitize or form == "folded":
             asked = what.removeprefix("run ")
             raise InputError(f"{asked} looks at one workload, not {len(named)}; run it once for each")
-        check_costs(costs, arch)
+        check_costs(costs, chosen["arch"])
         with talk.progress(f"{len(named)} workloads") as progress:
             results = api.run_all(
                 named, engine=engine.value, by=by.value, scenario=scenario, backing=backing,  # type: ignore[arg-type]
@@ -129,12 +122,13 @@ def run(
             history = api.record_history(source, **how)
             answer("\n".join(_seen(history, top, by, count, steps)), output)
             return
-        check_costs(costs, arch)
+        check_costs(costs, chosen["arch"])
         result = api.run(source, engine=engine.value, by=by.value, **how)  # type: ignore[arg-type]
     answer(render(result, form, costs), output)
     _findings([result], talk)
 
 
+@configured()
 def compare(
     workloads: o.Workloads = None,
     configuration: Annotated[
@@ -149,19 +143,11 @@ def compare(
             autocompletion=complete.configuration,
         ),
     ] = None,
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    release: o.Release = "",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    with_: o.With = None,
-    without: o.Without = None,
+    *,
+    chosen: o.Chosen,
     engine: o.EngineOption = o.Engine.auto,
     by: Annotated[str, typer.Option(metavar="op", help="Add a table for each system call.")] = "",
     costs: o.Costs = "",
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     format_: o.Format = "",
@@ -175,12 +161,11 @@ def compare(
     from mmarch.report.formats import FORMATS, render
 
     talk, form = Talk(quiet), chosen_format(format_, json, output, FORMATS, "compare")
-    chosen = o.chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     named = parse_all(configuration or [])
     for changes in named.values():
         if costs and "kernel" in changes:
             raise InputError("--costs estimates times of the twin; a kernel's counts have no price")
-        check_costs(costs, changes.get("arch", arch))
+        check_costs(costs, changes.get("arch", chosen["arch"]))
     sources = [talk.reading(name, scenario, backing) for name in workloads or [""]]
     how: dict[str, Any] = {"engine": engine.value, "note": talk.note}
     with talk.progress("comparing") as progress:
@@ -189,20 +174,13 @@ def compare(
     _findings(found.results, talk)
 
 
+@configured()
 def ablate(
     workload: o.Workload = "",
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    release: o.Release = "",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    with_: o.With = None,
-    without: o.Without = None,
+    *,
+    chosen: o.Chosen,
     engine: o.EngineOption = o.Engine.auto,
     costs: o.Costs = "",
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     older: Annotated[
@@ -222,14 +200,13 @@ def ablate(
     from mmarch.report.formats import BETWEEN, FORMATS, render
 
     talk = Talk(quiet)
-    chosen = o.chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     how: dict[str, Any] = {"engine": engine.value, "note": talk.note}
     features = bool(older or newer or sort)
     if features and not (older and newer):
         raise InputError("--from and --to go together: ablate --from 6.12 --to 7.3")
     what = "ablate --from --to" if features else "ablate"
     form = chosen_format(format_, json, output, BETWEEN if features else FORMATS, what)
-    check_costs(costs, arch)
+    check_costs(costs, chosen["arch"])
     source = talk.reading(workload, scenario, backing)
     with talk.progress("ablating") as progress:
         how |= {"progress": progress, **chosen}

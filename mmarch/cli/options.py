@@ -171,21 +171,4 @@ Output = Annotated[
     typer.Option("-o", "--output", metavar="FILE", help="Write to a file; - is stdout.", callback=writable),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")]
-
-
-def chosen_as(
-    arch: str,
-    release: str,
-    cpu: str,
-    granule: str,
-    folio_orders: str,
-    with_: list[str] | None,
-    without: list[str] | None,
-    memory: str,
-    seed: int,
-) -> dict[str, Any]:
-    """A configuration as the API takes it."""
-    return {
-        "arch": arch, "release": release, "cpu": cpu, "granule": granule, "folio_orders": folio_orders,
-        "with_": with_ or (), "without": without or (), "memory": memory, "seed": seed,
-    }  # fmt: skip
+Chosen = dict[str, Any]  # a configuration as the API takes it; see mmarch/cli/configured.py

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmarch.cli import options as o
+from mmarch.cli.configured import configured
 from mmarch.cli.output import Talk, answer
 
 if TYPE_CHECKING:
@@ -72,15 +73,11 @@ def diff(
 
 
 @app.command()
+@configured("release")
 def trend(
     workload: o.Workload = "",
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
+    *,
+    chosen: o.Chosen,
     engine: o.EngineOption = o.Engine.auto,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
@@ -93,13 +90,9 @@ def trend(
     from mmarch.report.features import trend as render
 
     talk = Talk(quiet)
-    chosen: dict[str, Any] = {
-        "arch": arch, "cpu": cpu, "granule": granule, "folio_orders": folio_orders, "memory": memory, "seed": seed,
-        "engine": engine.value,
-    }  # fmt: skip
     source = talk.reading(workload, scenario, backing)
     with talk.progress("switching features") as progress:
-        steps = api.trend(source, note=talk.note, progress=progress, **chosen)
+        steps = api.trend(source, engine=engine.value, note=talk.note, progress=progress, **chosen)
     results = [steps[0].older, *(step.newer for step in steps)]
     if json:
         parts = ",".join(step.model_dump_json(exclude_none=True) for step in steps)
@@ -108,25 +101,16 @@ def trend(
         answer("\n".join(render(results, steps, results[0].page_shift)), output)
 
 
+@configured()
 def config(
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    release: o.Release = "",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    with_: o.With = None,
-    without: o.Without = None,
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
+    *,
+    chosen: o.Chosen,
     output: o.Output = "",
 ) -> None:
     """Write a configuration as a TOML file, for --config: every value, whether given or the default."""
     from mmarch import api
 
-    chosen: dict[str, Any] = {"arch": arch, "release": release, "cpu": cpu, "granule": granule}
-    chosen |= {"folio_orders": folio_orders, "with_": with_ or (), "without": without or ()}
-    answer(api.config(memory=memory, seed=seed, **chosen), output)
+    answer(api.config(**chosen), output)
 
 
 def _json(schema: str, **lists: list[Feature]) -> str:

@@ -8,13 +8,14 @@ import typer
 
 from mmarch.cli import complete
 from mmarch.cli import options as o
-from mmarch.cli.options import chosen_as
+from mmarch.cli.configured import configured
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import InputError
 
 EVERYWHERE = (0, 1 << 62)
 
 
+@configured()
 def map_(
     workload: o.Workload = "",
     at: Annotated[
@@ -27,16 +28,8 @@ def map_(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="How much large folios cover, by the keys of thpmaps, instead.")
     ] = False,
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    release: o.Release = "",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    with_: o.With = None,
-    without: o.Without = None,
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
+    *,
+    chosen: o.Chosen,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     output: o.Output = "",
@@ -49,7 +42,6 @@ def map_(
 
     talk = Talk(quiet)
     first, last = parse_range(range_)
-    chosen = chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     source = talk.reading(workload, scenario, backing)
     with talk.progress(source.name) as progress:
         history = api.record_history(source, note=talk.note, progress=progress, **chosen)
@@ -66,6 +58,7 @@ def map_(
     )
 
 
+@configured()
 def explain(
     workload: o.Workload = "",
     op: Annotated[
@@ -84,16 +77,8 @@ def explain(
         ),
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Two stories side by side.")] = False,
-    config: o.ConfigFile = None,
-    arch: o.Arch = "arm64",
-    release: o.Release = "",
-    cpu: o.Cpu = "",
-    granule: o.Granule = "",
-    folio_orders: o.FolioOrders = "",
-    with_: o.With = None,
-    without: o.Without = None,
-    memory: o.Memory = "16G",
-    seed: o.Seed = 0,
+    *,
+    chosen: o.Chosen,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     output: o.Output = "",
@@ -105,7 +90,6 @@ def explain(
     from mmarch.report.story import render, side_by_side
 
     talk = Talk(quiet)
-    base = chosen_as(arch, release, cpu, granule, folio_orders, with_, without, memory, seed)
     given = configuration or []
     if len(given) != (2 if diff else 0):
         raise InputError("--diff needs two configurations: --diff -c KEY=VALUE -c KEY=VALUE; -c needs --diff")
@@ -115,7 +99,7 @@ def explain(
             "-c: explain interprets configurations of the twin; a kernel's recording has no story"
         )
     source = talk.reading(workload, scenario, backing)
-    stories = [api.explain(source, op, note=talk.note, **{**base, **one}) for one in changes]
+    stories = [api.explain(source, op, note=talk.note, **{**chosen, **one}) for one in changes]
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as to_json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS, InputError, Interrupted
 
 if TYPE_CHECKING:
+    from mmarch.runs.configure import Choices
     from mmarch.truth.on_kernel import Bench
     from mmarch.truth.validate import Report
 
@@ -75,14 +76,23 @@ def validate(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Scenario files they were made with. Repeatable."),
     ] = None,
+    config: o.ConfigFile = None,
     arch: o.Arch = "arm64",
+    with_: o.With = None,
+    without: o.Without = None,
     engine: o.EngineOption = o.Engine.linked,
     diff: Annotated[bool, typer.Option("--diff", help="Show every different step side by side.")] = False,
     json: o.Json = False,
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
-    """Compare the twin with measurements of real kernels, step by step."""
+    """Compare the twin with measurements of real kernels, step by step.
+
+    Release, CPU and granule are those that were measured; of a configuration there are arch, with and without.
+    """
+    from mmarch.runs.configure import Choices
+
+    choices = Choices(arch, with_=tuple(with_ or ()), without=tuple(without or ()))
     if kernel or names or random:
         _on_kernel(
             kernel,
@@ -91,7 +101,7 @@ def validate(
             random,
             seed,
             budget,
-            Telling(arch, engine.value, diff, json, output, quiet),
+            Telling(choices, engine.value, diff, json, output, quiet),
         )
         return
     from mmarch import api
@@ -100,8 +110,9 @@ def validate(
 
     with Talk(quiet).progress("validating") as progress:
         report = api.validate(
-            measured or (), scenarios or (), arch=arch, engine=engine.value, progress=progress
-        )
+            measured or (), scenarios or (), arch=arch, with_=choices.with_, without=choices.without,
+            engine=engine.value, progress=progress,
+        )  # fmt: skip
     answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
     if report.count(DIFFERENT):
         raise typer.Exit(EXIT_FINDINGS)
@@ -111,7 +122,7 @@ def validate(
 class Telling:
     """How the twin runs and how what was found is told."""
 
-    arch: str
+    choices: Choices
     engine: str
     diff: bool
     json: bool
@@ -134,12 +145,15 @@ def _on_kernel(
         raise InputError(
             "say which kernel and what to run on it: --kernel KERNEL with SCENARIO… or with --random N"
         )
-    bench = Bench(open_kernel(kernel), Machine(cpu), Twin(how.arch, how.engine))
+    twin = Twin(how.choices, how.engine)
+    twin.check(())
+    bench = Bench(open_kernel(kernel), Machine(cpu), twin)
     if random:
         _random(bench, random, seed, budget, how)
         return
     with Talk(how.quiet).progress("measuring") as progress:
-        report, _ = bench.compare([load(name) for name in names], progress)
+        found, _ = bench.compare([load(name) for name in names], progress)
+    report = replace(found, with_=how.choices.with_, without=how.choices.without)
     answer(to_json.dumps(as_json(report), indent=2) if how.json else _text(report, how.diff), how.output)
     if report.count(DIFFERENT):
         raise typer.Exit(EXIT_FINDINGS)

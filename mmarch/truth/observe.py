@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement.notation import DESCRIBED, Leaf, Observed, Tlbi
+from mmarch.plugins import features, load_arch
+from mmarch.plugins.withhold import expand
 from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Choices, Setup, configure
 from mmarch.truth.inlined import Row, inlined, listed
@@ -20,22 +23,35 @@ from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20
 TLB_ENTRIES = 4096  # of the emulated CPUs that were measured
+PLAIN = Choices()
 GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
 
 
 class Twin:
-    """The runner that `mmarch validate` compares with measurements."""
+    """The runner that `mmarch validate` compares with measurements.
 
-    def __init__(self, arch: str = "arm64", engine: str = "linked") -> None:
-        self.arch, self.engine = arch, engine
+    choices  the architecture, and features with and without; all else is as it was measured
+    """
+
+    def __init__(self, choices: Choices = PLAIN, engine: str = "linked") -> None:
+        self.choices, self.engine = choices, engine
         self._setups: dict[Choices, Setup] = {}
+
+    def check(self, releases: Iterable[str]) -> None:
+        """InputError or PluginError for a wrong name, or features that do not go together in one of the releases."""
+        arch = load_arch(self.choices.arch)
+        features.added(features.table(arch.descriptor), self.choices.with_)
+        expand(arch, self.choices.without)
+        if self.choices.with_ or self.choices.without:
+            for release in releases:
+                configure(replace(self.choices, release=release))
 
     def run(
         self, workload: Workload, release: str, cpu: str, page_size: int, order: int
     ) -> Sequence[Observed]:
         """One Observed for each step of `workload`, on a fresh machine."""
-        choices = Choices(
-            arch=self.arch, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=str(order),
+        choices = replace(
+            self.choices, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=str(order),
             memory="4G",
         )  # fmt: skip
         if choices not in self._setups:

@@ -67,10 +67,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows, in the order of the measurements; `unused` exemptions matched a step that is equal."""
+    """All rows, in the order of the measurements.
+
+    unused   exemptions that matched a step that is equal
+    with_    features that the twin had beyond those of the releases
+    without  features and hooks that it did without
+    """
 
     rows: tuple[Row, ...]
     unused: tuple[exempt.Exemption, ...] = ()
+    with_: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     def count(self, verdict: str) -> int:
         """Steps with that verdict."""

@@ -77,6 +77,9 @@ def _results(report: Report, verdict: str) -> Iterator[tuple[Row, Result]]:
 
 def show(report: Report, console: Console, diff: bool = False) -> None:
     """Print the table, the exempt steps and, with `diff`, every different step side by side."""
+    for word, names in (("with", report.with_), ("without", report.without)):
+        if names:
+            console.print(Text(f"the twin {word} {', '.join(names)}"), soft_wrap=True)
     console.print(table(report))
     for line in exemptions(report):
         console.print(Text(line), soft_wrap=True)
@@ -89,6 +92,8 @@ def as_json(report: Report) -> dict[str, Any]:
     """The report for machines; schema `mmarch.validate/1`."""
     return {
         "schema": SCHEMA,
+        "with": list(report.with_),
+        "without": list(report.without),
         "totals": {verdict: report.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},
         "rows": [_row(row) for row in report.rows],
         "unused_exemptions": [entry.model_dump() for entry in report.unused],

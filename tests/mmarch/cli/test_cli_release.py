@@ -15,6 +15,7 @@ from tests.mmarch.conftest import Ran
 
 Cli = Callable[..., Ran]
 SCENARIO = str(Path(__file__).parents[3] / "examples" / "one_pte.scn")
+MEASURED = Path(__file__).parents[2] / "measured" / "more" / "7.2.12.neoverse-n1.json.gz"
 QUIET = ("--folio-orders", "0", "-q")
 
 
@@ -122,3 +123,58 @@ def test_check_with_features(mmarch: Cli) -> None:
     report = json.loads(ran.out)
     assert report["with_"] == ["pte_mkcont_keeps_type"]
     assert [result["status"] for result in report["results"]] == ["xpass"]
+
+
+def test_check_reads_a_configuration(mmarch: Cli, tmp_path: Path) -> None:
+    """Architecture, release, granule and features of the file; an option beside it wins."""
+    file = tmp_path / "six.toml"
+    file.write_text('arch = "arm64"\nrelease = "6.12"\ngranule = "16k"\nwith = ["mprotect_batch"]\n')
+    words = ("check", "--config", str(file), "--only", "algebra.none", "--quick", "-q")
+    report = json.loads(mmarch(*words, "--format", "json").out)
+    assert (report["arch"], report["granule"], report["with_"]) == ("arm64", "16k", ["mprotect_batch"])
+    assert {result["release"] for result in report["results"]} == {"6.12"}
+    ran = mmarch(*words, "--release", "7.3", "--granule", "4k")
+    assert "granule 4k; with mprotect_batch" in ran.out
+    assert "6.12" not in ran.out
+
+
+VALIDATE = ("validate", "--engine", "interpreted", "-q", "--measured", str(MEASURED))
+
+
+def test_validate_without_a_feature(mmarch: Cli, tmp_path: Path) -> None:
+    """Linux 7.2 was recorded reading a file of ext4 into large folios: a twin without them differs, and says so."""
+    assert mmarch(*VALIDATE).code == 0
+    ran = mmarch(*VALIDATE, "--without", "ext4_large_folios")
+    assert ran.code == 1
+    assert ran.out.startswith("the twin without ext4_large_folios\n")
+    file = tmp_path / "small.toml"
+    file.write_text('without = ["ext4_large_folios"]\n')
+    report = json.loads(mmarch(*VALIDATE, "--config", str(file), "--json").out)
+    assert report["without"] == ["ext4_large_folios"]
+    assert report["totals"]["different"] > 0
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (("--with", "nonsense"), "unknown feature 'nonsense'"),
+        (("--without", "gather_pairs"), "zap_batch requires gather_pairs; add --without zap_batch"),
+    ],
+)
+def test_validate_refuses_features(mmarch: Cli, features: tuple[str, ...], message: str) -> None:
+    """By name, before anything is compared."""
+    ran = mmarch(*VALIDATE, *features)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+CONFIGURED = (
+    ["run"], ["compare"], ["ablate"], ["map"], ["explain"], ["check"], ["validate"], ["config"], ["release", "trend"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", CONFIGURED, ids=" ".join)
+def test_every_command_with_a_configuration_takes_features(mmarch: Cli, words: list[str]) -> None:
+    """Its help names --config, --with and --without."""
+    text = mmarch(*words, "--help").out
+    assert all(f"  {option} " in text for option in ("--config", "--with", "--without"))

@@ -1,0 +1,56 @@
+"""`configured`: the options of a configuration, spelled out once for all commands that take one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from mmarch.cli import options as o
+
+PLACE = "chosen"  # the parameter in whose place the options stand, and which they become
+Command = Callable[..., None]
+
+
+def _options(
+    config: o.ConfigFile = None,
+    arch: o.Arch = "arm64",
+    release: o.Release = "",
+    cpu: o.Cpu = "",
+    granule: o.Granule = "",
+    folio_orders: o.FolioOrders = "",
+    with_: o.With = None,
+    without: o.Without = None,
+    memory: o.Memory = "16G",
+    seed: o.Seed = 0,
+) -> None: ...
+
+
+OPTIONS = tuple(inspect.signature(_options, eval_str=True).parameters.values())
+
+
+def configured(*but: str) -> Callable[[Command], Command]:
+    """Fill the keyword `chosen` of a command with a configuration as the API takes it.
+
+    but  options that the command has not
+    """
+    taken = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in OPTIONS if item.name not in but]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def filled(**given: Any) -> None:
+            values = {item.name: given.pop(item.name) for item in taken}
+            del values["config"]  # which has become the defaults of the others
+            command(
+                **given, **{PLACE: {name: () if value is None else value for name, value in values.items()}}
+            )
+
+        own = inspect.signature(command, eval_str=True)
+        parameters: list[inspect.Parameter] = []
+        for item in own.parameters.values():
+            parameters += taken if item.name == PLACE else [item]
+        filled.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return filled
+
+    return decorate
