@@ -152,7 +152,10 @@ class Bench:
         """The first frame of a new folio, aligned to its size."""
         from core_mm.page_alloc import alloc_pages
 
-        return int(self.core(alloc_pages)(order))
+        page = int(self.core(alloc_pages)(order))
+        if not page:
+            raise CheckFailed(f"the bench has no memory for a folio of order {order}")
+        return page
 
     def value(self, pfn: int, perm: str = "w", young: int = 1, dirty: int = 0) -> int:
         """An entry; `perm` is r, w, x, s (shared), sx or n (PROT_NONE)."""

@@ -16,6 +16,7 @@ from mmarch.engine.machine import Config
 QUICK = 0.04  # share of the cases that a quick run looks at
 TINY = 0.01  # share below which other granules and CPUs are left out
 SIDE = 0.03  # share for granules and CPUs other than the default ones
+FRAMES, SLOTS = 1 << 16, 1 << 12  # of a machine, whatever its page size
 
 _BENCHES: dict[object, Bench] = {}
 
@@ -71,7 +72,8 @@ class Context:
         """Of a machine with a log for the oracle."""
         config = Config(
             arch=self.arch, generic=self.generic, release=self.release, cpu=self.cpu, granule=self.granule,
-            memory=1 << 28, log_rows=1 << 18, swap_bytes=16 << 20, overrides={"log_ptes": 1},
+            memory=FRAMES << self.geometry.page_shift, swap_bytes=SLOTS << self.geometry.page_shift,
+            log_rows=1 << 18, overrides={"log_ptes": 1},
             with_=frozenset(self.with_), without=frozenset(self.without),
         )  # fmt: skip
         return replace(config, **changes)  # type: ignore[arg-type]

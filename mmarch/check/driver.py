@@ -21,7 +21,7 @@ from mmarch.check.model import OK, Model
 from mmarch.check.observing import Observer, Seen
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.swapping import AREA, Keeper
-from mmarch.check.system import System, system
+from mmarch.check.system import System, outcome, system
 
 TASKS = 6
 FILE_PAGES = 512
@@ -64,7 +64,7 @@ class Driver:
     def _succeeds(self, op: int, task: int, *arguments: int) -> None:
         result = self._do(op, task, *arguments)
         if result < 0:
-            raise CheckFailed(f"{self.system.steps()[-1]} returned {result}", self.system.steps())
+            raise CheckFailed(f"{self.system.steps()[-1]} returned {outcome(result)}", self.system.steps())
 
     # -- operations -------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Driver:
         if result >= 0:
             self.model.mremap(task, page, pages, to)
         elif result != -mm_types.EFAULT:  # the range may span two VMAs that look alike
-            raise CheckFailed(f"{self.system.steps()[-1]} returned {result}", self.system.steps())
+            raise CheckFailed(f"{self.system.steps()[-1]} returned {outcome(result)}", self.system.steps())
         else:
             self.model.munmap(task, to, pages)
 
@@ -140,7 +140,7 @@ class Driver:
             expected = self.model.access(task, at, access)
             if (result == 0) != (expected == OK) or result not in (0, -mm_types.SIGSEGV):
                 raise CheckFailed(
-                    f"{self.system.steps()[-1]} returned {result}, expected {expected}", self.system.steps()
+                    f"{self.system.steps()[-1]} returned {outcome(result)}, expected {expected}", self.system.steps()
                 )
             if result:
                 return

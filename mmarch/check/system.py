@@ -10,16 +10,16 @@ import numpy as np
 
 from core_mm import syscalls, uapi
 from core_mm.mm_types import LOG_COLUMNS
-from mmarch.check.context import Context
+from mmarch.check.context import FRAMES, Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
+from mmarch.runs.run import error_name
 from mmarch.sanitize import Oracle, Where
 
 ROWS = 1 << 15
 LOG = 1 << 19
-MB = 1 << 20
 
 
 class System:
@@ -152,6 +152,11 @@ def warning(code: int) -> str:
     )
 
 
+def outcome(result: int) -> str:
+    """What an operation returned: its value, or the name of its error."""
+    return str(result) if result >= 0 else error_name(-result)
+
+
 def joined(rows: Sequence[tuple[int, ...]], page: int) -> list[tuple[int, ...]]:
     """Accesses of one kind to consecutive pages as one operation; the last row stays alone, it may be what failed."""
     steps: list[tuple[int, ...]] = []
@@ -187,7 +192,7 @@ def system_config(context: Context, **changes: object) -> Config:
         "log_rows": LOG,
         "anon_orders": orders,
         "overrides": overrides,
-        "memory": 512 * MB,
+        "memory": 2 * FRAMES << geometry.page_shift,
     }
     return context.config(**{**values, **changes})
 

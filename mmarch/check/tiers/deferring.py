@@ -77,8 +77,8 @@ def flush_of_another_cpu(walker: Walker, step: Step) -> None:
 def deferred(context: Context) -> None:
     """Reclaim of clean pages waits for its flushes once for many of them."""
     deferring(context)  # some CPUs have better ways: only the default one is looked at
-    machine = system(context, files=((FILE_REGULAR, 8 << 20),), judged=False)
-    size = PAGES * machine.page
+    size = PAGES << context.geometry.page_shift
+    machine = system(context, files=((FILE_REGULAR, 2 * size),), judged=False)
     machine.do(OP_MMAP, 1, AT, size, 1, MAP_SHARED | MAP_FIXED, 0, 0)
     machine.do(OP_MADVISE, 1, AT, size, MADV_RANDOM)
     machine.do(OP_TOUCH, 1, AT, PAGES, ACCESS_READ)

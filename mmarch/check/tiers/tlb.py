@@ -34,7 +34,7 @@ from core_mm.uapi import (
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import Level, check
-from mmarch.check.system import System, system
+from mmarch.check.system import System, outcome, system
 
 AT, ELSEWHERE = 0x10000000, 0x50000000
 RW, RO, NONE = 3, 1, 0
@@ -46,10 +46,10 @@ def script(
     id: str,
     hooks: tuple[str, ...],
     source: str,
-    files: tuple[tuple[int, int], ...] = (),
+    kinds: tuple[int, ...] = (),
     level: Level = "must",
 ) -> Callable[[Script], Script]:
-    """Register a script that has to run without a violation, at several sizes."""
+    """Register a script that has to run without a violation, at several sizes, over files of twice the size."""
 
     def register(body: Script) -> Script:
         def run(context: Context) -> None:
@@ -57,7 +57,8 @@ def script(
                 raise Skipped("the descriptor has no tlb_model")
             for variant in context.variants():
                 for pages in sizes(variant):
-                    machine = system(variant, files=files)
+                    size = 2 * pages << variant.geometry.page_shift
+                    machine = system(variant, files=[(kind, size) for kind in kinds])
                     body(machine, pages)
                     machine.judge(variant.where)
 
@@ -90,7 +91,7 @@ def ok(s: System, *row: int) -> None:
     """An operation that has to succeed."""
     result = s.do(*row)
     if result < 0:
-        raise CheckFailed(f"{s.steps()[-1]} returned {result}", s.steps())
+        raise CheckFailed(f"{s.steps()[-1]} returned {outcome(result)}", s.steps())
 
 
 @script("tlb.munmap", ("tlb_flush", "clear_full_ptes"), "mm/mmap.c:unmap_region")
@@ -189,7 +190,7 @@ def exit_and_reuse(s: System, pages: int) -> None:
     "tlb.file",
     ("clear_ptes", "tlb_delay_rmap"),
     "mm/memory.c:zap_present_folio_ptes",
-    files=((FILE_REGULAR, 8 << 20),),
+    kinds=(FILE_REGULAR,),
 )
 def shared_file(s: System, pages: int) -> None:
     """Dirty file pages are unmapped, written back and truncated without a stale writable translation."""
@@ -233,7 +234,7 @@ def aging(s: System, pages: int) -> None:
     ok(s, OP_TOUCH, 1, AT, pages, ACCESS_WRITE)
 
 
-@script("tlb.shmem", ("clear_ptes",), "mm/shmem.c", files=((FILE_SHMEM, 8 << 20),))
+@script("tlb.shmem", ("clear_ptes",), "mm/shmem.c", kinds=(FILE_SHMEM,))
 def shmem(s: System, pages: int) -> None:
     """Shared memory unmapped by one process stays mapped in the other, and no frame goes too early."""
     ok(s, OP_MMAP, 1, AT, pages * s.page, RW, MAP_SHARED | MAP_FIXED, 0, 0)
