@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,28 +12,15 @@ from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS
 
-
-class Level(StrEnum):
-    """Which checks count."""
-
-    must = "must"
-    all = "all"
-
-
-class Format(StrEnum):
-    """Of the report."""
-
-    table = "table"
-    json = "json"
-    junit = "junit"
-    tap = "tap"
+Level = Literal["must", "all"]
+Format = Literal["table", "json", "junit", "tap"]
 
 
 def check(
     arch: Annotated[
         str, typer.Argument(metavar="ARCH", help="See 'mmarch arch list'.", autocompletion=complete.arch)
     ],
-    level: Annotated[Level, typer.Option(help="must: what an architecture owes; all: more.")] = Level.must,
+    level: Annotated[Level, typer.Option(help="must: what an architecture owes; all: more.")] = "must",
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="One check or tier. Repeatable.", autocompletion=complete.check),
@@ -61,7 +47,7 @@ def check(
     expected: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Expected failures, instead of the plugin's own.")
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="Of the report.")] = "table",
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
@@ -75,7 +61,7 @@ def check(
 
     talk = Talk(quiet)
     options: dict[str, Any] = {
-        "level": level.value, "only": tuple(only or ()), "releases": tuple(release or RELEASES_CHECKED),
+        "level": level, "only": tuple(only or ()), "releases": tuple(release or RELEASES_CHECKED),
         "cpu": cpu, "granule": granule, "seed": seed, "quick": quick, "expected": expected,
         "operations": operations, "with_": tuple(with_ or ()), "without": tuple(without or ()),
     }  # fmt: skip
@@ -86,6 +72,6 @@ def check(
 
     with talk.progress(f"checking {arch}") as progress:
         report = api.check(arch, note=note, progress=progress, say=talk.note, **options)
-    answer(report.render(form.value), output)
+    answer(report.render(form), output)
     if not report.ok:
         raise typer.Exit(EXIT_FINDINGS)

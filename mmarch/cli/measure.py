@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -41,7 +41,7 @@ def _seen(history: History, top: int, by: o.By, count: o.Count, steps: bool) -> 
     from mmarch.table import wrap
 
     if not steps:
-        return hottest.render(history, top, by.value) if top else folded(history, count.value)
+        return hottest.render(history, top, by) if top else folded(history, count)
     if not history.workload.steps:
         raise InputError(f"--steps: {history.workload.name} has no steps; give a scenario file")
     setup = history.setup
@@ -58,10 +58,10 @@ def run(
     workloads: o.Workloads = None,
     *,
     chosen: o.Chosen,
-    engine: o.EngineOption = o.Engine.auto,
+    engine: o.EngineOption = "auto",
     by: Annotated[
         o.By, typer.Option(help="What counts are attributed to; cause, mapping and task with --top.")
-    ] = o.By.op,
+    ] = "op",
     top: Annotated[
         int,
         typer.Option(
@@ -71,7 +71,7 @@ def run(
             show_default=False,
         ),
     ] = 0,
-    count: Annotated[o.Count, typer.Option(help="What the values of --format folded are.")] = o.Count.tlbi,
+    count: Annotated[o.Count, typer.Option(help="What the values of --format folded are.")] = "tlbi",
     steps: Annotated[
         bool, typer.Option("--steps", help="The steps of a scenario: counts, TLBIs with operands, dumps.")
     ] = False,
@@ -94,8 +94,9 @@ def run(
     from mmarch.report.formats import render
 
     talk = Talk(quiet)
-    if by not in (o.By.op, o.By.hook) and not top:
+    if by not in ("op", "hook") and not top:
         raise InputError(f"--by {by} says what --top K ranks; give --top too")
+    filed: Literal["op", "hook"] = "hook" if by == "hook" else "op"
     known, what = _formats(top, steps, sanitize, format_)
     form = chosen_format(format_, json, output, known, what)
     named = workloads or [""]
@@ -106,7 +107,7 @@ def run(
         check_costs(costs, chosen["arch"])
         with talk.progress(f"{len(named)} workloads") as progress:
             results = api.run_all(
-                named, engine=engine.value, by=by.value, scenario=scenario, backing=backing,  # type: ignore[arg-type]
+                named, engine=engine, by=filed, scenario=scenario, backing=backing,
                 note=talk.note, progress=progress, **chosen,
             )  # fmt: skip
         answer(render(results, form, costs), output)
@@ -114,7 +115,7 @@ def run(
         return
     source = talk.reading(named[0], scenario, backing)
     if sanitize:
-        _sanitize(source, form == "json", output, talk, {"engine": engine.value, **chosen})
+        _sanitize(source, form == "json", output, talk, {"engine": engine, **chosen})
         return
     with talk.progress(source.name) as progress:
         how: dict[str, Any] = {"note": talk.note, "progress": progress, **chosen}
@@ -123,7 +124,7 @@ def run(
             answer("\n".join(_seen(history, top, by, count, steps)), output)
             return
         check_costs(costs, chosen["arch"])
-        result = api.run(source, engine=engine.value, by=by.value, **how)  # type: ignore[arg-type]
+        result = api.run(source, engine=engine, by=filed, **how)
     answer(render(result, form, costs), output)
     _findings([result], talk)
 
@@ -145,7 +146,7 @@ def compare(
     ] = None,
     *,
     chosen: o.Chosen,
-    engine: o.EngineOption = o.Engine.auto,
+    engine: o.EngineOption = "auto",
     by: Annotated[str, typer.Option(metavar="op", help="Add a table for each system call.")] = "",
     costs: o.Costs = "",
     scenario: o.Scenario = "",
@@ -167,7 +168,7 @@ def compare(
             raise InputError("--costs estimates times of the twin; a kernel's counts have no price")
         check_costs(costs, changes.get("arch", chosen["arch"]))
     sources = [talk.reading(name, scenario, backing) for name in workloads or [""]]
-    how: dict[str, Any] = {"engine": engine.value, "note": talk.note}
+    how: dict[str, Any] = {"engine": engine, "note": talk.note}
     with talk.progress("comparing") as progress:
         found = api.compare(sources, named, progress=progress, **how, **chosen)
     answer(render(found, form, costs, by == "op"), output)
@@ -179,7 +180,7 @@ def ablate(
     workload: o.Workload = "",
     *,
     chosen: o.Chosen,
-    engine: o.EngineOption = o.Engine.auto,
+    engine: o.EngineOption = "auto",
     costs: o.Costs = "",
     scenario: o.Scenario = "",
     backing: o.Backing = "",
@@ -200,7 +201,7 @@ def ablate(
     from mmarch.report.formats import BETWEEN, FORMATS, render
 
     talk = Talk(quiet)
-    how: dict[str, Any] = {"engine": engine.value, "note": talk.note}
+    how: dict[str, Any] = {"engine": engine, "note": talk.note}
     features = bool(older or newer or sort)
     if features and not (older and newer):
         raise InputError("--from and --to go together: ablate --from 6.12 --to 7.3")
@@ -245,7 +246,7 @@ def _sanitize(source: Source, json: bool, output: str, talk: Talk, how: dict[str
     from mmarch.report.sanitize import document, render
 
     with talk.progress(source.name) as progress:
-        work, setup, seen = api.judged(source, note=talk.note, progress=progress, **how)
+        work, setup, seen = api.judge(source, note=talk.note, progress=progress, **how)
     answer(document(work, setup, seen) if json else "\n".join(render(work, seen)), output)
     if seen.found:
         raise typer.Exit(EXIT_FINDINGS)

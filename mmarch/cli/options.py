@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,31 +11,9 @@ from mmarch import table
 from mmarch.cli import complete
 from mmarch.writing import check
 
-
-class Engine(StrEnum):
-    """How core-mm and the hooks are run."""
-
-    auto = "auto"
-    interpreted = "interpreted"
-    linked = "linked"
-
-
-class By(StrEnum):
-    """What counts are attributed to."""
-
-    op = "op"
-    hook = "hook"
-    cause = "cause"
-    mapping = "mapping"
-    task = "task"
-
-
-class Count(StrEnum):
-    """What the values of stacks are."""
-
-    tlbi = "tlbi"
-    unfold = "unfold"
-    fault = "fault"
+Engine = Literal["auto", "interpreted", "linked"]
+By = Literal["op", "hook", "cause", "mapping", "task"]
+Count = Literal["tlbi", "unfold", "fault"]
 
 
 def writable(context: typer.Context, output: str) -> str:

@@ -78,7 +78,7 @@ def trend(
     workload: o.Workload = "",
     *,
     chosen: o.Chosen,
-    engine: o.EngineOption = o.Engine.auto,
+    engine: o.EngineOption = "auto",
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     json: o.Json = False,
@@ -92,7 +92,7 @@ def trend(
     talk = Talk(quiet)
     source = talk.reading(workload, scenario, backing)
     with talk.progress("switching features") as progress:
-        steps = api.trend(source, engine=engine.value, note=talk.note, progress=progress, **chosen)
+        steps = api.trend(source, engine=engine, note=talk.note, progress=progress, **chosen)
     results = [steps[0].older, *(step.newer for step in steps)]
     if json:
         parts = ",".join(step.model_dump_json(exclude_none=True) for step in steps)

@@ -80,7 +80,7 @@ def validate(
     arch: o.Arch = "arm64",
     with_: o.With = None,
     without: o.Without = None,
-    engine: o.EngineOption = o.Engine.linked,
+    engine: o.EngineOption = "linked",
     diff: Annotated[bool, typer.Option("--diff", help="Show every different step side by side.")] = False,
     json: o.Json = False,
     output: o.Output = "",
@@ -101,7 +101,7 @@ def validate(
             random,
             seed,
             budget,
-            Telling(choices, engine.value, diff, json, output, quiet),
+            Telling(choices, engine, diff, json, output, quiet),
         )
         return
     from mmarch import api
@@ -111,7 +111,7 @@ def validate(
     with Talk(quiet).progress("validating") as progress:
         report = api.validate(
             measured or (), scenarios or (), arch=arch, with_=choices.with_, without=choices.without,
-            engine=engine.value, progress=progress,
+            engine=engine, progress=progress,
         )  # fmt: skip
     answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
     if report.count(DIFFERENT):

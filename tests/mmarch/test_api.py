@@ -27,7 +27,7 @@ PAGE = ROOT / "docs" / "reference" / "python.md"
 # Each command, its function, and arguments that reach it. `help` is about the command line itself.
 PAIRS = {
     "run": ("run", []),
-    "run --sanitize": ("judged", ["--sanitize"]),
+    "run --sanitize": ("judge", ["--sanitize"]),
     "run --steps": ("record_history", ["--steps"]),
     "compare": ("compare", ["-c", "", "-c", ""]),
     "ablate": ("ablate", []),

@@ -1,0 +1,34 @@
+"""The Python API: what a notebook calls, and what the command line is a thin layer over.
+
+A workload is a name or a path as on the command line, a `Scenario`, or what `open_workload` returned, which
+reads a recording only once. The keywords of a configuration are the fields of `Choosing`. Errors are those of
+`mmarch.errors`; operations of a recording that failed are in a result's `failures`.
+"""
+
+from mmarch.api.answers import Ablation, Comparison, FeatureAblation, Result, render
+from mmarch.api.architectures import (
+    check,
+    diff_releases,
+    list_archs,
+    list_costs,
+    list_cpus,
+    list_releases,
+    load_arch,
+    new_arch,
+    show_arch,
+    show_costs,
+    show_cpu,
+    show_release,
+)
+from mmarch.api.choosing import Choosing, config, open_workload
+from mmarch.api.kernels import doctor, get_kernel, list_kernels, measure, measured_results, record, validate
+from mmarch.api.running import ablate, between, compare, judge, run, run_all, trend
+from mmarch.api.seeing import explain, record_history
+
+__all__ = [
+    "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "ablate", "between", "check",
+    "compare", "config", "diff_releases", "doctor", "explain", "get_kernel", "judge", "list_archs",
+    "list_costs", "list_cpus", "list_kernels", "list_releases", "load_arch", "measure",
+    "measured_results", "new_arch", "open_workload", "record", "record_history", "render", "run",
+    "run_all", "show_arch", "show_costs", "show_cpu", "show_release", "trend", "validate",
+]  # fmt: skip

@@ -1,0 +1,135 @@
+"""What is run and how: workloads, and configurations by keywords."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
+
+if TYPE_CHECKING:
+    from mmarch.runs.assemble import Request
+    from mmarch.runs.configure import Choices, Setup
+    from mmarch.runs.workloads import Source
+    from mmarch.scenario.build import Scenario
+    from mmarch.workload import Workload
+
+Work: TypeAlias = "str | os.PathLike[str] | Scenario | Source"
+Engine = Literal["auto", "interpreted", "linked"]
+Note = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+class Choosing(TypedDict, total=False):
+    """A configuration, as the options of the same names have it; what is left out is the default.
+
+    kernel        of `compare`: an Image or debian:VERSION, a real kernel instead of the twin
+    arch          architecture, "arm64"
+    release       of Linux, or a patch series
+    cpu           "neoverse-n2+kpti"
+    granule       page size, "4k"
+    folio_orders  of anonymous folios: 4, (4, 9), "64K,2M", 0 for none
+    with_         features beyond the release's
+    without       features and hooks to do without
+    memory        simulated, "16G" or bytes
+    seed          of every random choice
+    """
+
+    kernel: str
+    arch: str
+    release: str
+    cpu: str
+    granule: str
+    folio_orders: str | int | Sequence[int | str]
+    with_: str | Sequence[str]
+    without: str | Sequence[str]
+    memory: str | int
+    seed: int
+
+
+def open_workload(workload: Work = "", *, scenario: str = "", backing: str = "") -> Source:
+    """A workload to run several times; "" is the bundled trace redis-bgsave.
+
+    scenario, backing  which scenario of a file, on which kind of memory
+    """
+    from mmarch.runs import workloads
+    from mmarch.scenario.build import Scenario
+
+    if isinstance(workload, Scenario):
+        return workloads.choose_scenario(workload.document(), scenario, backing)
+    if isinstance(workload, str | os.PathLike):
+        return workloads.open_workload(os.fspath(workload), scenario, backing)
+    return workload
+
+
+def config(**chosen: Unpack[Choosing]) -> str:
+    """A configuration as a TOML file, for `--config`: every value, whether given or the default."""
+    from mmarch.runs.config_file import write
+
+    return write(configured(chosen, silent).configuration)
+
+
+def as_choices(chosen: Choosing) -> Choices:
+    """As text, which `configure` checks."""
+    from mmarch.runs.configure import Choices
+
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if name != "kernel"}
+    for name in ("with_", "without"):
+        names = given.get(name) or ()
+        given[name] = (names,) if isinstance(names, str) else tuple(names)
+    orders = given.get("folio_orders", "")
+    given["folio_orders"] = (
+        str(orders) if isinstance(orders, str | int) else ",".join(map(str, orders)) or "0"
+    )
+    given["memory"] = str(given.get("memory", "16G"))
+    return Choices(**given)
+
+
+def configured(chosen: Choosing, note: Note, source: Source | None = None) -> Setup:
+    """Checked, with the page size of the recording unless another granule is chosen; `note` is told of surprises."""
+    from mmarch.runs.configure import configure
+    from mmarch.runs.workloads import remarks
+
+    page_size = source.page_size if source else 0
+    choices = replace(as_choices(chosen), page_size=page_size)
+    setup = configure(choices)
+    for remark in remarks(source, setup) if source else ():
+        note(remark)
+    hooks = [name for name in setup.configuration.without if name not in setup.known]
+    idle = [hook for hook in hooks if hook not in setup.arch.hooks or choices.arch == "generic"]
+    if idle:
+        note(f"{choices.arch} does not override {', '.join(idle)}: withholding changes nothing")
+    return setup
+
+
+def silent(text: str) -> None:
+    """The note that nobody reads."""
+
+
+def unseen(done: int, total: int) -> None:
+    """The progress that nobody watches."""
+
+
+class Job(NamedTuple):
+    """What is run, on what, and how."""
+
+    workload: Workload
+    setup: Setup
+    request: Request
+
+
+def prepare(
+    workload: Work,
+    scenario: str,
+    backing: str,
+    note: Note,
+    chosen: Choosing,
+    engine: Engine = "auto",
+    **asked: Any,
+) -> Job:
+    """A workload opened and lowered for a configuration; `asked` are further fields of the request."""
+    from mmarch.runs.assemble import Request
+
+    source = open_workload(workload, scenario=scenario, backing=backing)
+    setup = configured(chosen, note, source)
+    return Job(source.workload(setup), setup, Request(engine, madvise=source.advised, **asked))

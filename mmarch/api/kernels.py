@@ -1,0 +1,139 @@
+"""Real kernels: recorded, measured under QEMU, and the twin against them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmarch.api.answers import Result, shown
+from mmarch.api.choosing import Engine, Note, Progress, as_choices, open_workload, silent, unseen
+
+if TYPE_CHECKING:
+    from mmarch.kernel.boot import Machine
+    from mmarch.kernel.doctor import Finding
+    from mmarch.kernel.measure import Measured
+    from mmarch.trace.recorder import Recording, Saving
+    from mmarch.truth.validate import Report as Validation
+
+
+def record(
+    output: Path,
+    command: Sequence[str],
+    *,
+    buffer_kib: int | None = None,
+    huge_pages: bool = False,
+    saving: Saving | None = None,
+) -> Recording:
+    """Run a program and record what it does to its memory, with ftrace (root)."""
+    from mmarch.trace import recorder
+
+    shown = {} if saving is None else {"saving": saving}
+    return recorder.record(output, command, buffer_kib=buffer_kib, huge_pages=huge_pages, **shown)
+
+
+def validate(
+    measured: Sequence[Path] = (),
+    scenarios: Sequence[Path] = (),
+    *,
+    arch: str = "arm64",
+    with_: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
+    engine: Engine = "linked",
+    progress: Progress = unseen,
+) -> Validation:
+    """Compare the twin with measurements of real kernels, those that come with mmarch unless others are named.
+
+    with_, without  of `Choosing`: on top of the releases that were measured
+    """
+    from mmarch.measurement import load
+    from mmarch.truth import exempt, validate
+    from mmarch.truth.observe import Twin
+
+    bundle = validate.bundled()
+    twin = Twin(as_choices({"arch": arch, "with_": with_, "without": without}), engine)
+    files = tuple(measured) or bundle.measurements
+    twin.check(sorted({load(path).release for path in files}))
+    found = validate.validate(
+        files,
+        scenarios or bundle.scenarios,
+        twin,
+        exempt.load(bundle.exemptions),
+        evidence=bundle.measurements,
+        progress=progress,
+    )
+    return replace(found, with_=twin.choices.with_, without=twin.choices.without)
+
+
+def measure(
+    workloads: Sequence[str | os.PathLike[str]],
+    kernel: str,
+    *,
+    cpu: str = "neoverse-n1",
+    folio_orders: str = "",
+    symbols: str = "",
+    modules: str = "",
+    scenario: str = "",
+    backing: str = "",
+    timeout: float = 300,
+    note: Note = silent,
+    progress: Progress = unseen,
+) -> tuple[Measured, Machine]:
+    """Run scenarios on a real kernel under QEMU; `measured_results` makes results of what was measured.
+
+    kernel            an arm64 Image, or debian:VERSION
+    symbols, modules  its System.map or vmlinux, and the folder of its modules
+    timeout           seconds for one boot
+    """
+    from mmarch.kernel.boot import Machine
+    from mmarch.kernel.measure import measure as run_jobs
+    from mmarch.kernel.source import open_kernel
+    from mmarch.kernel.tools import qemu, untested
+    from mmarch.runs.kernel import jobs_of
+    from mmarch.runs.workloads import scenario_names
+
+    opened = open_kernel(kernel, symbols, modules)
+    named = [
+        (os.fspath(work), one)
+        for work in workloads
+        for one in ([scenario] if scenario else scenario_names(os.fspath(work)))
+    ]
+    sources = [open_workload(work, scenario=one, backing=backing) for work, one in named]
+    jobs = [job for source in sources for job in jobs_of(source, opened, folio_orders)]
+    if warning := untested(qemu()):
+        note(warning)
+    machine = Machine(cpu, timeout=timeout)
+    return run_jobs(opened, machine, jobs, progress), machine
+
+
+def measured_results(measured: Measured, machine: Machine) -> list[Result]:
+    """A result for each scenario that `measure` ran."""
+    from mmarch.runs.kernel import result_of
+
+    return [shown(Result, result_of(measured, ran, machine)) for ran in measured.ran]
+
+
+def list_kernels(*, available: bool = False) -> dict[str, bool]:
+    """Debian's kernels, and whether they are in the cache; with `available` also those to be had."""
+    from mmarch.kernel import debian
+
+    have = {entry.name for entry in debian.downloaded()}
+    offered = {entry.name for entry in debian.available()} if available else set()
+    return {name: name in have for name in have | offered}
+
+
+def get_kernel(name: str) -> Path:
+    """The folder of a Debian kernel, downloaded into the user's cache unless it is there."""
+    from mmarch.kernel import debian
+
+    debian.parse(name)
+    return debian.find(name) or debian.get(name)
+
+
+def doctor() -> list[Finding]:
+    """What measuring a kernel needs, and what is there of it."""
+    from mmarch.kernel.doctor import examine
+
+    return examine()

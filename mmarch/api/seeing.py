@@ -1,0 +1,42 @@
+"""What happened inside of a run: its history, and the story of one operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from mmarch.api.choosing import Choosing, Note, Progress, Work, prepare, silent, unseen
+
+if TYPE_CHECKING:
+    from mmarch.history import History
+    from mmarch.history.story import Story
+
+
+def record_history(
+    workload: Work = "",
+    *,
+    scenario: str = "",
+    backing: str = "",
+    note: Note = silent,
+    progress: Progress = unseen,
+    **chosen: Unpack[Choosing],
+) -> History:
+    """Run a workload and keep what happened: ``history.tables(at, task)[address]``, as `mmarch map` shows."""
+    from mmarch.history import record
+
+    return record(*prepare(workload, scenario, backing, note, chosen), note, progress)
+
+
+def explain(
+    workload: Work = "",
+    op: str = "",
+    *,
+    scenario: str = "",
+    backing: str = "",
+    note: Note = silent,
+    **chosen: Unpack[Choosing],
+) -> Story:
+    """What one operation did; `op` is its row, ``line:N`` of the file, or a step."""
+    from mmarch.history.story import tell
+
+    work, setup, request = prepare(workload, scenario, backing, note, chosen)
+    return tell(work, setup, work.find(op), request, note)
