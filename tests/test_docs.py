@@ -13,7 +13,7 @@ from mmarch import errors
 from mmarch.cli import main
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"<!-- output: (?P<command>.*?) -->\n```\w*\n(?P<text>.*?)```", re.DOTALL)
+BLOCK = re.compile(r"<!-- output: (?P<command>[^\n]+?) -->\n```\w*\n(?P<text>.*?)```", re.DOTALL)
 UNFILLED = "(to be filled in)\n"
 FILL = bool(os.environ.get("MMARCH_FILL_README"))
 

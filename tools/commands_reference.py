@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
@@ -100,10 +100,10 @@ class Command:
     @property
     def parameters(self) -> Iterator[Parameter]:
         """In the order of the help, but what is hidden."""
-        hints = get_type_hints(inspect.unwrap(self.command.callback))
+        kinds = inspect.signature(self.command.callback, eval_str=True).parameters
         for declared in self.command.params:
-            if declared.name in hints and not declared.hidden:
-                yield Parameter(declared, _plain(hints[declared.name]))
+            if declared.name in kinds and not declared.hidden:
+                yield Parameter(declared, _plain(kinds[declared.name].annotation))
 
     @property
     def usage(self) -> str:
@@ -138,7 +138,9 @@ def _below(words: str, command: Any) -> Iterator[Command]:
 
 
 def _plain(kind: Any) -> Any:
-    """The type without None and list."""
+    """The type without what typer is told, None and list."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     if NoneType in get_args(kind):
         kind = get_args(kind)[0]
     return get_args(kind)[0] if get_origin(kind) is list else kind
