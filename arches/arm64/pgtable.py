@@ -371,7 +371,7 @@ def __clear_young_dirty_ptes(ptep: int, nr: int, flags: int) -> int:
     """Both flags together are stored plainly: the lost update would only have set them again."""
     for i in range(nr):
         if flags == 3:
-            WRITE_ONCE(ptep + i, pte_mkclean(pte_mkold(READ_ONCE(ptep + i))))
+            __set_pte(ptep + i, pte_mkclean(pte_mkold(READ_ONCE(ptep + i))))
         else:
             __clear_young_dirty_pte(ptep + i, flags)
     return 0

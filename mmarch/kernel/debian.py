@@ -165,7 +165,8 @@ def _unpack(package: Path, new: Path, found: dict[str, bytes]) -> None:
 
 def _may_be_needed(path: str) -> bool:
     name = modules.name_of(path)
-    near = any(part in path for part in ("/zram/", "/mm/", "/lib/", "/fs/", "/crypto/"))
+    _, _, below = path.partition("/kernel/")
+    near = "/zram/" in below or below.startswith(("mm/", "lib/", "fs/", "crypto/"))
     return bool(name) and (near or name in modules.WANTED)
 
 

@@ -102,8 +102,11 @@ def measure(
     kernel: Kernel, machine: Machine, jobs: Sequence[Job], progress: Progress = lambda done, total: None
 ) -> Measured:
     """Run all jobs in one boot; again, in up to two more, those in which khugepaged interfered."""
-    measured = _measure(kernel, machine, jobs, progress)
-    ran = list(measured.ran)
+    arranged = sorted(
+        range(len(jobs)), key=lambda number: jobs[number].order
+    )  # changing the order takes a second
+    measured = _measure(kernel, machine, [jobs[number] for number in arranged], progress)
+    ran = [one for _, one in sorted(zip(arranged, measured.ran, strict=True), key=lambda pair: pair[0])]
     for _ in range(AGAIN):
         disturbed = [number for number, one in enumerate(ran) if one.disturbed]
         if not disturbed:

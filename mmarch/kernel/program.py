@@ -18,6 +18,7 @@ EXECUTED = frozenset(
         uapi.OP_MMAP, uapi.OP_MUNMAP, uapi.OP_MPROTECT, uapi.OP_MADVISE, uapi.OP_MREMAP, uapi.OP_TOUCH, uapi.OP_FORK,
         uapi.OP_EXIT, uapi.OP_MSYNC, uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_CLEAR_REFS, uapi.OP_DROP_CACHES,
         uapi.OP_LRU_GEN_AGE, uapi.OP_SPAWN, uapi.OP_UNLINK,
+        uapi.OP_SWAPOFF, uapi.OP_FALLOCATE,
     )
 )  # fmt: skip
 MAX_TASKS, MAX_FILES = 4096, 1024

@@ -127,6 +127,11 @@ class Measurement:
             )
         return f"{match.group(1)}.{match.group(2)}"
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each scenario had processes of its own (`mmarch measure`); else one program went through all."""
+        return bool(self.meta.qemu)
+
     @cached_property
     def traced(self) -> frozenset[str]:
         """Functions whose entries occur anywhere in the file."""

@@ -183,7 +183,9 @@ def _rows(
     address, last_order = FIRST_ADDRESS, -1
     for (name, order, kind), steps in measurement.groups():
         scenario = find_scenario(documents, name, order, kind, measurement)
-        if order != last_order:
+        if measurement.one_by_one:
+            address = FIRST_ADDRESS
+        elif order != last_order:
             address, last_order = _prelude(address, order, measurement.meta.page_size), order
         key = (id(scenario), order, kind)
         if key not in runs:

@@ -33,7 +33,7 @@
 enum { /* core_mm/uapi.py */
     OP_MMAP = 1, OP_MUNMAP, OP_BRK, OP_MPROTECT, OP_MADVISE, OP_MREMAP, OP_TOUCH, OP_FORK, OP_VFORK, OP_CLONE_VM,
     OP_EXEC, OP_EXIT, OP_MSYNC, OP_FTRUNCATE, OP_PWRITE, OP_CLEAR_REFS, OP_DROP_CACHES, OP_LRU_GEN_AGE, OP_SPAWN,
-    OP_UNLINK,
+    OP_UNLINK, OP_SWAPOFF, OP_FALLOCATE,
     /* our own */
     OP_PROGRAM = 100, /* order: what follows, up to the next one, is executed by a fresh first process */
     OP_FILE,          /* index, kind, bytes: a backing file, to be there before the first operation */
@@ -42,6 +42,7 @@ enum { /* core_mm/uapi.py */
     OP_DUMP,          /* step, dump, addr, len: the plugin writes down the leaf entries */
 };
 enum { FILE_REGULAR, FILE_TMPFS, FILE_TMPFS_HUGE, FILE_EXT4, FILE_RAMFS, FILE_SHMEM };
+#define SWAP_DEVICE "/dev/zram0"
 enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, BLOCK = 2 << 20, SETTLE_US = 1000000, BAIT = 64 << 20, MAX_ORDER = 13, MAX_OWN = 16 };
 
 typedef struct { int64_t op, task, a, b, c, d, e, f; } row_t;
@@ -139,13 +140,13 @@ static int swap_on_zram(void) {
     char size[32];
     snprintf(size, sizeof size, "%d", SWAP_BYTES);
     if (put("/sys/block/zram0/disksize", size)) return 0;
-    int fd = open("/dev/zram0", O_RDWR | O_CLOEXEC);
+    int fd = open(SWAP_DEVICE, O_RDWR | O_CLOEXEC);
     if (fd < 0) return 0;
     unsigned *header = (unsigned *)(block + 1024); /* union swap_header: version, last page, bad pages */
     memset(block, 0, page);
     header[0] = 1, header[1] = SWAP_BYTES / page - 1;
     memcpy(block + page - 10, "SWAPSPACE2", 10);
-    int result = pwrite(fd, block, page, 0) == page && !swapon("/dev/zram0", 0);
+    int result = pwrite(fd, block, page, 0) == page && !swapon(SWAP_DEVICE, 0);
     close(fd);
     return result;
 }
@@ -198,10 +199,15 @@ static void idle_only(const char *name) { /* a kernel thread runs when nobody el
     }
 }
 
+static void alone(void) { /* nothing of this CPU runs during a step that does not sleep, no tick ends a batch early */
+    struct sched_param first = {1};
+    syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &first);
+}
+
 static void quieten(void) { /* nothing but the program works on its memory */
     static const char *settings[][2] = {
         {"/proc/sys/kernel/numa_balancing", "0"}, {"/proc/sys/vm/compaction_proactiveness", "0"},
-        {"/proc/sys/vm/stat_interval", "1000"},
+        {"/proc/sys/vm/stat_interval", "1000"}, {"/proc/sys/kernel/sched_rt_runtime_us", "-1"},
         {"/sys/kernel/mm/transparent_hugepage/enabled", "madvise"},
         {"/sys/kernel/mm/transparent_hugepage/defrag", "madvise"},
         {"/sys/kernel/mm/transparent_hugepage/khugepaged/defrag", "0"},
@@ -332,6 +338,8 @@ static long perform(const row_t *row) {
     case OP_DROP_CACHES: sync(); return put("/proc/sys/vm/drop_caches", "3");
     case OP_LRU_GEN_AGE: return age();
     case OP_UNLINK: return failing(unlink(names[row->a]));
+    case OP_SWAPOFF: return failing(swapoff(SWAP_DEVICE));
+    case OP_FALLOCATE: return failing(fallocate(files[row->a], row->b, row->c, row->d));
     case OP_FILE: return make_file(row);
     case OP_SPAWN: return 0;
     case OP_BEGIN: mark(MARK_BEGIN, row->a, 0, 0, 0); return 0;
@@ -413,6 +421,8 @@ static void run_program(int first, int end) {
     if (!pid) {
         me = 0;
         catch_faults(), find_own(), warm();
+        alone();
+        usleep(5000); /* init copies what it writes of its own, and waits */
         walk();
         _exit(0);
     }
@@ -420,6 +430,7 @@ static void run_program(int first, int end) {
     shared->turn = end;
     kill(-1, SIGKILL);
     while (waitpid(-1, 0, 0) > 0) {}
+    swapon(SWAP_DEVICE, 0); /* again, if the program ended it */
     for (int i = first; i < end; i++)
         if (rows[i].op == OP_FILE) {
             snprintf(block, 64, "/tmpfs/f%ld", (long)rows[i].a), unlink(block);

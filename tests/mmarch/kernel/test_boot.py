@@ -130,3 +130,15 @@ def test_twin_does_as_the_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     """A scenario measured now: no step of the twin differs."""
     scenario = str(ROOT / "examples" / "scenarios" / "mprotect.scn")
     assert main(["validate", "--kernel", KERNEL, scenario]) == 0
+
+
+def test_holes_are_punched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """fallocate runs in the guest: the pages of the hole are gone from the mapping, as in the twin."""
+    path = tmp_path / "s.scn"
+    path.write_text(
+        "scenario s order 0\nfile F tmpfs 8\nmap A 8 of F shared read write\nwrite A\n"
+        "fallocate F 2 4 punch_hole\nend\n"
+    )
+    assert main(["validate", "--kernel", KERNEL, str(path), "-q"]) == 0
+    assert main(["measure", str(path), "--kernel", KERNEL, "-q"]) == 0
+    assert re.search(r"punch_hole.A: 4 of 8 pages mapped", capsys.readouterr().out)

@@ -150,6 +150,14 @@ def test_modules_load_after_what_they_need() -> None:
     assert modules.closure(have) == ["zsmalloc", "lz4_compress", "zram"]
 
 
+def test_modules_that_no_scenario_needs_stay_packed() -> None:
+    """A driver's module can be larger than is unpacked; those below lib, fs, crypto, mm and zram are small."""
+    root = "./usr/lib/modules/7.3.4+deb13-arm64-16k/kernel/"
+    assert not debian._may_be_needed(f"{root}drivers/gpu/drm/amd/amdgpu/amdgpu.ko.xz")
+    for wanted in ("lib/lz4/lz4_compress", "fs/jbd2/jbd2", "drivers/block/zram/zram", "drivers/block/loop"):
+        assert debian._may_be_needed(f"{root}{wanted}.ko.xz"), wanted
+
+
 @pytest.mark.parametrize("name", ["debian:", "debian:7", "debian:7.3.4-64k", "debian:latest"])
 def test_names_of_debian_kernels(name: str) -> None:
     """What is no version says what one looks like."""
@@ -222,6 +230,8 @@ def test_the_archive_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(debian.ARCHIVE, " file:/srv/debian ")
     assert debian._archive() == "file:/srv/debian"
     monkeypatch.delenv(debian.ARCHIVE)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "file:/x-security/\n"))
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "file:/x-security/\n")
+    )
     with pytest.raises(InputError, match="MMARCH_DEBIAN_ARCHIVE"):
         debian._archive()
