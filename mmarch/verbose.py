@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from mmarch.environment import switched_on
+
 VERBOSE = "MMARCH_VERBOSE"  # in the environment, so that processes that share the work say it too
 _said: set[str] = set()
 
@@ -22,12 +24,8 @@ def say(text: str) -> None:
 @contextmanager
 def verbose(wanted: bool) -> Iterator[None]:
     """Say it from here to the end."""
-    before = os.environ.get(VERBOSE)
-    if wanted:
-        os.environ[VERBOSE] = "1"
-    try:
-        yield
-    finally:
-        _said.clear()
-        if wanted and before is None:
-            del os.environ[VERBOSE]
+    with switched_on(VERBOSE, wanted):
+        try:
+            yield
+        finally:
+            _said.clear()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from mmarch import __version__
+from mmarch.environment import switched_on
 from mmarch.errors import (
     EXIT_CLOSED,
     EXIT_INTERNAL,
@@ -39,28 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _told(given: list[str]) -> int:
     """The exit code, after one message for whatever went wrong."""
-    if "--traceback" in _ours(given):
-        given.remove("--traceback")
-        os.environ[TRACEBACK] = "1"
-    wanted = [word for word in _ours(given) if word in ("-v", "--verbose")]
-    for word in wanted:
-        given.remove(word)
-    try:
-        with verbose(bool(wanted)):
+    traceback = _taken(given, "--traceback")
+    loud = _taken(given, "-v", "--verbose")
+    with switched_on(TRACEBACK, traceback), verbose(loud):
+        try:
             return _run(given)
-    except (KeyboardInterrupt, BrokenPipeError) as end:
-        interrupted = isinstance(end, KeyboardInterrupt)
-        return _explained(Interrupted("interrupted") if interrupted else Closed("stdout"))
-    except MmarchError as error:
-        return _explained(error)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return _explained(cannot_write(error.filename or "stdout", error))
-        # the last resort: a defect of ours, told as one
-        text = (
-            f"internal error: {type(error).__name__}: {error}\nPlease report it, with the command and what "
-        )
-        return _explained(error, text + "`mmarch --traceback …` prints.")
+        except (KeyboardInterrupt, BrokenPipeError) as end:
+            interrupted = isinstance(end, KeyboardInterrupt)
+            return _explained(Interrupted("interrupted") if interrupted else Closed("stdout"))
+        except MmarchError as error:
+            return _explained(error)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                return _explained(cannot_write(error.filename or "stdout", error))
+            # the last resort: a defect of ours, told as one
+            text = f"internal error: {type(error).__name__}: {error}\nPlease report it, with the command and what "
+            return _explained(error, text + "`mmarch --traceback …` prints.")
+
+
+def _taken(given: list[str], *names: str) -> bool:
+    """Whether an option of ours is there, which is good anywhere; it is taken out."""
+    found = [word for word in _ours(given) if word in names]
+    for word in found:
+        given.remove(word)
+    return bool(found)
 
 
 def _explained(error: Exception, message: str = "") -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from mmarch import waiting
 from mmarch.errors import Interrupted
 
 GRACE = 0.6  # seconds that Python has to end by itself
@@ -38,8 +39,8 @@ def interruptible(what: str) -> Iterator[None]:
     watcher.start()
     try:
         yield
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {what}") from None
+    except KeyboardInterrupt as stop:
+        raise Interrupted(_said(what, *getattr(stop, "__notes__", ())[:1])) from None
     finally:
         left.set()
         signal.set_wakeup_fd(before)
@@ -55,5 +56,10 @@ def _watch(reader: int, left: threading.Event, what: str) -> None:
             for child in multiprocessing.active_children():
                 child.kill()
             cursor = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""  # a bar hides it
-            os.write(2, f"{cursor}mmarch: interrupted: {what}\n".encode())
+            os.write(2, f"{cursor}mmarch: {_said(what, waiting.now())}\n".encode())
             die(signal.SIGINT)
+
+
+def _said(what: str, step: str = "") -> str:
+    """With the step that was being taken."""
+    return f"interrupted: {what}" + (f", {step}" if step else "")

@@ -116,7 +116,8 @@ def list_(
     from mmarch import api
     from mmarch.table import table
 
-    have = api.list_kernels(available=available)
+    with Talk(json).progress("asking Debian"):
+        have = api.list_kernels(available=available)
     names = sorted(have, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")])
     if json:
         document = {
@@ -148,7 +149,8 @@ def get(
     for name in names:
         debian.parse(name)
     for name in names:
-        folder = api.get_kernel(name)
+        with talk.progress(f"getting {name}"):
+            folder = api.get_kernel(name)
         image = read_image(folder / "Image")
         talk.note(f"{name}: Linux {image.version}, {image.page_size >> 10} KiB pages")
         answer(f"debian:{folder.name}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mmarch.cli.interrupts import interruptible
 from mmarch.errors import Closed, InputError
 from mmarch.suggest import did_you_mean
+from mmarch.waiting import shown_by
 from mmarch.writing import cannot_write, writing
 
 if TYPE_CHECKING:
@@ -87,15 +88,20 @@ class Talk:
     @contextlib.contextmanager
     def _shown(self, what: str) -> Iterator[Callable[[int, int], None]]:
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done, total: None
+            with shown_by(self._told):
+                yield lambda done, total: None
             return
-        from rich.console import Console
-        from rich.progress import Progress, TimeElapsedColumn
+        from mmarch.cli.bars import Bars
 
-        columns = (*Progress.get_default_columns(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=None)  # moves to and fro until something is done
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+        with Bars() as bars, shown_by(bars.waiting):
+            task = bars.add_task(what, total=None)  # moves to and fro until something is done
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+
+    @contextlib.contextmanager
+    def _told(self, what: str, seconds: float) -> Iterator[None]:
+        """A line instead of a bar."""
+        self.note(what + (f", about {max(1, round(seconds))} s …" if seconds else " …"))
+        yield
 
     def reading(self, workload: str, scenario: str, backing: str) -> Source:
         """What a command works on, as `open_workload`."""

@@ -99,7 +99,8 @@ def explain(
             "-c: explain interprets configurations of the twin; a kernel's recording has no story"
         )
     source = talk.reading(workload, scenario, backing)
-    stories = [api.explain(source, op, note=talk.note, **{**chosen, **one}) for one in changes]
+    with talk.progress(f"{source.name}, operation {op}"):
+        stories = [api.explain(source, op, note=talk.note, **{**chosen, **one}) for one in changes]
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 
 

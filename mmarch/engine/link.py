@@ -8,7 +8,8 @@ import hashlib
 import os
 import sys
 import tempfile
-import time
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import llvmlite
 
-from mmarch.cache import cache_dir, write_whole
+from mmarch.cache import cache_dir
 from mmarch.engine.code import Code
 from mmarch.engine.layout import Layout
 from mmarch.engine.lower import Options, lower
@@ -24,13 +25,15 @@ from mmarch.engine.memory import Memory
 from mmarch.engine.program import NotLinkable, Program
 from mmarch.engine.returns import missing_return
 from mmarch.verbose import say
+from mmarch.waiting import waiting
 
 Entry = Callable[..., int]
 _CODE_VERSION = 3
 _CHECK = 32  # bytes of a checksum before an image
 _KEPT = 64  # images in a folder
 _BUILT_IN = {"core_mm", "arches", "mmarch"}  # packages that come with mmarch
-_SECONDS = 0.015  # a function, until this computer has linked anything
+_SECONDS = 0.01  # a function, until this computer has linked anything
+_threads: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)  # of this process that want an image
 
 
 class Image:
@@ -64,27 +67,22 @@ def digest(code: Code, layout: Layout, options: Options) -> str:
     return hashlib.sha256(b"\0".join([*code.sources(), *(part.encode() for part in parts)])).hexdigest()[:24]
 
 
-def link(
-    code: Code,
-    layout: Layout,
-    options: Options = Options(),
-    progress: Callable[[str], None] = lambda _: None,
-) -> Image:
-    """The image of `code`, from the cache or compiled now; `progress` gets one line if compiled.
+def link(code: Code, layout: Layout, options: Options = Options()) -> Image:
+    """The image of `code`, from the cache or compiled now.
 
     Raises NotLinkable for what lies outside the linkable subset. A checked image is not kept, since the
     places that it reports are numbered as it is made.
     """
     path = _folder(code) / f"{digest(code, layout, options)}.o"
     if options.checked:
-        return Image(code, _compiled(code, layout, options, progress))
+        return Image(code, _compiled(code, layout, options))
     if blob := _load(path):
         say(f"in the cache: {path} ({len(blob):,} bytes)")
         return Image(code, blob)
-    with _alone(path, progress):
+    with _alone(path):
         blob = _load(path)
         if not blob:
-            blob = _compiled(code, layout, options, progress)
+            blob = _compiled(code, layout, options)
             say(f"linked: {len(blob):,} bytes of machine code, for {path}")
             _store(path, blob)
     return Image(code, blob)
@@ -98,7 +96,7 @@ def _folder(code: Code) -> Path:
 
 
 @contextmanager
-def _alone(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def _alone(path: Path) -> Iterator[None]:
     """One linker an image, of all threads and processes; a lock dies with its holder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,36 +104,25 @@ def _alone(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
     except OSError:  # a cache that cannot be written is no error
         yield
         return
-    with lock:
+    with _threads[path], lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("waiting for another linker of the same image …")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with waiting("waiting for another process that links the same"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _compiled(code: Code, layout: Layout, options: Options, progress: Callable[[str], None]) -> bytes:
+def _compiled(code: Code, layout: Layout, options: Options) -> bytes:
     program = Program(code.roots, code.winners, code.defaults)
     for function in (*code.winners.values(), *code.defaults.values()):
         if line := missing_return(function):
             place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
             raise NotLinkable(f"{place}: hook {function.__name__} may end without a result (line {line})")
-    number, pace = len(program.routines), cache_dir() / "images" / "pace"
-    progress(f"linking {number} functions, about {max(1, round(number * _seconds(pace)))} s …")
-    start = time.monotonic()
-    blob = compile_object(lower(program, layout, options), optimize=not options.checked)
-    with suppress(OSError):
-        write_whole(pace, repr((time.monotonic() - start) / number).encode())
-    return blob
-
-
-def _seconds(pace: Path) -> float:
-    """That a function took in the last link."""
-    try:
-        return min(float(pace.read_text()), 1.0)
-    except (OSError, ValueError):
-        return _SECONDS
+    number, optimize = len(program.routines), not options.checked
+    kind = "link" if optimize else "link-checked"
+    with waiting(f"linking {number} functions", kind, number, guess=_SECONDS):
+        return compile_object(lower(program, layout, options), optimize)
 
 
 def compile_object(assembly: str, optimize: bool = True) -> bytes:

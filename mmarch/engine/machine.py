@@ -93,7 +93,6 @@ class Machine:
         tasks: int = 64,
         overlays: Sequence[object] = (),
         options: Options = Options(),
-        progress: Callable[[str], None] = lambda _: None,
         selectable: Sequence[str] = (),
         memory: Memory | None = None,
     ) -> None:
@@ -114,7 +113,7 @@ class Machine:
             self.memory.arrays["ops"][: rows * uapi.COLUMNS] = operations.reshape(-1)
         self._image: Image | None = None
         if engine == "linked":
-            self._image = self._link(options, progress)
+            self._image = self._link(options)
         else:
             self._interpret(archs, overlays)
 
@@ -144,7 +143,7 @@ class Machine:
         index = event if isinstance(event, int) else (*names, *self.config.arch.events).index(event)
         return int(self.counts()[:, :, index].sum())
 
-    def _link(self, options: Options, progress: Callable[[str], None]) -> Image:
+    def _link(self, options: Options) -> Image:
         """The image; the one of a machine with the same code is used again."""
         roots = (*self.roots, *([cast(FunctionType, core_mm.calls.enter)] if options.calls else []))
         code = Code(roots, self.winners, {name: self.defaults[name] for name in self.selectable})
@@ -154,7 +153,7 @@ class Machine:
             repr((self.layout.arrays, self.layout.tables, self.layout.scalars)),
         )
         if key not in _images or options.checked:
-            _images[key] = link(code, self.layout, options, progress)
+            _images[key] = link(code, self.layout, options)
         return _images[key]
 
     # -- interpreted engine --------------------------------------------------------

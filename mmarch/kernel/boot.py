@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from mmarch.kernel.program import Program, Rows, encode
 from mmarch.kernel.qemu import Ended, complaint, last_lines, run
 from mmarch.kernel.source import Kernel
 from mmarch.kernel.symbols import Symbols
+from mmarch.waiting import waiting
 
 MEMORY = "1G"
 TIMEOUT = 300.0
+BOOTING = 15.0  # seconds, until this computer has booted a kernel
 MAX_OUTPUT = 512 << 20
 EXT4_BYTES = 64 << 20
 APPEND = "console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 damon_stat.enabled=N"  # nothing else looks at PTEs
@@ -80,8 +83,10 @@ def boot(
         files["ext4.img"] = _ext4(programs)
     with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
         folder = Path(work)
-        watch = _Watch(folder / "out", len(programs), progress)
-        ended, command = _start(kernel, machine, files, known, folder, watch)
+        with ExitStack() as booting:  # until the first program is done
+            booting.enter_context(waiting(f"booting {kernel.name}", "boot", guess=BOOTING))
+            watch = _Watch(folder / "out", len(programs), progress, booting)
+            ended, command = _start(kernel, machine, files, known, folder, watch)
         guest = _guest(records.first_lines(folder / "text"))
         recording = records.read(folder / "out")
         _check(kernel, machine, programs, ended, recording, guest, folder)
@@ -97,7 +102,8 @@ def symbols_of(kernel: Kernel, machine: Machine) -> Symbols:
         return symbols.load(path)
     with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
         folder = Path(work)
-        ended, _ = _start(kernel, machine, {"symbols": b""}, None, folder, lambda: None)
+        with waiting(f"booting {kernel.name} for its symbols", "boot-for-symbols", guess=BOOTING):
+            ended, _ = _start(kernel, machine, {"symbols": b""}, None, folder, lambda: None)
         text = (folder / "text").read_text("ascii", "replace") if (folder / "text").exists() else ""
         _, mark, listed = text.partition("\nsymbols\n")
         if ended.overdue or not mark:
@@ -114,8 +120,8 @@ def _why(ended: Ended) -> str:
 class _Watch:
     """Tells how many programs are done, by the plugin's lines."""
 
-    def __init__(self, path: Path, total: int, progress: Progress) -> None:
-        self.path, self.total, self.progress = path, total, progress
+    def __init__(self, path: Path, total: int, progress: Progress, booting: ExitStack) -> None:
+        self.path, self.total, self.progress, self.booting = path, total, progress, booting
         self.at = self.done = 0
 
     def __call__(self) -> None:
@@ -127,6 +133,8 @@ class _Watch:
             return
         self.at += len(data)
         self.done += data.count(b"\nP ")
+        if self.done:
+            self.booting.close()
         self.progress(min(self.done, self.total), self.total)
 
 

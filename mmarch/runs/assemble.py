@@ -79,12 +79,12 @@ def assemble(setup: Setup, workload: Workload, request: Request, note: Note) -> 
     engine = choose_engine(workload, request)
     if engine == "linked":
         try:
-            return _boot(setup, workload, "linked", request, note)
+            return _boot(setup, workload, "linked", request)
         except NotLinkable as error:
             if request.engine == "linked":
                 raise InputError(f"--engine linked: {error}; use --engine interpreted") from error
             note(f"interpreting, because this does not link: {error}")
-    return _boot(setup, workload, "interpreted", request, note)
+    return _boot(setup, workload, "interpreted", request)
 
 
 def choose_engine(workload: Workload, request: Request) -> str:
@@ -96,7 +96,7 @@ def choose_engine(workload: Workload, request: Request) -> str:
     return "linked" if work * request.runs > SMALL else "interpreted"
 
 
-def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note: Note) -> Machine:
+def _boot(setup: Setup, workload: Workload, engine: str, request: Request) -> Machine:
     pages = file_pages(workload, setup.page_size)
     try:
         machine = Machine(
@@ -108,7 +108,6 @@ def _boot(setup: Setup, workload: Workload, engine: str, request: Request, note:
             file_pages=sum(pages),
             tasks=tasks(workload),
             options=Options(attribute=request.by_hook, calls=request.by_call),
-            progress=note,
             selectable=optional_hooks(setup.arch) if engine == "linked" else (),
         )
     except MemoryError:

@@ -42,7 +42,6 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins
 @pytest.fixture
 def mmarch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """Run the command line in this process."""
-    monkeypatch.setenv("MMARCH_TRACEBACK", "")  # what --traceback sets goes with the test
 
     def run(*arguments: str | Path) -> Ran:
         words: Sequence[str] = [str(argument) for argument in arguments]

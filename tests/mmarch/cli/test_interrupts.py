@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from mmarch import waiting
 from mmarch.cli.interrupts import interruptible
 from mmarch.engine import link
 from mmarch.engine.code import Code
@@ -19,6 +21,7 @@ from mmarch.errors import Interrupted
 
 STUCK = """
 import signal, threading
+from mmarch import waiting
 from mmarch.cli.interrupts import interruptible
 with interruptible("sorting sand"):
     signal.signal(signal.SIGINT, lambda *_: None)  # as if the main thread were in C: nothing is raised
@@ -93,19 +96,75 @@ def test_images_of_built_in_architectures_are_evicted_by_their_like_alone() -> N
 
 
 def test_one_linker_an_image(tmp_path: Path) -> None:
-    """Who comes second waits, is told so, and finds the lock free when its holder has gone."""
+    """Threads that want the same image come one after the other, and nobody is told to wait for them."""
     path, inside, said = tmp_path / "images" / "x.o", threading.Event(), []
     most, now = [0], [0]
 
     def one(_: int) -> None:
-        with link._alone(path, said.append):
+        with link._alone(path):
             now[0] += 1
             most[0] = max(most[0], now[0])
             inside.wait(0.05)
             now[0] -= 1
 
-    with ThreadPoolExecutor(4) as pool:
+    with waiting.shown_by(lambda what, _: nullcontext(said.append(what))), ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(4)))
     assert most == [1]
-    assert said
-    assert set(said) == {"waiting for another linker of the same image …"}
+    assert said == []
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from mmarch.engine import link
+with link._alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_that_links_is_waited_for(tmp_path: Path) -> None:
+    """It is said, and the lock is free when its holder has gone, however it went."""
+    path, said = tmp_path / "x.o", []
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        def told(what: str, seconds: float) -> nullcontext[None]:
+            said.append((what, seconds))
+            holder.kill()
+            return nullcontext()
+
+        with waiting.shown_by(told), link._alone(path):
+            pass
+    assert said == [("waiting for another process that links the same", 0.0)]
+
+
+def test_an_interrupt_says_which_step_it_stopped() -> None:
+    """Beside what the command does, where Python can raise."""
+    with (
+        pytest.raises(Interrupted, match=r"interrupted: sorting sand, washing it$"),
+        interruptible("sorting sand"),
+        waiting.waiting("washing it"),
+    ):
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(60)
+    assert waiting.now() == ""
+
+
+def test_a_step_that_does_not_come_back_is_said() -> None:
+    """Also where it cannot: a link is LLVM's, and nothing of Python's runs."""
+    stuck = STUCK.replace(
+        "\n    print",
+        "\n    from mmarch.waiting import waiting\n    step = waiting('washing it')\n    step.__enter__()\n    print",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", stuck], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as made:
+        assert made.stdout is not None
+        assert made.stdout.readline() == "ready\n"
+        made.send_signal(signal.SIGINT)
+        _, said = made.communicate()
+    assert (said, made.returncode) == ("mmarch: interrupted: sorting sand, washing it\n", -signal.SIGINT)
