@@ -14,14 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import numpy as np
-
-from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.runs.configure import Setup
 from mmarch.scenario import Document, Scenario, load, lower, variants
 from mmarch.suggest import unknown
 from mmarch.trace.ftrace_text import BOM, GZIP, refuse_foreign
+from mmarch.trace.page_size import RECORDED, at_page_size
 from mmarch.verbose import say
 from mmarch.workload import Workload
 
@@ -85,16 +83,8 @@ class Trace:
         return self.recorded.remarks
 
     def workload(self, setup: Setup) -> Workload:
-        """As recorded; InputError if its mappings do not begin at pages of the granule."""
-        ops = self.recorded.ops
-        odd = np.flatnonzero((ops[:, 0] == uapi.OP_MMAP) & (ops[:, 2] % setup.page_size != 0))
-        if len(odd):
-            line, granule = self.recorded.lines[odd[0]], setup.configuration.granule
-            raise InputError(
-                f"{self.recorded.source}:{line}: recorded with smaller pages: the mapping at {ops[odd[0], 2]:#x} "
-                f"does not fit granule {granule}; record on such a machine, or run a scenario"
-            )
-        return self.recorded
+        """On pages of the granule."""
+        return at_page_size(self.recorded, setup.page_size)
 
 
 @dataclass(frozen=True)
@@ -120,10 +110,11 @@ class Script:
 
 def remarks(source: Source, setup: Setup) -> list[str]:
     """What to say about how a workload was read, and of a granule other than that of the recording."""
-    said = list(source.remarks)
+    said, granule = list(source.remarks), setup.configuration.granule
     if source.page_size not in (0, setup.page_size):
-        granule = setup.configuration.granule
         said.append(f"recorded with pages of {source.page_size} bytes, replayed with granule {granule}")
+    elif isinstance(source, Trace) and not source.page_size and setup.page_size > RECORDED:
+        said.append(f"taken as recorded with pages of {RECORDED} bytes, replayed with granule {granule}")
     return said
 
 
