@@ -8,37 +8,18 @@ import re
 import subprocess
 import sys
 import venv
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.pages import ROOT, Block, blocks
+
 TUTORIAL = ROOT / "docs" / "tutorial" / "an-architecture-in-30-minutes.md"
-FENCE = re.compile(r"(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.S)
 WRAPPERS = {
     "pip": 'exec python -m pip install --quiet --no-deps --no-build-isolation --no-index "${@:2}"',
     "mmarch": 'exec python -m mmarch "$@"',
     "pytest": 'exec python -m pytest -p no:cacheprovider "$@"',
 }
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block and the comment before it."""
-
-    mark: str
-    kind: str
-    text: str
-
-    def after(self, word: str) -> str:
-        """The rest of the mark after `word`, if it begins so."""
-        return self.mark.removeprefix(word).strip() if self.mark.startswith(word) else ""
-
-
-def blocks() -> list[Block]:
-    """All of them, in order."""
-    return [Block(m["mark"] or "", m["kind"], m["text"]) for m in FENCE.finditer(TUTORIAL.read_text())]
 
 
 class Reader:
@@ -127,7 +108,7 @@ def edit(path: Path, diff: str) -> None:
 def test_the_tutorial_works(tmp_path: Path) -> None:
     """From the first block to the last."""
     reader = Reader(tmp_path)
-    for block in blocks():
+    for block in blocks(TUTORIAL):
         reader.do(block)
 
 
@@ -135,6 +116,6 @@ def test_excerpts_are_of_the_template() -> None:
     """A Python block that is not for a file shows what `mmarch arch new` writes."""
     folder = ROOT / "mmarch" / "data" / "arch_template"
     texts = [path.read_text() for path in folder.rglob("*.py.txt")]
-    shown = [block.text for block in blocks() if block.kind == "python" and not block.mark]
+    shown = [block.text for block in blocks(TUTORIAL) if block.kind == "python" and not block.mark]
     assert shown
     assert all(any(excerpt in text for text in texts) for excerpt in shown)
