@@ -100,8 +100,7 @@ class mach(Scalars):
     swap_next: int
     swap_used: int
     swap_off: int  # given up by swapoff
-    tmp0: int
-    tmp1: int
+    observed: int  # rows that core_mm/observe.py wrote
 
 
 counters = Array("counters", "counters")  # [operation][hook][event]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from core_mm.descriptor import PteName
@@ -59,8 +59,7 @@ class Entries:
             return " ".join(self._generic(entry))
         key = entry & self.mask
         if key not in self._texts:
-            words = (name.set if entry & name.mask == name.value else name.clear for name in self.names)
-            self._texts[key] = " ".join(word for word in words if word).rstrip()
+            self._texts[key] = attributes(self.names, entry)
         return self._texts[key]
 
     def _generic(self, entry: int) -> Iterator[str]:
@@ -71,6 +70,12 @@ class Entries:
             yield name if self.hooks[hook](entry) else "-" * len(name)
         if self.block > 1:
             yield "block" if entry & self.cont_mask else "-" * 5
+
+
+def attributes(names: Iterable[PteName], entry: int) -> str:
+    """What the architecture calls the bits of an entry, in ptdump's columns."""
+    words = (name.set if entry & name.mask == name.value else name.clear for name in names)
+    return " ".join(word for word in words if word).rstrip()
 
 
 def _named(dotted: str) -> Callable[..., int]:

@@ -97,30 +97,52 @@ def choose_engine(workload: Workload, request: Request) -> str:
 
 
 def _boot(setup: Setup, workload: Workload, engine: str, request: Request) -> Machine:
-    pages = file_pages(workload, setup.page_size)
+    machine = unbooted(
+        machine_config(setup, request), workload, engine, roots(),
+        Options(attribute=request.by_hook, calls=request.by_call),
+        optional_hooks(setup.arch) if engine == "linked" else (),
+    )  # fmt: skip
+    machine.memory.set("mach", "seed", setup.configuration.seed)
+    return boot(machine)
+
+
+def unbooted(
+    config: Config,
+    workload: Workload,
+    engine: str,
+    callable_roots: Sequence[FunctionType],
+    options: Options = Options(),
+    selectable: Sequence[str] = (),
+) -> Machine:
+    """A machine with the workload in its memory; InputError if this computer has no memory for it."""
+    pages = file_pages(workload, 1 << config.arch.granules[config.granule].page_shift)
     try:
         machine = Machine(
-            machine_config(setup, request),
+            config,
             engine,
-            roots(),
+            callable_roots,
             operations=workload.ops,
             files=len(workload.files),
             file_pages=sum(pages),
             tasks=tasks(workload),
-            options=Options(attribute=request.by_hook, calls=request.by_call),
-            selectable=optional_hooks(setup.arch) if engine == "linked" else (),
+            options=options,
+            selectable=selectable,
         )
     except MemoryError:
-        size = show_size(setup.configuration.memory)
+        size = show_size(config.memory)
         raise InputError(
             f"this computer lacks the memory to simulate {size}; run with a smaller --memory"
         ) from None
-    machine.memory.set("mach", "seed", setup.configuration.seed)
     _place_files(machine, workload, pages)
+    return machine
+
+
+def boot(machine: Machine) -> Machine:
+    """The same machine, booted; InputError if its memory is too small."""
     error = machine.call("boot")
     machine.memory.arrays["counters"][:] = 0  # booting is no operation
     if error:
-        size = show_size(setup.configuration.memory)
+        size = show_size(machine.config.memory)
         raise InputError(f"the machine does not boot with --memory {size} (error {error})")
     return machine
 

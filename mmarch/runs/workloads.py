@@ -126,6 +126,13 @@ def bundled_traces() -> Mapping[str, Path]:
     return {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob("*" + SUFFIX))}
 
 
+def bundled_scenarios() -> tuple[Path, ...]:
+    """Files of scenarios that come with mmarch: of the wheel, or of the source tree."""
+    package = Path(str(files("mmarch")))
+    inside, source = package / "data" / "scenarios", package.parent / "examples" / "scenarios"
+    return tuple(sorted((inside if inside.is_dir() else source).glob("*.scn")))
+
+
 def open_workload(
     argument: str = "", scenario: str = "", backing: str = "", progress: Progress = lambda done, total: None
 ) -> Source:

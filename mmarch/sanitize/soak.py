@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from types import FunctionType
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mmarch.runs.assemble import roots
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.random_rows import FILE_PAGES, Row, Writer
 from mmarch.sanitize.run import drain
+from mmarch.sanitize.shrinking import shortest
 from mmarch.sanitize.violation import Violation
 
 ROUND = 2000  # operations of a machine's life
@@ -93,12 +94,12 @@ def one_round(config: Config, seed: int, number: int, count: int) -> Round:
     return Round(number, config, rows, rng.choice((0, 0, ASIDS - rng.randrange(2, 40))))
 
 
-def machine(made: Round, engine: str) -> Machine:
+def machine(made: Round, engine: str, more_roots: Sequence[FunctionType] = ()) -> Machine:
     """Booted, with a file and shared memory."""
     size = FILE_PAGES << made.config.arch.granules[made.config.granule].page_shift
     rows = np.array(made.rows, np.int64).reshape(-1, COLUMNS)
     started = Machine(
-        made.config, engine, roots(), operations=rows, files=2, file_pages=4 * FILE_PAGES + 8,
+        made.config, engine, [*roots(), *more_roots], operations=rows, files=2, file_pages=4 * FILE_PAGES + 8,
         options=Options(attribute=True),
     )  # fmt: skip
     inodes = started.memory.tables["INODE"]
@@ -134,17 +135,10 @@ def run_round(made: Round, soaked: Soaked, engine: str) -> Violation | None:
 
 def shrink(made: Round, found: Violation, engine: str) -> tuple[Round, Violation]:
     """The shortest part of a failing round that is found in a minute and still fails."""
-    end = time.monotonic() + SHRINKING
-    rows = made.rows[: found.where.row + 1]
-    chunk = max(1, len(rows) // 2)
-    while chunk and time.monotonic() < end:
-        position = 0
-        while position < len(rows) and time.monotonic() < end:
-            shorter = rows[:position] + rows[position + chunk :]
-            failing = run_round(replace(made, rows=shorter), Soaked(), engine) if shorter else None
-            if failing:
-                found, rows = failing, shorter[: failing.where.row + 1]
-            else:
-                position += chunk
-        chunk //= 2
+
+    def failing(rows: Sequence[Row]) -> tuple[Violation, int] | None:
+        seen = run_round(replace(made, rows=tuple(rows)), Soaked(), engine)
+        return (seen, seen.where.row + 1) if seen else None
+
+    found, rows = shortest(made.rows, (found, found.where.row + 1), failing, SHRINKING)
     return replace(made, rows=rows), found

@@ -1,0 +1,137 @@
+"""What core-mm can observe of a machine, and where two observations differ up to a renaming of frames and swap slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FunctionType
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core_mm import observe as o
+from core_mm.mm_types import (
+    LOG_COLUMNS, PG_ACTIVE, PG_DIRTY, PG_ORDER_SHIFT, PG_REFERENCED,
+)  # fmt: skip
+from mmarch.engine.machine import Machine
+from mmarch.errors import InputError
+
+OBSERVED = (cast(FunctionType, o.observe),)  # what a machine has to be able to call
+Rows = NDArray[np.int64]  # (n, WIDTH) of core_mm.observe
+RENAMED = (o.FRAME, o.FOLIO, o.SLOT)
+BITS = {
+    o.SEEN_VALID: "valid", o.SEEN_YOUNG: "young", o.SEEN_DIRTY: "dirty", o.SEEN_WRITE: "write",
+    o.SEEN_SPECIAL: "special", o.SEEN_PROTNONE: "protnone",
+}  # fmt: skip
+ENTRIES = (o.SEEN_PTE, o.SEEN_PMD)
+OTHERS = {o.SEEN_VMA: "mapping", o.SEEN_MM: "rss"}
+COLUMNS = {
+    o.FRAME: "sharing", o.ENTRY: "entry", o.FOLIO: "folio", o.PLACE: "folio", o.REFERENCES: "references",
+    o.MAPCOUNT: "mapcount", o.EXCLUSIVE: "exclusive", o.FOLIO_MAPCOUNT: "mapcount", o.ENTIRE_MAPCOUNT: "mapcount",
+    o.SLOT: "swap", o.SLOT_REFERENCES: "swap",
+}  # fmt: skip
+# What a series may declare to change.
+ASPECTS = (
+    "result", "mapped", *BITS.values(), "entry", "sharing", "folio", "folio_dirty", "folio_accessed", "references",
+    "mapcount", "exclusive", "swap", "mapping", "rss", "memory", "warning",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """One thing that differs: rows of both sides, None where there is none, and in which aspects."""
+
+    plain: Rows | None
+    changed: Rows | None
+    aspects: frozenset[str]
+
+
+def take(machine: Machine) -> Rows:
+    """What can be observed now; a view of the machine's memory.
+
+    InputError if the log has no room for it.
+    """
+    count = machine.call("observe")
+    first = (machine.memory.get("mach", "log_len") + 1) * LOG_COLUMNS
+    log = machine.memory.arrays["log"]
+    if first + count * o.WIDTH > machine.memory.get("cfg", "log_capacity") * LOG_COLUMNS:
+        raise InputError(f"{count} things can be observed; the log has no room for them")
+    return log[first : first + count * o.WIDTH].reshape(-1, o.WIDTH)
+
+
+def canonical(rows: Rows, private: int) -> Rows:
+    """With frames and slots named in the order in which they appear, without the bits of entries in `private`."""
+    named = rows.copy()
+    values = rows[:, RENAMED].ravel()
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    names = np.empty(len(first), np.int64)
+    names[np.argsort(first)] = np.arange(1, len(first) + 1)
+    named[:, RENAMED] = np.where(values == 0, 0, names[inverse]).reshape(-1, len(RENAMED))
+    entries = np.isin(rows[:, o.KIND], ENTRIES)
+    named[entries, o.ENTRY] &= ~private
+    return named
+
+
+def differences(plain: Rows, changed: Rows, private: int) -> Iterator[Place]:
+    """Everything that differs, in order; later ones may follow from the first."""
+    if np.array_equal(plain, changed):
+        return
+    ours, theirs = canonical(plain, private), canonical(changed, private)
+    if np.array_equal(ours, theirs):
+        return
+    by_name = {_name(row): row for row in theirs}
+    for row in ours:
+        other = by_name.pop(_name(row), None)
+        if other is None or not np.array_equal(row, other):
+            yield Place(row, other, _aspects(row, other))
+    for row in by_name.values():
+        yield Place(None, row, _aspects(row, None))
+
+
+def _name(row: Rows) -> tuple[int, ...]:
+    """What a row is about: of a page the same whether it is there, huge, or in swap."""
+    kind = int(row[o.KIND])
+    family = o.SEEN_PTE if kind in (*ENTRIES, o.SEEN_SWAP) else o.SEEN_CACHED if kind == o.SEEN_STORED else kind
+    return family, int(row[o.OWNER]), int(row[o.AT])
+
+
+def _aspects(row: Rows, other: Rows | None) -> frozenset[str]:
+    kind = int(row[o.KIND])
+    if kind in OTHERS:
+        return frozenset({OTHERS[kind]})
+    if other is None or kind != int(other[o.KIND]):
+        return frozenset({"mapped"})
+    differing = set(np.flatnonzero(row != other).tolist())
+    if kind == o.SEEN_MACHINE:
+        names = {o.ENTRY: "memory", o.BITS: "warning", o.FLAGS: "swap"}
+        return frozenset(names[column] for column in differing)
+    found = {COLUMNS[column] for column in differing if column in COLUMNS}
+    if o.BITS in differing:
+        found |= _bits(kind, int(row[o.BITS]) ^ int(other[o.BITS]))
+        found.discard("entry")  # the same, in the architecture's bits
+    if o.FLAGS in differing:
+        found |= _flags(int(row[o.FLAGS]) ^ int(other[o.FLAGS]))
+    return frozenset(found)
+
+
+def _bits(kind: int, changed: int) -> set[str]:
+    if kind == o.SEEN_SWAP:
+        return {"exclusive"}
+    return {name for bit, name in BITS.items() if changed & bit}
+
+
+def _flags(changed: int) -> set[str]:
+    found = set()
+    if changed & PG_DIRTY:
+        found.add("folio_dirty")
+    if changed & (PG_REFERENCED | PG_ACTIVE):
+        found.add("folio_accessed")
+    if changed & ~(PG_DIRTY | PG_REFERENCED | PG_ACTIVE):
+        found.add("folio")
+    return found
+
+
+def order(row: Rows) -> int:
+    """Of the folio in a row."""
+    return int(row[o.FLAGS]) >> PG_ORDER_SHIFT

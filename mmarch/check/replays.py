@@ -1,0 +1,73 @@
+"""The workloads that come with mmarch, as both kernels of a comparison run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core_mm.uapi import COLUMNS
+from mmarch.check.observation import OBSERVED
+from mmarch.engine.lower import Options
+from mmarch.engine.machine import Config, Machine
+from mmarch.runs.assemble import boot, roots, unbooted
+from mmarch.runs.workloads import bundled_scenarios, bundled_traces
+from mmarch.sanitize.random_rows import Row
+from mmarch.scenario import Scenario, load, lower, variants
+from mmarch.sizes import DEFAULT_FOLIO
+from mmarch.trace.ftrace import load_ftrace
+from mmarch.workload import Workload
+
+LOG_ROWS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A workload with the folio orders that it is run with; `advised` where MADV_HUGEPAGE asks for them."""
+
+    workload: Workload
+    orders: int
+    advised: bool
+    place: str
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Its operations."""
+        return [tuple(row) for row in self.workload.ops.tolist()]
+
+    def but(self, rows: Sequence[Row]) -> Replay:
+        """Only some of them."""
+        ops = np.array(rows, np.int64).reshape(-1, COLUMNS)
+        return replace(self, workload=replace(self.workload, ops=ops, steps=()))
+
+    def machine(self, config: Config, engine: str) -> Machine:
+        """Booted, with a kernel."""
+        own = {"anon_orders": self.orders, "shmem_orders": self.orders if self.advised else 0}
+        overrides = {"log_ptes": 1, **({} if self.advised else {"anon_always": self.orders})}
+        changed = replace(
+            config, **own, memory=16 << 30, swap_bytes=256 << 20, log_rows=LOG_ROWS, overrides=overrides
+        )  # type: ignore[arg-type]
+        options = Options(attribute=True)
+        return boot(unbooted(changed, self.workload, engine, [*roots(), *OBSERVED], options))
+
+
+def replays(config: Config) -> Iterator[Replay]:
+    """Every trace that fits the granule, every scenario in all of its variants."""
+    page_size = 1 << config.arch.granules[config.granule].page_shift
+    order = (DEFAULT_FOLIO // page_size).bit_length() - 1
+    for name, path in bundled_traces().items():
+        recorded = load_ftrace(path)
+        if recorded.page_size in (0, page_size):
+            yield Replay(recorded, 1 << order, False, f"trace {name}")
+    for path in bundled_scenarios():
+        for scenario in load(path).scenarios:
+            yield from scripts(scenario, page_size)
+
+
+def scripts(scenario: Scenario, page_size: int) -> Iterator[Replay]:
+    """All variants of a scenario."""
+    for order, kind in variants(scenario, page_size):
+        work = lower(scenario, page_size, order, kind).workload
+        place = f"scenario {scenario.name}, order {order}, {kind}"
+        yield Replay(work, 1 << order if order else 0, True, place)

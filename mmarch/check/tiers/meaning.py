@@ -1,0 +1,109 @@
+"""Tier meaning: what core-mm can observe is the same with what --with names as without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import islice
+
+from core_mm.releases import features
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed, Done, Skipped
+from mmarch.check.pair import Kernels, Subject, Tally
+from mmarch.check.programs import programs
+from mmarch.check.registry import check
+from mmarch.check.replays import replays
+from mmarch.check.system import show
+from mmarch.engine.machine import Config, tables
+from mmarch.engine.program import NotLinkable
+
+PROGRAMS, FEWEST = 20_000, 20
+QUICKLY = 400  # programs of a quick run, on the first release
+SLOWER = 200  # times, where nothing links
+ENTRIES = "core_mm/observe.py: what is compared"
+
+
+def kernels(context: Context) -> Kernels:
+    """Without and with; Skipped if that is the same on this release."""
+    changed = context.config()
+    plain = replace(changed, with_=frozenset())
+    if present(plain) == present(changed):
+        raise Skipped(f"{context.release} has {', '.join(context.with_)} anyway")
+    return Kernels(plain, changed, private=private_bits(context))
+
+
+def present(config: Config) -> frozenset[str]:
+    """Features that a kernel has."""
+    known = [item for table in tables(config) for item in table.table.values()]
+    return (features(config.release, known) | config.with_) - config.without
+
+
+def private_bits(context: Context) -> int:
+    """Bits that the architecture adds to the entries of a block, found by making one."""
+    bench = context.bench()
+    if not bench.has_blocks:
+        return 0
+    value = bench.value(bench.folio(bench.block.bit_length() - 1), "w", 1, 1)
+    bench.set(0, value, bench.block)
+    return int(bench.hook.ptep_get(bench.ptep(0))) ^ value
+
+
+def compared(both: Kernels, subjects: Iterable[Subject], tally: Tally) -> None:
+    """CheckFailed with the shortest program at the first difference."""
+    for subject in subjects:
+        found = both.compare(subject, tally)
+        if found is not None:
+            short, found = both.shrink(subject, found)
+            raise CheckFailed(f"{found}\n  on      {subject.place}", [show(row) for row in short.rows])
+
+
+def linked_or_not(both: Kernels, run: Callable[[Kernels, int], None]) -> None:
+    """With linked code; interpreted, and less of it, where something does not link."""
+    try:
+        run(both, 1)
+    except NotLinkable:
+        run(replace(both, engine="interpreted"), SLOWER)
+
+
+def done(tally: Tally, what: str) -> Done:
+    """What a check reports."""
+    counts = {
+        what: tally.programs, "calls": tally.calls, "failed": tally.failed, "swapped": tally.swapped,
+        "observed": tally.observed,
+    }  # fmt: skip
+    return Done(f"{tally.programs:,} {what}, {tally}", counts)
+
+
+@check("meaning.programs", source=ENTRIES, long=True, links=True, paired=True, limit=7200)
+def same_for_programs(context: Context) -> Done:
+    """Random programs leave the same behind with it as without, after every call, and no stale translation."""
+    both, tally = kernels(context), Tally()
+    wanted = context.programs or (QUICKLY if context.quick else PROGRAMS)
+    wanted = max(FEWEST, round(wanted * min(1.0, context.weight)))
+
+    def run(both: Kernels, fewer: int) -> None:
+        compared(both, islice(programs(context.config(), context.seed), max(FEWEST, wanted // fewer)), tally)
+
+    linked_or_not(both, run)
+    return done(tally, "programs")
+
+
+@check("meaning.workloads", source=ENTRIES, long=True, links=True, paired=True, limit=3600)
+def same_for_workloads(context: Context) -> Done:
+    """Every workload that comes with mmarch leaves the same behind with it as without."""
+    both, tally = kernels(context), Tally()
+    config = replace(context.config(), granule=context.granule or context.arch.default_granule)
+    both = replace(
+        both, plain=replace(both.plain, granule=config.granule), changed=replace(both.changed, granule=config.granule)
+    )
+
+    def run(both: Kernels, fewer: int) -> None:
+        compared(both, replays(config) if fewer == 1 else small(replays(config)), tally)
+
+    linked_or_not(both, run)
+    return done(tally, "workloads")
+
+
+def small(subjects: Iterable[Subject]) -> Iterable[Subject]:
+    """Those that can be interpreted in a few seconds."""
+    return (subject for subject in subjects if sum(max(1, row[3]) for row in subject.rows if row[0] == 7) < 20_000)
