@@ -6,7 +6,13 @@ negative numbers) stand in columns of their own, so that whoever compares two ma
 
 from __future__ import annotations
 
-from core_mm.folio import folio_entire_mapcount, folio_mapcount, folio_test_large, folio_test_swapcache, page_folio
+from core_mm.folio import (
+    folio_entire_mapcount,
+    folio_mapcount,
+    folio_test_large,
+    folio_test_swapcache,
+    page_folio,
+)
 from core_mm.hookspecs import (
     pmd_leaf, pmd_pte, pte_advance_pfn, pte_dirty, pte_pfn, pte_present, pte_protnone, pte_special, pte_swp_exclusive,
     pte_to_swp_entry, pte_valid, pte_write, pte_young, ptep_get, table_slot,
@@ -24,7 +30,16 @@ WIDTH = 16
     KIND, OWNER, AT, FRAME, ENTRY, BITS, FOLIO, PLACE, FLAGS, REFERENCES, MAPCOUNT, EXCLUSIVE, FOLIO_MAPCOUNT,
     ENTIRE_MAPCOUNT, SLOT, SLOT_REFERENCES,
 ) = range(WIDTH)  # fmt: skip
-SEEN_PTE, SEEN_PMD, SEEN_SWAP, SEEN_CACHED, SEEN_STORED, SEEN_VMA, SEEN_MM, SEEN_MACHINE = 1, 2, 3, 4, 5, 6, 7, 8
+SEEN_PTE, SEEN_PMD, SEEN_SWAP, SEEN_CACHED, SEEN_STORED, SEEN_VMA, SEEN_MM, SEEN_MACHINE = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+)
 SEEN_VALID, SEEN_YOUNG, SEEN_DIRTY, SEEN_WRITE, SEEN_SPECIAL, SEEN_PROTNONE = 1, 2, 4, 8, 16, 32
 
 

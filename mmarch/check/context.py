@@ -32,6 +32,7 @@ class Context:
 
     share       of the cases of an exhaustive check, 1.0 for all
     operations  of a check that runs as many random ones as it is told; 0 leaves it to the share
+    programs    the same of random programs
     with_       features beyond those of the release
     without     features and hooks to do without
     """
@@ -46,6 +47,7 @@ class Context:
     name: str = ""
     requires: frozenset[str] = frozenset()
     operations: int = 0
+    programs: int = 0
     with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 

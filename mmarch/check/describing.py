@@ -62,7 +62,9 @@ def _page(row: Rows) -> str:
         return ""
     pages = 1 << order(row)
     flags: Sequence[str] = [text for flag, text in FLAGS.items() if int(row[o.FLAGS]) & flag]
-    where = f"page {row[o.PLACE]} of folio {row[o.FOLIO]} of {pages}" if pages > 1 else f"folio {row[o.FOLIO]}"
+    where = (
+        f"page {row[o.PLACE]} of folio {row[o.FOLIO]} of {pages}" if pages > 1 else f"folio {row[o.FOLIO]}"
+    )
     mapcount = f"mapcount {row[o.MAPCOUNT]}" + (f" of {row[o.FOLIO_MAPCOUNT]}" if pages > 1 else "")
     exclusive = ["exclusive"] if row[o.EXCLUSIVE] else []
     return ", ".join([where, *flags, mapcount, *exclusive, f"{row[o.REFERENCES]} references"])

@@ -1,4 +1,4 @@
-"""What core-mm can observe of a machine, and where two observations differ up to a renaming of frames and swap slots."""
+"""What core-mm can observe of a machine, and where two of them differ up to a renaming of frames and swap slots."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm import observe as o
-from core_mm.mm_types import (
-    LOG_COLUMNS, PG_ACTIVE, PG_DIRTY, PG_ORDER_SHIFT, PG_REFERENCED,
-)  # fmt: skip
+from core_mm.mm_types import LOG_COLUMNS, PG_ACTIVE, PG_DIRTY, PG_ORDER_SHIFT, PG_REFERENCED
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
 
@@ -92,7 +90,9 @@ def differences(plain: Rows, changed: Rows, private: int) -> Iterator[Place]:
 def _name(row: Rows) -> tuple[int, ...]:
     """What a row is about: of a page the same whether it is there, huge, or in swap."""
     kind = int(row[o.KIND])
-    family = o.SEEN_PTE if kind in (*ENTRIES, o.SEEN_SWAP) else o.SEEN_CACHED if kind == o.SEEN_STORED else kind
+    family = (
+        o.SEEN_PTE if kind in (*ENTRIES, o.SEEN_SWAP) else o.SEEN_CACHED if kind == o.SEEN_STORED else kind
+    )
     return family, int(row[o.OWNER]), int(row[o.AT])
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Done:
+    """A line about what a check looked at, and the numbers in it."""
+
+    did: str
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class CheckFailed(AssertionError):

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from core_mm import observe, uapi
+from core_mm import uapi
 from core_mm.vmstat import SWAP_IN, SWAP_OUT
 from mmarch.check import describing
 from mmarch.check.observation import Place, differences, take
@@ -133,7 +133,9 @@ class Pair:
 
     def __init__(self, kernels: Kernels, subject: Subject) -> None:
         self.kernels = kernels
-        self.machines = [subject.machine(config, kernels.engine) for config in (kernels.plain, kernels.changed)]
+        self.machines = [
+            subject.machine(config, kernels.engine) for config in (kernels.plain, kernels.changed)
+        ]
         self.config = self.machines[1].config
         self.shift = self.config.arch.granules[self.config.granule].page_shift
         self.oracle = Oracle(self.config) if self.config.arch.tlb_model else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from core_mm import uapi
 from mmarch import cpus
@@ -27,6 +28,11 @@ SLOTS = (1 << 14, 1 << 14, 300, 40)  # of swap
 class Caller(Writer):
     """Writes short programs: much reclaim, children that come and go, and writes that follow."""
 
+    weights: ClassVar[Mapping[str, int]] = {
+        "touch": 30, "mmap": 7, "munmap": 5, "mprotect": 7, "madvise": 22, "mremap": 5, "fork": 7, "exit": 5,
+        "spawn": 1, "file": 4, "age": 3, "swapoff": 1, "write_again": 10,
+    }  # fmt: skip
+
     def madvise(self) -> None:
         """Mostly what reclaims."""
         task = self._task()
@@ -45,12 +51,6 @@ class Caller(Writer):
         if self.rng.random() < 0.5:
             self._add(uapi.OP_MPROTECT, task, at, size, uapi.PROT_READ)
             self._note(task, start, min(pages, self.block), uapi.PROT_READ)
-
-    _kinds = (
-        Writer.touch, Writer.mmap, Writer.munmap, Writer.mprotect, madvise, Writer.mremap, Writer.fork, Writer.exit,
-        Writer.spawn, Writer.file, Writer.age, swapoff, write_again,
-    )  # fmt: skip
-    _weights = (30, 7, 5, 7, 22, 5, 7, 5, 1, 4, 3, 1, 10)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ def program(config: Config, seed: int, number: int, cpu: str, granule: str) -> P
     block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
     usual = 1 << block.bit_length() - 1 | 1 << 2
     few = rng.random() < 0.05
-    orders = 0 if few else rng.choice((usual, usual, usual, 0, 1 << block.bit_length(), 1 << geometry.pte_bits))
+    orders = (
+        0 if few else rng.choice((usual, usual, usual, 0, 1 << block.bit_length(), 1 << geometry.pte_bits))
+    )
     overrides = {"log_ptes": 1, "anon_always": orders}
     if rng.random() < 0.2:
         overrides["fail_nowait"] = rng.randrange(1, 8)

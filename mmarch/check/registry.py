@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmarch.check.context import Context
+from mmarch.check.outcome import Done
 
 Level = Literal["must", "should"]
-Function = Callable[[Context], str | None]
+Function = Callable[[Context], "str | Done | None"]
 
 TIERS = (
     "load", "smoke", "algebra", "batch", "contiguous", "gather", "tlb", "lockless", "stateful", "differential",
+    "meaning",
 )  # fmt: skip
 
 
@@ -25,10 +27,11 @@ class Check:
     hooks     what a failure points to
     requires  capabilities without which it is skipped
     source    the kernel function that relies on it, or the text that demands it
-    function  returns None, or a line about what it did
+    function  returns None, or a line about what it did, or that with counts
     limit     seconds after which a run of it counts as hung
     long      takes many seconds even as a sample, and is begun first
     links     compiles an image, which takes longer than all that need none: these come first
+    paired    compares a kernel with the one without what --with names
     """
 
     id: str
@@ -41,6 +44,7 @@ class Check:
     limit: int
     long: bool
     links: bool
+    paired: bool
 
     @property
     def tier(self) -> str:
@@ -61,6 +65,7 @@ def check(
     limit: int = 240,
     long: bool = False,
     links: bool = False,
+    paired: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function of a Context as a check; its docstring is the property it checks."""
 
@@ -69,7 +74,7 @@ def check(
             raise ValueError(f"check id {id!r} is taken or of no tier")
         title = " ".join((function.__doc__ or "").split("\n\n")[0].split())
         CHECKS[id] = Check(
-            id, title, function, tuple(hooks), level, frozenset(requires), source, limit, long, links
+            id, title, function, tuple(hooks), level, frozenset(requires), source, limit, long, links, paired
         )
         return function
 

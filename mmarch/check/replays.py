@@ -43,11 +43,15 @@ class Replay:
 
     def machine(self, config: Config, engine: str) -> Machine:
         """Booted, with a kernel."""
-        own = {"anon_orders": self.orders, "shmem_orders": self.orders if self.advised else 0}
-        overrides = {"log_ptes": 1, **({} if self.advised else {"anon_always": self.orders})}
         changed = replace(
-            config, **own, memory=16 << 30, swap_bytes=256 << 20, log_rows=LOG_ROWS, overrides=overrides
-        )  # type: ignore[arg-type]
+            config,
+            anon_orders=self.orders,
+            shmem_orders=self.orders if self.advised else 0,
+            memory=16 << 30,
+            swap_bytes=256 << 20,
+            log_rows=LOG_ROWS,
+            overrides={"log_ptes": 1, **({} if self.advised else {"anon_always": self.orders})},
+        )
         options = Options(attribute=True)
         return boot(unbooted(changed, self.workload, engine, [*roots(), *OBSERVED], options))
 

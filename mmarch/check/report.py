@@ -27,6 +27,7 @@ class Result(BaseModel):
     reason   why it was skipped or expected to fail
     printed  what it wrote to stdout or stderr meanwhile
     did      how much it looked at, where that is not the same every time
+    counts   the numbers in that, where there are several
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class Result(BaseModel):
     reason: str = ""
     printed: str = ""
     did: str = ""
+    counts: Mapping[str, int] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -69,6 +71,7 @@ class Report(BaseModel):
     quick: bool
     level: Literal["must", "all"]
     operations: int = 0
+    programs: int = 0
     expected: str = ""
     results: list[Result] = []
     complete: bool = False
@@ -95,7 +98,7 @@ class Report(BaseModel):
     def repro(self, result: Result) -> str:
         """The command that shows this result again."""
         words = ["mmarch", "check", self.arch, "--only", result.check, "--release", result.release]
-        for option in ("cpu", "granule", "seed", "operations", "expected"):
+        for option in ("cpu", "granule", "seed", "operations", "programs", "expected"):
             value = getattr(self, option)
             words += [f"--{option}", str(value)] if value else []
         for option, names in (("--with", self.with_), ("--without", self.without)):

@@ -43,6 +43,7 @@ class Options:
     expected    a file of expected failures instead of the plugin's own
     limit       seconds for each check instead of its own limit
     operations  random operations of tlb.random on each release; 0 for the usual number
+    programs    the same of random programs of meaning.programs
     with_       features beyond those of each release
     without     features and hooks to do without
     """
@@ -57,6 +58,7 @@ class Options:
     expected: Path | None = None
     limit: int = 0
     operations: int = 0
+    programs: int = 0
     with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
@@ -95,7 +97,7 @@ def check(
             arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
             granule=options.granule, with_=options.with_, without=options.without,
             seed=options.seed, quick=options.quick, level=options.level,
-            operations=options.operations, expected=str(options.expected or ""),
+            operations=options.operations, programs=options.programs, expected=str(options.expected or ""),
         )  # fmt: skip
         jobs = plan(options, known)
         runner = Runner(workers, loaded, options, expected)
@@ -170,6 +172,8 @@ def plan(options: Options, known: Sequence[Check]) -> list[Job]:
     jobs = []
     for item in sorted(known, key=lambda item: item.links):
         named = item.id in options.only
+        if item.paired and not (named or item.tier in options.only):
+            continue
         if not named and options.level == "must" and item.level != "must":
             continue
         if not named and options.only and item.tier not in options.only:
@@ -248,6 +252,7 @@ class Runner:
             "seed": self.options.seed,
             "share": job.share,
             "operations": self.options.operations,
+            "programs": self.options.programs,
             "with_": self.options.with_,
             "without": self.options.without,
         }
@@ -290,5 +295,6 @@ class Runner:
             check=item.id, release=job.release, status=status, level=item.level, title=item.title, hooks=item.hooks,
             source=item.source, message=message, steps=tuple(outcome.get("steps", ())),
             seconds=outcome.get("seconds", 0.0), printed=outcome.get("printed", ""), did=outcome.get("did", ""),
+            counts=outcome.get("counts", {}),
             reason=outcome.get("reason", "") or (reason if status == "xfail" else ""),
         )  # fmt: skip

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from mmarch.check.context import Context, forget_benches
 from mmarch.check.loading import load_named
-from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.outcome import CheckFailed, Done, Skipped
 from mmarch.check.registry import Check
 from mmarch.check.suite import checks
 from mmarch.errors import MmarchError
@@ -53,7 +53,8 @@ def run_check(item: Check, context: Context) -> Outcome:
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         forget_benches()
         return {"status": "error", "message": blame(error, context)}
-    return {"status": "pass", "did": did or ""}
+    told = did if isinstance(did, Done) else Done(did or "")
+    return {"status": "pass", "did": told.did, "counts": dict(told.counts)}
 
 
 def blame(error: BaseException, context: Context) -> str:

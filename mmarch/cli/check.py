@@ -43,6 +43,12 @@ def check(
             metavar="N", min=0, help="Random operations of tlb.random, on each release.", show_default="10000"
         ),
     ] = 0,
+    programs: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Random programs of meaning.programs, on each release.", show_default="20000"
+        ),
+    ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A sample, in seconds.")] = False,
     expected: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Expected failures, instead of the plugin's own.")
@@ -63,7 +69,7 @@ def check(
     options: dict[str, Any] = {
         "level": level, "only": tuple(only or ()), "releases": tuple(release or RELEASES_CHECKED),
         "cpu": cpu, "granule": granule, "seed": seed, "quick": quick, "expected": expected,
-        "operations": operations, "with_": tuple(with_ or ()), "without": tuple(without or ()),
+        "operations": operations, "programs": programs, "with_": tuple(with_ or ()), "without": tuple(without or ()),
     }  # fmt: skip
 
     def note(result: Result) -> None:

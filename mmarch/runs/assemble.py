@@ -169,7 +169,9 @@ def file_pages(workload: Workload, page_size: int) -> list[int]:
     pages = [-(-size // page_size) for size in largest]
     if sum(pages) > MOST_FILE_PAGES:
         size, room = (show_size(count * page_size) for count in (sum(pages), MOST_FILE_PAGES))
-        raise InputError(f"{workload.source or workload.name}: files of {size} in all; there is room for {room}")
+        raise InputError(
+            f"{workload.source or workload.name}: files of {size} in all; there is room for {room}"
+        )
     return pages
 
 

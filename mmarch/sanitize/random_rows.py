@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import ClassVar
 
 from core_mm import uapi
 from core_mm.uapi import (
@@ -32,8 +34,14 @@ Row = tuple[int, ...]
 class Writer:
     """Writes random operations that mostly make sense: it knows which tasks live and what is mapped with what rights.
 
-    live  task -> protection of each page of the arena, -1 where nothing is mapped
+    weights  method that writes an operation -> how often it is chosen
+    live     task -> protection of each page of the arena, -1 where nothing is mapped
     """
+
+    weights: ClassVar[Mapping[str, int]] = {
+        "touch": 40, "mmap": 8, "munmap": 6, "mprotect": 9, "madvise": 14, "mremap": 5, "fork": 5, "exit": 3,
+        "spawn": 1, "file": 5, "age": 4,
+    }  # fmt: skip
 
     def __init__(self, rng: random.Random, page: int, block: int, entries: int) -> None:
         self.rng, self.page, self.block, self.entries = rng, page, block, entries
@@ -46,7 +54,8 @@ class Writer:
         """`count` operations."""
         self._born(1)
         while len(self.rows) < count:
-            self.rng.choices(self._kinds, self._weights)[0](self)
+            (kind,) = self.rng.choices(list(self.weights), list(self.weights.values()))
+            getattr(self, kind)()
         return tuple(self.rows[:count])
 
     def _add(self, op: int, task: int, *cells: int) -> None:
@@ -187,6 +196,3 @@ class Writer:
             self._add(uapi.OP_LRU_GEN_AGE, self._task())
         else:
             self._add(uapi.OP_CLEAR_REFS, self._task(), 1)
-
-    _kinds = (touch, mmap, munmap, mprotect, madvise, mremap, fork, exit, spawn, file, age)
-    _weights = (40, 8, 6, 9, 14, 5, 5, 3, 1, 5, 4)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from core_mm.releases import features
-from mmarch.check.context import Context
+from mmarch.check.context import QUICK, Context
 from mmarch.check.outcome import CheckFailed, Done, Skipped
 from mmarch.check.pair import Kernels, Subject, Tally
 from mmarch.check.programs import programs
@@ -78,11 +78,11 @@ def done(tally: Tally, what: str) -> Done:
 def same_for_programs(context: Context) -> Done:
     """Random programs leave the same behind with it as without, after every call, and no stale translation."""
     both, tally = kernels(context), Tally()
-    wanted = context.programs or (QUICKLY if context.quick else PROGRAMS)
-    wanted = max(FEWEST, round(wanted * min(1.0, context.weight)))
+    usual = QUICKLY * context.share / QUICK if context.quick else PROGRAMS * context.share
+    wanted = context.programs or max(FEWEST, round(usual))
 
     def run(both: Kernels, fewer: int) -> None:
-        compared(both, islice(programs(context.config(), context.seed), max(FEWEST, wanted // fewer)), tally)
+        compared(both, islice(programs(context.config(), context.seed), max(1, wanted // fewer)), tally)
 
     linked_or_not(both, run)
     return done(tally, "programs")
@@ -94,7 +94,9 @@ def same_for_workloads(context: Context) -> Done:
     both, tally = kernels(context), Tally()
     config = replace(context.config(), granule=context.granule or context.arch.default_granule)
     both = replace(
-        both, plain=replace(both.plain, granule=config.granule), changed=replace(both.changed, granule=config.granule)
+        both,
+        plain=replace(both.plain, granule=config.granule),
+        changed=replace(both.changed, granule=config.granule),
     )
 
     def run(both: Kernels, fewer: int) -> None:
@@ -106,4 +108,6 @@ def same_for_workloads(context: Context) -> Done:
 
 def small(subjects: Iterable[Subject]) -> Iterable[Subject]:
     """Those that can be interpreted in a few seconds."""
-    return (subject for subject in subjects if sum(max(1, row[3]) for row in subject.rows if row[0] == 7) < 20_000)
+    return (
+        subject for subject in subjects if sum(max(1, row[3]) for row in subject.rows if row[0] == 7) < 20_000
+    )
