@@ -46,7 +46,10 @@ def check(
     programs: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="Random programs of meaning.programs, on each release.", show_default="20000"
+            metavar="N",
+            min=0,
+            help="Random programs of meaning.programs, on each release.",
+            show_default="20000",
         ),
     ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A sample, in seconds.")] = False,
