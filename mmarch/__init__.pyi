@@ -20,6 +20,7 @@ from mmarch.api import list_cpus as list_cpus
 from mmarch.api import list_kernels as list_kernels
 from mmarch.api import list_releases as list_releases
 from mmarch.api import load_arch as load_arch
+from mmarch.api import make_page as make_page
 from mmarch.api import measure as measure
 from mmarch.api import measured_results as measured_results
 from mmarch.api import new_arch as new_arch

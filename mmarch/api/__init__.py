@@ -21,6 +21,7 @@ from mmarch.api.architectures import (
     show_release,
 )
 from mmarch.api.choosing import Choosing, config, open_workload
+from mmarch.api.drawing import make_page
 from mmarch.api.kernels import doctor, get_kernel, list_kernels, measure, measured_results, record, validate
 from mmarch.api.running import ablate, between, compare, judge, run, run_all, trend
 from mmarch.api.seeing import explain, record_history
@@ -28,7 +29,7 @@ from mmarch.api.seeing import explain, record_history
 __all__ = [
     "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "ablate", "between", "check",
     "compare", "config", "diff_releases", "doctor", "explain", "get_kernel", "judge", "list_archs",
-    "list_costs", "list_cpus", "list_kernels", "list_releases", "load_arch", "measure",
+    "list_costs", "list_cpus", "list_kernels", "list_releases", "load_arch", "make_page", "measure",
     "measured_results", "new_arch", "open_workload", "record", "record_history", "render", "run",
     "run_all", "show_arch", "show_costs", "show_cpu", "show_release", "trend", "validate",
 ]  # fmt: skip

@@ -125,7 +125,7 @@ def compare(
     from mmarch.runs import ablation
     from mmarch.runs.assemble import Request
 
-    named = configurations if isinstance(configurations, Mapping) else _lettered(configurations)
+    named = configurations if isinstance(configurations, Mapping) else lettered(configurations)
     if len(named) < 2:
         raise InputError(f"compare needs 2 configurations or more, got {len(named)}; run counts one")
     works = workloads if isinstance(workloads, Sequence) and not isinstance(workloads, str) else [workloads]
@@ -197,7 +197,8 @@ def _side(chosen: Choosing, note: Note, source: Source) -> Setup | KernelChoice:
     return kernel_choice(chosen["kernel"], note, given.cpu, given.granule, given.folio_orders)
 
 
-def _lettered(configurations: Sequence[Choosing]) -> dict[str, Choosing]:
+def lettered(configurations: Sequence[Choosing]) -> dict[str, Choosing]:
+    """By A, B, …"""
     from mmarch.runs.configure import letters
 
     return {letters(number): chosen for number, chosen in enumerate(configurations)}

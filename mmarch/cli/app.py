@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, kernel, measure, release, see, trace
+from mmarch.cli import arch, check, costs, cpu, kernel, measure, release, report, see, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -63,6 +63,7 @@ def help_(
 app.command("run", short_help="Replay a workload and count.")(measure.run)
 app.command("compare", short_help="Configurations side by side.")(measure.compare)
 app.command("ablate", short_help="What each hook of an architecture buys.")(measure.ablate)
+app.command("report", short_help="One page of HTML.")(report.report)
 app.command("map", short_help="Page tables at any moment of a run.")(see.map_)
 app.command("explain", short_help="The story of one operation.")(see.explain)
 app.command(

@@ -100,7 +100,7 @@ def _label(now: _Now, event: Event, by: str) -> str:
     if by == "hook":
         return calls.hook(event.call) or "(core-mm)"
     if by == "cause":
-        return ";".join(_short(calls.path(event.call)))
+        return ";".join(short(calls.path(event.call)))
     return now.mapping(event) if by == "mapping" else f"task {now.task(event)}"
 
 
@@ -112,7 +112,7 @@ def operation(history: History, row: int) -> str:
     return f"{row} {name}{where} task {task} line {history.workload.line(row)}"
 
 
-def _short(path: tuple[str, ...]) -> tuple[str, ...]:
+def short(path: tuple[str, ...]) -> tuple[str, ...]:
     """The call and the last functions of a path, up to the first that is about TLBs alone."""
     end = next((at for at, name in enumerate(path, 1) if "flush_tlb" in name), len(path))
     names = path[:end]

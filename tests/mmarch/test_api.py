@@ -32,6 +32,7 @@ PAIRS = {
     "compare": ("compare", ["-c", "", "-c", ""]),
     "ablate": ("ablate", []),
     "ablate --from --to": ("between", ["--from", "6.12", "--to", "7.3"]),
+    "report": ("make_page", ["-o", "/dev/null"]),
     "map": ("record_history", []),
     "explain": ("explain", ["--op", "1"]),
     "record": ("record", ["-o", "/dev/null", "--", "true"]),

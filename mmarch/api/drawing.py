@@ -1,0 +1,79 @@
+"""Runs drawn as one page of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mmarch.api.choosing import Choosing, Note, Progress, Work, open_workload, silent, unseen
+from mmarch.api.running import ablate, between, lettered, run
+from mmarch.api.seeing import record_history
+from mmarch.errors import InputError
+from mmarch.runs.result import Answer
+
+if TYPE_CHECKING:
+    from mmarch.page import Run
+    from mmarch.runs.workloads import Source
+
+
+def make_page(
+    works: Work | Answer | Sequence[Work | Answer] = "",
+    configurations: Mapping[str, Choosing] | Sequence[Choosing] | None = None,
+    *,
+    hooks: bool = False,
+    older: str = "",
+    newer: str = "",
+    scenario: str = "",
+    backing: str = "",
+    note: Note = silent,
+    progress: Progress = unseen,
+    **chosen: Unpack[Choosing],
+) -> str:
+    """One page of HTML that needs nothing else: what ran, its counts, and its page tables step by step.
+
+    works           workloads to run, results, and files of results as `--json` writes them
+    configurations  for each workload, two to four side by side
+    hooks           also what each hook buys on a workload
+    older, newer    also what each feature buys between these releases
+    """
+    from mmarch import page
+
+    several = isinstance(works, Sequence) and not isinstance(works, str)
+    given: list[Any] = list(works) if several else [works]  # type: ignore[arg-type]
+    named = configurations if isinstance(configurations, Mapping) else lettered(configurations or [{}])
+    made, sources = page.Page(), []
+    for work in given or [""]:
+        if (answers := page.stored(work)) is None:
+            sources.append(open_workload(work, scenario=scenario, backing=backing))
+        for answer in answers or ():
+            made.add(answer)
+    made.check(more=len(sources) * len(named))
+    telling: dict[str, Any] = {"note": note, "progress": progress}
+    for source in sources:
+        names = named if configurations else {"": Choosing()}
+        made.runs += _runs(source, names, telling, chosen)
+        if hooks:
+            made.bars.append(page.hooks(ablate(source, **telling, **chosen)))
+        if older:
+            made.bars.append(page.features(between(older, newer, source, **telling, **chosen)))
+    return page.render(made)
+
+
+def _runs(
+    source: Source, named: Mapping[str, Choosing], telling: dict[str, Any], chosen: Choosing
+) -> Iterator[Run]:
+    """Each configuration counted, with its history if the architecture links."""
+    from mmarch.page import Run
+
+    for name, changes in named.items():
+        how: Choosing = {**chosen, **changes}
+        if "kernel" in how:
+            raise InputError(
+                "kernel: a report runs the twin; write compare's JSON to a file, and report on that"
+            )
+        result = run(source, **telling, **how)
+        try:
+            yield Run(name, result, record_history(source, **telling, **how))
+        except InputError as error:
+            telling["note"](f"{name or source.name}: no history: {error}")
+            yield Run(name, result, why=str(error))

@@ -1,0 +1,10 @@
+drawSummary();
+drawTotals();
+drawBars();
+drawCalls();
+drawTimeline();
+drawCauses();
+drawFlame();
+drawMap();
+startTheme();
+byId("footer").append(`mmarch ${DATA.version} · counts are exact and reproducible`);

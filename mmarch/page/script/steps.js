@@ -1,0 +1,2 @@
+function drawMap() {}
+function goTo() {}

@@ -1,0 +1,114 @@
+// What ran and how, and the totals.
+
+function drawSummary() {
+  const names = [...new Set(RUNS.map((run) => run.result.workload.name))];
+  const first = RUNS[0].result;
+  const about = byId("run");
+  about.append(el("h1", {}, names.join(", ")));
+  if (names.length === 1) {
+    about.append(el("p", { className: "lead" }, `${counted(first.workload.operations, "operation")} replayed`));
+  }
+  about.append(el("div", { className: "runs" }, ...RUNS.map(runCard)));
+  for (const note of pageNotes()) about.append(el("p", { className: "note" }, note));
+}
+
+function runCard(run) {
+  const { result } = run;
+  const { configuration: chosen, workload } = result;
+  const facts = [
+    ["architecture", chosen.arch],
+    ["Linux", chosen.release],
+    ["CPU", chosen.cpu],
+    ["granule", chosen.granule],
+    ["folios", chosen.folio_orders.map((each) => size(result.page_size * 2 ** each)).join(", ") || "none"],
+    ["with", chosen.with.join(", ")],
+    ["without", chosen.without.join(", ")],
+    ["memory", size(chosen.memory)],
+    ["engine", result.engine],
+    ["counted by", run.versions],
+    ["file", workload.source.split("/").pop()],
+    ["recorded", ["program", "kernel", "arch", "date"].map((key) => workload.facts[key]).filter(Boolean).join(", ")],
+    ["seed", chosen.seed ? String(chosen.seed) : ""],
+  ].filter(([, value]) => value);
+  const list = el("dl", {}, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  const failed = result.failures ?? [];
+  const problems = failed.map((item) =>
+    el("p", { className: "problem" }, `line ${item.line}: ${item.operation} failed with ${item.error}, ${item.count}×`),
+  );
+  const warned = result.warnings;
+  if (warned) {
+    problems.push(el("p", { className: "problem" }, `core-mm warned ${warned.count}×, first ${warned.first}`));
+  }
+  return el("article", { className: "run-card" }, ...(MANY ? [el("h3", {}, runName(run))] : []), list, ...problems);
+}
+
+/** What a reader has to know, once each. */
+function pageNotes() {
+  const notes = RUNS.filter((run) => run.why).map((run) => `${MANY ? `${run.name}: ` : ""}no time line and no page tables: ${run.why}`);
+  for (const run of SEEN) {
+    const past = run.history;
+    const whose = MANY ? `${run.name}: ` : "";
+    if (past.every > 1) {
+      notes.push(`${whose}thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`);
+    }
+    if (past.cells === null) notes.push(`${whose}the page tables change too often to fit on a page; see mmarch map.`);
+    if (past.operations < past.rows) {
+      notes.push(`${whose}the history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`);
+    }
+    if (!past.measured) {
+      notes.push(`${whose}time line, causes, flame graph and page tables include set-up, which the totals do not count.`);
+    }
+  }
+  return [...new Set(notes)];
+}
+
+function drawTotals() {
+  const place = section("totals", "Totals");
+  const [first] = RUNS;
+  if (!MANY) place.append(el("div", { className: "cards" }, ...DATA.border.map((column) => totalCard(first, column))));
+  const columns = [{ heading: "event" }, ...RUNS.flatMap((run, number) => runColumns(run, number))];
+  const rows = DATA.columns.map((column) => {
+    const values = RUNS.map((run) => total(run, run.result.totals, column));
+    return [eventCell(column), ...sideBySide(values)];
+  });
+  const table = sortableTable("Totals of each event", columns, rows);
+  const every = sortableTable("Every counter", columns, everyCounter());
+  place.append(
+    MANY ? table : el("details", {}, el("summary", {}, "TLBIs by instruction, and more"), table),
+    el("details", {}, el("summary", {}, "Every counter"), every),
+  );
+}
+
+function totalCard(run, column) {
+  const value = total(run, run.result.totals, column);
+  return el(
+    "div", { className: "card", "data-events": column.groups.join(" ") },
+    el("strong", {}, shown(value)), el("span", {}, column.heading),
+  );
+}
+
+function eventCell(column) {
+  return { text: column.heading.trim(), value: column.heading.trim(), kind: column.heading.startsWith(" ") ? "nested" : "" };
+}
+
+function everyCounter() {
+  const names = [...new Set(RUNS.flatMap((run) => Object.keys(run.result.totals)))];
+  return names.map((name) => {
+    const values = RUNS.map((run) => total(run, run.result.totals, { events: [name] }));
+    return [{ node: el("code", {}, name), value: name }, ...sideBySide(values)];
+  });
+}
+
+/** The headings of a run: its name, and how it differs from the first one. */
+function runColumns(run, number) {
+  const name = MANY ? run.name : "count";
+  const own = { heading: name, number: true };
+  return number ? [own, { heading: `${name} / ${RUNS[0].name}`, number: true }] : [own];
+}
+
+/** A value of each run, those after the first with how they differ. */
+function sideBySide(values) {
+  return values.flatMap((value, number) =>
+    number ? [numberCell(value), changeCell(values[0], value)] : [numberCell(value)],
+  );
+}

@@ -1,0 +1,21 @@
+// Light and dark: what the system prefers, until the reader chooses.
+
+function isDark() {
+  const { theme } = document.documentElement.dataset;
+  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function startTheme() {
+  const button = byId("theme");
+  const label = () => (button.textContent = isDark() ? "Light" : "Dark");
+  const changed = () => {
+    label();
+    document.dispatchEvent(new CustomEvent("theme"));
+  };
+  button.addEventListener("click", () => {
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+    changed();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  label();
+}
