@@ -8,15 +8,15 @@ from core_mm.khugepaged import madvise_collapse
 from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
 from core_mm.memory.zap import ZAP_RECLAIM_PT, unmap_single_vma, zap_page_range_single
 from core_mm.mm_types import (
-    EACCES, EFAULT, EINVAL, ENOMEM, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_PFNMAP, VM_RAND_READ,
-    VM_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, VMA, cfg,
+    EACCES, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, INODE, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE,
+    VM_PFNMAP, VM_RAND_READ, VM_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, VMA, cfg,
 )  # fmt: skip
 from core_mm.mmap import bad_range, page_align
 from core_mm.mmu_gather import tlb_end_vma, tlb_finish_mmu, tlb_gather_mmu, tlb_start_vma
 from core_mm.truncate import punch_hole
 from core_mm.uapi import (
-    ACCESS_READ, ACCESS_WRITE, MADV_COLD, MADV_COLLAPSE, MADV_DOFORK, MADV_DONTFORK, MADV_DONTNEED, MADV_FREE,
-    MADV_HUGEPAGE, MADV_KEEPONFORK, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT, MADV_POPULATE_READ,
+    ACCESS_READ, ACCESS_WRITE, FILE_RAMFS, MADV_COLD, MADV_COLLAPSE, MADV_DOFORK, MADV_DONTFORK, MADV_DONTNEED,
+    MADV_FREE, MADV_HUGEPAGE, MADV_KEEPONFORK, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT, MADV_POPULATE_READ,
     MADV_POPULATE_WRITE, MADV_RANDOM, MADV_REMOVE, MADV_SEQUENTIAL, MADV_WIPEONFORK,
 )  # fmt: skip
 from core_mm.vma import vma_is_anonymous, vma_set_page_prot
@@ -154,12 +154,14 @@ def madvise_free(vma: int, start: int, end: int, tlb: int) -> int:
 
 
 def madvise_remove(vma: int, start: int, end: int) -> int:
-    """Punch a hole into a shared, writable file mapping."""
+    """Punch a hole into a shared, writable file mapping. Returns 0, -EINVAL, -EACCES, or -EOPNOTSUPP for ramfs."""
     flags = VMA.vm_flags[vma]
     if flags & VM_LOCKED or VMA.vm_file[vma] == 0:
         return -EINVAL
     if flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE:
         return -EACCES
+    if INODE.kind[VMA.vm_file[vma]] == FILE_RAMFS:  # it has no fallocate, which this is (fs/open.c:vfs_fallocate)
+        return -EOPNOTSUPP
     offset = (VMA.vm_pgoff[vma] << cfg.page_shift) + start - VMA.vm_start[vma]
     return punch_hole(VMA.vm_file[vma], offset, end - start)
 

@@ -14,10 +14,11 @@ from mmarch.errors import InputError
 
 @dataclass(frozen=True)
 class File:
-    """A backing file: `kind` is one of `uapi.FILE_*`, `size` is in bytes."""
+    """A backing file: `kind` is one of `uapi.FILE_*`, `size` is in bytes, `name` what a scenario calls it."""
 
     kind: int = uapi.FILE_REGULAR
     size: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from mmarch import cpus
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
 from mmarch.plugins.withhold import optional_hooks
-from mmarch.runs import segfault
+from mmarch.runs import segfault, sigbus
 from mmarch.runs.assemble import Note, Request, assemble
 from mmarch.runs.configure import Setup
 from mmarch.runs.result import Counts, Failure, Operation, Provenance, Result, Warn, difference
@@ -109,7 +109,8 @@ def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last:
 
 
 def _describe(workload: Workload, row: int, error: int, page_size: int) -> str:
-    if error == mm_types.SIGSEGV and (why := segfault.explain(workload, row, page_size)):
+    explained = {mm_types.SIGSEGV: segfault.explain, mm_types.SIGBUS: sigbus.explain}
+    if error in explained and (why := explained[error](workload, row, page_size)):
         return why
     op, task, address = workload.ops[row][:3].tolist()
     if op in ON_FILES and address < len(workload.files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmarch.workload import Workload
 _GONE, _MOVED = -1, -2  # where a protection stands otherwise
 _NEEDS = {uapi.ACCESS_WRITE: uapi.PROT_WRITE, uapi.ACCESS_EXEC: uapi.PROT_EXEC}
 _ANY = uapi.PROT_READ | uapi.PROT_WRITE | uapi.PROT_EXEC
+MAKES = (uapi.OP_MMAP, uapi.OP_MPROTECT, uapi.OP_MUNMAP, uapi.OP_MREMAP)
 _VERBS = {uapi.ACCESS_READ: "read of", uapi.ACCESS_WRITE: "write to", uapi.ACCESS_EXEC: "execution of"}
 
 
@@ -24,7 +26,7 @@ class Denied(NamedTuple):
     prot: int
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """Addresses as they were before effect number `before`; the access was `shift` bytes further up."""
 
     start: int
@@ -38,27 +40,42 @@ def denied(workload: Workload, row: int, page_size: int) -> Denied | None:
 
     For operations as scenarios make them: all succeeded, and moves keep their length.
     """
-    _, task, addr, pages, access = workload.ops[row][:5].tolist()
-    effects = _effects(workload.ops, _lineage(workload.ops, row, task))
-    pieces = [_Piece(addr, addr + pages * page_size, 0, len(effects))]
+    access = int(workload.ops[row, 4])
+    for piece, prot, cause in made(workload, row, page_size):
+        if not _permits(prot, access):
+            return Denied(piece.start + piece.shift, cause, prot)
+    return None
+
+
+def made(
+    workload: Workload, row: int, page_size: int, by: tuple[int, ...] = MAKES
+) -> Iterator[tuple[Piece, int, int]]:
+    """The accessed range of an OP_TOUCH row in ascending pieces, each with its protection and the row that made it so.
+
+    by  operations that count, by default all that change a mapping
+    """
+    _, task, addr, pages = workload.ops[row][:4].tolist()
+    rows = _lineage(workload.ops, row, task)
+    effects = _effects(workload.ops, rows[np.isin(workload.ops[rows, 0], by)])
+    pieces = [Piece(addr, addr + pages * page_size, 0, len(effects))]
     while pieces:
         piece = pieces.pop()
         hits = (effects[: piece.before, 0] < piece.end) & (effects[: piece.before, 1] > piece.start)
         if not hits.any():
-            return Denied(piece.start + piece.shift, -1, _GONE)
+            yield piece, _GONE, -1
+            continue
         number = int(np.flatnonzero(hits)[-1])
         start, end, prot, source, cause = effects[number].tolist()
         if piece.start < start or end < piece.end:
             pieces += _split(piece, start, end)
         elif prot == _MOVED:
             back = start - source
-            pieces.append(_Piece(piece.start - back, piece.end - back, piece.shift + back, number))
-        elif not _permits(prot, access):
-            return Denied(piece.start + piece.shift, cause, prot)
-    return None
+            pieces.append(Piece(piece.start - back, piece.end - back, piece.shift + back, number))
+        else:
+            yield piece, prot, cause
 
 
-def _split(piece: _Piece, start: int, end: int) -> list[_Piece]:
+def _split(piece: Piece, start: int, end: int) -> list[Piece]:
     """The parts after, in and before [start, end), so that the lowest is taken next."""
     parts = (
         (max(piece.start, end), piece.end),
@@ -106,9 +123,13 @@ def explain(workload: Workload, row: int, page_size: int) -> str:
     found = denied(workload, row, page_size)
     if found is None:
         return ""
+    return f"{describe(workload, row, found.address, page_size)}: {_cause(workload, found)}"
+
+
+def describe(workload: Workload, row: int, address: int, page_size: int) -> str:
+    """`write to page N of REGION by task T at ADDRESS`."""
     task, access = int(workload.ops[row, 1]), int(workload.ops[row, 4])
-    page = _page(workload, row, found.address, page_size)
-    return f"{_VERBS[access]} {page} by task {task} at {found.address:#x}: {_cause(workload, found)}"
+    return f"{_VERBS[access]} {_page(workload, row, address, page_size)} by task {task} at {address:#x}"
 
 
 def _page(workload: Workload, row: int, address: int, page_size: int) -> str:

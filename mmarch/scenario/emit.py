@@ -279,7 +279,8 @@ class Emitter:
         if word not in FILE_KINDS:
             self._fail(f"kind {word!r} is no kind of file; there are: {', '.join(FILE_KINDS)}")
         self._file_index[operation.file] = len(self.files)
-        self.files.append(File(FILE_KINDS[word], self._bytes(operation) if operation.amount else 0))
+        size = self._bytes(operation) if operation.amount else 0
+        self.files.append(File(FILE_KINDS[word], size, operation.file))
         return self._none()
 
     def _truncate(self, operation: Operation, process: Process) -> Slice:

@@ -108,13 +108,17 @@ def test_holes_behind_the_end_are_no_error(engine: str) -> None:
 
 
 def test_what_is_refused(engine: str) -> None:
-    """Empty ranges, more than there is room for, unknown modes, holes that would move the end, ramfs."""
+    """Empty ranges, more than there is room for, unknown modes, holes that would move the end; ramfs, advice too."""
     made = made_with(engine, uapi.FILE_TMPFS)
     assert [falloc(made, 0, 0), falloc(made, -1, 2), falloc(made, 1, -1), falloc(made, 1, 1024)] == [
         -EINVAL
     ] * 4
     assert made.do(uapi.OP_FALLOCATE, 3, 0, 0, PAGE) == -EINVAL
     assert [falloc(made, 0, 1, mode) for mode in (2, 8, 0x10)] == [-EOPNOTSUPP] * 3
-    ramfs = made_with(engine, uapi.FILE_RAMFS)
+    ramfs = made_with(engine, uapi.FILE_RAMFS, size=16)
     assert [falloc(ramfs, 0, 1), falloc(ramfs, 0, 1, PUNCH)] == [-EOPNOTSUPP] * 2
+    ramfs.map(0, 16, flags=SHARED, file=0)
+    assert ramfs.touch(0) == 0
+    assert ramfs.advise(0, 1, uapi.MADV_REMOVE) == -EOPNOTSUPP
+    assert ramfs.ptes(0, 1) != [0]
     assert made.field("INODE", "nrpages", 1) == 0
