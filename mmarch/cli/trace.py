@@ -46,6 +46,8 @@ def record(
         f"{done.path}: {counted(done.lines, 'line')}, {counted(done.faults, 'fault')}, "
         f"{counted(done.tasks, 'task')}"
     )
+    if done.cut:
+        talk.problem("a buffer was full before, and the trace ends there; record with a larger one (--buffer)")
     if done.interrupted:
         raise Interrupted(f"interrupted: recording {command[0]}; {output} holds what it did until then")
     if done.exit_status:

@@ -16,7 +16,7 @@ import resource
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,13 +50,19 @@ WELCOME = [
     "signal/signal_generate",
     *_both_ends(WELCOME_CALLS),
 ]
+FULL_FIRST = "by Ctrl-C, before the program; cut where the buffer of a CPU was full"
+TOO_SMALL = "the buffer of a CPU was full before the program ran; record with a larger one (--buffer)"
+UNKNOWN_PID = "the kernel does not know the program by this pid; record outside of a pid namespace (container)"
 LINES_SHOWN = 4096  # between two looks at the bar
 FILTERS = {"signal/signal_generate": f"sig == {int(signal.SIGSEGV)} || sig == {int(signal.SIGBUS)}"}
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded: lines, faults and tasks in it, and how the program ended, or that Ctrl-C ended it."""
+    """What was recorded: lines, faults and tasks in it, and how the program ended, or that Ctrl-C ended it.
+
+    `cut` says that a buffer was full before: the trace ends there.
+    """
 
     path: Path
     lines: int
@@ -64,6 +70,7 @@ class Recording:
     tasks: int
     exit_status: int
     interrupted: bool = False
+    cut: bool = False
 
 
 @dataclass
@@ -252,7 +259,7 @@ def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _
     return session
 
 
-def _header(command: Sequence[str], huge_pages: bool, interrupted: bool = False) -> str:
+def _header(command: Sequence[str], huge_pages: bool, ended: str = "") -> str:
     pages = "as the system has them" if huge_pages else "off for the program (PR_SET_THP_DISABLE)"
     facts = {
         FORMAT_KEY: FORMAT,
@@ -265,8 +272,8 @@ def _header(command: Sequence[str], huge_pages: bool, interrupted: bool = False)
         "huge pages": pages,
         "lost events": "0",
     }
-    if interrupted:
-        facts["ended"] = "by Ctrl-C, before the program"
+    if ended:
+        facts["ended"] = ended
     return "# tracer: nop\n#\n" + "".join(f"# {key}: {value}\n" for key, value in facts.items()) + "#\n"
 
 
@@ -284,13 +291,21 @@ def _text(output: Path) -> Iterator[IO[str]]:
         text.detach()
 
 
-def _check_complete(losses: Mapping[str, int], buffer_kib: int) -> None:
-    if losses:
+def _end(trace: tracefs.Instance, interrupted: bool, buffer_kib: int) -> int:
+    """The time, in microseconds, at which a trace has to end that lost events; 0: none were lost.
+
+    InputError unless Ctrl-C ended the program, so that there is no whole of it anyway.
+    """
+    losses = trace.lost()
+    full = interrupted and losses.keys() <= {tracefs.FULL, tracefs.MARKS}
+    end = trace.complete_until() if losses and full else 0
+    if losses and not end:
         what = ", ".join(f"{number} ({reason})" for reason, number in losses.items())
         raise InputError(
             f"events were lost: {what}; nothing was written. Record again with a buffer larger "
             f"than {buffer_kib} KiB a CPU (--buffer), or record less"
         )
+    return end
 
 
 Progress = Callable[[int, int], None]  # lines written, lines in all
@@ -301,23 +316,20 @@ def _unseen() -> AbstractContextManager[Progress]:
     return nullcontext(lambda done, total: None)
 
 
-def _save(output: Path, header: str, session: _Session, saving: Saving) -> Recording:
+def _save(output: Path, header: str, session: _Session, saving: Saving, end: int) -> Recording:
     names, total = Anonymizer(session.root), session.trace.entries()
     with saving() as progress, _text(output) as text, session.trace.text() as raw:
         text.write(header)
-        for number, line in enumerate(names.lines(raw)):
+        for number, line in enumerate(names.lines(tracefs.before(raw, end) if end else raw)):
             text.write(line)
             if number % LINES_SHOWN == 0:
                 progress(number, total)
         lines = names.events.total()
         if not lines:
-            raise InputError(
-                "nothing was recorded: the kernel does not know the program by this pid; "
-                "record outside of a pid namespace (container)"
-            )
+            raise InputError(f"nothing was recorded: {TOO_SMALL if end else UNKNOWN_PID}")
         text.write(f"# end: {lines} events\n")
     faults = names.events["page_fault_user"] + names.events["page_fault_kernel"]
-    return Recording(output, lines, faults, names.tasks, session.exit_status, session.interrupted)
+    return Recording(output, lines, faults, names.tasks, session.exit_status, session.interrupted, end > 0)
 
 
 def _raise_file_limit() -> None:
@@ -360,7 +372,8 @@ def record(
     saving      is entered while the text is written; told how many lines are, of how many
 
     Lasts until the last descendant has ended, and reaps every child of the calling process.
-    Ctrl-C ends the program; what it did until then is kept, and `interrupted` is set. tracefs is as before
+    Ctrl-C ends the program; what it did until then is kept, or until a buffer was full, which sets `cut`
+    beside `interrupted`. tracefs is as before
     afterwards. KeyboardInterrupt if there is nothing to keep, or Ctrl-C comes again while it is written.
     InputError when the machine does not permit recording or events were lost. The text holds no
     paths, names or real pids.
@@ -373,6 +386,7 @@ def record(
     _raise_file_limit()
     with _termination_unwinds(), tracefs.instance(size) as trace:
         session = _run(command, trace, huge_pages)
-        _check_complete(trace.lost(), size)
-        header = _header(command, huge_pages, session.interrupted)
-        return _save(output, header, session, saving)
+        end = _end(trace, session.interrupted, size)
+        ended = "by Ctrl-C, before the program" if session.interrupted else ""
+        header = _header(command, huge_pages, FULL_FIRST if end else ended)
+        return _save(output, header, session, saving, end)

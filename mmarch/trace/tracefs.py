@@ -7,15 +7,20 @@ tracefs as it was (Documentation/trace/ftrace.rst, "Instances").
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
 from mmarch.errors import InputError
 
 PREFIX = "mmarch-"
-LOSSES = ("overrun", "commit overrun", "dropped events")
+FULL = "dropped events"
+LOSSES = ("overrun", "commit overrun", FULL)
+MARKS = "marks"
+_TIME = re.compile(r"\[\d+\] \S+ +(\d+)\.(\d{6}): ")
 MIB_KIB = 1024
 
 
@@ -72,13 +77,24 @@ class Instance:
 
     def lost(self) -> dict[str, int]:
         """Events lost so far, by reason, over all CPUs; empty when none were."""
-        lost = {"marks": self._lost_marks} if self._lost_marks else {}
+        lost = {MARKS: self._lost_marks} if self._lost_marks else {}
         for stats in self.root.glob("per_cpu/cpu*/stats"):
             for line in stats.read_text().splitlines():
                 reason, _, number = line.partition(":")
                 if reason in LOSSES and int(number):
                     lost[reason] = lost.get(reason, 0) + int(number)
         return lost
+
+    def complete_until(self) -> int:
+        """The time, in microseconds of the trace, before which no event was lost since buffers were full.
+
+        What does not fit any more is dropped, and so is everything after it on the same CPU
+        (kernel/trace/ring_buffer.c:rb_move_tail), so that the last event of a full buffer ends what is complete.
+        """
+        return min(
+            (_last_time(cpu / "trace") for cpu in self.root.glob("per_cpu/cpu*") if _dropped(cpu / "stats")),
+            default=0,
+        )
 
     def entries(self) -> int:
         """Events in the buffer, over all CPUs."""
@@ -106,6 +122,28 @@ class Instance:
         with suppress(OSError):
             self.write("events/enable", "0")
         self.root.rmdir()
+
+
+def micros(line: str) -> int:
+    """The time of an event; -1 of a line that is none."""
+    found = _TIME.search(line)
+    return int(found[1]) * 1_000_000 + int(found[2]) if found else -1
+
+
+def before(lines: Iterable[str], end: int) -> Iterator[str]:
+    """The lines of events before `end` microseconds, and what is around them."""
+    return takewhile(lambda line: micros(line) < end, lines)
+
+
+def _last_time(trace: Path) -> int:
+    with open(trace, encoding="utf-8", errors="replace") as lines:
+        return max(map(micros, lines), default=-1)
+
+
+def _dropped(stats: Path) -> bool:
+    return any(
+        int(line.partition(":")[2]) for line in stats.read_text().splitlines() if line.startswith(FULL)
+    )
 
 
 def default_buffer_kib() -> int:

@@ -147,14 +147,16 @@ def test_lost_events_are_an_error_and_nothing_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def interrupted(tmp_path: Path, number: int) -> tuple[subprocess.Popen[str], str, Path]:
+def interrupted(
+    tmp_path: Path, number: int, first: str = "true", *options: str
+) -> tuple[subprocess.Popen[str], str, Path]:
     """`mmarch record` of a program that would last, signalled once it runs; what was said, and the program."""
     ready = tmp_path / "ready"
-    command = ["sh", "-c", f"true; echo $$ > {ready}; exec sleep 60"]
+    command = ["sh", "-c", f"{first}; echo $$ > {ready}; exec sleep 60"]
     ours = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job ignores it
     code = f"import signal, sys; from mmarch.cli import main; {ours}; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "record", "-o", str(tmp_path / "out.txt"), "--", *command],
+        [sys.executable, "-c", code, "record", *options, "-o", str(tmp_path / "out.txt"), "--", *command],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not (ready.exists() and ready.read_text().strip()) and process.poll() is None:
@@ -178,6 +180,44 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path):
     assert count(tmp_path / "out.txt", uapi.OP_EXEC) >= 1
     judge = Judge(workload).run()
     assert (judge.outside, judge.forbidden, judge.beyond) == ([], [], [])
+
+
+@needs_tracefs
+def test_ctrl_c_keeps_what_came_before_a_buffer_was_full(tmp_path):
+    """Shells that fork and exec overfill it at an arbitrary place: what is before that replays."""
+    forks = "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done"
+    process, said, _ = interrupted(tmp_path, signal.SIGINT, forks, "--buffer", "256")
+    assert process.returncode == -signal.SIGINT
+    assert "a buffer was full before, and the trace ends there" in said
+    assert f"{tmp_path}/out.txt holds what it did until then" in said
+    workload = load_ftrace(tmp_path / "out.txt")
+    assert workload.provenance["ended"] == recorder.FULL_FIRST
+    judge = Judge(workload).run()
+    assert (judge.outside, judge.forbidden, judge.beyond) == ([], [], [])
+    assert 0 < count(tmp_path / "out.txt", uapi.OP_FORK) + count(tmp_path / "out.txt", uapi.OP_VFORK) < 200
+
+
+@needs_tracefs
+def test_ctrl_c_keeps_nothing_of_a_buffer_that_was_full_at_once(tmp_path):
+    """Before the program itself ran: there is nothing to keep, and the cause is said."""
+    process, said, _ = interrupted(tmp_path, signal.SIGINT, "true", "--buffer", "4")
+    assert process.returncode == 2
+    assert "nothing was recorded: the buffer of a CPU was full before the program ran" in said
+    assert [each.name for each in tmp_path.iterdir()] == ["ready"]
+
+
+def test_a_full_buffer_ends_what_is_complete(tmp_path):
+    """Of the CPUs whose buffers were full, the one that was full first; the others go on in vain."""
+    lines = "# tracer: nop\n#\n sh-5 [00{}] ..... 7.{:06d}: exit_mmap: -\n"
+    for cpu, (last, dropped) in enumerate([(500, 3), (300, 1), (900, 0)]):
+        folder = tmp_path / "per_cpu" / f"cpu{cpu}"
+        folder.mkdir(parents=True)
+        (folder / "trace").write_text(lines.format(cpu, last))
+        (folder / "stats").write_text(f"entries: 1\noverrun: 0\ndropped events: {dropped}\n")
+    trace = tracefs.Instance(tmp_path)
+    assert trace.complete_until() == 7_000_300
+    merged = [lines.format(0, at) for at in (100, 299, 300, 301)]
+    assert list(tracefs.before(merged, 7_000_300)) == merged[:2]
 
 
 @needs_tracefs
