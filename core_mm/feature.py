@@ -23,7 +23,8 @@ class Feature:
     """One behaviour.
 
     summary   one sentence
-    since     the release it came with, of Linux ("6.9", whether or not the twin has that one) or of a series
+    since     the release it came with, of Linux ("6.9", whether or not the twin has that one) or of a series;
+              "" of a series that no release has
     until     the release it went with, "" while it stays
     also      further releases that have it, with all that are based on these
     requires  features without which it makes no sense

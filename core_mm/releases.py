@@ -70,7 +70,7 @@ def has(name: str, feature: Feature) -> bool:
     """Whether a release has a feature."""
     if feature.until and reached(name, feature.until):
         return False
-    return any(reached(name, since) for since in (feature.since, *feature.also))
+    return any(reached(name, since) for since in (feature.since, *feature.also) if since)
 
 
 def features(name: str, table: Iterable[Feature]) -> frozenset[str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
+from mmarch.errors import InputError
+
 if TYPE_CHECKING:
     from mmarch.runs.assemble import Request
     from mmarch.runs.configure import Choices, Setup
@@ -29,7 +31,7 @@ class Choosing(TypedDict, total=False):
     cpu           "neoverse-n2+kpti"
     granule       page size, "4k"
     folio_orders  of anonymous folios: 4, (4, 9), "64K,2M", 0 for none
-    with_         features beyond the release's
+    with_         features beyond the release's, and series: names, or files
     without       features and hooks to do without
     memory        simulated, "16G" or bytes
     seed          of every random choice
@@ -66,7 +68,13 @@ def config(**chosen: Unpack[Choosing]) -> str:
     """A configuration as a TOML file, for `--config`: every value, whether given or the default."""
     from mmarch.runs.config_file import write
 
-    return write(configured(chosen, silent).configuration)
+    setup = configured(chosen, silent)
+    if files := [one.place for one in setup.series if one.origin == "file"]:
+        raise InputError(
+            f"{files[0]}: a configuration names series by name, so that reading it executes nothing; install this "
+            "one (see 'mmarch series new'), or give its path with --with beside --config"
+        )
+    return write(setup.configuration)
 
 
 def as_choices(chosen: Choosing) -> Choices:
@@ -94,6 +102,8 @@ def configured(chosen: Choosing, note: Note, source: Source | None = None) -> Se
     choices = replace(as_choices(chosen), page_size=page_size)
     setup = configure(choices)
     for remark in remarks(source, setup) if source else ():
+        note(remark)
+    for remark in (text for one in setup.series for text in one.remarks()):
         note(remark)
     hooks = [name for name in setup.configuration.without if name not in setup.known]
     idle = [hook for hook in hooks if hook not in setup.arch.hooks or choices.arch == "generic"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,9 +37,21 @@ def parse_all(texts: Sequence[str]) -> dict[str, Choosing]:
     return found
 
 
+def _whole_paths(text: str) -> None:
+    """InputError for a path that the commas and pluses of ``-c`` would take apart."""
+    for value in re.findall(rf"(?:^|,)\s*with=(.*?)(?=,\s*(?:{'|'.join(KEYS)})=|$)", text):
+        cut = any("/" in part and not part.endswith(".py") for part in re.split("[,+]", value))
+        if cut or ("," in value and ".py" in value):
+            raise InputError(
+                f"-c {text!r}: {value!r} would be taken apart at ',' and '+'; rename the file, or install the "
+                "series and name it in a file for --config"
+            )
+
+
 def parse(text: str) -> dict[str, Any]:
     """What one ``-c`` changes, as `mmarch.compare` takes it."""
     given: dict[str, Any] = {}
+    _whole_paths(text)
     for item in filter(None, text.split(",")):
         key, equals, value = item.partition("=")
         key = key.strip().replace("_", "-")

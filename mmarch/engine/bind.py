@@ -22,30 +22,41 @@ class Binder:
 
     packages  top-level packages whose modules are bound; others are used as they are
     hooks     hook name -> what a call of that hook runs
+    replaced  function -> what runs wherever it is called
     """
 
-    def __init__(self, memory: Memory, packages: set[str], hooks: Mapping[str, Callable[..., int]]) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        packages: set[str],
+        hooks: Mapping[str, Callable[..., int]],
+        replaced: Mapping[FunctionType, FunctionType] | None = None,
+    ) -> None:
         self.memory, self.packages, self.hooks = memory, packages, hooks
+        self.replaced = dict(replaced or {})
+        self.originals = {new: old for old, new in self.replaced.items()}
         self.modules: dict[str, ModuleType] = {}
         self.functions: dict[FunctionType, FunctionType] = {}
         self.scalars: dict[str, SimpleNamespace] = {}
         self.views: dict[str, Any] = {}
 
     def function(self, function: FunctionType) -> FunctionType:
-        """A copy of `function` that runs on this machine."""
-        if function in self.functions:
-            return self.functions[function]
+        """A copy of `function`, or of what replaces it, that runs on this machine; kept under the original."""
+        original = self.originals.get(function, function)
+        if original in self.functions:
+            return self.functions[original]
+        function = self.replaced.get(original, original)
         module = sys.modules[function.__module__]
         bound = FunctionType(
             function.__code__, vars(self.module(module)), function.__name__,
             function.__defaults__, function.__closure__,
         )  # fmt: skip
-        if function in self.functions:  # binding the module bound it already
-            return self.functions[function]
+        if original in self.functions:  # binding the module bound it already
+            return self.functions[original]
         bound.__dict__.update(function.__dict__)
         bound.__qualname__, bound.__module__ = function.__qualname__, function.__module__
         bound.__doc__, bound.__kwdefaults__ = function.__doc__, function.__kwdefaults__
-        self.functions[function] = bound
+        self.functions[original] = bound
         return bound
 
     def module(self, module: ModuleType) -> ModuleType:
@@ -71,7 +82,11 @@ class Binder:
             return self._view("array", value.name)
         if isinstance(value, type) and issubclass(value, Table) and value is not Table:
             return self._view("table", value.__name__)
-        if isinstance(value, type) and issubclass(value, Scalars) and value is not Scalars:
+        if (
+            isinstance(value, type)
+            and issubclass(value, Scalars)
+            and value.__name__ in self.memory.layout.scalars
+        ):
             return self._group(value.__name__)
         return value
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, ModuleType
+
+from mmarch.engine.program import kept_text
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,13 @@ class Code:
     roots     functions that are called from outside
     winners   hook name -> implementation
     defaults  hook name -> what a selector may choose instead
+    replaced  function -> what runs wherever it is called
     """
 
     roots: tuple[FunctionType, ...]
     winners: Mapping[str, FunctionType]
     defaults: Mapping[str, FunctionType]
+    replaced: Mapping[FunctionType, FunctionType] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """Every function with the place it has."""
@@ -28,14 +32,21 @@ class Code:
             *(f"root {symbol(function)}" for function in self.roots),
             *(f"{name} = {symbol(function)}" for name, function in sorted(self.winners.items())),
             *(f"{name} ~ {symbol(function)}" for name, function in sorted(self.defaults.items())),
+            *sorted(f"{symbol(old)} > {symbol(new)}" for old, new in self.replaced.items()),
         ]
 
     def sources(self) -> list[bytes]:
         """Files of all modules that these functions may reach: more than is linked, without parsing any."""
-        functions = [*self.roots, *self.winners.values(), *self.defaults.values()]
-        modules = reachable(sys.modules[function.__module__] for function in functions)
-        files = sorted({module.__file__ or "" for module in modules})
-        return [Path(name).read_bytes() for name in files if name]
+        modules = reachable(sys.modules[function.__module__] for function in self.functions())
+        kept = sorted(text for module in modules if (text := kept_text(module.__name__)) is not None)
+        files = sorted({module.__file__ or "" for module in modules if kept_text(module.__name__) is None})
+        return [*(Path(name).read_bytes() for name in files if name), *(text.encode() for text in kept)]
+
+    def functions(self) -> list[FunctionType]:
+        """Where the search for all functions begins."""
+        return [
+            *self.roots, *self.winners.values(), *self.defaults.values(), *self.replaced.values()
+        ]  # fmt: skip
 
 
 def symbol(function: FunctionType) -> str:

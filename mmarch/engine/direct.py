@@ -13,7 +13,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core_mm import hookspecs
 from core_mm.descriptor import ArchDescriptor
 from mmarch.engine.bind import Binder
 from mmarch.engine.hookimpls import parameters, where
@@ -44,8 +43,14 @@ class DirectMachine(Machine):
         self._instead = dict(instead or {})
         self.hooks: dict[str, Bound] = {}
         super().__init__(
-            config, "interpreted", [], operations=operations, tasks=tasks, files=files, file_pages=file_pages,
-            memory=memory
+            config,
+            "interpreted",
+            [],
+            operations=operations,
+            tasks=tasks,
+            files=files,
+            file_pages=file_pages,
+            memory=memory,
         )
         self._binder.load()
 
@@ -80,10 +85,9 @@ class DirectMachine(Machine):
         return self._binder._view("array", "ptes")
 
     def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
-        packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
-        self._binder = Binder(self.memory, packages, self.hooks)
+        self._binder = Binder(self.memory, self.packages(archs), self.hooks, self.config.changes.replaced)
         self.cells: dict[str, dict[str, Any]] = {}
-        for name in hookspecs.HOOKS:
+        for name in self.config.hooks:
             self.hooks[name], self.cells[name] = self._stub(name)
         for original, make in self._instead.items():
             plain = cast(FunctionType, original)
@@ -104,7 +108,7 @@ class DirectMachine(Machine):
             "checked": lambda result: check_result(name, who, result),
             "target": None,
         }
-        arguments = ", ".join(parameters(getattr(hookspecs, name)))
+        arguments = ", ".join(parameters(self.config.hooks[name]))
         source = (
             f"def {name}({arguments}):\n"
             f"    outer = mach.hook\n"

@@ -284,7 +284,8 @@ class Expressions(Emitter):
             raise self.fail(node, f"{ast.unparse(node.func)} cannot be called here")
         if is_hookspec(target):
             return self.hook(node, target), "i64"
-        return self.direct(node, self.known(target), self.arguments(node, target))
+        meant = self.unit.program.meant(target)
+        return self.direct(node, self.known(meant), self.arguments(node, meant))
 
     def known(self, function: FunctionType) -> Routine:
         return self.unit.program.routines[function]

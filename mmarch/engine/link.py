@@ -90,7 +90,7 @@ def link(code: Code, layout: Layout, options: Options = Options()) -> Image:
 
 def _folder(code: Code) -> Path:
     """Architectures that come with mmarch apart, so that however often another is linked, theirs stay."""
-    functions = [*code.winners.values(), *code.defaults.values()]
+    functions = [*code.winners.values(), *code.defaults.values(), *code.replaced.values()]
     ours = {function.__module__.partition(".")[0] for function in functions} <= _BUILT_IN
     return cache_dir() / "images" / ("built-in" if ours else "others")
 
@@ -114,7 +114,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _compiled(code: Code, layout: Layout, options: Options) -> bytes:
-    program = Program(code.roots, code.winners, code.defaults)
+    program = Program(code.roots, code.winners, code.defaults, code.replaced)
     for function in (*code.winners.values(), *code.defaults.values()):
         if line := missing_return(function):
             place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"

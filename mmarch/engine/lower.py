@@ -33,7 +33,7 @@ def _export(root: Routine) -> str:
     params = ", ".join(f"i64 %a{i}" for i in range(len(root.parameters)))
     args = ", ".join(["ptr %S", *(f"i64 %a{i}" for i in range(len(root.parameters)))])
     return (
-        f'define i64 @"{root.function.__name__}"(ptr %S{", " + params if params else ""}) {{\n'
+        f'define i64 @"{root.symbol.rpartition(".")[2]}"(ptr %S{", " + params if params else ""}) {{\n'
         f'  %r = call fastcc i64 @"{root.symbol}"({args})\n  ret i64 %r\n}}'
     )
 

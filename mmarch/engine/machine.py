@@ -22,6 +22,7 @@ from core_mm.descriptor import ArchDescriptor
 from core_mm.feature import Features
 from mmarch import cpus
 from mmarch.engine.bind import Binder
+from mmarch.engine.changes import Changes
 from mmarch.engine.code import Code
 from mmarch.engine.hookimpls import implementations
 from mmarch.engine.layout import Layout
@@ -40,6 +41,7 @@ class Config:
 
     with_    features beyond those of the release
     without  hooks that the architecture does without, and features that the release does
+    changes  of the patch series that are applied
     """
 
     arch: ArchDescriptor
@@ -56,6 +58,12 @@ class Config:
     swap_bytes: int = 256 << 20
     tlb_entries: int = 0
     overrides: Mapping[str, int] = field(default_factory=dict)  # values of cfg, for tests
+    changes: Changes = field(default_factory=Changes)
+
+    @property
+    def hooks(self) -> dict[str, FunctionType]:
+        """Every hook with its declaration: core-mm's, then those of series."""
+        return {**{name: getattr(hookspecs, name) for name in hookspecs.HOOKS}, **self.changes.hooks}
 
 
 def declared_modules(archs: Sequence[ArchDescriptor]) -> list[ModuleType]:
@@ -98,12 +106,14 @@ class Machine:
     ) -> None:
         self.config, self.engine, self.roots = config, engine, list(roots)
         archs = [config.generic] if config.arch.name == config.generic.name else [config.generic, config.arch]
-        self.defaults = implementations(config.generic)
-        own = implementations(config.arch)
-        self.selectable = sorted(set(selectable) & set(own) & set(self.defaults))
+        self.defaults = {**implementations(config.generic), **config.changes.of_arch(config.generic.name)}
+        self.own = self.defaults
+        if config.arch.name != config.generic.name:
+            self.own = {**implementations(config.arch), **config.changes.of_arch(config.arch.name)}
+        self.selectable = sorted(set(selectable) & set(self.own) & set(self.defaults))
         withheld = set() if self.selectable else set(config.without)
-        self.winners = {**self.defaults, **{n: f for n, f in own.items() if n not in withheld}}
-        self.layout = Layout.of(declared_modules(archs), hookspecs.HOOKS)
+        self.winners = {**self.defaults, **{n: f for n, f in self.own.items() if n not in withheld}}
+        self.layout = Layout.of([*declared_modules(archs), *config.changes.modules], config.hooks)
         rows = 0 if operations is None else len(operations)
         lengths = sizes(config, rows, files, file_pages, tasks, options.calls)
         self.memory = memory or Memory(self.layout, lengths)
@@ -140,13 +150,15 @@ class Machine:
     def total(self, event: int | str) -> int:
         """One event over all operations and hooks."""
         names = (*core_mm.vmstat.NAMES, *[""] * (core_mm.vmstat.ARCH_EVENT - len(core_mm.vmstat.NAMES)))
-        index = event if isinstance(event, int) else (*names, *self.config.arch.events).index(event)
+        known = (*names, *self.config.arch.events, *self.config.changes.events)
+        index = event if isinstance(event, int) else known.index(event)
         return int(self.counts()[:, :, index].sum())
 
     def _link(self, options: Options) -> Image:
         """The image; the one of a machine with the same code is used again."""
         roots = (*self.roots, *([cast(FunctionType, core_mm.calls.enter)] if options.calls else []))
-        code = Code(roots, self.winners, {name: self.defaults[name] for name in self.selectable})
+        defaults = {name: self.defaults[name] for name in self.selectable}
+        code = Code(roots, self.winners, defaults, self.config.changes.replaced)
         key = (
             tuple(code.names()),
             options,
@@ -160,25 +172,39 @@ class Machine:
 
     def _interpret(self, archs: Sequence[ArchDescriptor], overlays: Sequence[object]) -> None:
         self.plugins = pluggy.PluginManager(hookspecs.PROJECT)
-        self.plugins.add_hookspecs(hookspecs)
-        packages = {"core_mm"} | {name.partition(".")[0] for arch in archs for name in arch.modules}
-        self._hook_codes: dict[CodeType, str] = {}
-        self._packages = [name for arch in archs for name in arch.modules]
+        self.plugins.add_hookspecs(
+            type("Hooks", (), {n: staticmethod(f) for n, f in self.config.hooks.items()})
+        )
+        owner = self.config.changes.owner
+        self._hook_codes: dict[CodeType, str] = {
+            f.__code__: f"{f.__name__} of series {name}" for f, name in owner.items()
+        }
+        self._packages = [
+            *(name for arch in archs for name in arch.modules),
+            *(module.__name__ for module in self.config.changes.modules),
+        ]
         relay: dict[str, Callable[..., int]] = {}
-        self._binder = Binder(self.memory, packages, relay)
+        self._binder = Binder(self.memory, self.packages(archs), relay, self.config.changes.replaced)
         group, counters = self._binder._group("mach"), memoryview(self.memory.arrays["counters"])  # type: ignore[arg-type]
-        for name in hookspecs.HOOKS:
+        for name in self.config.hooks:
             relay[name] = relay_hook(self.plugins, name, self.layout.hook_number(name), group, counters)
         for arch in archs:
-            own = implementations(arch)
+            own = self.defaults if arch is archs[0] else self.own
             kept = {n: f for n, f in own.items() if arch is archs[0] or n not in self.config.without}
-            bound = {n: guard(arch.name, f, self._binder.function(f)) for n, f in kept.items()}
-            self._hook_codes.update({function.__code__: arch.name for function in kept.values()})
+            bound = {n: guard(n, arch.name, f, self._binder.function(f)) for n, f in kept.items()}
+            whose = {f.__code__: f"hook {n} of plugin {arch.name}" for n, f in kept.items() if f not in owner}
+            self._hook_codes.update(whose)
             self.plugins.register(SimpleNamespace(**bound), name=arch.name)
         for overlay in overlays:
             self.plugins.register(overlay)
         self.plugins.check_pending()
         self._functions = {root.__name__: self._binder.function(root) for root in self.roots}
+
+    def packages(self, archs: Sequence[ArchDescriptor]) -> set[str]:
+        """Those whose code is bound to this machine."""
+        names = [*(name for arch in archs for name in arch.modules)]
+        names += [module.__name__ for module in self.config.changes.modules]
+        return {"core_mm"} | {name.partition(".")[0] for name in names}
 
     # -- configuration ---------------------------------------------------------------
 
@@ -210,6 +236,11 @@ class Machine:
         if arch.cpu_scalars:
             for name, value in cpus.find(arch, config.cpu).features.items():
                 memory.set(arch.cpu_scalars.__name__, name, value)
+        own = core_mm.vmstat.ARCH_EVENT + len(arch.events)
+        numbers = {name: own + number for number, name in enumerate(config.changes.events)}
+        for group, names in config.changes.events_of.items():
+            for name in names:
+                memory.set(group, name, numbers[name])
         for table in tables(config):
             present = (
                 releases.features(config.release, table.table.values()) | config.with_

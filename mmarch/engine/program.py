@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import Any
 
 SPEC_MARK = "mmarch_spec"
+TEXT = "__mmarch_text__"  # of a module: the source that it was made from, whatever its file says by now
 Function = Callable[..., Any]
 
 
@@ -25,18 +26,20 @@ def is_hookspec(value: object) -> bool:
     return isinstance(value, FunctionType) and hasattr(value, SPEC_MARK)
 
 
-@cache
-def _module_tree(filename: str) -> tuple[ast.Module, str]:
-    with open(filename, encoding="utf-8") as file:
-        text = file.read()
-    return ast.parse(text, filename), text
+def kept_text(module: str) -> str | None:
+    """The source that a module was made from, if it keeps that; else it is in its file."""
+    text: str | None = vars(sys.modules[module]).get(TEXT) if module in sys.modules else None
+    return text
 
 
 @cache
-def _definitions(filename: str) -> dict[tuple[str, int], ast.FunctionDef]:
-    """Top-level functions of a file by name and first line (of the first decorator)."""
+def _definitions(filename: str, text: str | None) -> dict[tuple[str, int], ast.FunctionDef]:
+    """Functions of a file by name and first line (of the first decorator); `text` is read from it if None."""
+    if text is None:
+        with open(filename, encoding="utf-8") as file:
+            text = file.read()
     found = {}
-    for node in ast.walk(_module_tree(filename)[0]):
+    for node in ast.walk(ast.parse(text, filename)):
         if isinstance(node, ast.FunctionDef):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             found[node.name, first] = node
@@ -47,7 +50,8 @@ def definition(function: FunctionType) -> ast.FunctionDef:
     """The syntax tree of a function, with the line numbers of its file."""
     code = function.__code__
     try:
-        node = _definitions(code.co_filename).get((function.__name__, code.co_firstlineno))
+        known = _definitions(code.co_filename, kept_text(function.__module__))
+        node = known.get((function.__name__, code.co_firstlineno))
     except (OSError, SyntaxError):
         node = None
     if node is not None:
@@ -64,9 +68,13 @@ def definition(function: FunctionType) -> ast.FunctionDef:
 
 @dataclass(frozen=True)
 class Routine:
-    """One function of the program: its object, its tree and what its names mean."""
+    """One function of the program: its object, its tree and what its names mean.
+
+    original  the function of core-mm that it replaces
+    """
 
     function: FunctionType
+    original: FunctionType | None = None
 
     @cached_property
     def node(self) -> ast.FunctionDef:
@@ -80,8 +88,9 @@ class Routine:
 
     @property
     def symbol(self) -> str:
-        """A name that is unique in the program."""
-        return f"{self.function.__module__}.{self.function.__qualname__}"
+        """A name that is unique in the program; a replacement has the one of what it replaces."""
+        function = self.original or self.function
+        return f"{function.__module__}.{function.__qualname__}"
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -123,6 +132,7 @@ class Program:
 
     winners   hook name -> implementation
     defaults  hook name -> the implementation a selector may fall back to
+    replaced  function -> what runs wherever it is called
     """
 
     def __init__(
@@ -130,22 +140,29 @@ class Program:
         roots: Iterable[FunctionType],
         winners: Mapping[str, FunctionType],
         defaults: Mapping[str, FunctionType] | None = None,
+        replaced: Mapping[FunctionType, FunctionType] | None = None,
     ) -> None:
         self.winners, self.defaults = dict(winners), dict(defaults or {})
-        self.roots = [Routine(root) for root in roots]
+        self.replaced = dict(replaced or {})
+        originals = {new: old for old, new in self.replaced.items()}
+        self.roots = [Routine(self.meant(root), originals.get(self.meant(root))) for root in roots]
         self.routines: dict[FunctionType, Routine] = {}
         pending = [routine.function for routine in self.roots]
         while pending:
             function = pending.pop()
             if function in self.routines:
                 continue
-            routine = self.routines[function] = Routine(function)
+            routine = self.routines[function] = Routine(function, originals.get(function))
             pending.extend(self.callees(routine))
+
+    def meant(self, function: FunctionType) -> FunctionType:
+        """What runs where `function` is called."""
+        return self.replaced.get(function, function)
 
     def callees(self, routine: Routine) -> list[FunctionType]:
         """The functions that it may call."""
         found = []
-        for node in ast.walk(routine.node):
+        for node in ast.walk(ast.Module(routine.node.body, [])):  # calls in decorators are not its own
             if isinstance(node, ast.Call):
                 try:
                     target = routine.resolve(node.func)
@@ -165,9 +182,4 @@ class Program:
             if name in self.defaults:
                 chosen.append(self.defaults[name])
             return chosen
-        return [target] if isinstance(target, FunctionType) else []
-
-    def sources(self) -> list[str]:
-        """The text of every file the program came from, for a digest."""
-        files = sorted({routine.function.__code__.co_filename for routine in self.routines.values()})
-        return [_module_tree(name)[1] for name in files]
+        return [self.meant(target)] if isinstance(target, FunctionType) else []

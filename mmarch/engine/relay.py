@@ -40,9 +40,9 @@ def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any,
     return _made(name, source, space)
 
 
-def guard(plugin: str, original: FunctionType, bound: FunctionType) -> FunctionType:
+def guard(name: str, plugin: str, original: FunctionType, bound: FunctionType) -> FunctionType:
     """`bound`, checked: pluggy would take None for "ask the next plugin" and hide the mistake."""
-    name, arguments = bound.__name__, ", ".join(parameters(bound))
+    arguments = ", ".join(parameters(bound))
     source = (
         f"def {name}({arguments}):\n"
         f"    result = bound({arguments})\n"
@@ -68,9 +68,9 @@ def check_result(name: str, who: str, result: object) -> int:
 
 
 def blame(error: Exception, hooks: Mapping[CodeType, str], packages: Sequence[str]) -> PluginError | None:
-    """The error to show if `error` came out of a hook: innermost hook, its plugin, deepest line of theirs.
+    """The error to show if `error` came out of a plugin's function: the innermost, deepest line of theirs.
 
-    hooks     code of every implementation -> its plugin
+    hooks     code of every implementation and replacement -> what it is and whose
     packages  top-level folders of plugins, whose lines are theirs
     """
     if isinstance(error, MmarchError):
@@ -86,7 +86,7 @@ def blame(error: Exception, hooks: Mapping[CodeType, str], packages: Sequence[st
         if frame.f_code is code or frame.f_globals.get("__name__", "").startswith(tuple(packages))
     ]
     what = f"{type(error).__name__}: {error}"
-    return PluginError("MM011", f"hook {code.co_name} of plugin {hooks[code]} raised {what} ({places[-1]})")
+    return PluginError("MM011", f"{hooks[code]} raised {what} ({places[-1]})")
 
 
 def _made(name: str, source: str, space: dict[str, Any]) -> FunctionType:

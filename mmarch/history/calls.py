@@ -104,7 +104,7 @@ def _functions(machine: Machine) -> list[FunctionType]:
         sys.modules[f.__module__]
         for f in (*machine.roots, *machine.winners.values(), *machine.defaults.values())
     }
-    modules = reachable(start)
+    modules = reachable([*start, *machine.config.changes.modules])
     return [
         f
         for m in modules

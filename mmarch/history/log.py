@@ -18,6 +18,7 @@ from mmarch.history.entries import Entries
 from mmarch.history.replay import Replay
 from mmarch.history.tables import Tables, tables_at
 from mmarch.runs.configure import Setup
+from mmarch.runs.run import event_names
 from mmarch.suggest import unknown_number
 from mmarch.workload import Workload
 
@@ -121,8 +122,7 @@ class History:
     @cached_property
     def event_names(self) -> tuple[str, ...]:
         """The name of every event number, "" for those that none has."""
-        own = self.setup.arch.descriptor.events
-        names = (*vmstat.NAMES, *[""] * (vmstat.ARCH_EVENT - len(vmstat.NAMES)), *own)
+        names = event_names(self.setup)
         return (*names, *[""] * (EVENTS - len(names)))
 
     def packed(self) -> NDArray[np.void]:

@@ -9,7 +9,7 @@ from core_mm.descriptor import ArchDescriptor
 from core_mm.feature import Feature
 from core_mm.features import feature as core
 from core_mm.hookspecs import HOOKS
-from mmarch.errors import InputError
+from mmarch.errors import InputError, MmarchError, PluginError
 from mmarch.suggest import unknown
 
 SEE = "See 'mmarch release show'."
@@ -29,7 +29,7 @@ def added(known: Table, names: Iterable[str]) -> frozenset[str]:
                 f"--with {name}: a hook is on unless --without withholds it; --with is for features"
             )
         if name not in known:
-            raise unknown("feature", name, known, SEE)
+            raise unknown("feature or series", name, known, SEE)
     return frozenset(names)
 
 
@@ -43,21 +43,27 @@ def present(known: Table, release: str, with_: frozenset[str], without: frozense
     return found
 
 
+def _unfit(item: Feature, text: str) -> MmarchError:
+    """The error of a feature, or of a series, which no release has."""
+    return InputError(text) if item.since else PluginError("MM021", f"series {text}")
+
+
 def _check(
     item: Feature, found: frozenset[str], release: str, with_: frozenset[str], without: frozenset[str]
 ) -> None:
     for other in item.requires:
         if other not in found and other in without:
-            raise InputError(f"{item.name} requires {other}; add --without {item.name}")
+            remedy = f"add --without {item.name}" if item.since else f"leave out --without {other}"
+            raise _unfit(item, f"{item.name} requires {other}; {remedy}")
         if other not in found:
-            raise InputError(
-                f"{item.name} requires {other}, which {shown(release)} lacks; add --with {other}"
+            raise _unfit(
+                item, f"{item.name} requires {other}, which {shown(release)} lacks; add --with {other}"
             )
     for other in sorted(found.intersection(item.excludes)):
         if item.name in with_ and other in with_:
-            raise InputError(f"{item.name} excludes {other}; give one of them")
+            raise _unfit(item, f"{item.name} excludes {other}; give one of them")
         given, has = (item.name, other) if item.name in with_ else (other, item.name)
-        raise InputError(f"{given} excludes {has}, which {shown(release)} has; add --without {has}")
+        raise _unfit(item, f"{given} excludes {has}, which {shown(release)} has; add --without {has}")
 
 
 def shown(release: str) -> str:

@@ -1,4 +1,4 @@
-"""Which architectures are installed, from metadata alone: nothing of them is imported."""
+"""Which plugins are installed, from metadata alone: nothing of them is imported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUP = "mmarch.arch"
 
 @dataclass(frozen=True)
 class Found:
-    """An entry point that offers an architecture."""
+    """An entry point that offers an architecture or a series."""
 
     entry: EntryPoint
     distribution: str
@@ -21,7 +21,7 @@ class Found:
 
     @property
     def name(self) -> str:
-        """What --arch takes."""
+        """What --arch or --with takes."""
         return self.entry.name
 
     @property
@@ -32,8 +32,13 @@ class Found:
 
 def find_archs() -> dict[str, list[Found]]:
     """Name -> who offers it; more than one is an error once the name is chosen."""
+    return find(GROUP)
+
+
+def find(group: str) -> dict[str, list[Found]]:
+    """What is offered in a group of entry points, by name."""
     found: dict[str, list[Found]] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+    for entry in sorted(entry_points(group=group), key=lambda e: (e.name, e.value)):
         dist = entry.dist
         item = Found(entry, dist.name if dist else "unknown", dist.version if dist else "?")
         found.setdefault(entry.name, []).append(item)

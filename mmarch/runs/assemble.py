@@ -9,6 +9,7 @@ from types import FunctionType
 import numpy as np
 
 from core_mm import uapi
+from mmarch.engine.changes import Changes
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.engine.program import NotLinkable
@@ -71,6 +72,7 @@ def machine_config(setup: Setup, request: Request = Request()) -> Config:
         tlb_entries=request.tlb_entries,
         shmem_orders=orders if request.madvise else 0,
         overrides={} if request.madvise else {"anon_always": orders},
+        changes=Changes.together(one.changes for one in setup.applied),
     )
 
 
@@ -100,7 +102,7 @@ def _boot(setup: Setup, workload: Workload, engine: str, request: Request) -> Ma
     machine = unbooted(
         machine_config(setup, request), workload, engine, roots(),
         Options(attribute=request.by_hook, calls=request.by_call),
-        optional_hooks(setup.arch) if engine == "linked" else (),
+        optional(setup) if engine == "linked" else (),
     )  # fmt: skip
     machine.memory.set("mach", "seed", setup.configuration.seed)
     return boot(machine)
@@ -145,6 +147,13 @@ def boot(machine: Machine) -> Machine:
         size = show_size(machine.config.memory)
         raise InputError(f"the machine does not boot with --memory {size} (error {error})")
     return machine
+
+
+def optional(setup: Setup) -> tuple[str, ...]:
+    """Hooks that an image can do with and without, so that one serves all of them withheld."""
+    arch = setup.arch.descriptor.name
+    own = {name: None for one in setup.applied if arch != "generic" for name in one.changes.of_arch(arch)}
+    return tuple(dict.fromkeys([*optional_hooks(setup.arch), *own]))
 
 
 def tasks(workload: Workload) -> int:

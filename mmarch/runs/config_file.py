@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmarch.errors import InputError, MmarchError
+from mmarch.plugins.series import is_path
 from mmarch.runs.configure import Choices, configure
 from mmarch.runs.result import Configuration
 from mmarch.sizes import show_size
@@ -65,6 +66,11 @@ def _value(where: str, key: str, value: object) -> object:
     if key in LISTS:
         names = value.split("+") if isinstance(value, str) else value
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            if paths := [name for name in names if is_path(name)]:
+                raise InputError(
+                    f"{where}: {key} has the path {paths[0]!r}; a configuration names installed series. Give the "
+                    "path with --with beside --config"
+                )
             return tuple(names)
     elif key == "seed":
         if type(value) is int and 0 <= value < 1 << 63:

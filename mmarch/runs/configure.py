@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from core_mm import releases
@@ -13,6 +13,7 @@ from core_mm.releases import DEFAULT_RELEASE, RELEASES
 from mmarch import cpus
 from mmarch.errors import InputError
 from mmarch.plugins import LoadedArch, features, load_arch
+from mmarch.plugins.series import LoadedSeries, choose, fits
 from mmarch.plugins.withhold import expand
 from mmarch.runs.result import Configuration
 from mmarch.sizes import DEFAULT_FOLIO, SMALLEST_ORDER, parse_orders, parse_size
@@ -40,11 +41,12 @@ class Choices:
 
 @dataclass(frozen=True)
 class Setup:
-    """A configuration with the architectures it names."""
+    """A configuration with the architectures it names, and the series that may be on."""
 
     configuration: Configuration
     arch: LoadedArch
     generic: LoadedArch
+    series: tuple[LoadedSeries, ...] = ()
 
     @property
     def geometry(self) -> Geometry:
@@ -63,8 +65,13 @@ class Setup:
 
     @property
     def known(self) -> dict[str, Feature]:
-        """Features there are, core-mm's and the architecture's."""
-        return features.table(self.arch.descriptor)
+        """Features there are: core-mm's, the architecture's, and the series."""
+        return {**features.table(self.arch.descriptor), **{one.name: one.feature for one in self.series}}
+
+    @property
+    def applied(self) -> tuple[LoadedSeries, ...]:
+        """The series that are on."""
+        return tuple(one for one in self.series if one.name in self.configuration.with_)
 
     @property
     def features(self) -> frozenset[str]:
@@ -75,8 +82,12 @@ class Setup:
         )
 
     def withholding(self, hooks: Sequence[str]) -> Setup:
-        """The same with more hooks withheld."""
-        return self._changed(without=tuple(sorted({*self.configuration.without, *hooks})))
+        """The same with more hooks withheld, or series taken off."""
+        own = {one.name for one in self.series}
+        return self._changed(
+            with_=tuple(name for name in self.configuration.with_ if name not in own.intersection(hooks)),
+            without=tuple(sorted({*self.configuration.without, *hooks} - own)),
+        )
 
     def having(self, wanted: frozenset[str]) -> Setup:
         """The same with just these features."""
@@ -85,7 +96,7 @@ class Setup:
         return self._changed(with_=tuple(sorted(wanted - own)), without=tuple(sorted(hooks | (own - wanted))))
 
     def _changed(self, **changes: tuple[str, ...]) -> Setup:
-        return Setup(self.configuration.model_copy(update=changes), self.arch, self.generic)
+        return replace(self, configuration=self.configuration.model_copy(update=changes))
 
 
 def configure(choices: Choices) -> Setup:
@@ -96,10 +107,11 @@ def configure(choices: Choices) -> Setup:
     release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
     usual = _recorded(descriptor, choices.page_size) or descriptor.default_granule
     granule = _known("granule", choices.granule.lower() or usual, descriptor.granules)
-    known = features.table(descriptor)
+    chosen = choose(descriptor, choices.with_)
+    known, with_ = chosen.known, chosen.names
     own = releases.features(release, known.values())
-    with_ = features.added(known, choices.with_)
     without = expand(arch, choices.without)
+    fits(chosen.series, release)
     features.present(known, release, with_, without)
     configuration = Configuration(
         arch=descriptor.name,
@@ -112,7 +124,7 @@ def configure(choices: Choices) -> Setup:
         memory=_memory(choices.memory),
         seed=choices.seed,
     )
-    return Setup(configuration, arch, generic)
+    return Setup(configuration, arch, generic, chosen.series)
 
 
 def _recorded(descriptor: ArchDescriptor, page_size: int) -> str:

@@ -42,6 +42,18 @@ class Configuration(Model):
         return {name: "+".join(map(str, v)) if isinstance(v, tuple) else v for name, v in fields.items()}
 
 
+class Applied(Model):
+    """A patch series that was on: its subject and link, where it came from, and a digest of its sources.
+
+    origin  "file", or the distribution with its version
+    """
+
+    title: str
+    link: str = ""
+    origin: str
+    digest: str
+
+
 class Provenance(Model):
     """The workload: its name, its file, how many operations, what was left out and what it says of itself.
 
@@ -87,6 +99,7 @@ class Result(Model):
 
     page_size  of the configuration's granule, in bytes
     cpu_features  of the configuration's CPU, complete
+    series  the patch series among `configuration.with`, by name
     groups  what kind of event a name is: "tlbi" (TLB invalidations), "barrier" (waits for them)
     hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
     saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
@@ -101,6 +114,7 @@ class Result(Model):
     engine: Literal["interpreted", "linked", "kernel"]
     versions: Mapping[str, str]
     workload: Provenance
+    series: Mapping[str, Applied] = Field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]]
     totals: Counts
     operations: Mapping[str, Operation]

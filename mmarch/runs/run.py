@@ -16,11 +16,12 @@ from core_mm import mm_types, uapi, vmstat
 from mmarch import cpus
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
+from mmarch.plugins.series import LoadedSeries
 from mmarch.plugins.withhold import optional_hooks
 from mmarch.runs import segfault, sigbus
 from mmarch.runs.assemble import Note, Request, assemble
 from mmarch.runs.configure import Setup
-from mmarch.runs.result import Counts, Failure, Operation, Provenance, Result, Warn, difference
+from mmarch.runs.result import Applied, Counts, Failure, Operation, Provenance, Result, Warn, difference
 from mmarch.sizes import show_size
 from mmarch.workload import Workload
 
@@ -129,7 +130,8 @@ def error_name(error: int) -> str:
 def event_names(setup: Setup) -> list[str]:
     """The name of each column of the counters."""
     unused = vmstat.ARCH_EVENT - len(vmstat.NAMES)
-    return [*vmstat.NAMES, *[""] * unused, *setup.arch.descriptor.events]
+    own = (event for series in setup.applied for event in series.changes.events)
+    return [*vmstat.NAMES, *[""] * unused, *setup.arch.descriptor.events, *own]
 
 
 def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) -> Counts:
@@ -156,6 +158,7 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
             ignored=workload.ignored,
             facts=workload.provenance,
         ),
+        series={one.name: _applied(one) for one in setup.applied},
         groups={"tlbi": descriptor.group("tlbi"), "barrier": descriptor.group("barrier")},
         totals=_counts(names, counters.sum(axis=(0, 1))),
         operations=_operations(names, counters, workload),
@@ -163,6 +166,10 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
         failures=_failures(machine, workload),
         warnings=_warnings(machine),
     )
+
+
+def _applied(one: LoadedSeries) -> Applied:
+    return Applied(title=one.descriptor.title, link=one.descriptor.link, origin=one.origin, digest=one.digest)
 
 
 def _operations(names: list[str], counters: NDArray[np.int64], workload: Workload) -> dict[str, Operation]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core_mm import hookspecs, vmstat
+from core_mm import vmstat
 from core_mm.tlb_model import TlbModel
 from core_mm.vmstat import ARCH_EVENT
 from mmarch import cpus
@@ -65,6 +65,7 @@ class Oracle:
         cpu = cpus.find(arch, self.config.cpu)
         self._relaxed = any(cpu.features.get(name) for name in self.model.relaxed_bbm)
         self._bbm = "bbm" in arch.capabilities_of(cpu)
+        self._hooks = tuple(self.config.hooks)
         self._events = {ARCH_EVENT + i: name for i, name in enumerate(arch.events)}
         self.decoder = Decoder(self.config, self.model)
         self.stale = StaleSet(self.model.synchronous)
@@ -417,7 +418,7 @@ class Oracle:
         return Where(self.now.row, self.now.op, self._hook(hook))
 
     def _hook(self, number: int) -> str:
-        return hookspecs.HOOKS[number - 1] if number else ""
+        return self._hooks[number - 1] if number else ""
 
     def _add(self, violation: Violation) -> None:
         self.found += 1
