@@ -101,8 +101,8 @@ With = Annotated[
     list[str] | None,
     typer.Option(
         "--with",
-        metavar="FEATURE",
-        help="Add a feature to the release; see 'mmarch release show'. Repeatable.",
+        metavar="NAME|FILE",
+        help="Add a feature to the release, or a series: installed, or a file. Repeatable.",
         autocompletion=complete.feature,
     ),
 ]
