@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm.decl import always_inline
 from core_mm.features import feature
 from core_mm.folio import folio_nr_pages
 from core_mm.hookspecs import (
@@ -42,6 +43,7 @@ def pte_batch_clear_ignored(pte: int, flags: int) -> int:
     return pte_mkold(pte)
 
 
+@always_inline
 def folio_pte_batch_flags(folio: int, ptep: int, pte: int, max_nr: int, flags: int) -> tuple[int, int]:
     """How many PTEs from `ptep` on map consecutive pages of `folio`, and `pte` with what was merged.
 
@@ -74,6 +76,7 @@ def merge(pte: int, other: int, flags: int) -> int:
     return pte
 
 
+@always_inline
 def folio_pte_batch(folio: int, ptep: int, pte: int, max_nr: int) -> int:
     """The length of the batch alone."""
     nr, pte = folio_pte_batch_flags(folio, ptep, pte, max_nr, 0)

@@ -181,11 +181,20 @@ def change_batch(
     """One batch; returns its length."""
     page = 0 if pte_special(pte) else pte_pfn(pte)
     if page and folio_test_large(page_folio(page)):
-        nr, pte = folio_pte_batch_flags(page_folio(page), ptep, pte, limit, RESPECT)
-        change_run(tlb, vma, ptep, addr, page, newprot, cp_flags, nr)
-        return nr
+        return change_folio_batch(tlb, vma, ptep, pte, addr, limit, newprot, cp_flags)
     change_run(tlb, vma, ptep, addr, page, newprot, cp_flags, 1)
     return 1
+
+
+@noinline
+def change_folio_batch(
+    tlb: int, vma: int, ptep: int, pte: int, addr: int, limit: int, newprot: int, cp_flags: int
+) -> int:
+    """PTEs of a large folio that follow one another; out of line, so that single pages have the registers."""
+    page = pte_pfn(pte)
+    nr, pte = folio_pte_batch_flags(page_folio(page), ptep, pte, limit, RESPECT)
+    change_run(tlb, vma, ptep, addr, page, newprot, cp_flags, nr)
+    return nr
 
 
 @always_inline

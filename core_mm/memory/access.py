@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm import mmap
+from core_mm.decl import cold
 from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, pmd_pte, pte_pfn, table_slot
 from core_mm.memory.fault import handle_mm_fault
 from core_mm.mm_types import (
@@ -78,9 +79,15 @@ def hardware_access(mm: int, addr: int, pmdp: int, access: int) -> int:
 
 
 def walk(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
-    """The architecture's walker on a leaf; the log sees what it does to it."""
-    if not cfg.log_ptes:
-        return mmu_access(mm, addr, ptep, level, access)
+    """The architecture's walker on a leaf."""
+    if cfg.log_ptes:
+        return logged_walk(mm, addr, ptep, level, access)
+    return mmu_access(mm, addr, ptep, level, access)
+
+
+@cold
+def logged_walk(mm: int, addr: int, ptep: int, level: int, access: int) -> int:
+    """The same; the log sees what it does to the entry."""
     before = ptes[ptep]
     done = mmu_access(mm, addr, ptep, level, access)
     if ptes[ptep] != before:

@@ -114,12 +114,26 @@ def copy_present_ptes(
 ) -> int:
     """Copy one PTE or a batch; returns how many."""
     if pte_special(pte):
-        install_copies(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr, 1)
-        return 1
+        return copy_special_pte(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr)
     page = pte_pfn(pte)
     folio = page_folio(page)
     if limit == 1 or not folio_test_large(folio) or not (feature.fork_batch or feature.fork_cont_batch):
         return copy_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, 1)
+    return copy_folio_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, limit)
+
+
+@noinline
+def copy_special_pte(dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, pte: int, addr: int) -> int:
+    """Copy a PTE without a struct page; returns 1."""
+    install_copies(dst_vma, src_vma, dst_ptep, src_ptep, pte, addr, 1)
+    return 1
+
+
+@noinline
+def copy_folio_batch(
+    dst_vma: int, src_vma: int, folio: int, page: int, dst_ptep: int, src_ptep: int, pte: int, addr: int, limit: int
+) -> int:
+    """Copy PTEs of a large folio; out of line, so that single pages have the registers."""
     nr, pte = fork_batch(src_vma, folio, src_ptep, pte, limit)
     return copy_batch(dst_vma, src_vma, folio, page, dst_ptep, src_ptep, pte, addr, nr)
 
@@ -165,6 +179,7 @@ def install_copies(
     return set_ptes(VMA.vm_mm[dst_vma], addr, dst_ptep, pte_mkold(pte), nr)
 
 
+@noinline
 def copy_nonpresent_pte(
     dst_vma: int, src_vma: int, dst_ptep: int, src_ptep: int, pte: int, addr: int
 ) -> int:

@@ -180,22 +180,34 @@ def zap_present_ptes(
 ) -> tuple[int, int]:
     """Zap one PTE or a batch; how many, and what the caller must do."""
     if pte_special(pte):
-        pte = ptep_get_and_clear_full(VMA.vm_mm[vma], addr, ptep, GATHER.fullmm[tlb])
-        arch_check_zapped_pte(vma, pte)
-        tlb_remove_tlb_entries(tlb, ptep, 1, addr)
-        return 1, 0
+        return 1, zap_special_pte(tlb, vma, ptep, addr)
     page = pte_pfn(pte)
     folio = page_folio(page)
     if details & ZAP_KEEP_COWS and folio_test_anon(folio):
         return 1, SKIPPED
     if feature.zap_batch:
         if limit > 1 and folio_test_large(folio):
-            nr = folio_pte_batch(folio, ptep, pte, limit)
-            return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
+            return zap_folio_batch(tlb, vma, folio, page, ptep, pte, addr, limit)
         return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
     if feature.tlb_reserve_space or feature.tlb_get_guaranteed_space:
         return zap_reserved_ptes(tlb, vma, folio, page, ptep, pte, addr, limit)
     return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
+
+
+@noinline
+def zap_special_pte(tlb: int, vma: int, ptep: int, addr: int) -> int:
+    """Zap a PTE without a struct page."""
+    pte = ptep_get_and_clear_full(VMA.vm_mm[vma], addr, ptep, GATHER.fullmm[tlb])
+    arch_check_zapped_pte(vma, pte)
+    return tlb_remove_tlb_entries(tlb, ptep, 1, addr)
+
+
+def zap_folio_batch(
+    tlb: int, vma: int, folio: int, page: int, ptep: int, pte: int, addr: int, limit: int
+) -> tuple[int, int]:
+    """Zap the PTEs of a large folio that follow one another; out of line, so that single pages have the registers."""
+    nr = folio_pte_batch(folio, ptep, pte, limit)
+    return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
 
 
 @always_inline
@@ -225,6 +237,7 @@ def zap_present_folio_ptes(tlb: int, vma: int, folio: int, page: int, ptep: int,
     return state
 
 
+@noinline
 def zap_reserved_ptes(
     tlb: int, vma: int, folio: int, page: int, ptep: int, pte: int, addr: int, limit: int
 ) -> tuple[int, int]:
@@ -266,6 +279,7 @@ def zap_reserved_ptes(
     return nr, state
 
 
+@noinline
 def zap_nonpresent_ptes(
     tlb: int, vma: int, ptep: int, pte: int, addr: int, limit: int, details: int
 ) -> tuple[int, int]:

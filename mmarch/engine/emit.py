@@ -78,5 +78,5 @@ class Emitter:
         """Address and alias tag of a scalar that the linker itself uses."""
         group = "cfg" if name == "withheld" else "mach"
         place = self.unit.layout.scalars[group]
-        address = self.value(f"getelementptr i64, ptr {self.base(place.root)}, i64 {place.names.index(name)}")
+        address = self.value(f"getelementptr i64, ptr %S, i64 {place.first + place.names.index(name)}")
         return address, self.unit.tag(f"{group}.{name}")

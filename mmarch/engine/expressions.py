@@ -77,7 +77,7 @@ class Expressions(Emitter):
             raise self.fail(node, f"{ast.unparse(node)} is not declared")
         place = self.unit.layout.scalars[owner.__name__]
         address = self.value(
-            f"getelementptr i64, ptr {self.base(place.root)}, i64 {owner.names.index(node.attr)}"
+            f"getelementptr i64, ptr %S, i64 {place.first + owner.names.index(node.attr)}"
         )
         return address, self.unit.tag(f"{owner.__name__}.{node.attr}"), owner.constant
 

@@ -1,7 +1,8 @@
 """Where the machine's memory lies: one root table of addresses and lengths.
 
-Linked code gets the root's address and loads the base of an array from it.
-Each declaration owns two root slots, address and length; so does a column that lies apart.
+Linked code gets the root's address, loads the base of an array from it, and finds scalars in it: what every
+function reads needs no register of its own. An array owns two root slots, address and length; so do the rows
+of a table and a column that lies apart. A scalar owns one.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class TablePlace:
 
 @dataclass(frozen=True)
 class ScalarsPlace:
-    """A group of scalars: its root slot and the names in order."""
+    """A group of scalars: the root slot of the first and the names in order."""
 
-    root: int
+    first: int
     names: tuple[str, ...]
     constant: bool
 
@@ -78,7 +79,7 @@ class Layout:
             if issubclass(value, Table) and value is not Table:
                 self.tables[value.__name__] = self._place(value)
             elif issubclass(value, Scalars) and value is not Scalars:
-                place = ScalarsPlace(self._slot(), value.names, value.constant)
+                place = ScalarsPlace(self._slot(len(value.names)), value.names, value.constant)
                 self.scalars[value.__name__] = place
 
     def _place(self, table: type[Table]) -> TablePlace:
@@ -102,9 +103,9 @@ class Layout:
         root = self._slot()
         return TablePlace(root, dtype, {c.name: (self._slot(), kinds[c.name]) for c in columns if c.apart}, table.rows)
 
-    def _slot(self) -> int:
-        self.slots += 2
-        return self.slots - 2
+    def _slot(self, count: int = 2) -> int:
+        self.slots += count
+        return self.slots - count
 
     @property
     def fault(self) -> int:

@@ -55,12 +55,12 @@ class Memory:
         self.layout = layout
         self.arrays = {name: zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
         self.tables = {name: Rows(place, sizes[place.rows]) for name, place in layout.tables.items()}
-        self.scalars = {name: np.zeros(len(p.names), np.int64) for name, p in layout.scalars.items()}
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
+        self.scalars = {
+            name: self.root[p.first : p.first + len(p.names)] for name, p in layout.scalars.items()
+        }
         for name, array in layout.arrays.items():
             self._enter(array.root, self.arrays[name])
-        for name, group in layout.scalars.items():
-            self._enter(group.root, self.scalars[name])
         for name, table in layout.tables.items():
             self._enter(table.root, self.tables[name].together)
             for column, (root, _) in table.apart.items():
