@@ -77,7 +77,7 @@ def _parameter(item: inspect.Parameter, typed: bool) -> str:
     named = f"{stars}{item.name}" + (f": {annotation(item.annotation)}" if typed else "")
     if item.default is item.empty:
         return named
-    default = "…" if inspect.isfunction(item.default) else repr(item.default)
+    default = "..." if inspect.isfunction(item.default) else repr(item.default)
     return f"{named} = {default}" if typed else f"{named}={default}"
 
 
