@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,29 +31,43 @@ class CallTree:
 
     functions, parents  of each row, from `ROOTS` on
     counts              events, [row][event]; rows below ROOTS are operations' (`op * HOOKS`)
-    known               number of a function -> itself
-    hooks               name of each hook's winner -> the architecture that it is of
+    hooks               every hook's winner and default
+    modules             where functions are looked for, with those that they name
     """
 
     functions: NDArray[np.int64]
     parents: NDArray[np.int64]
     counts: NDArray[np.int64]
-    known: dict[int, FunctionType]
     hooks: frozenset[FunctionType]
+    modules: tuple[ModuleType, ...]
 
     @classmethod
     def of(cls, machine: Machine) -> CallTree:
-        """Of a machine that has run."""
+        """Of a machine that has run; its counters are the tree's from now on."""
+        hooks = frozenset([*machine.winners.values(), *machine.defaults.values()])
         last = max(machine.memory.get("mach", "next_call"), ROOTS)
         table = machine.memory.tables["CALL"]
         counters = machine.memory.arrays["counters"].reshape(-1, EVENTS)
         return cls(
             functions=table["function"][ROOTS:last].astype(np.int64),
             parents=table["parent"][ROOTS:last].astype(np.int64),
-            counts=counters[:last].copy(),
-            known={call_number(f"{f.__module__}.{f.__qualname__}"): f for f in _functions(machine)},
-            hooks=frozenset([*machine.winners.values(), *machine.defaults.values()]),
+            counts=counters[:last],
+            hooks=hooks,
+            modules=(
+                *{sys.modules[f.__module__] for f in (*machine.roots, *hooks)}, *machine.config.changes.modules,
+            ),
         )
+
+    @cached_property
+    def known(self) -> dict[int, FunctionType]:
+        """Number of a function -> itself."""
+        functions = [
+            f
+            for m in reachable(self.modules)
+            for f in vars(m).values()
+            if isinstance(f, FunctionType) and f.__module__ == m.__name__
+        ]
+        return {call_number(f"{f.__module__}.{f.__qualname__}"): f for f in functions}
 
     def function(self, row: int) -> FunctionType | None:
         """The innermost function of a path."""
@@ -97,17 +111,3 @@ class CallTree:
             path = self.path(row)
             found[path] = found.get(path, 0) + int(sums[row])
         yield from found.items()
-
-
-def _functions(machine: Machine) -> list[FunctionType]:
-    start = {
-        sys.modules[f.__module__]
-        for f in (*machine.roots, *machine.winners.values(), *machine.defaults.values())
-    }
-    modules = reachable([*start, *machine.config.changes.modules])
-    return [
-        f
-        for m in modules
-        for f in vars(m).values()
-        if isinstance(f, FunctionType) and f.__module__ == m.__name__
-    ]
