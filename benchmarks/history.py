@@ -24,14 +24,18 @@ MOMENTS = 50
 
 def main(workloads: list[str]) -> None:
     """A line for each workload."""
-    print(f"{'workload':>24} {'plain':>8} {'recorded':>8} {'ratio':>6} {'events':>9} {'bytes':>6} {'tables':>8} {'first':>8}")
+    print(
+        f"{'workload':>24} {'plain':>8} {'recorded':>8} {'ratio':>6} {'events':>9} {'bytes':>6} {'tables':>8} {'first':>8}"
+    )
     for name in workloads or ["redis-bgsave", "numpy-pool"]:
         job = prepare(name, "", "", silent, {}, "linked")
         plain, recorded = in_turn(lambda job=job: run(*job), lambda job=job: record(*job))
         history = record(*job)
         first = seconds(lambda history=history: history.tables(0))
         row = f"{plain:7.1f}m {recorded:7.1f}m {recorded / plain:6.2f} {len(history.rows):9,}"
-        print(f"{job.workload.name:>24} {row} {on_disk(history):6.1f} {slowest(history):7.1f}m {first * 1e3:7.1f}m")
+        print(
+            f"{job.workload.name:>24} {row} {on_disk(history):6.1f} {slowest(history):7.1f}m {first * 1e3:7.1f}m"
+        )
 
 
 def in_turn(*functions: Callable[[], object]) -> list[float]:

@@ -50,7 +50,9 @@ def run(
     """
     from mmarch.runs.run import run_with_saving
 
-    job = prepare(workload, scenario, backing, note, chosen, engine, by_hook=by == "hook", runs=2)
+    job = prepare(
+        workload, scenario, backing, note, chosen, engine, by_hook=by == "hook", runs=2, sampled=True
+    )
     return shown(Result, run_with_saving(*job, note, progress))
 
 
@@ -78,7 +80,7 @@ def run_all(
                 f"{name} is no file: of several workloads, each is read by a process of its own; run it alone"
             )
     configured(chosen, note)
-    request = Request(engine, by_hook=by == "hook", runs=2)
+    request = Request(engine, by_hook=by == "hook", runs=2, sampled=True)
     choices = as_choices(chosen)
     done = count_all([Job(os.fspath(w), scenario, backing, choices, request) for w in workloads], progress)
     for text in dict.fromkeys(text for one in done for text in one.notes):
@@ -135,7 +137,7 @@ def compare(
         for source in sources
         for changes in named.values()
     ]
-    found = ablation.compare(list(named), jobs, Request(engine), note, progress)
+    found = ablation.compare(list(named), jobs, Request(engine, sampled=True), note, progress)
     return shown(Comparison, found, results=tuple(shown(Result, one) for one in found.results))
 
 

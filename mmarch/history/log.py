@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from core_mm import vmstat
 from core_mm.vmstat import EVENTS, HOOKS
 from mmarch.history.calls import CallTree
-from mmarch.history.entries import Entries
 from mmarch.history.replay import Replay
 from mmarch.history.tables import Tables, tables_at
 from mmarch.runs.configure import Setup
+from mmarch.runs.entries import Entries
 from mmarch.runs.run import event_names
 from mmarch.suggest import unknown_number
 from mmarch.workload import Workload

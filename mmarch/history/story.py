@@ -15,9 +15,9 @@ from typing import Any
 from core_mm import rwonce, vmstat
 from core_mm.syscalls import run_operation
 from mmarch.engine.direct import DirectMachine
-from mmarch.history.entries import Entries
 from mmarch.runs.assemble import Request, assemble, machine_config
 from mmarch.runs.configure import Setup
+from mmarch.runs.entries import Entries
 from mmarch.workload import Workload
 
 QUIET = frozenset(

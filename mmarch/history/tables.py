@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from core_mm.mm_types import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
 from mmarch.errors import InputError
-from mmarch.history.entries import LEVELS, Entries
 from mmarch.history.replay import Replay
 from mmarch.runs.configure import Setup
+from mmarch.runs.entries import LEVELS, Entries
+from mmarch.runs.leaves import Leaves, leaves
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,32 @@ class Mapping:
 
 @dataclass(frozen=True)
 class Tables:
-    """Leaves in order of address, and mappings.
-
-    addresses, levels, raws  of the leaves, parallel
-    """
+    """Leaves in order of address, and mappings."""
 
     operation: int
     task: int
     page_shift: int
     pte_bits: int
-    addresses: NDArray[np.int64]
-    levels: NDArray[np.int64]
-    raws: NDArray[np.int64]
+    leaves: Leaves
     mappings: tuple[Mapping, ...]
     entries: Entries
     replay: Replay
     end: int
+
+    @cached_property
+    def addresses(self) -> NDArray[np.int64]:
+        """Of the leaves."""
+        return self.leaves.pages << self.page_shift
+
+    @property
+    def levels(self) -> NDArray[np.int64]:
+        """Of the leaves, 0 of a PTE, 1 of a PMD."""
+        return self.leaves.levels
+
+    @property
+    def raws(self) -> NDArray[np.int64]:
+        """The leaves as they lie in memory."""
+        return self.leaves.raws
 
     @cached_property
     def folios(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -105,38 +116,12 @@ def tables_at(replay: Replay, entries: Entries, setup: Setup, end: int, at: int,
             f"task {task} has no address space after operation {at}; tasks that have one: {known}"
         )
     slot, made = replay.pgd(end, tasks[task], geometry.levels - 1)
-    state = replay.entries(end).reshape(-1, replay.ptrs)
-    found = list(_walk(state, entries, slot, geometry.levels - 1, 0, geometry.pte_bits))
-    page = geometry.page_shift
-    vmas = replay.vmas(made, end, tasks[task])
-    return Tables(
-        at, task, page, geometry.pte_bits, _joined(f[0] for f in found) << page,
-        _joined(np.full(len(f[0]), f[1]) for f in found), _joined(f[2] for f in found),
-        tuple(Mapping(start, stop, flags, inode - 1) for start, stop, flags, inode in vmas), entries, replay, end,
-    )  # fmt: skip
-
-
-def _joined(parts: Iterator[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(0, np.int64), *parts])
-
-
-def _walk(
-    state: NDArray[np.int64], entries: Entries, slot: int, level: int, page: int, bits: int
-) -> Iterator[tuple[NDArray[np.int64], int, NDArray[np.int64]]]:
-    """Page numbers, level and raw entries of the leaves below a table that translates from `page` on."""
-    if slot >= len(state):
-        return
-    table = state[slot]
-    used = np.flatnonzero(table)
-    if level == 0:
-        yield page + used, 0, table[used]
-        return
-    for index in used.tolist():
-        entry, first = int(table[index]), page + (index << level * bits)
-        if level == 1 and entries.is_leaf(entry):
-            yield np.array([first]), 1, np.array([entry])
-        else:
-            yield from _walk(state, entries, entries.child(entry), level - 1, first, bits)
+    found = leaves(replay.entries(end), entries, slot, geometry.levels - 1, geometry.pte_bits)
+    mappings = tuple(
+        Mapping(start, stop, flags, inode - 1)
+        for start, stop, flags, inode in replay.vmas(made, end, tasks[task])
+    )
+    return Tables(at, task, geometry.page_shift, geometry.pte_bits, found, mappings, entries, replay, end)
 
 
 __all__ = ["LEVELS", "Leaf", "Mapping", "Tables", "tables_at"]

@@ -32,6 +32,8 @@ BORDER = (
     TLBIS,
     Column("DSBs", ("barrier",)),
 )
+LARGE = ("thp-pte-aligned", "thp-pte-unaligned", "thp-pmd")  # coverage keys of folios that are mapped whole
+FOLDED = ("cont-pte-folded",)
 HAZARDS = ("gather_reserve_clamp", "gather_leak", "gather_overflow")
 
 

@@ -9,7 +9,9 @@ from mmarch.report.columns import (
     BLOCKS,
     BORDER,
     FAULTS,
+    FOLDED,
     HAZARDS,
+    LARGE,
     TLBIS,
     UNSEEN,
     Column,
@@ -81,11 +83,19 @@ def _headings(names: Sequence[str]) -> list[str]:
 
 def _totals(names: Sequence[str], results: Sequence[Result], costs: Sequence[Priced]) -> Table:
     whole = [Operation(count=r.workload.operations, events=r.totals) for r in results]
-    rows = _rows(results, whole)
+    rows = [*_rows(results, whole), *_coverage(results)]
     if costs:
         times = [milliseconds(r.totals, priced) for r, priced in zip(results, costs, strict=True)]
         rows.append(["ms (estimated)", *times, *[""] * (len(results) - 1)])
     return Table(["total", *_headings(names)], rows)
+
+
+def _coverage(results: Sequence[Result]) -> list[list[str]]:
+    """Of anonymous memory, when it was most: how much whole large folios held, and how much was folded."""
+    full = [result.fullest() for result in results]
+    kinds = (("in large folios", LARGE), ("folded", FOLDED)) if any(full) else ()
+    blank = [""] * (len(results) - 1)
+    return [[name, *(f"{one.share(*keys):.0%}" if one else UNSEEN for one in full), *blank] for name, keys in kinds]
 
 
 def _one_operation(names: Sequence[str], results: Sequence[Result], name: str) -> list[Table]:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmarch.report.columns import BLOCKS, BORDER, FAULTS, HAZARDS, cells, milliseconds, title, versions
+from mmarch.report.columns import (
+    BLOCKS,
+    BORDER,
+    FAULTS,
+    FOLDED,
+    HAZARDS,
+    LARGE,
+    cells,
+    milliseconds,
+    title,
+    versions,
+)
 from mmarch.report.document import Document, Paragraph, Part, Table
 from mmarch.runs.costs import Priced
-from mmarch.runs.result import Counts, Operation, Result
+from mmarch.runs.result import Counts, Operation, Result, Sample
+from mmarch.sizes import show_size
 from mmarch.table import counted, number
 
 # Events that take time by themselves; a fold or a fault is made of these.
@@ -110,6 +122,8 @@ def _bare(event: str) -> str:
 def _remarks(result: Result) -> list[Paragraph]:
     hazards = {hazard: count for hazard in HAZARDS if (count := result.totals.get(hazard))}
     said = [saving(result)] if result.saved is not None else []
+    if full := result.fullest():
+        said.append(coverage(full))
     if repeats := result.totals.get("tlbi_repeat"):
         said.append(
             f"repeat: {number(repeats)} times a CPU erratum wants one TLBI and one DSB more where the kernel "
@@ -117,6 +131,15 @@ def _remarks(result: Result) -> list[Paragraph]:
         )
     said += [f"hazard: {hazard} {number(count)} (counted, not executed)" for hazard, count in hazards.items()]
     return [Paragraph(text) for text in said]
+
+
+def coverage(full: Sample) -> str:
+    """What large folios covered."""
+    whole, folded = full.share(*LARGE), full.share(*FOLDED)
+    return (
+        f"coverage: large folios mapped whole held {whole:.0%} of {show_size(full.bytes['anon-rss'])} of anonymous "
+        f"memory, {folded:.0%} was folded into blocks; after operation {number(full.operation)}, when it was most"
+    )
 
 
 def saving(result: Result) -> str:

@@ -31,6 +31,7 @@ class Request:
     """How to run: the engine, whether to attribute counts to hooks or to paths of calls, rows of log, runs of its like.
 
     `tlb_entries` is the size of a TLB that accesses go through, 0 for none.
+    `sampled`: coverage over time is part of the result.
     `madvise` enables the folio orders where MADV_HUGEPAGE asks for them, and for all shared memory.
     """
 
@@ -39,6 +40,7 @@ class Request:
     by_call: bool = False
     log_rows: int = 0
     runs: int = 1
+    sampled: bool = False
     madvise: bool = False
     tlb_entries: int = 0
 

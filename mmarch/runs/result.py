@@ -94,6 +94,24 @@ class Warn(Model):
     value: int
 
 
+class Sample(Model):
+    """How much of the memory of all address spaces large folios covered after an operation.
+
+    bytes  by key of the kernel's tools/mm/thpmaps, what is 0 left out: `anon-rss` and `file-rss`, which percentages are
+           of; `anon-thp-pte-aligned-64kB`, mapped by folios of that size, aligned; `-unaligned-`; `-partial`, folios
+           mapped in part; `anon-thp-pmd-aligned-2048kB`; `anon-cont-pte-aligned-64kB`, what could be folded into
+           contiguous blocks, and `anon-cont-pte-folded-64kB`, what is
+    """
+
+    operation: int
+    bytes: Counts
+
+    def share(self, *kinds: str) -> float:
+        """Of anonymous memory, how much stands under keys that begin with one of `anon-KIND`; 0 if there is none."""
+        found = sum(size for key, size in self.bytes.items() if key.startswith(tuple(f"anon-{k}" for k in kinds)))
+        return found / self.bytes.get("anon-rss", 1)
+
+
 class Result(Model):
     """Counts of one run, exact and reproducible.
 
@@ -104,6 +122,7 @@ class Result(Model):
     hooks   events by the outermost hook that caused them, "" for core-mm itself; only on request
     saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
     saved_by_operation  the same, for each operation that differs
+    coverage  at moments of the run, in order
     unseen  events that this engine does not show: null in JSON, neither 0 nor left out
     """
 
@@ -121,6 +140,7 @@ class Result(Model):
     hooks: Mapping[str, Counts] | None = None
     saved: Counts | None = None
     saved_by_operation: Mapping[str, Counts] | None = None
+    coverage: tuple[Sample, ...] = ()
     failures: tuple[Failure, ...] = ()
     warnings: Warn | None = None
     unseen: tuple[str, ...] = Field(default=(), exclude=True)
@@ -152,6 +172,16 @@ class Result(Model):
         for cause, counts in causes.items():
             for event, count in counts.items():
                 yield {**run, by: cause, "event": event, "count": count}
+
+    def fullest(self) -> Sample | None:
+        """The moment with most anonymous memory, the first of several; None if there never was any."""
+        full = max(self.coverage, key=lambda one: one.bytes.get("anon-rss", 0), default=None)
+        return full if full and full.bytes.get("anon-rss") else None
+
+    def coverage_frame(self) -> DataFrame:
+        """Coverage over time as a polars data frame: a row for each key of each moment."""
+        rows = ((one.operation, key, size) for one in self.coverage for key, size in one.bytes.items())
+        return frame(dict(zip(("operation", "key", "bytes"), row, strict=True)) for row in rows)
 
     def _by_operation(self) -> dict[str, Counts]:
         return {name: operation.events for name, operation in self.operations.items()}

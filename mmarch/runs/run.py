@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import itertools
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -21,7 +22,18 @@ from mmarch.plugins.withhold import optional_hooks
 from mmarch.runs import segfault, sigbus
 from mmarch.runs.assemble import Note, Request, assemble
 from mmarch.runs.configure import Setup
-from mmarch.runs.result import Applied, Counts, Failure, Operation, Provenance, Result, Warn, difference
+from mmarch.runs.result import (
+    Applied,
+    Counts,
+    Failure,
+    Operation,
+    Provenance,
+    Result,
+    Sample,
+    Warn,
+    difference,
+)
+from mmarch.runs.sampling import moments, sample
 from mmarch.sizes import show_size
 from mmarch.workload import Workload
 
@@ -45,8 +57,8 @@ def run(
     breaks its contract. Failed operations of a trace are in the result.
     """
     machine = assemble(setup, workload, request, note)
-    _execute(machine, workload, setup, progress)
-    return _result(machine, workload, setup, request)
+    samples = _execute(machine, workload, setup, request, progress)
+    return _result(machine, workload, setup, request, samples)
 
 
 def run_with_saving(
@@ -62,7 +74,7 @@ def run_with_saving(
         return run(workload, setup, request, note, progress)
     result = run(workload, setup, request, note, lambda done, total: progress(done, 2 * total))
     slower = run(
-        workload, setup.withholding(("clear_ptes", "clear_full_ptes")), request, note,
+        workload, setup.withholding(("clear_ptes", "clear_full_ptes")), replace(request, sampled=False), note,
         lambda done, total: progress(total + done, 2 * total),
     )  # fmt: skip
     by_operation = {name: difference(slower, result, name) for name in result.operations}
@@ -73,21 +85,30 @@ def run_with_saving(
     return result.model_copy(update=saved)
 
 
-def _execute(machine: Machine, workload: Workload, setup: Setup, progress: Progress) -> None:
+def _execute(
+    machine: Machine, workload: Workload, setup: Setup, request: Request, progress: Progress
+) -> list[Sample]:
+    """Run all of it; coverage at moments on the way, if that is asked for."""
     rows, counters = len(workload.ops), machine.memory.arrays["counters"]
-    for first, last, counts in _chunks(workload):
+    looks = moments(rows) if request.sampled else []
+    samples = []
+    for first, last, counts in _chunks(workload, looks):
         before = None if counts else counters.copy()
         machine.call("run_operations", first, last)
         _check(machine, workload, setup, first, last)
         if before is not None:
             counters[:] = before
+        if last in looks:
+            samples.append(sample(machine, setup, last - 1))
         progress(last, rows)
+    return samples
 
 
-def _chunks(workload: Workload) -> Iterator[tuple[int, int, bool]]:
-    """Rows [first, last) to run at once, and whether what they do is counted."""
+def _chunks(workload: Workload, stops: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+    """Rows [first, last) to run at once, and whether what they do is counted; each of `stops` is a last."""
     measured = workload.measured()
-    borders = [0, *(np.flatnonzero(np.diff(measured)) + 1).tolist(), len(measured)]
+    changes = (np.flatnonzero(np.diff(measured)) + 1).tolist()
+    borders = sorted({0, *changes, *stops, len(measured)})
     for start, end in itertools.pairwise(borders):
         for first in range(start, end, CHUNK):
             yield first, min(first + CHUNK, end), bool(measured[start])
@@ -141,7 +162,9 @@ def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) ->
     return {names[i]: int(values[i]) for i in np.flatnonzero(values).tolist()}
 
 
-def _result(machine: Machine, workload: Workload, setup: Setup, request: Request) -> Result:
+def _result(
+    machine: Machine, workload: Workload, setup: Setup, request: Request, samples: Sequence[Sample]
+) -> Result:
     names, counters = event_names(setup), machine.counts()
     descriptor = setup.arch.descriptor
     return Result(
@@ -163,6 +186,7 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
         totals=_counts(names, counters.sum(axis=(0, 1))),
         operations=_operations(names, counters, workload),
         hooks=_by_hook(machine, names, counters) if request.by_hook else None,
+        coverage=tuple(samples),
         failures=_failures(machine, workload),
         warnings=_warnings(machine),
     )

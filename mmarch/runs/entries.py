@@ -6,6 +6,9 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core_mm.descriptor import PteName
 from mmarch.engine.direct import DirectMachine
 from mmarch.runs.assemble import machine_config
@@ -13,6 +16,15 @@ from mmarch.runs.configure import Setup
 
 LEVELS = ("PTE", "PMD", "PUD", "P4D", "PGD")
 SMALL = 16 << 20  # bytes of memory of the machine that is asked
+FRAME_BITS = 32  # of 16 TiB in pages of 4 KiB
+Ints = NDArray[np.int64]
+
+
+def runs(*columns: Ints) -> tuple[Ints, Ints]:
+    """Where rows begin that are alike in all columns, and how many they are; neighbouring entries mostly are."""
+    changes = sum((column[1:] != column[:-1] for column in columns), np.zeros(max(len(columns[0]) - 1, 0), bool))
+    starts = np.flatnonzero(np.concatenate([np.ones(min(len(columns[0]), 1), bool), changes]))
+    return starts, np.diff(starts, append=len(columns[0]))
 
 
 class Entries:
@@ -26,9 +38,17 @@ class Entries:
         self.ptrs = 1 << setup.geometry.pte_bits
         self.block = setup.geometry.cont_ptes
         self._plain = machine.bound(_named(model.plain)) if model and model.plain else None
-        self.cont_mask = model.cont_mask if model else 0
+        self.cont_mask = _signed(model.cont_mask) if model else 0
+        self.frame_mask, self._frame_shift = self._frame_bits()
+        self._resident: dict[int, bool] = {}
         self.mask = sum({bit for name in self.names for bit in _bits(name.mask)})
         self._texts: dict[int, str] = {}
+
+    def _frame_bits(self) -> tuple[int, int]:
+        """Which bits of an entry of one page hold its frame: a mask and a shift."""
+        bits = [self.hooks["pfn_pte"](1 << k, 0) for k in range(FRAME_BITS)]
+        shift = bits[0].bit_length() - 1
+        return sum(bit for k, bit in enumerate(bits) if bit == 1 << shift + k), shift
 
     def is_leaf(self, entry: int) -> bool:
         """Whether an entry of an upper level maps memory itself."""
@@ -46,6 +66,28 @@ class Entries:
         """The frame that an entry for page number `page` maps; every entry of a block may hold the block's first."""
         plain = self._plain(entry, page & self.ptrs - 1) if self._plain else entry
         return self.hooks["pte_pfn"](plain)
+
+    def resident(self, raws: Ints) -> NDArray[np.bool_]:
+        """`mapped` of each entry; equal attributes are asked for once."""
+        attributes = raws & ~self.frame_mask
+        starts, lengths = runs(attributes)
+        kinds = attributes[starts]
+        for kind in set(kinds.tolist()) - self._resident.keys():
+            self._resident[kind] = self.mapped(kind)
+        return np.repeat(np.array([self._resident[kind] for kind in kinds.tolist()], bool), lengths)
+
+    def frames(self, raws: Ints, pages: Ints) -> Ints:
+        """`frame` of each entry."""
+        found: Ints = (raws & self.frame_mask) >> self._frame_shift
+        if self._plain:
+            for at in np.flatnonzero(self.folded(raws)).tolist():
+                found[at] = self.frame(int(raws[at]), int(pages[at]))
+        return found
+
+    def folded(self, raws: Ints) -> NDArray[np.bool_]:
+        """Whether each entry is one of a contiguous block."""
+        found: NDArray[np.bool_] = raws & self.cont_mask != 0
+        return found
 
     def present(self, entry: int) -> bool:
         """Whether it maps a frame, accessible or not."""
@@ -87,3 +129,8 @@ def _named(dotted: str) -> Callable[..., int]:
 
 def _bits(mask: int) -> set[int]:
     return {1 << bit for bit in range(64) if mask >> bit & 1}
+
+
+def _signed(value: int) -> int:
+    """As 64-bit memory holds it."""
+    return value - (1 << 64) if value >> 63 else value
