@@ -24,9 +24,10 @@ MOMENTS = 50
 
 def main(workloads: list[str]) -> None:
     """A line for each workload."""
-    print(
-        f"{'workload':>24} {'plain':>8} {'recorded':>8} {'ratio':>6} {'events':>9} {'bytes':>6} {'tables':>8} {'first':>8}"
+    headings = (
+        f"{'plain':>8} {'recorded':>8} {'ratio':>6} {'events':>9} {'bytes':>6} {'tables':>8} {'first':>8}"
     )
+    print(f"{'workload':>24} {headings}")
     for name in workloads or ["redis-bgsave", "numpy-pool"]:
         job = prepare(name, "", "", silent, {}, "linked")
         plain, recorded = in_turn(lambda job=job: run(*job), lambda job=job: record(*job))

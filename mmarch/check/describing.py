@@ -8,7 +8,7 @@ from core_mm import observe as o
 from core_mm.descriptor import ArchDescriptor
 from core_mm.mm_types import PG_ACTIVE, PG_ANON, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED, PG_SWAPCACHE
 from mmarch.check.observation import BITS, ENTRIES, Rows, order
-from mmarch.history.entries import attributes
+from mmarch.runs.entries import attributes
 
 FLAGS = {
     PG_ANON: "anonymous", PG_SWAPBACKED: "swap-backed", PG_SWAPCACHE: "in the swap cache", PG_DIRTY: "dirty",

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from core_mm import vmstat
 from mmarch.history import History
-from mmarch.history.entries import Entries
+from mmarch.runs.entries import Entries
 
 Ints = NDArray[np.int64]
 NONE, SINGLE, FOLDED, BROKEN, SWAP, HUGE, TABLE = range(7)

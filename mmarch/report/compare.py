@@ -93,9 +93,12 @@ def _totals(names: Sequence[str], results: Sequence[Result], costs: Sequence[Pri
 def _coverage(results: Sequence[Result]) -> list[list[str]]:
     """Of anonymous memory, when it was most: how much whole large folios held, and how much was folded."""
     full = [result.fullest() for result in results]
-    kinds = (("in large folios", LARGE), ("folded", FOLDED)) if any(full) else ()
-    blank = [""] * (len(results) - 1)
-    return [[name, *(f"{one.share(*keys):.0%}" if one else UNSEEN for one in full), *blank] for name, keys in kinds]
+    rows = []
+    for name, keys in (("in large folios", LARGE), ("folded", FOLDED)):
+        if any(one and one.share(*keys) for one in full):
+            shown = [f"{one.share(*keys):.0%}" if one else UNSEEN for one in full]
+            rows.append([name, *shown, *[""] * (len(results) - 1)])
+    return rows
 
 
 def _one_operation(names: Sequence[str], results: Sequence[Result], name: str) -> list[Table]:

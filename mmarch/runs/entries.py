@@ -22,7 +22,9 @@ Ints = NDArray[np.int64]
 
 def runs(*columns: Ints) -> tuple[Ints, Ints]:
     """Where rows begin that are alike in all columns, and how many they are; neighbouring entries mostly are."""
-    changes = sum((column[1:] != column[:-1] for column in columns), np.zeros(max(len(columns[0]) - 1, 0), bool))
+    changes = sum(
+        (column[1:] != column[:-1] for column in columns), np.zeros(max(len(columns[0]) - 1, 0), bool)
+    )
     starts = np.flatnonzero(np.concatenate([np.ones(min(len(columns[0]), 1), bool), changes]))
     return starts, np.diff(starts, append=len(columns[0]))
 

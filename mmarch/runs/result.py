@@ -108,7 +108,9 @@ class Sample(Model):
 
     def share(self, *kinds: str) -> float:
         """Of anonymous memory, how much stands under keys that begin with one of `anon-KIND`; 0 if there is none."""
-        found = sum(size for key, size in self.bytes.items() if key.startswith(tuple(f"anon-{k}" for k in kinds)))
+        found = sum(
+            size for key, size in self.bytes.items() if key.startswith(tuple(f"anon-{k}" for k in kinds))
+        )
         return found / self.bytes.get("anon-rss", 1)
 
 

@@ -18,7 +18,12 @@ def test_every_operation_of_a_short_run() -> None:
     samples = mmarch.run(scenario, folio_orders=4).coverage
     assert [one.operation for one in samples] == list(range(len(samples)))
     samples = samples[-4:]  # before them, the process begins
-    whole = ("anon-rss", "anon-thp-pte-aligned-64kB", "anon-cont-pte-aligned-64kB", "anon-cont-pte-folded-64kB")
+    whole = (
+        "anon-rss",
+        "anon-thp-pte-aligned-64kB",
+        "anon-cont-pte-aligned-64kB",
+        "anon-cont-pte-folded-64kB",
+    )
     half = dict.fromkeys(whole[1:], 64 * KIB)
     assert [dict(one.bytes) for one in samples] == [
         {},
