@@ -55,7 +55,8 @@ class _Kind:
         self.setup = setup
         chosen = setup.configuration
         names = (chosen.release, chosen.cpu, chosen.granule, chosen.with_, chosen.without)
-        self.key = (*names, *(frozenset(arch.hooks.items()) for arch in (setup.arch, setup.generic)))
+        hooks = (frozenset(arch.hooks.items()) for arch in (setup.arch, setup.generic))
+        self.key = (*names, *hooks, *(one.digest for one in setup.applied))
 
     def __hash__(self) -> int:
         return hash(self.key)
