@@ -23,7 +23,7 @@ from mmarch.runs.result import Result
 STYLES = ("colors", "layout", "tables", "charts", "map", "print")
 SCRIPTS = (
     "dom", "numbers", "unpack", "data", "tables", "summary", "calls", "bars", "timeline", "causes", "flame",
-    "replay", "spaces", "strips", "map", "steps", "theme", "main",
+    "replay", "spaces", "theme", "paint", "legend", "strips", "map", "steps", "main",
 )  # fmt: skip
 
 

@@ -45,3 +45,8 @@ function choice(label, options, chosen) {
   return group;
 }
 choice.made = 0;
+
+/** A colour of the style sheet, for a canvas. */
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}

@@ -21,6 +21,10 @@ function size(bytes) {
   return `${Number(value.toFixed(value < 10 ? 1 : 0))}${"BKMGTP"[unit]}`;
 }
 
+function hex(value) {
+  return `0x${value.toString(16)}`;
+}
+
 /** How one count differs from another: its words and whether it is less, more or the same. */
 function change(before, after) {
   if (before === null || after === null) return { text: "", kind: "same" };

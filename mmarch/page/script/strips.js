@@ -1,0 +1,111 @@
+// The address space: a strip for each mapping, from its first page to its last; what is where, as shares.
+
+const STRIP = { width: 480, height: 14 };
+const MOST_STRIPS = 400;
+const STACKED = [FOLDED, HUGE, SINGLE, BROKEN, SWAP];
+
+class Strips {
+  constructor(geometry, choose) {
+    this.geometry = geometry;
+    this.choose = choose;
+    this.list = el("ul", { className: "strips", "aria-label": "Mappings" });
+    this.rest = el("p", { className: "note" });
+    this.known = new Map();
+    this.node = el("div", {}, el("div", { className: "strips-frame", tabIndex: 0, role: "group", "aria-label": "Mappings" }, this.list), this.rest);
+  }
+
+  /** Show mappings, with the tables and the replay that they are looked up in. */
+  show(mappings, tables, replay, chosen) {
+    const shownNow = mappings.slice(0, MOST_STRIPS);
+    const rows = shownNow.map((mapping) => this.row(mapping, tables, replay, chosen));
+    sync(this.list, rows.map((row) => row.node));
+    this.known = new Map(rows.map((row) => [row.key, row]));
+    this.rest.textContent = mappings.length > MOST_STRIPS ? `and ${counted(mappings.length - MOST_STRIPS, "mapping")} more` : "";
+  }
+
+  row(mapping, tables, replay, chosen) {
+    const key = `${mapping.start} ${mapping.end} ${mapping.flags} ${mapping.file}`;
+    const row = this.known.get(key) ?? this.made(key, mapping);
+    row.node.classList.toggle("chosen", chosen?.start === mapping.start);
+    row.button.setAttribute("aria-pressed", String(chosen?.start === mapping.start));
+    const inside = overlapping(tables, mapping, this.geometry.bits);
+    const state = inside.map(({ slot }) => `${slot}:${replay.versions[slot]}`).join() + readTheme();
+    if (row.state !== state) {
+      row.state = state;
+      drawStrip(row, mapping, inside, replay, this.geometry);
+    }
+    return row;
+  }
+
+  made(key, mapping) {
+    const { pageShift } = this.geometry;
+    const pages = mapping.end - mapping.start;
+    const canvas = el("canvas", { className: "strip", role: "img" });
+    const share = el("span", { className: "share" });
+    const button = el(
+      "button", { type: "button", title: "Only the tables of this mapping" },
+      el("code", {}, hex(mapping.start * 2 ** pageShift)), el("span", { className: "extent" }, size(pages * 2 ** pageShift)),
+      el("code", { className: "permits" }, permits(mapping)),
+    );
+    button.addEventListener("click", () => this.choose(mapping));
+    return { key, node: el("li", {}, button, canvas, share), button, canvas, share, state: "" };
+  }
+}
+
+/** Tables with leaves for pages of a mapping: all PTE tables, and PMD tables for huge entries. */
+function overlapping(tables, { start, end }, bits) {
+  return tables.filter(({ level, page }) => level < 2 && page < end && page + 2 ** ((level + 1) * bits) > start);
+}
+
+/** Call with each leaf in a mapping: its kind, first page and how many pages. */
+function eachLeaf(mapping, tables, replay, bits, found) {
+  for (const { level, page, slot } of tables) {
+    const pages = level ? 1 << bits : 1;
+    const first = Math.max(0, Math.floor((mapping.start - page) / pages));
+    const last = Math.min(1 << bits, Math.ceil((mapping.end - page) / pages));
+    for (let index = first; index < last; index++) {
+      const kind = replay.cells[(slot << bits) + index] & 7;
+      if (kind !== NONE && kind !== TABLE) found(kind, page + index * pages, pages);
+    }
+  }
+}
+
+function drawStrip(row, mapping, inside, replay, geometry) {
+  const pages = mapping.end - mapping.start;
+  const columns = Math.min(pages, STRIP.width);
+  const bins = KINDS.map(() => new Float64Array(columns));
+  const sums = KINDS.map(() => 0);
+  eachLeaf(mapping, inside, replay, geometry.bits, (kind, first, length) => {
+    const start = Math.max(first, mapping.start);
+    const end = Math.min(first + length, mapping.end);
+    for (let page = start; page < end; page++) bins[kind][Math.floor(((page - mapping.start) * columns) / pages)] += 1;
+    sums[kind] += end - start;
+  });
+  const context = sharpen(row.canvas, STRIP.width, STRIP.height);
+  const width = STRIP.width / columns;
+  context.fillStyle = PALETTE.none;
+  context.fillRect(0, 0, STRIP.width, STRIP.height);
+  for (let column = 0; column < columns; column++) {
+    const room = Math.ceil(((column + 1) * pages) / columns) - Math.ceil((column * pages) / columns) || 1;
+    let top = STRIP.height;
+    for (const kind of STACKED) {
+      const tall = Math.min(top, (STRIP.height * bins[kind][column]) / room);
+      context.fillStyle = PALETTE[KINDS[kind]];
+      context.fillRect(column * width, top - tall, Math.max(width, 1), tall);
+      top -= tall;
+    }
+  }
+  const mapped = sums[SINGLE] + sums[FOLDED] + sums[BROKEN] + sums[HUGE];
+  row.node.classList.toggle("empty", mapped + sums[SWAP] === 0);
+  const folded = mapped ? `, ${Math.round((100 * sums[FOLDED]) / mapped)}% folded` : "";
+  row.share.textContent = mapped ? `${shown(mapped)}${geometry.block > 1 ? folded : ""}` : sums[SWAP] ? `${shown(sums[SWAP])} in swap` : "";
+  row.canvas.setAttribute("aria-label", STACKED.filter((kind) => sums[kind]).map((kind) => `${sums[kind]} ${KINDS[kind]}`).join(", ") || "nothing mapped");
+}
+
+/** Make the children of a node those, moving as few as possible. */
+function sync(parent, nodes) {
+  nodes.forEach((node, at) => {
+    if (parent.children[at] !== node) parent.insertBefore(node, parent.children[at] ?? null);
+  });
+  while (parent.children.length > nodes.length) parent.lastChild.remove();
+}

@@ -19,3 +19,8 @@ function startTheme() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
   label();
 }
+
+/** What changes as colours do. */
+function readTheme() {
+  return isDark() ? "dark" : "light";
+}
