@@ -66,13 +66,30 @@ class Page:
             )
 
     def names(self) -> list[str]:
-        """Of each run one of its own: as it is called, by its workload, or a letter."""
+        """Of each run one of its own: as it is called, by what differs, by its workload, or a letter."""
         if len(self.runs) == 1:
             return [self.runs[0].name]
-        for names in ([run.name for run in self.runs], [run.result.workload.name for run in self.runs]):
-            if all(names) and len(set(names)) == len(names):
+        alphabet = [letters(number) for number in range(len(self.runs))]
+        given = [run.name for run in self.runs]
+        called = [] if set(given) <= {*alphabet, ""} else given
+        for names in (called, _differences([run.result for run in self.runs])):
+            if names and all(names) and len(set(names)) == len(names):
                 return names
-        return [letters(number) for number in range(len(self.runs))]
+        return alphabet
+
+
+def _differences(results: Sequence[Result]) -> list[str]:
+    """What tells the configurations and workloads apart."""
+    records = [{"workload": result.workload.name, **result.configuration.record()} for result in results]
+    fields = [name for name in records[0] if len({str(record[name]) for record in records}) > 1]
+    plain = ("workload", "arch", "release", "cpu", "granule")
+    return [
+        ", ".join(
+            f"{record[name] or 'none'}" if name in plain else f"{name} {record[name] or 'none'}"
+            for name in fields
+        )
+        for record in records
+    ]
 
 
 def stored(given: Any) -> list[Answer] | None:

@@ -38,7 +38,8 @@ function barRows(item, column) {
 function bar({ name, value }, most, whole) {
   const fill = el("i", { className: value < 0 ? "minus" : "plus" });
   fill.style.width = `${(100 * Math.abs(value)) / most}%`;
-  const part = whole ? ` (${value < 0 ? "−" : "+"}${Math.round((100 * Math.abs(value)) / whole)}%)` : "";
+  const percent = whole ? Math.round((100 * Math.abs(value)) / whole) : 0;
+  const part = whole ? ` (${percent || "<1"}%)` : "";
   const text = `${value > 0 ? "+" : "−"}${shown(Math.abs(value))}${part}`;
   return el("li", {}, el("span", { className: "bar-name" }, name), el("span", { className: "track" }, fill), el("b", {}, text));
 }

@@ -9,8 +9,9 @@ function drawCalls() {
   }
   const draw = (number) => holder.replaceChildren(callsOfMany(DATA.border[number]));
   const options = DATA.border.map((column, number) => [number, column.heading]);
-  place.append(choice("Count", options, draw), holder);
-  draw(0);
+  const begin = DATA.border.findIndex((column) => column.groups.includes("tlbi"));
+  place.append(choice("Count", options, draw, begin), holder);
+  draw(begin);
 }
 
 function callsOfOne(run) {

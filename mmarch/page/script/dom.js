@@ -32,13 +32,13 @@ function section(id, name) {
   return found;
 }
 
-/** A group of radio buttons that look like one switch; `chosen` is called with the value. */
-function choice(label, options, chosen) {
+/** A group of radio buttons that look like one switch; `chosen` is called with the value; `begin` is the first one's number. */
+function choice(label, options, chosen, begin = 0) {
   const name = `choice-${choice.made++}`;
   const group = el("fieldset", { className: "choice" }, el("legend", {}, label));
   options.forEach(([value, text], number) => {
     const id = `${name}-${number}`;
-    const input = el("input", { type: "radio", name, id, value, checked: number === 0 });
+    const input = el("input", { type: "radio", name, id, value, checked: number === begin });
     input.addEventListener("change", () => chosen(value));
     group.append(input, el("label", { htmlFor: id }, text));
   });

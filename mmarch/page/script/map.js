@@ -53,7 +53,8 @@ class TableMap {
   made(key, table) {
     const { pageShift, bits } = this.geometry;
     const span = 2 ** (pageShift + (table.level + 1) * bits);
-    const canvas = el("canvas", { role: "img" });
+    const where = `${LEVELS[table.level]} table at ${hex(table.page * 2 ** pageShift)}`;
+    const canvas = el("canvas", { role: "img", "aria-label": where });
     const words = el("span", { className: "filled" });
     const caption = el(
       "figcaption", {}, el("b", {}, LEVELS[table.level]), el("code", {}, hex(table.page * 2 ** pageShift)),
@@ -63,7 +64,7 @@ class TableMap {
     canvas.style.width = `${columns * cell + 1}px`;
     canvas.style.height = `${rows * cell + 1}px`;
     const node = el("figure", { className: "table-cell" }, caption, canvas);
-    const figure = { key, table, node, canvas, words, visible: false, state: "" };
+    const figure = { key, table, where, node, canvas, words, visible: false, state: "" };
     node.figure = figure;
     canvas.addEventListener("pointermove", (event) => this.point(figure, event));
     canvas.addEventListener("pointerleave", () => (byId("pointed").textContent = ""));
@@ -103,9 +104,8 @@ class TableMap {
     const other = differs.reduce((sum, [start, end]) => sum + end - start, 0);
     figure.words.textContent = other ? `≠ ${shown(other)}` : shown(this.shape.entries - sums[NONE]);
     figure.node.classList.toggle("differs", other > 0);
-    const where = `${LEVELS[figure.table.level]} table at ${hex(figure.table.page * 2 ** this.geometry.pageShift)}`;
     const counts = words.map(([kind, count]) => `${count} ${kind}`).join(", ") || "empty";
-    figure.canvas.setAttribute("aria-label", `${where}: ${counts}${other ? `; ${other} differ` : ""}`);
+    figure.canvas.setAttribute("aria-label", `${figure.where}: ${counts}${other ? `; ${other} differ` : ""}`);
   }
 
   /** Say which entry the pointer is on. */

@@ -81,7 +81,7 @@ function drawMap() {
   addEventListener("keydown", pressed);
   addEventListener("hashchange", () => readLink() && update());
   addEventListener("beforeprint", () => SIDES.forEach((side) => side.map.drawAll()));
-  STEP.operation = STEP.last;
+  STEP.operation = busiest(SIDES[0].past);
   readLink();
   update();
 }
@@ -106,11 +106,11 @@ function drawStepper() {
     update();
   });
   const moves = [
-    button("first", "⏮", "First operation (Home)", () => goToStep(0)),
+    button("first", "|◀", "First operation (Home)", () => goToStep(0)),
     button("back", "◀", "One back (←)", () => goToStep(STEP.operation - 1)),
-    button("play", "▶▶", "Play (space)", play),
+    button("play", "play", "Play (space)", play),
     button("next", "▶", "One on (→)", () => goToStep(STEP.operation + 1)),
-    button("end", "⏭", "Last operation (End)", () => goToStep(STEP.last)),
+    button("end", "▶|", "Last operation (End)", () => goToStep(STEP.last)),
     button("next-tlbi", "TLBI ▸", "Next with TLBIs (T)", () => seek([TLBI])),
     button("next-fold", "fold ▸", "Next with a fold or unfold (F)", () => seek([UNFOLD, FOLD, INSTALL])),
   ];
@@ -131,6 +131,17 @@ function stepChoice() {
   for (const [label, , last] of steps) made.append(el("option", { value: String(last - 1) }, label));
   made.addEventListener("change", () => made.value !== "" && goTo(Number(made.value)));
   return made;
+}
+
+/** Where to begin: the operation that converts most blocks, or makes most TLBIs. */
+function busiest(past) {
+  const sums = (columns) => past.counts[0].map((_, position) => columns.reduce((sum, column) => sum + past.counts[column][position], 0));
+  for (const columns of [[UNFOLD, FOLD, INSTALL], [TLBI]]) {
+    const counts = sums(columns);
+    const most = counts.reduce((a, b) => Math.max(a, b), 0);
+    if (most) return Math.floor((counts.indexOf(most) * past.every) / STEP.stride);
+  }
+  return STEP.last;
 }
 
 /** Go to an operation by its number. */
@@ -172,7 +183,7 @@ function play() {
       if (STEP.operation === STEP.last) play();
     }, 60);
   }
-  byId("play").textContent = STEP.playing ? "❚❚" : "▶▶";
+  byId("play").textContent = STEP.playing ? "stop" : "play";
 }
 
 function pressed(event) {

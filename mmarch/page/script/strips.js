@@ -86,19 +86,25 @@ function drawStrip(row, mapping, inside, replay, geometry) {
   context.fillStyle = PALETTE.none;
   context.fillRect(0, 0, STRIP.width, STRIP.height);
   for (let column = 0; column < columns; column++) {
-    const room = Math.ceil(((column + 1) * pages) / columns) - Math.ceil((column * pages) / columns) || 1;
+    const left = Math.round(column * width);
+    const right = Math.round((column + 1) * width);
+    const room = Math.ceil(((column + 1) * pages) / columns) - Math.ceil((column * pages) / columns);
     let top = STRIP.height;
     for (const kind of STACKED) {
       const tall = Math.min(top, (STRIP.height * bins[kind][column]) / room);
       context.fillStyle = PALETTE[KINDS[kind]];
-      context.fillRect(column * width, top - tall, Math.max(width, 1), tall);
+      context.fillRect(left, top - tall, right - left, tall);
       top -= tall;
     }
   }
   const mapped = sums[SINGLE] + sums[FOLDED] + sums[BROKEN] + sums[HUGE];
   row.node.classList.toggle("empty", mapped + sums[SWAP] === 0);
-  const folded = mapped ? `, ${Math.round((100 * sums[FOLDED]) / mapped)}% folded` : "";
-  row.share.textContent = mapped ? `${shown(mapped)}${geometry.block > 1 ? folded : ""}` : sums[SWAP] ? `${shown(sums[SWAP])} in swap` : "";
+  const words = [
+    mapped && counted(mapped, "page"),
+    sums[FOLDED] && `${Math.round((100 * sums[FOLDED]) / mapped)}% folded`,
+    sums[SWAP] && `${shown(sums[SWAP])} in swap`,
+  ];
+  row.share.textContent = words.filter(Boolean).join(", ");
   row.canvas.setAttribute("aria-label", STACKED.filter((kind) => sums[kind]).map((kind) => `${sums[kind]} ${KINDS[kind]}`).join(", ") || "nothing mapped");
 }
 

@@ -12,8 +12,8 @@ function drawSummary() {
   for (const note of pageNotes()) about.append(el("p", { className: "note" }, note));
 }
 
-function runCard(run) {
-  const { result } = run;
+/** What ran and how: names and values. */
+function runFacts({ result, versions }) {
   const { configuration: chosen, workload } = result;
   const facts = [
     ["architecture", chosen.arch],
@@ -25,12 +25,21 @@ function runCard(run) {
     ["without", chosen.without.join(", ")],
     ["memory", size(chosen.memory)],
     ["engine", result.engine],
-    ["counted by", run.versions],
+    ["counted by", versions],
     ["file", workload.source.split("/").pop()],
     ["recorded", ["program", "kernel", "arch", "date"].map((key) => workload.facts[key]).filter(Boolean).join(", ")],
     ["seed", chosen.seed ? String(chosen.seed) : ""],
-  ].filter(([, value]) => value);
-  const list = el("dl", {}, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  ];
+  return facts.filter(([, value]) => value);
+}
+
+function runCard(run) {
+  const { result } = run;
+  const facts = runFacts(run);
+  const list = el("dl", {}, ...facts.map(([name, value]) => {
+    const differs = MANY && run !== RUNS[0] && runFacts(RUNS[0]).every(([other, same]) => other !== name || same !== value);
+    return el("div", { className: differs ? "differs" : "" }, el("dt", {}, name), el("dd", {}, value));
+  }));
   const failed = result.failures ?? [];
   const problems = failed.map((item) =>
     el("p", { className: "problem" }, `line ${item.line}: ${item.operation} failed with ${item.error}, ${item.count}×`),
@@ -44,19 +53,19 @@ function runCard(run) {
 
 /** What a reader has to know, once each. */
 function pageNotes() {
-  const notes = RUNS.filter((run) => run.why).map((run) => `${MANY ? `${run.name}: ` : ""}no time line and no page tables: ${run.why}`);
+  const notes = RUNS.filter((run) => run.why).map((run) => `${MANY ? `${run.name}: ` : ""}No time line and no page tables: ${run.why}`);
   for (const run of SEEN) {
     const past = run.history;
     const whose = MANY ? `${run.name}: ` : "";
     if (past.every > 1) {
-      notes.push(`${whose}thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`);
+      notes.push(`${whose}Thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`);
     }
-    if (past.cells === null) notes.push(`${whose}the page tables change too often to fit on a page; see mmarch map.`);
+    if (past.cells === null) notes.push(`${whose}The page tables change too often to fit on a page; see mmarch map.`);
     if (past.operations < past.rows) {
-      notes.push(`${whose}the history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`);
+      notes.push(`${whose}The history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`);
     }
     if (!past.measured) {
-      notes.push(`${whose}time line, causes, flame graph and page tables include set-up, which the totals do not count.`);
+      notes.push(`${whose}Time line, causes, flame graph and page tables include set-up, which the totals do not count.`);
     }
   }
   return [...new Set(notes)];
