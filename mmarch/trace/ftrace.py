@@ -14,12 +14,17 @@ from typing import BinaryIO
 from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.trace import error_code
-from mmarch.trace.ftrace_syscalls import Syscalls
-from mmarch.trace.ftrace_tasks import ADDRESS_END, PAGE, PAGE_SIZES, ROW, Rows, State, Tasks, fields
+from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, Syscalls
 from mmarch.trace.ftrace_text import EVENT, MAX_TEXT, Preamble, TraceError, lines, shown, words
+from mmarch.trace.tasks import ADDRESS_END, PAGE, PAGE_SIZES, ROW, Rows, State, Tasks, fields
 from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
+_ARGUMENT = re.compile(r"\w+: (?:0x)?([0-9a-f]{1,16})\b")
+_RESULT = re.compile(r"(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
+_NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
+_EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")
+_SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(-?\d+) comm=.* pid=(\d+)")
 MAX_LINES = 4_000_000
 
 _SILENT = words(
@@ -47,12 +52,12 @@ class _Loader:
         self.recorded_page_size = 0
         tasks = self.tasks
         self.handlers: dict[str, Handler] = {
-            "task_newtask": tasks.newtask,
-            "sched_process_exec": tasks.execed,
-            "sched_process_exit": tasks.exited,
-            "sched_prepare_exec": tasks.prepare_exec,
-            "exit_mmap": tasks.old_mm_leaves,
-            "signal_generate": tasks.signalled,
+            "task_newtask": self._newtask,
+            "sched_process_exec": self._execed,
+            "sched_process_exit": lambda pid, _body, line: tasks.exited(pid, line),
+            "sched_prepare_exec": lambda pid, _body, line: tasks.prepare_exec(pid, line),
+            "exit_mmap": lambda pid, _body, line: tasks.old_mm_leaves(pid, line),
+            "signal_generate": self._signalled,
             "tracing_mark_write": self._mark,
             "print": self._mark,
             "page_fault_user": self._kernel_fault,
@@ -77,6 +82,38 @@ class _Loader:
             raise TraceError(f"unknown record {shown(body)}")
         else:
             self.rows.ignored["tracing_mark_write"] += 1
+
+    def _newtask(self, pid: str, body: str, line: int) -> None:
+        match = _NEWTASK.match(body)
+        if match is None:
+            raise TraceError(f"task_newtask without pid and clone_flags: {shown(body)}")
+        self.tasks.newtask(pid, match[1], int(match[2], 16), line)
+
+    def _execed(self, _pid: str, body: str, line: int) -> None:
+        match = _EXECED.search(body)
+        if match is None:
+            raise TraceError(f"sched_process_exec without pid and old_pid: {shown(body)}")
+        self.tasks.execed(match[1], match[2], line)
+
+    def _signalled(self, pid: str, body: str, _line: int) -> None:
+        """A code below 0x80 is of the fault handler."""
+        match = _SIGNALLED.match(body)
+        by_fault = match is not None and match[3] == pid and 0 < int(match[2]) < 0x80 and match[1] in ("7", "11")
+        if not (by_fault and self.tasks.signalled(pid)):
+            self.rows.ignored["signal_generate"] += 1
+
+    def _enter(self, pid: str, name: str, body: str, line: int) -> None:
+        args = tuple(int(value, 16) for value in _ARGUMENT.findall(body)) if name in ARGUMENTS else ()
+        if len(args) < ARGUMENTS.get(name, 0):
+            raise TraceError(f"{name} has {ARGUMENTS[name]} arguments, found {len(args)} in {shown(body)}")
+        self.syscalls.enter(pid, name, args, line)
+
+    def _exit(self, pid: str, name: str, body: str, line: int) -> None:
+        match = _RESULT.match(body)
+        if match is None:
+            raise TraceError(f"{name} ends without a result: {shown(body)}")
+        value = int(match[1], 16)
+        self.syscalls.exit(pid, name, None if value >= ERRNO_MIN else value, line)
 
     def _kernel_fault(self, _pid: str, body: str, _line: int) -> None:
         """A fault whose address ftrace printed as a symbol: the kernel's own, so no program made it."""
@@ -111,13 +148,13 @@ class _Loader:
         elif name in _SILENT:
             self.rows.ignored[name] += 1
         elif name.startswith("sys_enter_"):
-            self.syscalls.enter(pid, name.removeprefix("sys_enter_"), body, line)
+            self._enter(pid, name.removeprefix("sys_enter_"), body, line)
         elif name.startswith("sys_exit_") and separator != "(":
-            self.syscalls.exit(pid, name.removeprefix("sys_exit_"), body, line)
+            self._exit(pid, name.removeprefix("sys_exit_"), body, line)
         elif name.startswith("sys_") and separator == "(":
-            self.syscalls.enter(pid, name.removeprefix("sys_"), body, line)
+            self._enter(pid, name.removeprefix("sys_"), body, line)
         elif name.startswith("sys_") and separator == " -> ":
-            self.syscalls.exit(pid, name.removeprefix("sys_"), body, line)
+            self._exit(pid, name.removeprefix("sys_"), body, line)
         else:
             raise TraceError(f"unknown event {name!r}: whether it changes page tables is not known")
 

@@ -25,7 +25,7 @@ from typing import IO, NoReturn
 from mmarch.errors import InputError
 from mmarch.trace import ptrace, snapshot, tracefs
 from mmarch.trace.anonymize import Anonymizer
-from mmarch.trace.ftrace_syscalls import UNMODELLED, UNSUPPORTED
+from mmarch.trace.calls import UNMODELLED, UNSUPPORTED
 from mmarch.trace.ftrace_text import FORMAT, FORMAT_KEY, words
 from mmarch.writing import check, writing
 

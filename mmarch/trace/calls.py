@@ -8,17 +8,13 @@ where they end, since nobody knows the address before.
 
 from __future__ import annotations
 
-import re
-
 from core_mm import uapi
-from mmarch.trace.ftrace_tasks import ADDRESS_END, Call, Rows, Task, Tasks, align
-from mmarch.trace.ftrace_text import TraceError, shown, words
+from mmarch.trace.ftrace_text import TraceError, words
+from mmarch.trace.tasks import ADDRESS_END, Call, Rows, Task, Tasks, align
 
-_ARGUMENT = re.compile(r"\w+: (?:0x)?([0-9a-f]{1,16})\b")
-_RESULT = re.compile(r"(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
-_ERRNO_MIN = (1 << 64) - 4095
+ERRNO_MIN = (1 << 64) - 4095
 
-_ARGUMENTS = {
+ARGUMENTS = {
     "mmap": 6,
     "munmap": 2,
     "mprotect": 3,
@@ -44,19 +40,15 @@ class Syscalls:
         self.tasks = tasks
         self.rows = rows
 
-    def enter(self, pid: str, name: str, body: str, line: int) -> None:
-        """A call begins; `body` is its arguments as ftrace prints them."""
+    def enter(self, pid: str, name: str, args: tuple[int, ...], line: int) -> None:
+        """A call begins; `args` are those that ARGUMENTS counts, none of a call that it does not name."""
         if name in ("execve", "execveat"):
-            self.tasks.exec_called(pid, body, line)
+            self.tasks.exec_called(pid)
             return
         task = self.tasks.get(pid)
-        count = _ARGUMENTS.get(name)
-        if count is None:
+        if name not in ARGUMENTS:
             task.call = Call(name, (), -1, None)
             return
-        args = tuple(int(value, 16) for value in _ARGUMENT.findall(body))
-        if len(args) < count:
-            raise TraceError(f"{name} has {count} arguments, found {len(args)} in {shown(body)}")
         if task.call is not None and task.call.row >= 0:
             self.rows.ignored["system call without an end"] += 1
         shrinks = name == "brk" and 0 < args[0] < task.mm.brk
@@ -64,13 +56,8 @@ class Syscalls:
         task.call = Call(name, args, row, task.file)
         task.file = None
 
-    def exit(self, pid: str, name: str, body: str, line: int) -> None:
-        """A call ends; `body` is its result as ftrace prints it."""
-        match = _RESULT.match(body)
-        if match is None:
-            raise TraceError(f"{name} ends without a result: {shown(body)}")
-        value = int(match[1], 16)
-        result = None if value >= _ERRNO_MIN else value
+    def exit(self, pid: str, name: str, result: int | None, line: int) -> None:
+        """A call ends; its result, None of one that failed."""
         if name in ("execve", "execveat"):
             self._exec_returned(pid, result)
             return
@@ -80,7 +67,7 @@ class Syscalls:
             self.rows.ignored[f"end of a {name} that began before the trace"] += 1
         elif result is None:
             self.rows.ignored[f"{name} that failed"] += 1
-        elif name in _ARGUMENTS:
+        elif name in ARGUMENTS:
             getattr(self, f"_{name}")(task, call, result, line)
         else:
             self._other(name)

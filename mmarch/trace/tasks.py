@@ -38,9 +38,6 @@ _KINDS = {
 }
 PAGE_SIZES = (4096, 16384, 65536)
 _FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
-_NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
-_EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")
-_SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(-?\d+) comm=.* pid=(\d+)")
 
 
 def align(length: int) -> int:
@@ -240,27 +237,25 @@ class Tasks:
         else:
             raise TraceError(f"pid {pid} runs a new program, but {NO_SNAPSHOT}")
 
-    def newtask(self, pid: str, body: str, line: int) -> None:
-        match = _NEWTASK.match(body)
-        if match is None:
-            raise TraceError(f"task_newtask without pid and clone_flags: {shown(body)}")
-        parent, flags = self.get(pid), int(match[2], 16)
-        old = self.by_pid.get(match[1])
+    def newtask(self, pid: str, child_pid: str, flags: int, line: int) -> None:
+        """fork, vfork or clone, by its CLONE_* flags."""
+        parent = self.get(pid)
+        old = self.by_pid.get(child_pid)
         if old is not None and old.state is not State.EXITED:
-            raise TraceError(f"pid {match[1]} is born twice without an exit; is sched_process_exit missing?")
+            raise TraceError(f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?")
         child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork())
-        self.by_pid[match[1]] = child
+        self.by_pid[child_pid] = child
         op = uapi.OP_FORK
         if flags & CLONE_VM:
             op = uapi.OP_VFORK if flags & CLONE_VFORK and not flags & CLONE_THREAD else uapi.OP_CLONE_VM
         self.rows.add(line, op, parent.index, child.index)
 
-    def exited(self, pid: str, _body: str, line: int) -> None:
+    def exited(self, pid: str, line: int) -> None:
         task = self.get(pid)
         task.exit_row = self.rows.add(line, uapi.OP_EXIT, task.index)
         task.state, task.call = State.EXITED, None
 
-    def exec_called(self, pid: str, _body: str, _line: int) -> None:
+    def exec_called(self, pid: str) -> None:
         task = self.get(pid)
         task.state, task.held = State.EXEC_CALLED, []
 
@@ -273,7 +268,7 @@ class Tasks:
         self._replay_held(task)
         task.state = State.RUNNING
 
-    def old_mm_leaves(self, pid: str, _body: str, line: int) -> None:
+    def old_mm_leaves(self, pid: str, line: int) -> None:
         """sched_prepare_exec or exit_mmap: in execve, all later faults are in the new address space."""
         if not self.by_pid:
             root = self.by_pid[pid] = self.new(Mm())
@@ -285,19 +280,17 @@ class Tasks:
             self._replay_held(task)
             task.state = State.EXEC_NEW_MM
 
-    def prepare_exec(self, pid: str, body: str, line: int) -> None:
+    def prepare_exec(self, pid: str, line: int) -> None:
         if self.by_pid and self.get(pid).state is State.RUNNING:
-            self.exec_called(pid, body, line)
-        self.old_mm_leaves(pid, body, line)
+            self.exec_called(pid)
+        self.old_mm_leaves(pid, line)
 
-    def execed(self, pid: str, body: str, line: int) -> None:
-        match = _EXECED.search(body)
-        if match is None:
-            raise TraceError(f"sched_process_exec without pid and old_pid: {shown(body)}")
-        if match[1] != match[2]:
-            self._become_leader(match[1], match[2])
+    def execed(self, pid: str, old_pid: str, line: int) -> None:
+        """A task runs a new program; `old_pid` is another one where a thread called execve."""
+        if pid != old_pid:
+            self._become_leader(pid, old_pid)
         if not self.by_pid:
-            self.old_mm_leaves(pid, body, line)
+            self.old_mm_leaves(pid, line)
         task = self.get(pid)
         if task.held:
             self.rows.ignored["fault of execve before an unknown point"] += len(task.held)
@@ -370,14 +363,12 @@ class Tasks:
         task = self.get(str(number(record, "pid")))
         task.file = self.files.find(number(record, "file"))
 
-    def signalled(self, pid: str, body: str, _line: int) -> None:
-        """SIGSEGV or SIGBUS for a fault (si_code from the fault handler): the access never happened."""
-        match = _SIGNALLED.match(body)
+    def signalled(self, pid: str) -> bool:
+        """SIGSEGV or SIGBUS answers a fault: its access never happened. Whether there was one."""
         task = self.get(pid)
-        by_fault = match is not None and match[3] == pid and 0 < int(match[2]) < 0x80
-        if by_fault and match is not None and match[1] in ("7", "11") and task.last_fault >= 0:
-            self.rows.drop(task.last_fault)
-            task.last_fault = -1
-            self.rows.ignored["fault answered with a signal"] += 1
-        else:
-            self.rows.ignored["signal_generate"] += 1
+        if task.last_fault < 0:
+            return False
+        self.rows.drop(task.last_fault)
+        task.last_fault = -1
+        self.rows.ignored["fault answered with a signal"] += 1
+        return True
