@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from core_mm import uapi
 from mmarch.trace.ftrace_text import TraceError, words
-from mmarch.trace.tasks import ADDRESS_END, Call, Rows, Task, Tasks, align
+from mmarch.trace.rows import Rows, align
+from mmarch.trace.tasks import ADDRESS_END, Call, Task, Tasks
 
 ERRNO_MIN = (1 << 64) - 4095
 
@@ -43,14 +44,16 @@ class Syscalls:
     def enter(self, pid: str, name: str, args: tuple[int, ...], line: int) -> None:
         """A call begins; `args` are those that ARGUMENTS counts, none of a call that it does not name."""
         if name in ("execve", "execveat"):
-            self.tasks.exec_called(pid)
+            self.tasks.exec_called(pid, line)
             return
-        task = self.tasks.get(pid)
+        task = self.tasks.get(pid, line)
         if name not in ARGUMENTS:
             task.call = Call(name, (), -1, None)
             return
         if task.call is not None and task.call.row >= 0:
             self.rows.ignored["system call without an end"] += 1
+        if name in _AT_BEGINNING:
+            self._was_mapped(task, args, line)
         shrinks = name == "brk" and 0 < args[0] < task.mm.brk
         row = self.rows.add(line) if shrinks or name in _AT_BEGINNING else -1
         task.call = Call(name, args, row, task.file)
@@ -59,9 +62,9 @@ class Syscalls:
     def exit(self, pid: str, name: str, result: int | None, line: int) -> None:
         """A call ends; its result, None of one that failed."""
         if name in ("execve", "execveat"):
-            self._exec_returned(pid, result)
+            self._exec_returned(pid, result, line)
             return
-        task = self.tasks.get(pid)
+        task = self.tasks.get(pid, line)
         call, task.call = task.call, None
         if call is None or call.name != name:
             self.rows.ignored[f"end of a {name} that began before the trace"] += 1
@@ -72,10 +75,16 @@ class Syscalls:
         else:
             self._other(name)
 
-    def _exec_returned(self, pid: str, result: int | None) -> None:
+    def _exec_returned(self, pid: str, result: int | None, line: int) -> None:
         if result is None:
             self.rows.ignored["execve that failed"] += 1
-        self.tasks.exec_returned(pid, result)
+        self.tasks.exec_returned(pid, result, line)
+
+    def _was_mapped(self, task: Task, args: tuple[int, ...], line: int) -> None:
+        """A call on a range that was not recorded: it will succeed, so it is there."""
+        if self.tasks.assumed and task.mm.layout:
+            start, length = self._range(*args[:2])
+            self.tasks.assumed.covered(task.mm.layout, task.index, start, start + length, line)
 
     def _other(self, name: str) -> None:
         if name in UNSUPPORTED:
@@ -103,11 +112,16 @@ class Syscalls:
         if offset >= ADDRESS_END or (prot | flags) >= ADDRESS_END:
             raise TraceError(f"mmap with offset {offset:#x}, prot {prot:#x}, flags {flags:#x}")
         self.rows.add(line, uapi.OP_MMAP, task.index, start, length, prot, flags, file, offset)
+        if self.tasks.assumed and task.mm.layout:
+            self.tasks.assumed.mapped(task.mm.layout, task.index, start, start + length, prot & 7, line)
 
     def _backing(self, call: Call, descriptor: int, flags: int) -> tuple[str, int]:
         """(kind, file index or -1): what a new mapping maps; /dev/zero is anonymous memory."""
         if flags & uapi.MAP_ANONYMOUS:
             return "anonymous", -1
+        if call.file is None and self.tasks.assumed:
+            size = call.args[5] + align(call.args[1])
+            return "regular", self.tasks.files.seen(f"descriptor {descriptor}, {call.args[5]:#x}", size)
         if call.file is None:
             raise TraceError(
                 f"mmap of descriptor {descriptor & 0xFFFFFFFF}: no mmarch_fd record says which file it is; "
@@ -119,11 +133,17 @@ class Syscalls:
         return kind, -1 if kind == "zero" else call.file
 
     def _munmap(self, task: Task, call: Call, _result: int, _line: int) -> None:
-        self.rows.fill(call.row, uapi.OP_MUNMAP, task.index, *self._range(*call.args[:2]))
+        start, length = self._range(*call.args[:2])
+        self.rows.fill(call.row, uapi.OP_MUNMAP, task.index, start, length)
+        if task.mm.layout:
+            task.mm.layout.take(start, start + length)
 
-    def _mprotect(self, task: Task, call: Call, _result: int, _line: int) -> None:
+    def _mprotect(self, task: Task, call: Call, _result: int, line: int) -> None:
         start, length = self._range(*call.args[:2])
         self.rows.fill(call.row, uapi.OP_MPROTECT, task.index, start, length, call.args[2] % ADDRESS_END)
+        if self.tasks.assumed and task.mm.layout:
+            prot = call.args[2] & 7
+            self.tasks.assumed.protected(task.mm.layout, task.index, start, start + length, prot, line)
 
     _pkey_mprotect = _mprotect
 
@@ -135,14 +155,21 @@ class Syscalls:
         start, length = self._range(*call.args[:2])
         self.rows.fill(call.row, uapi.OP_MSYNC, task.index, start, length, call.args[2] & 0x7FFFFFFF)
 
-    def _mremap(self, task: Task, call: Call, result: int, _line: int) -> None:
+    def _mremap(self, task: Task, call: Call, result: int, line: int) -> None:
         old, old_length = self._range(*call.args[:2])
         new, new_length = self._range(result, call.args[2])
         flags = call.args[3] & 0xFF
         self.rows.fill(call.row, uapi.OP_MREMAP, task.index, old, old_length, new_length, flags, new)
+        if self.tasks.assumed and task.mm.layout:
+            ranges = (old, old + old_length), (new, new + new_length)
+            self.tasks.assumed.moved(task.mm.layout, task.index, *ranges, line)
 
     def _brk(self, task: Task, call: Call, result: int, line: int) -> None:
         wanted, now = call.args[0], task.mm.brk
+        if not now and self.tasks.assumed:
+            task.mm.brk = result
+            self.rows.add(line, uapi.OP_BRK, task.index, result)
+            return
         if result != wanted or result == now or result >= ADDRESS_END:
             self.rows.ignored["brk that changes nothing"] += 1
             return
@@ -151,10 +178,22 @@ class Syscalls:
             self.rows.fill(call.row, uapi.OP_BRK, task.index, result)
         else:
             self.rows.add(line, uapi.OP_BRK, task.index, result)
+        if self.tasks.assumed and task.mm.layout:
+            self._moved_break(task, align(now), align(result), line)
+
+    def _moved_break(self, task: Task, old: int, new: int, line: int) -> None:
+        assert self.tasks.assumed and task.mm.layout
+        if old < new:
+            self.tasks.assumed.mapped(task.mm.layout, task.index, old, new, uapi.PROT_READ | uapi.PROT_WRITE, line)
+        else:
+            task.mm.layout.take(new, old)
 
     def _ftruncate(self, task: Task, call: Call, _result: int, line: int) -> None:
         """Only what shrinks a file touches page tables; growth is in the files' sizes."""
         files, size = self.tasks.files, call.args[1]
+        if call.file is None and self.tasks.assumed:
+            self.rows.ignored["ftruncate of a file that is not known"] += 1
+            return
         if call.file is None:
             raise TraceError("ftruncate: no mmarch_fd record says of which file; record with: mmarch record")
         if size >= ADDRESS_END:

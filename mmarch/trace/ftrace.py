@@ -16,7 +16,8 @@ from mmarch.errors import InputError
 from mmarch.trace import error_code
 from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, Syscalls
 from mmarch.trace.ftrace_text import EVENT, MAX_TEXT, Preamble, TraceError, lines, shown, words
-from mmarch.trace.tasks import ADDRESS_END, PAGE, PAGE_SIZES, ROW, Rows, State, Tasks, fields
+from mmarch.trace.rows import PAGE, ROW, Rows
+from mmarch.trace.tasks import ADDRESS_END, PAGE_SIZES, State, Tasks, fields
 from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")

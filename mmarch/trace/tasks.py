@@ -7,23 +7,18 @@ address space goes), faults in the new one, sched_process_exec, the recorder's s
 from __future__ import annotations
 
 import re
-import struct
-from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core_mm import uapi
+from mmarch.trace.assumed import Assumed
 from mmarch.trace.ftrace_text import TraceError, shown
+from mmarch.trace.layout import Layout
+from mmarch.trace.rows import PAGE, Rows
 from mmarch.workload import File
 
 MAX_PRESENT = 1 << 16
-PAGE = 4096
 ADDRESS_END = 1 << 63
-ROW = struct.Struct(f"={uapi.COLUMNS}q")
 CLONE_VM, CLONE_VFORK, CLONE_THREAD = 0x100, 0x4000, 0x10000
 NO_SNAPSHOT = "the mappings execve made (mmarch_exec records) are missing; record with: mmarch record"
 
@@ -40,51 +35,22 @@ PAGE_SIZES = (4096, 16384, 65536)
 _FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
 
 
-def align(length: int) -> int:
-    """Up to whole pages, as the system calls do (mm/mmap.c:do_mmap, mm/mprotect.c, mm/madvise.c)."""
-    return (length + PAGE - 1) & -PAGE
-
-
-class Rows:
-    """The workload under construction. A row taken back keeps its place as an empty one (op 0)."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.lines = array("i")
-        self.ignored: Counter[str] = Counter()
-
-    def add(self, line: int, *row: int) -> int:
-        """Append a row, zero-filled; its position."""
-        position = len(self.lines)
-        self.data += ROW.pack(*row, *(0,) * (uapi.COLUMNS - len(row)))
-        self.lines.append(line)
-        return position
-
-    def fill(self, position: int, *row: int) -> None:
-        """Put a row where an empty one was reserved."""
-        ROW.pack_into(self.data, position * ROW.size, *row, *(0,) * (uapi.COLUMNS - len(row)))
-
-    def drop(self, position: int) -> None:
-        self.fill(position)
-
-    def result(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """(operations, their lines) without the empty rows."""
-        ops = np.frombuffer(self.data, np.int64).reshape(-1, uapi.COLUMNS)
-        kept = ops[:, 0] != 0
-        return ops[kept], np.frombuffer(self.lines, np.int32)[kept]
-
-
 @dataclass
 class Mm:
-    """An address space: its break, and the kernel's own mappings in it, faults in which are not replayed."""
+    """An address space: its break, and the kernel's own mappings in it, faults in which are not replayed.
+
+    low, high  faults between need a second look
+    """
 
     brk: int = 0
     special: list[tuple[int, int]] = field(default_factory=list)
     low: int = ADDRESS_END
     high: int = 0
+    layout: Layout | None = None  # what is mapped, where not all of it was recorded
 
     def fork(self) -> Mm:
-        return Mm(self.brk, list(self.special), self.low, self.high)
+        layout = self.layout.copy() if self.layout else None
+        return Mm(self.brk, list(self.special), self.low, self.high, layout)
 
     def add_special(self, start: int, end: int) -> None:
         self.special.append((start, end))
@@ -139,13 +105,13 @@ class Files:
     """Files by the recorder's numbers."""
 
     def __init__(self) -> None:
-        self.index: dict[int, int] = {}
+        self.index: dict[int | str, int] = {}
         self.kinds: list[str] = []
         self.size: list[int] = []
         self.largest: list[int] = []
         self.shrunk: set[int] = set()
 
-    def learn(self, number: int, size: int, kind: str) -> int:
+    def learn(self, number: int | str, size: int, kind: str) -> int:
         """The index of a file of which a size was recorded."""
         if kind not in _KINDS:
             raise TraceError(f"file kind {shown(kind)} is not one of {', '.join(_KINDS)}")
@@ -164,6 +130,12 @@ class Files:
         self.size[index] = size
         self.largest[index] = max(size, self.largest[index])
         return changed and index in self.shrunk
+
+    def seen(self, name: str, size: int, kind: str = "regular") -> int:
+        """The index of a file of which no size was recorded: it has at least `size` bytes."""
+        index = self.learn(name, size, kind)
+        self.largest[index] = max(size, self.largest[index])
+        return index
 
     def find(self, number: int) -> int:
         index = self.index.get(number)
@@ -198,15 +170,19 @@ def number(record: dict[str, int | str], name: str, low: int = 0, high: int = AD
 class Tasks:
     """All tasks of a trace and what becomes of them."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, assumed: Assumed | None = None) -> None:
+        """`assumed`: of a trace that does not show everything; without it, what is missing is an error."""
         self.rows = rows
+        self.assumed = assumed
         self.files = Files()
         self.by_pid: dict[str, Task] = {}
         self.count = 0
 
-    def get(self, pid: str) -> Task:
+    def get(self, pid: str, line: int = 0) -> Task:
         """The task that acts; TraceError when the trace does not show where it came from."""
         task = self.by_pid.get(pid)
+        if task is None and self.assumed:
+            return self.adopt(pid, line)
         if task is None:
             raise TraceError(
                 f"pid {pid} acts, but neither its birth (task/task_newtask) nor an exec is in the trace "
@@ -219,7 +195,19 @@ class Tasks:
         self.count += 1
         return task
 
+    def unseen(self) -> Mm:
+        """An address space of which nobody knows what is mapped."""
+        return Mm(low=0, high=ADDRESS_END, layout=Layout(PAGE))
+
+    def adopt(self, pid: str, line: int) -> Task:
+        """A task that ran before the trace began."""
+        task = self.by_pid[pid] = self.new(self.unseen())
+        self.rows.add(line, uapi.OP_SPAWN, task.index)
+        return task
+
     def touch(self, task: Task, address: int, access: int, line: int) -> None:
+        if self.assumed and task.mm.layout:
+            self.assumed.touched(task.mm.layout, task.index, address, line)
         task.last_fault = self.rows.add(line, uapi.OP_TOUCH, task.index, address, 1, access)
 
     def odd_fault(self, pid: str, address: int, access: int, line: int) -> None:
@@ -239,7 +227,7 @@ class Tasks:
 
     def newtask(self, pid: str, child_pid: str, flags: int, line: int) -> None:
         """fork, vfork or clone, by its CLONE_* flags."""
-        parent = self.get(pid)
+        parent = self.get(pid, line)
         old = self.by_pid.get(child_pid)
         if old is not None and old.state is not State.EXITED:
             raise TraceError(f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?")
@@ -251,12 +239,12 @@ class Tasks:
         self.rows.add(line, op, parent.index, child.index)
 
     def exited(self, pid: str, line: int) -> None:
-        task = self.get(pid)
+        task = self.get(pid, line)
         task.exit_row = self.rows.add(line, uapi.OP_EXIT, task.index)
         task.state, task.call = State.EXITED, None
 
-    def exec_called(self, pid: str) -> None:
-        task = self.get(pid)
+    def exec_called(self, pid: str, line: int = 0) -> None:
+        task = self.get(pid, line)
         task.state, task.held = State.EXEC_CALLED, []
 
     def _replay_held(self, task: Task) -> None:
@@ -291,10 +279,17 @@ class Tasks:
             self._become_leader(pid, old_pid)
         if not self.by_pid:
             self.old_mm_leaves(pid, line)
-        task = self.get(pid)
+        task = self.get(pid, line)
         if task.held:
             self.rows.ignored["fault of execve before an unknown point"] += len(task.held)
         task.state, task.held, task.call = State.EXEC_DONE, [], None
+        if self.assumed:
+            self._unseen_image(task, line)
+
+    def _unseen_image(self, task: Task, line: int) -> None:
+        """execve without a snapshot: its mappings will be assumed as they are used."""
+        task.mm, task.state = self.unseen(), State.RUNNING
+        self.rows.add(line, uapi.OP_EXEC, task.index)
 
     def _become_leader(self, pid: str, old_pid: str) -> None:
         """exec in a thread: the leader is dead, the thread takes its pid (fs/exec.c:de_thread)."""
@@ -305,11 +300,13 @@ class Tasks:
         self.by_pid[pid] = task
         del self.by_pid[old_pid]
 
-    def exec_returned(self, pid: str, result: int | None) -> None:
+    def exec_returned(self, pid: str, result: int | None, line: int) -> None:
         """End of the execve system call; `result` is None when it failed."""
-        task = self.get(pid)
+        task = self.get(pid, line)
         if result is None:
             self.exec_failed(task)
+        elif task.state is State.EXEC_CALLED and self.assumed:
+            self.execed(pid, pid, line)
         elif task.state in (State.EXEC_DONE, State.SNAPSHOT):
             raise TraceError(f"pid {pid} runs a new program, but {NO_SNAPSHOT}")
 

@@ -1,0 +1,112 @@
+"""What a trace does not show: mappings that were there before it, and accesses that its tracer cannot see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core_mm import uapi
+from mmarch.trace.layout import Layout, Piece
+from mmarch.trace.rows import PAGE, Rows
+
+Touch = Literal["all", "first", "none"]
+Access = Literal["write", "read", "by-protection"]
+AROUND = 16 * PAGE  # an access to nothing assumes this much, aligned, as far as nothing else is there
+RWX = uapi.PROT_READ | uapi.PROT_WRITE | uapi.PROT_EXEC
+PRIVATE = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS
+MOST = 1 << 22  # pages that a mapping's user is taken to touch at most
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a trace that does not say everything.
+
+    touch   what a mapping's user did where the trace has no faults: touch all of its pages, the first one or none
+    lenient  whether much of it may be of no use
+    access  how, where the trace does not tell reads from writes; by-protection writes where that is permitted
+    """
+
+    touch: Touch = "first"
+    access: Access = "by-protection"
+    lenient: bool = False
+
+
+PLAIN = Reading()
+
+
+class Assumed:
+    """The mappings of address spaces that were not recorded from their beginning; rows for what is missing."""
+
+    def __init__(self, rows: Rows, reading: Reading, faults: bool) -> None:
+        """`faults`: whether the trace has them."""
+        self.rows, self.reading, self.faults = rows, reading, faults
+        self.mappings = 0
+        self.accesses = 0
+
+    def facts(self) -> dict[str, str]:
+        """What a result says of it; nothing if all was recorded."""
+        found = {}
+        if self.mappings:
+            found["assumed mappings"] = f"{self.mappings} that were there before the trace began"
+        if not self.faults:
+            found["assumed accesses"] = f"{self.reading.touch} of each new mapping ({self.accesses} accesses)"
+        return found
+
+    def how(self, prot: int) -> int:
+        """The access to memory that permits `prot`, where the trace does not say."""
+        wanted = self.reading.access
+        if wanted == "write" or (wanted == "by-protection" and prot & uapi.PROT_WRITE):
+            return uapi.ACCESS_WRITE
+        return uapi.ACCESS_READ
+
+    def touched(self, layout: Layout, task: int, address: int, line: int) -> int:
+        """There was an access, so something is mapped there: what it permits."""
+        piece = layout.find(address)
+        if piece is None:
+            low = address // AROUND * AROUND
+            self._fill(layout, task, low, low + AROUND, line)
+            piece = layout.find(address)
+        return piece.prot if piece else RWX
+
+    def covered(self, layout: Layout, task: int, start: int, end: int, line: int) -> None:
+        """A call on [start, end) succeeded, so all of it is mapped."""
+        self._fill(layout, task, start, end, line)
+
+    def _fill(self, layout: Layout, task: int, start: int, end: int, line: int) -> None:
+        at = start
+        for piece in [*layout.between(start, end), Piece(end, end, 0, 0, 0, -1, 0, False)]:
+            if at < piece.start:
+                self.mappings += 1
+                self.rows.add(line, uapi.OP_MMAP, task, at, piece.start - at, RWX, PRIVATE, -1, 0)
+                layout.add(Piece(at, piece.start, 0, RWX, PRIVATE, -1, 0, False))
+            at = piece.end
+
+    def mapped(self, layout: Layout, task: int, start: int, end: int, prot: int, line: int) -> None:
+        """New memory; its user is taken to touch it where the trace has no faults."""
+        layout.take(start, end)
+        layout.add(Piece(start, end, 0, prot, PRIVATE, -1, 0, False))
+        self._used(task, start, end, prot, line)
+
+    def protected(self, layout: Layout, task: int, start: int, end: int, prot: int, line: int) -> None:
+        """Memory that nobody could use before is touched when it can be."""
+        for piece in layout.take(start, end):
+            layout.add(piece._replace(prot=prot))
+            if not piece.prot:
+                self._used(task, piece.start, piece.end, prot, line)
+
+    def moved(self, layout: Layout, task: int, old: tuple[int, int], new: tuple[int, int], line: int) -> None:
+        """mremap."""
+        pieces = layout.take(*old)
+        prot = pieces[0].prot if pieces else RWX
+        layout.take(*new)
+        layout.add(Piece(*new, 0, prot, PRIVATE, -1, 0, False))
+        grown = new[0] + old[1] - old[0]
+        if grown < new[1]:
+            self._used(task, grown, new[1], prot, line)
+
+    def _used(self, task: int, start: int, end: int, prot: int, line: int) -> None:
+        if self.faults or self.reading.touch == "none" or not prot:
+            return
+        pages = min((end - start) // PAGE, MOST) if self.reading.touch == "all" else 1
+        self.accesses += pages
+        self.rows.add(line, uapi.OP_TOUCH, task, start, pages, self.how(prot))

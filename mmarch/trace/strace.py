@@ -1,0 +1,273 @@
+"""Output of strace to a workload: -f, -ff, any of -t, -tt, -ttt and -r, -T, -y; calls that another interrupts.
+
+strace sees no faults, so what a mapping's user did is assumed (`Reading.touch`), and no image of execve.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from core_mm import uapi
+from mmarch.errors import InputError
+from mmarch.trace.assumed import PLAIN, Assumed, Reading
+from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED, Syscalls
+from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
+from mmarch.trace.rows import Rows
+from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM, State, Tasks
+from mmarch.trace.unread import Unread
+from mmarch.workload import Workload
+
+ALONE = "0"  # the pid of a trace that does not name any
+
+_TIME = r"(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+)\s+(?:\(\+\s*\d+\.\d+\)\s+)?"
+_HEAD = re.compile(rf"\s*(?:\[pid\s+(\d+)\]\s+|(\d+)\s+(?=\S))?(?:{_TIME})?(.*)")
+_CALL = re.compile(r"([a-z_]\w*)\((.*)\)\s+= (\?|-?(?:0x[0-9a-f]+|\d+))(.*)$")
+_BEGUN = re.compile(r"([a-z_]\w*)\((.*?),?\s*<unfinished \.\.\.>$")
+_RESUMED = re.compile(r"<\.\.\. ([a-z_]\w*) resumed>(.*)$")
+_ENDED = re.compile(r"\+\+\+ (?:exited with|killed by) ")
+_SIGNAL = re.compile(r"--- (SIGSEGV|SIGBUS)?")
+_ASIDE = re.compile(r"strace: |\[ Process |\+\+\+ superseded|<\.\.\. exit|\?\?\?")
+_FD = re.compile(r"(-?\d+)(?:<(.*)>)?$")
+_WORD = re.compile(r"[A-Z][A-Z0-9_]+$")
+
+NAMES = {
+    name: value for name, value in vars(uapi).items() if name.startswith(("PROT_", "MAP_", "MREMAP_", "MADV_"))
+} | {
+    "NULL": 0, "MAP_FILE": 0, "MAP_32BIT": 0x40, "MAP_SYNC": 0x80000, "PROT_SEM": 8,
+    "MADV_MERGEABLE": 12, "MADV_UNMERGEABLE": 13, "MADV_DONTDUMP": 16, "MADV_DODUMP": 17,
+    "MS_ASYNC": 1, "MS_INVALIDATE": 2, "MS_SYNC": 4,
+    "CLONE_VM": CLONE_VM, "CLONE_VFORK": CLONE_VFORK, "CLONE_THREAD": CLONE_THREAD,
+}  # fmt: skip
+MATTERS = UNSUPPORTED | UNMODELLED | {"execve", "execveat"}
+_BIRTHS = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK, "clone": 0, "clone3": 0}
+
+
+def arguments(text: str) -> list[str]:
+    """At the commas that are in no string, braces or parentheses."""
+    found, depth, start, quoted, at = [], 0, 0, False, 0
+    while at < len(text):
+        letter = text[at]
+        if quoted and letter == "\\":
+            at += 1
+        elif letter == '"':
+            quoted = not quoted
+        elif not quoted and letter in "([{<":
+            depth += 1
+        elif not quoted and letter in ")]}>":
+            depth -= 1
+        elif not quoted and letter == "," and depth <= 0:
+            found.append(text[start:at].strip())
+            start = at + 1
+        at += 1
+    found.append(text[start:].strip())
+    return found
+
+
+def value(text: str) -> int:
+    """A number, or names joined by ``|``; ValueError for a name that is not known."""
+    total = 0
+    for word in text.split("/*")[0].split("|"):
+        word = word.strip().partition("<<")[0]
+        if _WORD.match(word):
+            if word not in NAMES and not word.startswith(("CLONE_", "SIG")):
+                raise ValueError(word)
+            total |= NAMES.get(word, 0)
+        else:
+            total |= int(word, 0)
+    return total
+
+
+@dataclass
+class _Begun:
+    name: str
+    text: str
+
+
+class _Reader:
+    """One pass over the lines."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.rows, self.unread = Rows(), Unread()
+        self.assumed = Assumed(self.rows, reading, faults=False)
+        self.tasks = Tasks(self.rows, self.assumed)
+        self.calls = Syscalls(self.tasks, self.rows)
+        self.begun: dict[str, _Begun] = {}
+        self.births: dict[str, int] = {}
+        self.paths: dict[tuple[str, int], str] = {}
+        self.used = 0
+        self.cut = ""
+
+    def line(self, text: str, line: int) -> None:
+        """One line of output; a note of strace's own may stand in its middle, and then the next one has its end."""
+        text, self.cut = self.cut + text, ""
+        before, note, _ = text.partition("strace: Process ")
+        if note and before.strip():
+            self.cut = before
+            return
+        head = _HEAD.match(text)
+        pid, rest = (head[1] or head[2] or ALONE, head[3].rstrip()) if head else (ALONE, text)
+        if not rest or _ASIDE.match(rest):
+            return
+        if pid not in self.tasks.by_pid:
+            self._born(pid, line)
+        try:
+            if not self._event(pid, rest, line):
+                self.unread.add("line", line, text)
+        except (ValueError, IndexError):
+            self.unread.add("argument", line, text)
+
+    def _event(self, pid: str, rest: str, line: int) -> bool:
+        if match := _CALL.match(rest):
+            self._call(pid, match[1], match[2], match[3], line)
+        elif match := _BEGUN.match(rest):
+            self._begins(pid, match[1], match[2], line)
+        elif match := _RESUMED.match(rest):
+            return self._resumes(pid, match[1], match[2], line)
+        elif _ENDED.match(rest):
+            self._ends(pid, line)
+        elif not _SIGNAL.match(rest):
+            return False
+        return True
+
+    def _begins(self, pid: str, name: str, text: str, line: int) -> None:
+        """A call that takes something away has its effect where it begins, as far as its arguments are there."""
+        self.begun[pid] = _Begun(name, text)
+        if name in _BIRTHS:
+            self.births[pid] = self._clone_flags(name, text)
+        elif name == "execve":
+            self.tasks.exec_called(pid, line)
+        elif name in ARGUMENTS and len(arguments(text)) >= min(ARGUMENTS[name], 4):
+            self._enter(pid, name, text, line)
+
+    def _resumes(self, pid: str, name: str, rest: str, line: int) -> bool:
+        begun = self.begun.pop(pid, None)
+        if begun is None or begun.name != name:
+            self.rows.ignored[f"end of a {name} that began before the trace"] += 1
+            return True
+        joint = ", " if begun.text and rest.strip() and not rest.lstrip().startswith(")") else ""
+        match = _CALL.match(f"{name}({begun.text}{joint}{rest.lstrip(' ,')}")
+        if match is None:
+            return False
+        task = self.tasks.by_pid.get(pid)
+        entered = task is not None and task.call is not None and task.call.name == name
+        self._call(pid, name, match[2], match[3], line, entered)
+        return True
+
+    def _call(self, pid: str, name: str, text: str, result: str, line: int, entered: bool = False) -> None:
+        answer = -1 if result == "?" else int(result, 0)
+        if name in _BIRTHS:
+            self._child(pid, name, text, answer, line)
+            return
+        self._descriptor(pid, name, text, answer)
+        if name not in ARGUMENTS and name not in MATTERS:
+            self.rows.ignored["system calls that map nothing"] += 1
+            return
+        if not entered:
+            self._enter(pid, name, text, line)
+        self.calls.exit(pid, name, answer if answer >= 0 else None, line)
+        self.used += name in ARGUMENTS or name == "execve"
+
+    def _enter(self, pid: str, name: str, text: str, line: int) -> None:
+        words = arguments(text) if name in ARGUMENTS else []
+        numbers = [0 if "<" in word or '"' in word else value(word) for word in words]
+        for at in (4,) if name == "mmap" else (0,) if name == "ftruncate" else ():
+            numbers[at] = self._file(pid, name, words[at], numbers)
+        if name == "mremap":
+            numbers += [0] * (5 - len(numbers))
+        if len(numbers) < ARGUMENTS.get(name, 0):
+            raise ValueError(name)
+        self.calls.enter(pid, name, tuple(numbers), line)
+
+    # -- files ------------------------------------------------------------------------
+
+    def _descriptor(self, pid: str, name: str, text: str, result: int) -> None:
+        if name in ("openat", "open", "memfd_create") and result >= 0:
+            path = arguments(text)[1 if name == "openat" else 0].strip('"')
+            self.paths[pid, result] = f"/memfd:{path}" if name == "memfd_create" else path
+
+    def _file(self, pid: str, name: str, word: str, numbers: list[int]) -> int:
+        """The descriptor; the task knows the file that it means."""
+        match = _FD.match(word)
+        if match is None:
+            raise ValueError(word)
+        descriptor, task = int(match[1]), self.tasks.get(pid)
+        path = match[2] or self.paths.get((pid, descriptor), "")
+        if descriptor >= 0 and path:
+            end = numbers[5] + numbers[1] if name == "mmap" else 0
+            task.file = self.tasks.files.seen(path, end, kind_of(path))
+        return descriptor
+
+    # -- tasks ------------------------------------------------------------------------
+
+    def _clone_flags(self, name: str, text: str) -> int:
+        match = re.search(r"flags=([\w|]+)", text)
+        return _BIRTHS[name] | (value(match[1]) if match else 0)
+
+    def _born(self, pid: str, line: int) -> None:
+        """A task acts before the call that made it has returned."""
+        if self.births:
+            parent = next(iter(self.births))
+            self.tasks.newtask(parent, pid, self.births.pop(parent), line)
+            self.used += 1
+        elif pid != ALONE and ALONE in self.tasks.by_pid:  # strace names the first task when there is a second
+            self.tasks.by_pid[pid] = self.tasks.by_pid.pop(ALONE)
+
+    def _child(self, pid: str, name: str, text: str, child: int, line: int) -> None:
+        self.births.pop(pid, None)
+        known = self.tasks.by_pid.get(str(child))
+        if child > 0 and (known is None or known.state is State.EXITED):
+            self.tasks.newtask(pid, str(child), self._clone_flags(name, text), line)
+            self.used += 1
+
+    def _ends(self, pid: str, line: int) -> None:
+        task = self.tasks.by_pid.get(pid)
+        if task is not None and task.state is not State.EXITED:
+            self.tasks.exited(pid, line)
+
+
+def kind_of(path: str) -> str:
+    """The kind of a file, as far as its name tells."""
+    if path == "/dev/zero":
+        return "zero"
+    if path.startswith(("/dev/shm/", "/memfd:", "/SYSV")):
+        return "tmpfs"
+    return "device" if path.startswith("/dev/") or ":[" in path or path.startswith("anon_inode:") else "regular"
+
+
+def load_strace(
+    path: Path, reading: Reading = PLAIN, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None
+) -> Workload:
+    """The workload that strace saw; `stream` is read instead of the file, to its end, if it is given.
+
+    InputError, with file and line, for damage, a task that cannot be, or too much that was not understood.
+    """
+    reader = _Reader(reading)
+    number = _read(reader, lines(path, max_text, stream), path)
+    try:
+        reader.unread.check(reader.used, reading.lenient)
+    except TraceError as error:
+        raise InputError(f"{path}:{max(number, 1)}: {error}") from None
+    ops, numbers = reader.rows.result()
+    return Workload(
+        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".strace"),
+        ops=ops,
+        lines=numbers,
+        files=reader.tasks.files.result(),
+        source=str(path),
+        ignored=dict(sorted({**reader.rows.ignored, **reader.unread.result()}.items())),
+        provenance={"format": "strace", **reader.assumed.facts()},
+    )
+
+
+def _read(reader: _Reader, text: Iterator[str], path: Path) -> int:
+    number = 0
+    try:
+        for number, line in enumerate(text, 1):
+            reader.line(line, number)
+    except TraceError as error:
+        raise InputError(f"{path}:{number}: {error}") from error
+    return number
