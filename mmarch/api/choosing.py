@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mmarch.runs.configure import Choices, Setup
     from mmarch.runs.workloads import Source
     from mmarch.scenario.build import Scenario
+    from mmarch.trace.assumed import Access, Touch
     from mmarch.workload import Workload
 
 Work: TypeAlias = "str | os.PathLike[str] | Scenario | Source"
@@ -49,18 +50,32 @@ class Choosing(TypedDict, total=False):
     seed: int
 
 
-def open_workload(workload: Work = "", *, scenario: str = "", backing: str = "") -> Source:
+def open_workload(
+    workload: Work = "",
+    *,
+    scenario: str = "",
+    backing: str = "",
+    touch: Touch = "first",
+    access: Access = "by-protection",
+    lenient: bool = False,
+) -> Source:
     """A workload to run several times; "" is the bundled trace redis-bgsave.
 
     scenario, backing  which scenario of a file, on which kind of memory
+    touch              what a mapping's user did where a trace has no faults: touch all its pages, the first or none
+    access             how, where a trace does not tell reads from writes
+    lenient            take a trace of which much is not understood
     """
     from mmarch.runs import workloads
     from mmarch.scenario.build import Scenario
+    from mmarch.trace.assumed import Reading
 
     if isinstance(workload, Scenario):
         return workloads.choose_scenario(workload.document(), scenario, backing)
     if isinstance(workload, str | os.PathLike):
-        return workloads.open_workload(os.fspath(workload), scenario, backing)
+        return workloads.open_workload(
+            os.fspath(workload), scenario, backing, reading=Reading(touch, access, lenient)
+        )
     return workload
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mmarch.runs.kernel import KernelChoice
     from mmarch.runs.workloads import Source
     from mmarch.sanitize.run import Sanitized
+    from mmarch.trace.assumed import Reading
     from mmarch.workload import Workload
 
 
@@ -63,16 +64,19 @@ def run_all(
     by: Literal["op", "hook"] = "op",
     scenario: str = "",
     backing: str = "",
+    reading: Reading | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
 ) -> list[Result]:
     """`run` of several files or names, each in a process of its own, on all cores.
 
+    reading   how to take traces that do not say everything
     progress  is told how many workloads are done, of how many
     """
     from mmarch.runs.assemble import Request
     from mmarch.runs.several import Job, count_all
+    from mmarch.trace.assumed import Reading
 
     for name in (os.fspath(workload) for workload in workloads):
         if name == "-" or (Path(name).exists() and not Path(name).is_file()):
@@ -82,7 +86,9 @@ def run_all(
     configured(chosen, note)
     request = Request(engine, by_hook=by == "hook", runs=2, sampled=True)
     choices = as_choices(chosen)
-    done = count_all([Job(os.fspath(w), scenario, backing, choices, request) for w in workloads], progress)
+    done = count_all(
+        [Job(os.fspath(w), scenario, backing, choices, request, reading or Reading()) for w in workloads], progress
+    )
     for text in dict.fromkeys(text for one in done for text in one.notes):
         note(text)
     return [shown(Result, one.result) for one in done]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmarch.cli import options as o
+from mmarch.cli.output import reading_as
 
 PLACE = "chosen"  # the parameter in whose place the options stand, and which they become
 Command = Callable[..., None]
@@ -24,10 +25,14 @@ def _options(
     without: o.Without = None,
     memory: o.Memory = "16G",
     seed: o.Seed = 0,
+    touch: o.Touch = "first",
+    access: o.AccessAs = "by-protection",
+    lenient: o.Lenient = False,
 ) -> None: ...
 
 
 OPTIONS = tuple(inspect.signature(_options, eval_str=True).parameters.values())
+READING = ("touch", "access", "lenient")  # how a trace is read, which is no part of a configuration
 
 
 def configured(*but: str) -> Callable[[Command], Command]:
@@ -42,9 +47,10 @@ def configured(*but: str) -> Callable[[Command], Command]:
         def filled(**given: Any) -> None:
             values = {item.name: given.pop(item.name) for item in taken}
             del values["config"]  # which has become the defaults of the others
-            command(
-                **given, **{PLACE: {name: () if value is None else value for name, value in values.items()}}
-            )
+            how = {name: values.pop(name) for name in READING if name in values}
+            values = {name: () if value is None else value for name, value in values.items()}
+            with reading_as(how):
+                command(**given, **{PLACE: values})
 
         own = inspect.signature(command, eval_str=True)
         parameters: list[inspect.Parameter] = []

@@ -10,7 +10,7 @@ import typer
 from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.configured import configured
-from mmarch.cli.output import Talk, answer, chosen_format
+from mmarch.cli.output import Talk, answer, chosen_format, how_to_read
 from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def run(
         check_costs(costs, chosen["arch"])
         with talk.progress(f"{len(named)} workloads") as progress:
             results = api.run_all(
-                named, engine=engine, by=filed, scenario=scenario, backing=backing,
+                named, engine=engine, by=filed, scenario=scenario, backing=backing, reading=how_to_read(),
                 note=talk.note, progress=progress, **chosen,
             )  # fmt: skip
         answer(render(results, form, costs), output)

@@ -124,6 +124,17 @@ Costs = Annotated[
     ),
 ]
 Memory = Annotated[str, typer.Option(help="Simulated memory.")]
+Touch = Annotated[
+    Literal["all", "first", "none"],
+    typer.Option(help="What a mapping's user did, where a trace has no faults: touch its pages so."),
+]
+AccessAs = Annotated[
+    Literal["write", "read", "by-protection"],
+    typer.Option("--access", help="How it was accessed, where a trace does not tell reads from writes."),
+]
+Lenient = Annotated[
+    bool, typer.Option("--lenient", help="Take a trace of which much is not understood; what is, is counted.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Seed of every random choice.")]
 Scenario = Annotated[
     str,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from mmarch.cli.interrupts import interruptible
 from mmarch.errors import Closed, InputError
@@ -15,6 +17,7 @@ from mmarch.writing import cannot_write, writing
 
 if TYPE_CHECKING:
     from mmarch.runs.workloads import Source
+    from mmarch.trace.assumed import Reading
 
 
 def answer(text: str | bytes, output: str = "") -> None:
@@ -64,6 +67,26 @@ def telling(output: str) -> Iterator[None]:
         raise cannot_write(output, error) from error
 
 
+_HOW: ContextVar[Mapping[str, Any]] = ContextVar("how to read a trace", default=MappingProxyType({}))
+
+
+@contextlib.contextmanager
+def reading_as(options: Mapping[str, Any]) -> Iterator[None]:
+    """Read traces as the options of a command say, while it runs."""
+    token = _HOW.set(options)
+    try:
+        yield
+    finally:
+        _HOW.reset(token)
+
+
+def how_to_read() -> Reading:
+    """As the options of this command say."""
+    from mmarch.trace.assumed import Reading
+
+    return Reading(**_HOW.get())
+
+
 class Talk:
     """Notes and progress on stderr; silent if `quiet`, a bar only on a terminal."""
 
@@ -108,4 +131,4 @@ class Talk:
         from mmarch.runs.workloads import DEFAULT_TRACE, open_workload
 
         with self.progress(f"reading {workload or DEFAULT_TRACE}") as progress:
-            return open_workload(workload, scenario, backing, progress)
+            return open_workload(workload, scenario, backing, progress, how_to_read())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmarch.cli import options as o
-from mmarch.cli.configured import configured
+from mmarch.cli.configured import READING, configured
 from mmarch.cli.output import Talk, answer
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def trend(
         answer("\n".join(render(results, steps, results[0].page_shift)), output)
 
 
-@configured()
+@configured(*READING)
 def config(
     *,
     chosen: o.Chosen,

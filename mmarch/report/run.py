@@ -48,7 +48,8 @@ def _workload(result: Result) -> str:
     if workload.ignored:
         kinds = ", ".join(f"{name} {number(count)}" for name, count in workload.ignored.items())
         text += f"; without effect on page tables, left out: {kinds}"
-    return text
+    assumed = (f"{name} {what}" for name, what in workload.facts.items() if name.startswith("assumed"))
+    return "; ".join([text, *assumed])
 
 
 def by_operation(result: Result, costs: Priced | None = None) -> Table:

@@ -13,6 +13,7 @@ from mmarch.runs.parallel import collect, cores
 from mmarch.runs.result import Result
 from mmarch.runs.run import run_with_saving
 from mmarch.runs.workloads import open_workload, remarks
+from mmarch.trace.assumed import PLAIN, Reading
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Job:
     backing: str
     choices: Choices
     request: Request
+    reading: Reading = PLAIN
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Done:
 def count(job: Job) -> Done:
     """Replay one; errors as from `run`."""
     notes: list[str] = []
-    source = open_workload(job.workload, job.scenario, job.backing)
+    source = open_workload(job.workload, job.scenario, job.backing, reading=job.reading)
     setup = configure(replace(job.choices, page_size=source.page_size))
     notes.extend(f"{job.workload}: {remark}" for remark in remarks(source, setup))
     request = replace(job.request, madvise=source.advised)

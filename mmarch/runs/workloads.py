@@ -18,6 +18,8 @@ from mmarch.errors import InputError
 from mmarch.runs.configure import Setup
 from mmarch.scenario import Document, Scenario, load, lower, variants
 from mmarch.suggest import unknown
+from mmarch.trace.assumed import PLAIN, Reading
+from mmarch.trace.formats import format_of, load_trace
 from mmarch.trace.ftrace_text import BOM, GZIP, refuse_foreign
 from mmarch.trace.page_size import RECORDED, at_page_size
 from mmarch.verbose import say
@@ -29,9 +31,6 @@ STDIN = "-"
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 HEAD = 1 << 16  # bytes looked at to tell what a file is
 
-_TRACE = re.compile(
-    rb"^# (?:tracer|mmarch trace):|^\s*\S.*-\d+\s+(?:\(.*\)\s+)?\[\d+\]|^cpus=\d|^version = \d", re.M
-)
 _SCENARIO = re.compile(rb"^\s*scenario\b", re.M)
 
 
@@ -134,28 +133,34 @@ def bundled_scenarios() -> tuple[Path, ...]:
 
 
 def open_workload(
-    argument: str = "", scenario: str = "", backing: str = "", progress: Progress = lambda done, total: None
+    argument: str = "",
+    scenario: str = "",
+    backing: str = "",
+    progress: Progress = lambda done, total: None,
+    reading: Reading = PLAIN,
 ) -> Source:
     """What WORKLOAD names: a file, a bundled trace, or the default one.
 
     scenario, backing  which one of a scenario file, on which kind of memory
     progress           is told how many bytes were read, of how many; of a pipe nobody knows
+    reading            how to take a trace that does not say everything
     """
     path = Path(argument) if argument == STDIN else find(argument)
     stream, head = _opened(path, progress)
     try:
-        return _read(path, stream, head, scenario, backing)
+        return _read(path, stream, head, scenario, backing, reading)
     finally:
         stream.close()
 
 
-def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str) -> Source:
-    if _is_trace(path, head):
-        from mmarch.trace.ftrace import load_ftrace
-
+def _read(
+    path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str, reading: Reading
+) -> Source:
+    if kind := _kind_of_trace(path, head):
         if scenario or backing:
             raise InputError(f"{path} is a trace; --scenario and --backing are for scenario files")
-        return Trace(load_ftrace(path, stream=stream))
+        text = _text(head).decode("latin-1")
+        return Trace(load_trace(path, kind, reading, stream=stream, head=text))
     return choose_scenario(load(path, stream), scenario, backing)
 
 
@@ -164,7 +169,7 @@ def scenario_names(argument: str) -> list[str]:
     path = find(argument)
     stream, head = _opened(path)
     with stream:
-        if _is_trace(path, head):
+        if _kind_of_trace(path, head):
             raise InputError(f"{path} is a trace; only scenarios can be measured on a kernel yet")
         return list(dict.fromkeys(scenario.name for scenario in load(path, stream).scenarios))
 
@@ -185,19 +190,22 @@ def find(argument: str) -> Path:
     return path
 
 
-def _is_trace(path: Path, raw: bytes) -> bool:
+def _kind_of_trace(path: Path, raw: bytes) -> str:
+    """The format of a trace; "" for a scenario file."""
     refuse_foreign(path, raw)
     head = _text(raw)
     refuse_foreign(path, head)
     if not head:
-        raise InputError(f"{path}: empty; expected ftrace text or a scenario file")
-    if _TRACE.search(head):
-        return True
+        raise InputError(f"{path}: empty; expected a trace or a scenario file")
+    if _SCENARIO.search(head) and not head.startswith(b"#"):
+        return ""
+    if kind := format_of(head.decode("latin-1")):
+        return kind
     if _SCENARIO.search(head):
-        return False
+        return ""
     first = head.split(b"\n", 1)[0][:60].decode("utf-8", "replace")
     raise InputError(
-        f"{path}:1: neither ftrace text (no event in its first lines) nor a scenario file "
+        f"{path}:1: neither a trace (ftrace, perf script, strace or plain events) nor a scenario file "
         f"(no 'scenario NAME' line); it starts {first!r}"
     )
 

@@ -49,7 +49,7 @@ class Assumed:
         if self.mappings:
             found["assumed mappings"] = f"{self.mappings} that were there before the trace began"
         if not self.faults:
-            found["assumed accesses"] = f"{self.reading.touch} of each new mapping ({self.accesses} accesses)"
+            found["assumed accesses"] = f"{self.reading.touch} of each new mapping, {self.accesses} in all"
         return found
 
     def how(self, prot: int) -> int:

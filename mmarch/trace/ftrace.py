@@ -14,6 +14,7 @@ from typing import BinaryIO
 from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.trace import error_code
+from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, Syscalls
 from mmarch.trace.ftrace_text import EVENT, MAX_TEXT, Preamble, TraceError, lines, shown, words
 from mmarch.trace.rows import PAGE, ROW, Rows
@@ -21,6 +22,7 @@ from mmarch.trace.tasks import ADDRESS_END, PAGE_SIZES, State, Tasks, fields
 from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
+_FAULT = re.compile(r"address=0x([0-9a-f]{1,16}) ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
 _ARGUMENT = re.compile(r"\w+: (?:0x)?([0-9a-f]{1,16})\b")
 _RESULT = re.compile(r"(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
@@ -41,8 +43,8 @@ _SILENT = words(
 Handler = Callable[[str, str, int], None]
 
 
-class _Loader:
-    """One pass over a trace."""
+class Tracepoints:
+    """One pass over a trace: what each tracepoint means."""
 
     def __init__(self) -> None:
         self.rows = Rows()
@@ -73,6 +75,22 @@ class _Loader:
             "mmarch_present": tasks.snapshot_present,
             "mmarch_exec_end": tasks.snapshot_ends,
         }
+
+    def assume(self, reading: Reading, faults: bool) -> Assumed:
+        """Take what is not shown as `reading` says; without this it is an error."""
+        self.tasks.assumed = Assumed(self.rows, reading, faults)
+        return self.tasks.assumed
+
+    def fault(self, pid: str, body: str, line: int) -> None:
+        """A page fault of a tracepoint, with address and error code."""
+        match = _FAULT.match(body)
+        if match is None:
+            self._kernel_fault(pid, body, line)
+            return
+        error = match[2]
+        access = self.access[error] if error in self.access else self._access(error)
+        self.tasks.get(pid, line)
+        self._odd_fault(pid, int(match[1], 16) & -PAGE, access, line)
 
     def _mark(self, _pid: str, body: str, line: int) -> None:
         kind, _, rest = body.partition(":")
@@ -156,6 +174,8 @@ class _Loader:
             self._enter(pid, name.removeprefix("sys_"), body, line)
         elif name.startswith("sys_") and separator == " -> ":
             self._exit(pid, name.removeprefix("sys_"), body, line)
+        elif self.tasks.assumed:
+            self.rows.ignored[name] += 1
         else:
             raise TraceError(f"unknown event {name!r}: whether it changes page tables is not known")
 
@@ -163,7 +183,7 @@ class _Loader:
         if address >= ADDRESS_END:
             self.rows.ignored["fault at a kernel address"] += 1
             return
-        task = self.tasks.get(pid)
+        task = self.tasks.get(pid, line)
         if task.mm.is_special(address):
             self.rows.ignored["fault in a mapping of the kernel's own"] += 1
         elif task.state is not State.RUNNING:
@@ -204,15 +224,26 @@ class _Loader:
             raise InputError(f"{path}:{max(number, 1)}: {error_found}") from error_found
 
 
-def load_ftrace(path: Path, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) -> Workload:
+def load_ftrace(
+    path: Path,
+    reading: Reading | None = None,
+    *,
+    max_text: int = MAX_TEXT,
+    stream: BinaryIO | None = None,
+    faults: bool = True,
+) -> Workload:
     """The workload recorded in `path`, plain or gzip; at most `max_text` bytes of text.
+
+    reading  what to take for granted of a trace that our recorder did not make; without it, what is missing is an error
+    faults   whether such a trace has page faults
 
     `stream` is read instead of the file, once and to its end, if it is given.
 
     InputError, with file and line, for anything that is not understood, is missing, damaged,
     lost or cut off.
     """
-    loader = _Loader()
+    loader = Tracepoints()
+    assumed = loader.assume(reading, faults) if reading else None
     loader.read(lines(path, max_text, stream), path)
     ops, numbers = loader.rows.result()
     return Workload(
@@ -222,7 +253,7 @@ def load_ftrace(path: Path, *, max_text: int = MAX_TEXT, stream: BinaryIO | None
         files=loader.tasks.files.result(),
         source=str(path),
         ignored=dict(sorted(loader.rows.ignored.items())),
-        provenance=loader.preamble.provenance(),
+        provenance=loader.preamble.provenance() | (assumed.facts() if assumed else {}),
         page_size=loader.recorded_page_size,
         remarks=error_code.remarks(loader.preamble.facts.get("arch", "")) if loader.access else (),
     )

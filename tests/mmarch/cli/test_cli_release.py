@@ -157,7 +157,7 @@ def test_validate_without_a_feature(mmarch: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        (("--with", "nonsense"), "unknown feature 'nonsense'"),
+        (("--with", "nonsense"), "unknown feature or series 'nonsense'"),
         (("--without", "gather_pairs"), "zap_batch requires gather_pairs; add --without zap_batch"),
     ],
 )

@@ -43,9 +43,9 @@ def test_content_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "empty; expected ftrace text or a scenario file"),
-        (b"hello\n", ":1: neither ftrace text (no event in its first lines) nor a scenario file"),
-        (b"\x7fELF\x02\x01\x01" + bytes(500), "neither ftrace text"),
+        (b"", "empty; expected a trace or a scenario file"),
+        (b"hello\n", ":1: neither a trace (ftrace, perf script, strace or plain events) nor a scenario file"),
+        (b"\x7fELF\x02\x01\x01" + bytes(500), "neither a trace"),
         (b"\x1f\x8b\x08", "gzip"),
         (gzip.compress(trace(*START).encode())[:-20], "damaged"),
         (gzip.compress(b"hello\n"), ""),

@@ -1,0 +1,157 @@
+"""Text of ``perf script`` to a workload: page-faults with addresses, tracepoints, raw system calls.
+
+Call chains are skipped. perf tells no reads from writes (`Reading.access`) unless page_fault_user was recorded too.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mmarch.errors import InputError
+from mmarch.trace.assumed import PLAIN, Reading
+from mmarch.trace.calls import ARGUMENTS
+from mmarch.trace.ftrace import Tracepoints
+from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
+from mmarch.trace.rows import PAGE
+from mmarch.trace.tasks import ADDRESS_END
+from mmarch.trace.unread import Unread
+from mmarch.workload import Workload
+
+LINE = re.compile(
+    r"\s*(?P<comm>\S.*?)\s+(?:-?\d+/)?(?P<tid>\d+)\s+(?:\[\d+\]\s+)?(?P<time>\d+\.\d+):\s*"
+    r"(?:\d+\s+)?(?:(?P<event>[a-zA-Z][\w-]*(?::[\w-]+)*):(?:\w+:)?)?\s*(?P<body>.*)$"
+)
+_CHAIN = re.compile(r"\s+[0-9a-f]+ .*\(.*\)\s*$")
+_ADDRESS = re.compile(r"([0-9a-f]{1,16})(?:\s+(?:.*\s)?([0-9a-f]{8,16})\b.*)?$")
+_ARCH = re.compile(r"# arch : (\S+)")
+_RAW = re.compile(r"NR (\d+)(?: = (-?\d+)| \((.*)\))")
+_FAULTS = ("page-faults", "minor-faults", "major-faults", "faults")
+NO_ADDRESS = "page faults without their address: record with perf record -d, print with perf script -F +addr"
+
+# numbers of the calls that matter: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
+_X86 = {
+    9: "mmap", 10: "mprotect", 11: "munmap", 12: "brk", 25: "mremap", 26: "msync", 28: "madvise", 59: "execve",
+    77: "ftruncate", 322: "execveat", 329: "pkey_mprotect",
+}  # fmt: skip
+_GENERIC = {
+    46: "ftruncate", 214: "brk", 215: "munmap", 216: "mremap", 221: "execve", 222: "mmap", 226: "mprotect",
+    227: "msync", 233: "madvise", 281: "execveat", 288: "pkey_mprotect",
+}  # fmt: skip
+CALLS = {"x86_64": _X86, "aarch64": _GENERIC, "arm64": _GENERIC, "riscv64": _GENERIC, "loongarch64": _GENERIC}
+
+
+class _Reader:
+    """One pass over the lines."""
+
+    def __init__(self, reading: Reading, faults: bool) -> None:
+        self.points = Tracepoints()
+        self.assumed = self.points.assume(reading, faults)
+        self.unread = Unread()
+        self.machine = platform.machine()
+        self.used = 0
+        self.exact = False  # page_fault_user tells how; page-faults beside it would tell everything twice
+
+    def line(self, text: str, number: int) -> None:
+        """One line; a call chain follows its event, with blank lines after it."""
+        if not text.strip() or _CHAIN.match(text):
+            return
+        if text.startswith("#"):
+            if found := _ARCH.match(text):
+                self.machine = found[1]
+            return
+        match = LINE.match(text)
+        if match is None:
+            self.unread.add("line", number, text)
+            return
+        self._event(match["tid"], match["event"] or "page-faults", match["body"], number)
+
+    def _event(self, tid: str, event: str, body: str, number: int) -> None:
+        name = event.rpartition(":")[2]
+        if name in _FAULTS or event in _FAULTS:
+            self._fault(tid, body, number)
+        elif name in ("page_fault_user", "page_fault_kernel"):
+            self.exact = True
+            self.points.fault(tid, body, number)
+            self.used += 1
+        elif event.startswith("raw_syscalls:"):
+            self._raw(tid, name, body, number)
+        else:
+            self.points.event(tid, name, ": ", body, number)
+            self.used += name.startswith(("sys_e", "sched_process", "task_"))
+
+    def _fault(self, tid: str, body: str, number: int) -> None:
+        match = _ADDRESS.match(body)
+        if match is None or (match[2] is None and len(body.split()) > 1):
+            raise TraceError(NO_ADDRESS)
+        address = int(match[1], 16) & -PAGE
+        if self.exact or address >= ADDRESS_END:
+            self.points.rows.ignored["page-faults that the tracepoint tells too" if self.exact else "kernel"] += 1
+            return
+        task = self.points.tasks.get(tid, number)
+        layout = task.mm.layout
+        prot = self.assumed.touched(layout, task.index, address, number) if layout else 0
+        self.points.tasks.touch(task, address, self.assumed.how(prot), number)
+        self.used += 1
+
+    def _raw(self, tid: str, name: str, body: str, number: int) -> None:
+        match = _RAW.match(body)
+        if match is None or (name, match[3] is None) not in (("sys_enter", False), ("sys_exit", True)):
+            raise ValueError(body)
+        call = CALLS.get(self.machine, {}).get(int(match[1]))
+        if call is None:
+            self.points.rows.ignored["system calls that map nothing"] += 1
+        elif name == "sys_enter":
+            args = tuple(int(word, 16) for word in match[3].split(","))
+            self.points.syscalls.enter(tid, call, args[: ARGUMENTS.get(call, 0)], number)
+        else:
+            result = int(match[2])
+            self.points.syscalls.exit(tid, call, result if result >= 0 else None, number)
+            self.used += 1
+
+
+def _has_faults(head: str) -> bool:
+    return any(word in head for word in (*_FAULTS, "page_fault_"))
+
+
+def _read(reader: _Reader, text: Iterator[str], path: Path) -> None:
+    number = 0
+    try:
+        for number, line in enumerate(text, 1):
+            try:
+                reader.line(line, number)
+            except (ValueError, IndexError) as error:
+                if isinstance(error, TraceError):
+                    raise
+                reader.unread.add("argument", number, line)
+    except TraceError as error:
+        raise InputError(f"{path}:{number}: {error}") from error
+
+
+def load_perf_script(
+    path: Path, reading: Reading = PLAIN, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None, head: str = ""
+) -> Workload:
+    """The workload that perf saw; `head` is the beginning of the text, which tells whether there are page faults.
+
+    InputError, with file and line, for faults without addresses, damage, or too much that was not understood.
+    """
+    reader = _Reader(reading, _has_faults(head) if head else True)
+    _read(reader, lines(path, max_text, stream), path)
+    try:
+        reader.unread.check(reader.used, reading.lenient)
+    except TraceError as error:
+        raise InputError(f"{path}: {error}") from None
+    ops, numbers = reader.points.rows.result()
+    how = {} if reader.exact else {"assumed access": f"{reading.access}: perf does not tell reads from writes"}
+    return Workload(
+        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".perf"),
+        ops=ops,
+        lines=numbers,
+        files=reader.points.tasks.files.result(),
+        source=str(path),
+        ignored=dict(sorted({**reader.points.rows.ignored, **reader.unread.result()}.items())),
+        provenance={"format": "perf script", **how, **reader.assumed.facts()},
+    )

@@ -1,0 +1,260 @@
+"""Traces of other tracers: what their lines mean, what is assumed, what is refused; damage never breaks anything."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core_mm import uapi
+from mmarch.errors import InputError
+from mmarch.trace.assumed import PLAIN as PLAIN_READING
+from mmarch.trace.assumed import Reading
+from mmarch.trace.formats import format_of, load_trace
+from mmarch.trace.strace import arguments, value
+from mmarch.workload import Workload
+from tests.mmarch.conftest import Ran
+
+STRACE = """\
+execve("/usr/bin/true", ["true"], 0x7ffd7d7e7f38 /* 20 vars */) = 0
+brk(NULL)                               = 0x55f6d4a3b000
+brk(0x55f6d4a5c000)                     = 0x55f6d4a5c000
+openat(AT_FDCWD, "/lib/libc, (old) = 3.so", O_RDONLY|O_CLOEXEC) = 3
+mmap(NULL, 262144, PROT_READ, MAP_PRIVATE|MAP_DENYWRITE, 3, 0) = 0x7f1dde1f0000
+mprotect(0x7f1dde1f0000, 8192, PROT_READ|PROT_WRITE) = 0
+madvise(0x7f1dde1f0000, 4096, MADV_DONTNEED) = 0
+munmap(0x7f1dde200000, 4096)            = -1 EINVAL (Invalid argument)
+munmap(0x7f1dde1f0000, 262144)          = 0
++++ exited with 0 +++
+"""
+CALLS = ["spawn", "execve", "brk", "brk", "fault", "mmap", "fault", "mprotect", "madvise", "munmap", "exit"]
+
+PLAIN = """\
+# mmarch events 1
+7 exec
+7 mmap 0x10000000 65536 3 0x22
+7 fault 0x10000123 w
+7 fault 0x10001000 r    # a comment
+7 mmap 0x20000000 8192 1 2 /usr/lib/libc.so.6 4096
+7 fork 8
+8 munmap 0x10000000 65536
+8 exit
+7 mremap 0x10000000 65536 131072 1 0x30000000
+"""
+
+PERF = """\
+# arch : aarch64
+python3  7/7  12.000001: page-faults:     7fda3ea48290 [unknown] (/bin/git) ffffffff8175336a load ([kernel.kallsyms])
+python3  7/7  12.000002: raw_syscalls:sys_enter: NR 222 (0, 4000, 3, 22, ffffffff, 0)
+python3  7/7  12.000003: raw_syscalls:sys_exit: NR 222 = 140505395650560
+    ffffffff81b73c18 _copy_to_user ([kernel.kallsyms])
+
+my prog  7/7  12.000004: page-faults:     7fc9f6327000 main (/usr/bin/git) 5581b73c1822 main (/usr/bin/git)
+"""
+
+
+def load(tmp_path: Path, text: str, reading: Reading = PLAIN_READING) -> Workload:
+    """By its content."""
+    path = tmp_path / "trace"
+    path.write_text(text)
+    return load_trace(path, format_of(text), reading, head=text)
+
+
+def names(workload: Workload) -> list[str]:
+    """Of the operations."""
+    return [uapi.OP_NAMES[op] for op in workload.ops[:, 0].tolist()]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param("", id="alone"),
+        pytest.param("9632 ", id="-f -o"),
+        pytest.param("[pid  9632] ", id="-f"),
+        pytest.param("12:00:01 ", id="-t"),
+        pytest.param("12:00:01.123456 ", id="-tt"),
+        pytest.param("9632  1716212345.123456 ", id="-f -ttt"),
+        pytest.param("     0.000012 ", id="-r"),
+    ],
+)
+def test_strace_in_all_its_heads(tmp_path: Path, head: str) -> None:
+    """The same operations whatever stands before a call; the failed munmap is none of them."""
+    text = "".join(f"{head}{line}\n" for line in STRACE.splitlines())
+    assert format_of(text) == "strace"
+    workload = load(tmp_path, text)
+    assert names(workload) == CALLS
+    assert workload.files[0].size == 262144
+    assert workload.ignored["munmap that failed"] == 1
+    assert load(tmp_path, text.replace(" = 0\n", " = 0 <0.000012>\n")).ops.tolist() == workload.ops.tolist()
+
+
+def test_strace_of_files_by_descriptor(tmp_path: Path) -> None:
+    """-y gives the path; without it the open call did; two mappings of one path are of one file."""
+    named = STRACE.replace(", 3, 0)", ", 3</lib/libc, (old) = 3.so>, 0)")
+    for text in (STRACE, named):
+        assert len(load(tmp_path, text).files) == 1
+
+
+def test_strace_interrupted_calls_and_a_child_that_acts_before_its_birth_returns(tmp_path: Path) -> None:
+    """A munmap has its effect where it begins; the child is forked when it is first seen."""
+    workload = load(tmp_path, """\
+1 execve("/bin/sh", ["sh"], 0x7ff /* 1 var */) = 0
+1 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000
+1 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD <unfinished ...>
+2 munmap(0x7f0000000000, 8192 <unfinished ...>
+1 <... clone resumed>, child_tidptr=0x7f7d390c4a10) = 2
+1 mprotect(0x7f0000000000, 4096, PROT_READ) = 0
+2 <... munmap resumed>) = 0
+2 +++ killed by SIGKILL +++
+""")
+    assert names(workload) == ["spawn", "execve", "mmap", "fault", "fork", "munmap", "mprotect", "exit"]
+    assert workload.ops[:, 1].tolist() == [0, 0, 0, 0, 0, 1, 0, 1]
+
+
+def test_strace_attached_notes_cut_lines(tmp_path: Path) -> None:
+    """Without -o strace's notes stand in the middle of a call, and the first task has no pid before there are two."""
+    workload = load(tmp_path, """\
+     0.000021 brk(NULL)                 = 0x55f6d4a3b000
+     0.000023 clone(child_stack=NULL, flags=CLONE_VM|CLONE_THREAD|CLONE_SIGHANDstrace: Process 9633 attached
+, child_tidptr=0x7f7d390c4a10) = 9633
+[pid  9633]      0.000146 munmap(0x7f0000000000, 4096) = 0
+[pid  9632]      0.000006 munmap(0x7f0000000000, 4096) = 0
+""")
+    assert names(workload) == ["spawn", "brk", "clone", "mmap", "munmap", "mmap", "munmap"]
+    assert workload.ops[2:, 1].tolist() == [0, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(("touch", "pages"), [("all", 0x21 + 64 + 0), ("first", 2), ("none", 0)])
+def test_touch_says_what_the_user_of_a_mapping_did(tmp_path: Path, touch: str, pages: int) -> None:
+    """Of the heap's 33 pages and the file's 64: all, one each, none; the result names it."""
+    workload = load(tmp_path, STRACE, Reading(touch=touch))  # type: ignore[arg-type]
+    ops = workload.ops
+    assert ops[ops[:, 0] == uapi.OP_TOUCH, 3].sum() == pages
+    assert workload.provenance["assumed accesses"] == f"{touch} of each new mapping, {pages} in all"
+
+
+@pytest.mark.parametrize(("access", "kinds"), [("write", [1, 1]), ("read", [0, 0]), ("by-protection", [1, 0])])
+def test_access_says_how(tmp_path: Path, access: str, kinds: list[int]) -> None:
+    """The heap may be written, the file may not."""
+    ops = load(tmp_path, STRACE, Reading(access=access)).ops  # type: ignore[arg-type]
+    assert ops[ops[:, 0] == uapi.OP_TOUCH, 4].tolist() == kinds
+
+
+def test_what_was_there_before_the_trace_is_assumed(tmp_path: Path) -> None:
+    """A call that succeeded proves that its range was mapped; holes alone are filled, once."""
+    workload = load(tmp_path, """\
+mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000
+mprotect(0x7f0000000000, 16384, PROT_READ) = 0
+madvise(0x7f0000000000, 16384, MADV_COLD) = 0
+""", Reading(touch="none"))
+    maps = workload.ops[workload.ops[:, 0] == uapi.OP_MMAP][:, 2:4].tolist()
+    assert maps == [[0x7F0000001000, 4096], [0x7F0000000000, 4096], [0x7F0000002000, 8192]]
+    assert workload.provenance["assumed mappings"].startswith("2 ")
+
+
+def test_plain_events(tmp_path: Path) -> None:
+    """Every kind of event; a fault of the plain form is exact."""
+    workload = load(tmp_path, PLAIN)
+    assert format_of(PLAIN) == "plain"
+    assert names(workload) == ["spawn", "execve", "mmap", "fault", "fault", "mmap", "fork", "munmap", "exit", "mremap"]
+    assert workload.ops[3].tolist()[2:5] == [0x10000000, 1, uapi.ACCESS_WRITE]
+    assert workload.files[0].size == 4096 + 8192
+    assert "assumed accesses" not in workload.provenance
+
+
+def test_perf_script(tmp_path: Path) -> None:
+    """Addresses, not instruction pointers; system calls by the recorded machine's numbers; chains are skipped."""
+    workload = load(tmp_path, PERF)
+    assert format_of(PERF) == "perf script"
+    assert names(workload) == ["spawn", "mmap", "fault", "mmap", "fault"]
+    assert workload.ops[1].tolist()[2:4] == [0x7FDA3EA40000, 0x10000]
+    assert workload.ops[3].tolist()[2:4] == [140505395650560, 0x4000]
+    assert workload.ops[4, 2] == 140505395650560 + 0x1000
+    assert "perf does not tell reads from writes" in workload.provenance["assumed access"]
+
+
+def test_perf_script_without_addresses_says_how_to_get_them(tmp_path: Path) -> None:
+    """The default output prints the instruction pointer alone."""
+    line = "git 10749 14502.916582:          1 page-faults:  ffffffff8175336a elf_load+0x28a ([kernel.kallsyms])\n"
+    with pytest.raises(InputError, match=r"perf record -d.*perf script -F"):
+        load(tmp_path, line)
+
+
+def test_lines_that_say_nothing_are_counted_or_too_many(tmp_path: Path) -> None:
+    """One in a hundred is counted by kind; more are an error that quotes the first, unless they are asked for."""
+    good = PLAIN + "7 fault 0x30000000 r\n" * 300
+    workload = load(tmp_path, good + "7 fault nonsense w\n")
+    assert workload.ignored["fault (not understood)"] == 1
+    bad = PLAIN + "7 fault nonsense w\n"
+    with pytest.raises(InputError, match=r"too many.*fault 1 \(first line 11: '7 fault nonsense w'\).*--lenient"):
+        load(tmp_path, bad)
+    assert len(load(tmp_path, bad, Reading(lenient=True)).ops) == 10
+    with pytest.raises(InputError, match="no event here can be replayed"):
+        load(tmp_path, "# mmarch events 1\n")
+
+
+def test_another_version_of_the_plain_form(tmp_path: Path) -> None:
+    """Is named, with the one that is read."""
+    with pytest.raises(InputError, match="events of version 2; this mmarch reads 1"):
+        load(tmp_path, PLAIN.replace("events 1", "events 2"))
+
+
+@pytest.mark.parametrize("text", [STRACE, PLAIN, PERF], ids=["strace", "plain", "perf"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_damage_is_an_error_with_its_line_or_counted(tmp_path: Path, text: str, data: st.DataObject) -> None:
+    """Cut anywhere, bytes changed, lines repeated or doubled: a workload or one message, nothing else."""
+    raw = bytearray(text.encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(1, len(raw)))
+    path = tmp_path / "damaged"
+    path.write_bytes(bytes(raw[:cut]) * data.draw(st.sampled_from([1, 2])))
+    try:
+        workload = load_trace(path, format_of(text), Reading(lenient=True), head=text)
+        assert workload.ops.shape[1] == uapi.COLUMNS
+    except InputError as error:
+        assert str(path) in str(error)
+
+
+def test_the_command_line_reads_them_by_content(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
+    """Plain, gzipped and from stdin; the table names what was assumed, the JSON too."""
+    path = tmp_path / "a.txt"
+    path.write_text(STRACE)
+    ran = mmarch("run", path, "--touch", "all", "-q")
+    assert ran.code == 0
+    assert "assumed accesses all of each new" in " ".join(ran.out.split())
+    packed = tmp_path / "a.gz"
+    packed.write_bytes(gzip.compress(STRACE.encode()))
+    assert mmarch("run", packed, "--json", "-q").code == 0
+    assert '"assumed accesses"' in mmarch("run", packed, "--json", "-q").out
+
+
+def test_arguments_and_values() -> None:
+    """Commas in strings, braces and parentheses are no separators; names are joined by |."""
+    assert arguments('1, "a, \\"b", {x=1, y=[2, 3]}, f(4, 5)') == ["1", '"a, \\"b"', "{x=1, y=[2, 3]}", "f(4, 5)"]
+    assert value("PROT_READ|PROT_WRITE") == 3
+    assert value("MAP_PRIVATE|0x800") == 2050
+    with pytest.raises(ValueError, match="PROT_MAGIC"):
+        value("PROT_READ|PROT_MAGIC")
+
+
+TRACE_CMD = """\
+cpus=4
+            bash-930   [003]  6288.896762: page_fault_user:      address=0x55bc6c5557d0 ip=0x7ff74f7aa84c error_code=0x7
+            bash-930   [003]  6288.896790: sys_enter_munmap:     addr: 0x55bc6c555000, len: 0x00001000
+            bash-930   [003]  6288.896795: irq_handler_entry:    irq=1 name=x
+            bash-930   [003]  6288.896799: sys_exit_munmap:      0x0
+"""
+
+
+def test_ftrace_of_another_recorder(tmp_path: Path) -> None:
+    """Its tasks and mappings are assumed; events of other kinds are counted."""
+    workload = load(tmp_path, TRACE_CMD)
+    assert names(workload) == ["spawn", "mmap", "fault", "munmap"]
+    assert workload.ignored == {"irq_handler_entry": 1}
+    assert workload.provenance == {"assumed mappings": "1 that were there before the trace began"}
