@@ -152,7 +152,17 @@ def range_ops(mm: int, start: int, pages: int, stride: int, single: int, ranged:
 
 @noinline
 def single_ops(start: int, pages: int, step: int, op: int, ttl: int, asid: int) -> int:
-    """One address after the other. The loop is by itself so that it comes down to an addition if nobody watches."""
+    """One address after the other; if nobody asks for addresses, the loop comes down to an addition."""
+    if cfg.log_capacity or cfg.tlb_entries:
+        return watched_ops(start, pages, step, op, ttl, asid)
+    for _ in range(pages if step == 1 else -(-pages // step)):
+        count(op, 2 if cpu.kpti else 1)
+    return 0
+
+
+@cold
+def watched_ops(start: int, pages: int, step: int, op: int, ttl: int, asid: int) -> int:
+    """The same where the log or a TLB wants to know of each."""
     while pages > 0:
         tlbi(op, start, 1, ttl, asid)
         start += step << cfg.page_shift
