@@ -32,6 +32,7 @@ function change(before, after) {
   const kind = after < before ? "less" : "more";
   if (!before) return { text: "new", kind };
   const percent = (100 * (after - before)) / before;
+  if (percent >= 1000) return { text: `×${Math.round(after / before)}`, kind };
   const digits = Math.abs(percent) < 10 ? 1 : 0;
   return { text: `${percent > 0 ? "+" : "−"}${Math.abs(percent).toFixed(digits)}%`, kind };
 }

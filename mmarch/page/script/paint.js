@@ -17,48 +17,65 @@ function layout({ bits, block }) {
   return { entries, columns, rows: entries / columns, cell, block: Math.max(1, block) };
 }
 
-/** A canvas as sharp as the screen; drawn on in CSS pixels. */
+/** A canvas as sharp as the screen, cleared; drawn on in CSS pixels. */
 function sharpen(canvas, width, height) {
   const ratio = Math.max(1, window.devicePixelRatio || 1);
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
+  const [wide, tall] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== wide || canvas.height !== tall) {
+    canvas.width = wide;
+    canvas.height = tall;
+  }
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
   return context;
 }
 
-/** A table: `cells` of all tables, of which it has those from `first` on. */
+/** A table: `cells` of all tables, of which it has those from `first` on; cells that look alike at once. */
 function paintTable(canvas, shape, cells, first) {
   const { columns, rows, cell } = shape;
   const context = sharpen(canvas, columns * cell + 1, rows * cell + 1);
-  for (let index = 0; index < shape.entries; index++) paintCell(context, shape, index, cells[first + index] ?? 0);
+  const alike = new Map();
+  for (let index = 0; index < shape.entries; index++) {
+    const value = (cells[first + index] ?? 0) & SHOWN_BITS;
+    if (!alike.has(value)) alike.set(value, []);
+    alike.get(value).push(index);
+  }
+  for (const [value, indices] of alike) paintAlike(context, shape, value, indices);
   return context;
 }
 
-function paintCell(context, { columns, cell, block }, index, value) {
-  const x = (index % columns) * cell + 1;
-  const y = Math.floor(index / columns) * cell + 1;
+function paintAlike(context, { columns, cell, block }, value, indices) {
   const kind = value & 7;
-  const whole = kind === FOLDED && (index + 1) % block !== 0; // no gap to the next of the same block
-  context.globalAlpha = kind === NONE || kind === SWAP || kind === TABLE || value & YOUNG ? 1 : 0.5;
+  const marked = kind !== NONE && kind !== SWAP && kind !== TABLE; // these are neither young nor dirty
+  const corner = (index) => [(index % columns) * cell + 1, Math.floor(index / columns) * cell + 1];
+  context.globalAlpha = marked && !(value & YOUNG) ? 0.5 : 1;
   context.fillStyle = PALETTE[KINDS[kind]];
-  context.fillRect(x, y, whole ? cell : cell - 1, cell - 1);
+  for (const index of indices) {
+    const [x, y] = corner(index);
+    const joined = kind === FOLDED && (index + 1) % block !== 0; // no gap to the next of the same block
+    context.fillRect(x, y, joined ? cell : cell - 1, cell - 1);
+  }
   context.globalAlpha = 1;
-  if (kind === BROKEN && cell > 4) cut(context, x, y, cell - 1);
-  if (value & DIRTY && kind !== TABLE && kind !== SWAP) {
-    context.fillStyle = PALETTE.mark;
-    const dot = cell > 4 ? 2 : 1;
+  if (kind === BROKEN && cell > 4) cut(context, indices.map(corner), cell - 1);
+  if (!marked || !(value & DIRTY)) return;
+  context.fillStyle = PALETTE.mark;
+  const dot = cell > 4 ? 2 : 1;
+  for (const index of indices) {
+    const [x, y] = corner(index);
     context.fillRect(x + (cell - 1 - dot) / 2, y + (cell - 1 - dot) / 2, dot, dot);
   }
 }
 
-/** The corner that tells broken entries from others without colour. */
-function cut(context, x, y, width) {
+/** The corners that tell broken entries from others without colour. */
+function cut(context, corners, width) {
   context.fillStyle = PALETTE.edge;
   context.beginPath();
-  context.moveTo(x + width, y);
-  context.lineTo(x + width, y + 3);
-  context.lineTo(x + width - 3, y);
+  for (const [x, y] of corners) {
+    context.moveTo(x + width, y);
+    context.lineTo(x + width, y + 3);
+    context.lineTo(x + width - 3, y);
+  }
   context.fill();
 }
 

@@ -26,24 +26,33 @@ class Replay {
   /** Go to a position; what it changes is in `changed`, pairs of first cell and end. */
   goTo(position) {
     this.version += 1;
-    if (position < this.position) {
-      this.cells.fill(0);
-      this.versions.fill(this.version);
-      this.next = 0;
+    if (position < this.position) this.goBack(position);
+    while (this.next < this.when.length && this.when[this.next] <= position) {
+      this.apply(this.next);
+      this.touch(this.next++);
     }
     this.changed = [];
-    while (this.next < this.when.length && this.when[this.next] <= position) this.apply(this.next++);
     for (let at = this.next - 1; at >= 0 && this.when[at] === position; at--) {
       this.changed.push([this.first[at], this.first[at] + this.length[at]]);
     }
     this.position = position;
   }
 
+  /** From the beginning to a position before this one; what was changed since then changes again. */
+  goBack(position) {
+    while (this.next > 0 && this.when[this.next - 1] > position) this.touch(--this.next);
+    this.cells.fill(0);
+    for (let at = 0; at < this.next; at++) this.apply(at);
+  }
+
   apply(at) {
-    const start = this.first[at];
-    const end = start + this.length[at];
-    this.cells.fill(this.value[at], start, end);
-    for (let slot = start >> this.bits; slot <= (end - 1) >> this.bits; slot++) this.versions[slot] = this.version;
+    this.cells.fill(this.value[at], this.first[at], this.first[at] + this.length[at]);
+  }
+
+  /** The tables of a change are not as they were. */
+  touch(at) {
+    const last = (this.first[at] + this.length[at] - 1) >> this.bits;
+    for (let slot = this.first[at] >> this.bits; slot <= last; slot++) this.versions[slot] = this.version;
   }
 
   /** The tables below a top-level one, in order of address: level, first page, slot. */

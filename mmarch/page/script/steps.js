@@ -1,6 +1,6 @@
 // Stepping through a run: slider, buttons, keys and permalink, and all that follows them.
 
-const STEP = { operation: 0, task: null, mapping: null, last: 0, stride: 1, upper: false, linked: false, playing: 0 };
+const STEP = { operation: 0, task: null, mapping: null, last: 0, stride: 1, upper: false, shown: false, linking: 0, playing: 0 };
 
 /** One run's side of the map. */
 class Side {
@@ -222,7 +222,8 @@ function update() {
   byId("slider").setAttribute("aria-valuetext", `operation ${STEP.operation * STEP.stride}`);
   byId("now").replaceChildren(...nowWords());
   showTasks();
-  writeLink();
+  if (STEP.shown) linkLater();
+  STEP.shown = true;
   document.dispatchEvent(new CustomEvent("position", { detail: STEP.operation * STEP.stride }));
 }
 
@@ -260,12 +261,16 @@ function showTasks() {
   byId("task").replaceChildren(...options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
 }
 
-/** The permalink: where one is, behind the # of the address. */
+/** The permalink: where one is, behind the # of the address; written when one has come to rest. */
+function linkLater() {
+  clearTimeout(STEP.linking);
+  STEP.linking = setTimeout(writeLink, 100);
+}
+
 function writeLink() {
   const task = STEP.task === null ? "" : `&task=${STEP.task}`;
   const link = `#at=${STEP.operation * STEP.stride}${task}`;
-  if (STEP.linked || location.hash.startsWith("#at=")) history.replaceState(null, "", link);
-  STEP.linked = true;
+  if (location.hash !== link) history.replaceState(null, "", link);
 }
 
 /** Whether the address says where to be. */

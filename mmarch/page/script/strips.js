@@ -57,30 +57,31 @@ function overlapping(tables, { start, end }, bits) {
   return tables.filter(({ level, page }) => level < 2 && page < end && page + 2 ** ((level + 1) * bits) > start);
 }
 
-/** Call with each leaf in a mapping: its kind, first page and how many pages. */
-function eachLeaf(mapping, tables, replay, bits, found) {
+/** How many pages of each kind are in each of equal parts of a mapping, and in all of it. */
+function countPages(mapping, tables, replay, bits, columns) {
+  const pages = mapping.end - mapping.start;
+  const bins = KINDS.map(() => new Float64Array(columns));
+  const sums = KINDS.map(() => 0);
   for (const { level, page, slot } of tables) {
-    const pages = level ? 1 << bits : 1;
-    const first = Math.max(0, Math.floor((mapping.start - page) / pages));
-    const last = Math.min(1 << bits, Math.ceil((mapping.end - page) / pages));
+    const span = level ? 1 << bits : 1; // pages of an entry
+    const first = Math.max(0, Math.floor((mapping.start - page) / span));
+    const last = Math.min(1 << bits, Math.ceil((mapping.end - page) / span));
     for (let index = first; index < last; index++) {
       const kind = replay.cells[(slot << bits) + index] & 7;
-      if (kind !== NONE && kind !== TABLE) found(kind, page + index * pages, pages);
+      if (kind === NONE || kind === TABLE) continue;
+      const from = Math.max(0, page + index * span - mapping.start);
+      const to = Math.min(pages, page + (index + 1) * span - mapping.start);
+      for (let at = from; at < to; at++) bins[kind][Math.floor((at * columns) / pages)] += 1;
+      sums[kind] += to - from;
     }
   }
+  return { bins, sums };
 }
 
 function drawStrip(row, mapping, inside, replay, geometry) {
   const pages = mapping.end - mapping.start;
   const columns = Math.min(pages, STRIP.width);
-  const bins = KINDS.map(() => new Float64Array(columns));
-  const sums = KINDS.map(() => 0);
-  eachLeaf(mapping, inside, replay, geometry.bits, (kind, first, length) => {
-    const start = Math.max(first, mapping.start);
-    const end = Math.min(first + length, mapping.end);
-    for (let page = start; page < end; page++) bins[kind][Math.floor(((page - mapping.start) * columns) / pages)] += 1;
-    sums[kind] += end - start;
-  });
+  const { bins, sums } = countPages(mapping, inside, replay, geometry.bits, columns);
   const context = sharpen(row.canvas, STRIP.width, STRIP.height);
   const width = STRIP.width / columns;
   context.fillStyle = PALETTE.none;

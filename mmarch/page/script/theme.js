@@ -1,8 +1,10 @@
 // Light and dark: what the system prefers, until the reader chooses.
 
+const PREFERS_DARK = matchMedia("(prefers-color-scheme: dark)");
+
 function isDark() {
   const { theme } = document.documentElement.dataset;
-  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return theme ? theme === "dark" : PREFERS_DARK.matches;
 }
 
 function startTheme() {
@@ -16,7 +18,7 @@ function startTheme() {
     document.documentElement.dataset.theme = isDark() ? "light" : "dark";
     changed();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  PREFERS_DARK.addEventListener("change", changed);
   label();
 }
 
