@@ -22,8 +22,8 @@ from mmarch.runs.result import Result
 # Each reads only what stands before it.
 STYLES = ("colors", "layout", "tables", "charts", "map", "print")
 SCRIPTS = (
-    "dom", "numbers", "unpack", "data", "tables", "summary", "calls", "bars", "timeline", "causes", "flame",
-    "replay", "spaces", "theme", "paint", "legend", "strips", "map", "steps", "main",
+    "dom", "numbers", "unpack", "data", "tables", "coverage", "summary", "calls", "bars", "timeline", "causes",
+    "flame", "replay", "spaces", "theme", "paint", "legend", "strips", "map", "steps", "main",
 )  # fmt: skip
 
 

@@ -74,12 +74,19 @@ function pageNotes() {
 function drawTotals() {
   const place = section("totals", "Totals");
   const [first] = RUNS;
-  if (!MANY) place.append(el("div", { className: "cards" }, ...DATA.border.map((column) => totalCard(first, column))));
+  if (!MANY) {
+    const shares = coverageRows().map(([name, [share]]) => card(`${share}%`, name, { title: "of anonymous memory, when it was most" }));
+    place.append(el("div", { className: "cards" }, ...DATA.border.map((column) => totalCard(first, column)), ...shares));
+  }
   const columns = [{ heading: "event" }, ...RUNS.flatMap((run, number) => runColumns(run, number))];
   const rows = DATA.columns.map((column) => {
     const values = RUNS.map((run) => total(run, run.result.totals, column));
     return [eventCell(column), ...sideBySide(values)];
   });
+  for (const [name, shares] of coverageRows()) {
+    const cells = shares.flatMap((share, number) => (number ? [percentCell(share), textCell("")] : [percentCell(share)]));
+    rows.push([eventCell({ heading: name }), ...cells]);
+  }
   const table = sortableTable("Totals of each event", columns, rows);
   const every = sortableTable("Every counter", columns, everyCounter());
   place.append(
@@ -89,11 +96,11 @@ function drawTotals() {
 }
 
 function totalCard(run, column) {
-  const value = total(run, run.result.totals, column);
-  return el(
-    "div", { className: "card", "data-events": column.groups.join(" ") },
-    el("strong", {}, shown(value)), el("span", {}, column.heading),
-  );
+  return card(shown(total(run, run.result.totals, column)), column.heading, { "data-events": column.groups.join(" ") });
+}
+
+function card(value, name, given) {
+  return el("div", { className: "card", ...given }, el("strong", {}, value), el("span", {}, name));
 }
 
 function eventCell(column) {

@@ -11,12 +11,15 @@ const TALL = 90;
 const BINS = 250;
 
 function drawTimeline() {
-  if (!SEEN.length) return;
+  if (!SEEN.length && !RUNS.some(fullest)) return;
   const place = section("timeline", "Time line");
-  place.append(el("p", { className: "note" }, "How many of each in equal parts of the run; click to see the page tables there."));
-  if (MANY) place.append(el("p", { className: "legend" }, ...SEEN.map(runName)));
-  const last = Math.max(...SEEN.map((run) => run.history.operations)) - 1;
-  for (const [name, columns] of LANES) place.append(lane(name, columns, last));
+  const hint = SEEN.length ? "How many of each in equal parts of the run; click to see the page tables there." : "";
+  place.append(el("p", { className: "note" }, hint));
+  if (MANY && SEEN.length) place.append(el("p", { className: "legend" }, ...SEEN.map(runName)));
+  const lengths = RUNS.map((run) => run.history?.operations ?? run.result.workload.operations);
+  const last = Math.max(1, ...lengths) - 1;
+  for (const [name, columns] of SEEN.length ? LANES : []) place.append(lane(name, columns, last));
+  place.append(...coverageLanes(last));
   place.append(el("div", { className: "axis" }, el("span", {}, "operation 0"), el("span", {}, shown(last))));
 }
 
@@ -44,6 +47,11 @@ function lane(name, columns, last) {
   each.forEach((bins, number) => {
     chart.append(svg("path", { d: outline(bins, most), class: `run-${RUNS.indexOf(SEEN[number])} ${MANY ? "line" : "area"}` }));
   });
+  return laneOf(name, words, shown(most), chart, last);
+}
+
+/** A chart under its heading, with the mark of where the slider is. */
+function laneOf(name, words, most, chart, last) {
   const cursor = svg("line", { class: "cursor", x1: 0, x2: 0, y1: 0, y2: TALL });
   chart.append(cursor);
   document.addEventListener("position", (event) => {
@@ -53,10 +61,10 @@ function lane(name, columns, last) {
   });
   chart.addEventListener("click", (event) => {
     const box = chart.getBoundingClientRect();
-    goTo(Math.round(((event.clientX - box.left) / box.width) * last));
+    if (SIDES.length) goTo(Math.round(((event.clientX - box.left) / box.width) * last));
   });
-  const head = el("div", { className: "lane-head" }, el("b", {}, name), el("span", {}, words), el("span", { className: "peak" }, `peak ${shown(most)}`));
-  return el("div", { className: "lane" }, head, chart);
+  const head = [el("b", {}, name), el("span", {}, words), el("span", { className: "peak" }, `peak ${most}`)];
+  return el("div", { className: "lane" }, el("div", { className: "lane-head" }, ...head), chart);
 }
 
 function outline(bins, most) {

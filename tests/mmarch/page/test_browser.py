@@ -22,7 +22,7 @@ def test_the_cards_are_the_totals(browser, redis):
     browser.open(redis)
     result = held(redis)["runs"][0]["result"]
     cards = browser.run(
-        "return [...document.querySelectorAll('.card')]"
+        "return [...document.querySelectorAll('.card[data-events]')]"
         ".map((c) => [c.dataset.events, c.querySelector('strong').textContent])"
     )
     assert len(cards) == 8
@@ -88,3 +88,16 @@ def test_differences_are_marked(browser, fork):
     )
     assert numbers([cells[1][0], cells[2][0]]) == [first["totals"]["pte_read"], second["totals"]["pte_read"]]
     assert "less" in cells[3][1] and cells[3][0].startswith("−")
+
+
+def test_coverage_is_that_of_the_result(browser, redis):
+    """How much is in large folios and folded when anonymous memory is most; drawn over time too."""
+    from mmarch.report.columns import FOLDED, LARGE
+    from mmarch.runs.result import Result
+
+    browser.open(redis)
+    full = Result.model_validate(held(redis)["runs"][0]["result"]).fullest()
+    expected = [f"{full.share(*keys):.0%}" for keys in (LARGE, FOLDED)]
+    assert browser.texts(".card:not([data-events]) strong") == expected
+    label = browser.run("return document.querySelector('.coverage').getAttribute('aria-label')")
+    assert f"{expected[0]} in large folios, {expected[1]} folded" in label
