@@ -9,6 +9,7 @@ from mmarch.api import between as between
 from mmarch.api import check as check
 from mmarch.api import compare as compare
 from mmarch.api import config as config
+from mmarch.api import convert_trace as convert_trace
 from mmarch.api import diff_releases as diff_releases
 from mmarch.api import doctor as doctor
 from mmarch.api import explain as explain
@@ -34,6 +35,7 @@ from mmarch.api import show_arch as show_arch
 from mmarch.api import show_costs as show_costs
 from mmarch.api import show_cpu as show_cpu
 from mmarch.api import show_release as show_release
+from mmarch.api import show_trace as show_trace
 from mmarch.api import trend as trend
 from mmarch.api import validate as validate
 from mmarch.scenario.build import Scenario as Scenario

@@ -23,13 +23,14 @@ from mmarch.api.architectures import (
 from mmarch.api.choosing import Choosing, config, open_workload
 from mmarch.api.drawing import make_page
 from mmarch.api.kernels import doctor, get_kernel, list_kernels, measure, measured_results, record, validate
+from mmarch.api.recordings import convert_trace, show_trace
 from mmarch.api.running import ablate, between, compare, judge, run, run_all, trend
 from mmarch.api.seeing import explain, record_history
 
 __all__ = [
     "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "ablate", "between", "check",
-    "compare", "config", "diff_releases", "doctor", "explain", "get_kernel", "judge", "list_archs",
+    "compare", "config", "convert_trace", "diff_releases", "doctor", "explain", "get_kernel", "judge", "list_archs",
     "list_costs", "list_cpus", "list_kernels", "list_releases", "load_arch", "make_page", "measure",
     "measured_results", "new_arch", "open_workload", "record", "record_history", "render", "run",
-    "run_all", "show_arch", "show_costs", "show_cpu", "show_release", "trend", "validate",
+    "run_all", "show_arch", "show_costs", "show_cpu", "show_release", "show_trace", "trend", "validate",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, kernel, measure, release, report, see, trace
+from mmarch.cli import arch, check, costs, cpu, kernel, measure, recording, release, report, see, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -81,3 +81,4 @@ app.add_typer(arch.app, name="arch")
 app.add_typer(cpu.app, name="cpu")
 app.add_typer(costs.app, name="costs")
 app.add_typer(release.app, name="release")
+app.add_typer(recording.app, name="trace")

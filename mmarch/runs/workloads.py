@@ -21,6 +21,7 @@ from mmarch.suggest import unknown
 from mmarch.trace.assumed import PLAIN, Reading
 from mmarch.trace.formats import format_of, load_trace
 from mmarch.trace.ftrace_text import BOM, GZIP, refuse_foreign
+from mmarch.trace.native import MAGIC
 from mmarch.trace.page_size import RECORDED, at_page_size
 from mmarch.verbose import say
 from mmarch.workload import Workload
@@ -192,6 +193,8 @@ def find(argument: str) -> Path:
 
 def _kind_of_trace(path: Path, raw: bytes) -> str:
     """The format of a trace; "" for a scenario file."""
+    if raw.startswith(MAGIC):
+        return "native"
     refuse_foreign(path, raw)
     head = _text(raw)
     refuse_foreign(path, head)

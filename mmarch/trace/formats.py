@@ -38,10 +38,14 @@ def load_trace(
 ) -> Workload:
     """Read `path`, or `stream` instead, as a trace of a kind that `format_of` names, with the beginning `head`."""
     from mmarch.trace.ftrace import load_ftrace
+    from mmarch.trace.native import read_native
     from mmarch.trace.perf_script import load_perf_script
     from mmarch.trace.plain import load_plain
     from mmarch.trace.strace import load_strace
 
+    if kind == "native":
+        with stream or path.open("rb") as raw:
+            return read_native(path, raw)
     if kind == "strace":
         return load_strace(path, reading, stream=stream)
     if kind == "perf script":

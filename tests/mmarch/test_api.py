@@ -54,6 +54,8 @@ PAIRS = {
     "release show": ("show_release", []),
     "release diff": ("diff_releases", ["6.12", "7.3"]),
     "release trend": ("trend", []),
+    "trace convert": ("convert_trace", ["redis-bgsave", "-o", "/dev/null"]),
+    "trace show": ("show_trace", ["redis-bgsave"]),
 }
 
 
