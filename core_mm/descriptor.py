@@ -120,6 +120,10 @@ class ArchDescriptor(BaseModel):
     def _dump_cpu_features(self, _: type[CpuFeatures] | None) -> dict[str, dict[str, object]]:
         return {name: asdict(feature) for name, feature in self.cpu_features.items()}
 
+    @field_serializer("features")
+    def _dump_features(self, table: type[Features] | None) -> dict[str, dict[str, object]]:
+        return {name: asdict(feature) for name, feature in table.table.items()} if table else {}
+
     @property
     def cpu_features(self) -> Mapping[str, CpuFeature]:
         """What its CPUs differ in, in the order of the table."""

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
 from mmarch import measurement
 from mmarch.check.report import Report
+from mmarch.report import printed
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference" / "schemas"
+PRINTED: Sequence[type[BaseModel]] = [
+    printed.SanitizeDocument, printed.ValidateDocument, printed.TrendDocument, printed.ArchListDocument,
+    printed.ArchDocument, printed.CpuListDocument, printed.CpuDocument, printed.CostsListDocument,
+    printed.CostsDocument, printed.ReleasesDocument, printed.FeaturesDocument, printed.ReleaseDiffDocument,
+    printed.KernelsDocument, printed.DoctorDocument,
+]  # fmt: skip
 MODELS: Mapping[str, type[BaseModel]] = {
     "result": Result,
     "compare": Comparison,
@@ -27,13 +35,19 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "check": Report,
     "measurement": measurement.File,
     "cost-profile": CostProfile,
+    **{
+        model.model_fields["schema_"].default.removeprefix("mmarch.").partition("/")[0]: model
+        for model in PRINTED
+    },
 }
 COUNT = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 
 
 def schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a model as it is written."""
-    found = model.model_json_schema(by_alias=True)
+    """The JSON Schema of a model as it is written; what has a default may be missing."""
+    # a descriptor names classes, which only its serializers make into JSON
+    mode: JsonSchemaMode = "serialization" if model is printed.ArchDocument else "validation"
+    found = model.model_json_schema(by_alias=True, mode=mode)
     parts = {found["title"]: found, **found.get("$defs", {})}
     if Operation.__name__ in parts:
         _with_nulls(parts[Result.__name__]["properties"], parts[Operation.__name__]["properties"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json as to_json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,19 +27,11 @@ def list_(json: o.Json = False, output: o.Output = "") -> None:
 
     items = api.list_archs()
     if json:
-        found = [_listed_json(item) for item in items]
-        answer(to_json.dumps({"schema": "mmarch.arch-list/1", "archs": found}, indent=2), output)
+        from mmarch.report.printed import ArchListDocument, ListedArch
+
+        answer(ArchListDocument(archs=tuple(map(ListedArch.of, items))).text(), output)
     else:
         answer("\n".join(_listed_text(items)), output)
-
-
-def _listed_json(item: Listed) -> dict[str, Any]:
-    found = item.found
-    return {
-        "name": found.name, "version": found.version, "api": item.api, "status": item.status,
-        "hooks": item.hooks, "distribution": found.distribution, "object": found.entry.value,
-        "problem": item.problem,
-    }  # fmt: skip
 
 
 def _listed_text(items: list[Listed]) -> list[str]:
@@ -72,12 +62,9 @@ def show(
 
     arch, found = api.show_arch(name, hooks=hooks)
     if json:
-        document = {
-            "schema": "mmarch.arch/1",
-            "arch": arch.descriptor.model_dump(mode="json"),
-            "hooks": [dataclasses.asdict(winner) for winner in found],
-        }
-        answer(to_json.dumps(document, indent=2), output)
+        from mmarch.report.printed import ArchDocument
+
+        answer(ArchDocument(arch=arch.descriptor, hooks=tuple(found)).text(), output)
     else:
         answer("\n".join([*_described(arch), "", *_winners(found, hooks)]), output)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json as to_json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,14 +31,13 @@ def list_(
 
     models, descriptor = api.list_cpus(arch), api.load_arch(arch).descriptor
     if json:
-        document = {
-            "schema": "mmarch.cpu-list/1",
-            "arch": descriptor.name,
-            "default": descriptor.default_cpu,
-            "cpus": {name: _json(cpu) for name, cpu in models.items()},
-            "features": {name: asdict(feature) for name, feature in descriptor.cpu_features.items()},
-        }
-        answer(to_json.dumps(document, indent=2), output)
+        from mmarch.report.printed import CpuListDocument, CpuModel
+
+        document = CpuListDocument(
+            arch=descriptor.name, default=descriptor.default_cpu, features=descriptor.cpu_features,
+            cpus={name: CpuModel.of(cpu) for name, cpu in models.items()},
+        )  # fmt: skip
+        answer(document.text(), output)
     else:
         answer("\n".join(_listed(descriptor)), output)
 
@@ -57,20 +54,11 @@ def show(
 
     choice, descriptor = api.show_cpu(name, arch=arch), api.load_arch(arch).descriptor
     if json:
-        answer(to_json.dumps(_document(descriptor, *choice), indent=2), output)
+        from mmarch.report.printed import CpuDocument
+
+        answer(CpuDocument.of(descriptor, *choice).text(), output)
     else:
         answer("\n".join(_shown(descriptor, *choice)), output)
-
-
-def _json(cpu: Cpu) -> dict[str, Any]:
-    return {"description": cpu.description, "source": cpu.source, "features": dict(cpu.features)}
-
-
-def _document(arch: ArchDescriptor, name: str, cpu: Cpu) -> dict[str, Any]:
-    features = [
-        {**asdict(feature), "value": cpu.features[feature.name]} for feature in arch.cpu_features.values()
-    ]
-    return {"schema": "mmarch.cpu/1", "arch": arch.name, "name": name, **_json(cpu), "features": features}
 
 
 def _listed(arch: ArchDescriptor) -> list[str]:

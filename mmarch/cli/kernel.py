@@ -120,11 +120,9 @@ def list_(
         have = api.list_kernels(available=available)
     names = sorted(have, key=lambda name: [int(n) for n in name.split(":")[1].split("-")[0].split(".")])
     if json:
-        document = {
-            "schema": "mmarch.kernels/1",
-            "kernels": [{"name": n, "cached": have[n]} for n in names],
-        }
-        answer(to_json.dumps(document, indent=2), output)
+        from mmarch.report.printed import KernelsDocument
+
+        answer(KernelsDocument.of(names, have).text(), output)
         return
     if not names:
         answer("no kernels yet; get one: mmarch kernel get debian:7.3.4", output)
@@ -163,8 +161,9 @@ def doctor(json: o.Json = False, output: o.Output = "") -> None:
 
     found = api.doctor()
     if json:
-        rows = [{"needed_for": f.purpose, "ok": f.ok, "found": f.found, "install": f.fix} for f in found]
-        answer(to_json.dumps({"schema": "mmarch.doctor/1", "tools": rows}, indent=2), output)
+        from mmarch.report.printed import DoctorDocument
+
+        answer(DoctorDocument.of(found).text(), output)
     else:
         lines = [line for f in found for line in wrap(f"{f.purpose:<15}  {f.mark:<7}  {f.found}", " " * 26)]
         fixes = [line for f in found if f.fix for line in wrap(f"{f.purpose}: {f.fix}", "  ")]

@@ -243,10 +243,11 @@ def _findings(results: Sequence[Result], talk: Talk) -> None:
 def _sanitize(source: Source, json: bool, output: str, talk: Talk, how: dict[str, Any]) -> None:
     """The oracle's verdict instead of counts; exit 1 if it found anything."""
     from mmarch import api
-    from mmarch.report.sanitize import document, render
+    from mmarch.report.printed import SanitizeDocument
+    from mmarch.report.sanitize import render
 
     with talk.progress(source.name) as progress:
         work, setup, seen = api.judge(source, note=talk.note, progress=progress, **how)
-    answer(document(work, setup, seen) if json else "\n".join(render(work, seen)), output)
+    answer(SanitizeDocument.of(work, setup, seen).text() if json else "\n".join(render(work, seen)), output)
     if seen.found:
         raise typer.Exit(EXIT_FINDINGS)

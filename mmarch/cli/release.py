@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json as to_json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +11,7 @@ from mmarch.cli.configured import READING, configured
 from mmarch.cli.output import Talk, answer
 
 if TYPE_CHECKING:
-    from core_mm.feature import Feature
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Releases of Linux as lists of features.")
 Name = Annotated[str, typer.Argument(metavar="RELEASE", help="See 'mmarch release list'.")]
@@ -27,11 +25,9 @@ def list_(json: o.Json = False, output: o.Output = "") -> None:
 
     found = api.list_releases()
     if json:
-        document = {
-            "schema": "mmarch.releases/1",
-            "releases": [dataclasses.asdict(r) for r in found.values()],
-        }
-        answer(to_json.dumps(document, indent=2), output)
+        from mmarch.report.printed import ReleasesDocument
+
+        answer(ReleasesDocument(releases=tuple(found.values())).text(), output)
     else:
         answer("\n".join(releases()), output)
 
@@ -51,10 +47,11 @@ def show(
     """Describe a feature, or all that a release has, core-mm's and the architecture's."""
     from mmarch import api
     from mmarch.report import features as report
+    from mmarch.report.printed import FeaturesDocument
 
     found = api.show_release(name, arch=arch)
     lines = [line for item in found for line in report.feature(item)] or [f"{name} has none of the features"]
-    answer(_json("mmarch.features/1", features=found) if json else "\n".join(lines), output)
+    answer(FeaturesDocument(features=tuple(found)).text() if json else "\n".join(lines), output)
 
 
 @app.command()
@@ -67,7 +64,9 @@ def diff(
 
     came, went = api.diff_releases(older, newer, arch=arch)
     if json:
-        answer(_json("mmarch.release-diff/1", came=came, went=went), output)
+        from mmarch.report.printed import ReleaseDiffDocument
+
+        answer(ReleaseDiffDocument(came=tuple(came), went=tuple(went)).text(), output)
     else:
         answer("\n".join(report.change(went, came)), output)
 
@@ -95,8 +94,9 @@ def trend(
         steps = api.trend(source, engine=engine, note=talk.note, progress=progress, **chosen)
     results = [steps[0].older, *(step.newer for step in steps)]
     if json:
-        parts = ",".join(step.model_dump_json(exclude_none=True) for step in steps)
-        answer(f'{{"schema": "mmarch.trend/1", "steps": [{parts}]}}', output)
+        from mmarch.report.printed import TrendDocument
+
+        answer(TrendDocument(steps=tuple(steps)).text(), output)
     else:
         answer("\n".join(render(results, steps, results[0].page_shift)), output)
 
@@ -111,8 +111,3 @@ def config(
     from mmarch import api
 
     answer(api.config(**chosen), output)
-
-
-def _json(schema: str, **lists: list[Feature]) -> str:
-    found: dict[str, Any] = {name: [dataclasses.asdict(i) for i in items] for name, items in lists.items()}
-    return to_json.dumps({"schema": schema, **found}, indent=2)

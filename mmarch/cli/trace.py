@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as to_json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,15 +106,15 @@ def validate(
         )
         return
     from mmarch import api
+    from mmarch.report.printed import ValidateDocument
     from mmarch.truth.validate import DIFFERENT
-    from mmarch.truth.validate_table import as_json
 
     with Talk(quiet).progress("validating") as progress:
         report = api.validate(
             measured or (), scenarios or (), arch=arch, with_=choices.with_, without=choices.without,
             engine=engine, progress=progress,
         )  # fmt: skip
-    answer(to_json.dumps(as_json(report), indent=2) if json else _text(report, diff), output)
+    answer(ValidateDocument.of(report).text() if json else _text(report, diff), output)
     if report.count(DIFFERENT):
         raise typer.Exit(EXIT_FINDINGS)
 
@@ -137,11 +136,11 @@ def _on_kernel(
 ) -> None:
     from mmarch.kernel.boot import Machine
     from mmarch.kernel.source import open_kernel
+    from mmarch.report.printed import ValidateDocument
     from mmarch.scenario import load
     from mmarch.truth.observe import Twin
     from mmarch.truth.on_kernel import Bench
     from mmarch.truth.validate import DIFFERENT
-    from mmarch.truth.validate_table import as_json
 
     if not kernel or bool(names) == bool(random):
         raise InputError(
@@ -156,7 +155,7 @@ def _on_kernel(
     with Talk(how.quiet).progress("measuring") as progress:
         found, _ = bench.compare([load(name) for name in names], progress)
     report = replace(found, with_=how.choices.with_, without=how.choices.without)
-    answer(to_json.dumps(as_json(report), indent=2) if how.json else _text(report, how.diff), how.output)
+    answer(ValidateDocument.of(report).text() if how.json else _text(report, how.diff), how.output)
     if report.count(DIFFERENT):
         raise typer.Exit(EXIT_FINDINGS)
 

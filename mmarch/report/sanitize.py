@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
-from mmarch.runs.configure import Setup
 from mmarch.sanitize.run import Sanitized
 from mmarch.table import counted, indented, table, wrap
 from mmarch.workload import Workload
 
 SHOWN = 5
 REPEAT = "tlbi_repeat"
-SCHEMA = "mmarch.sanitize/1"
 
 
 def render(work: Workload, seen: Sanitized) -> list[str]:
@@ -43,18 +38,3 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     for reason, number in seen.known.items():
         lines += ["", *wrap(f"known hazard, {number:,} times: {reason}")]
     return lines
-
-
-def document(work: Workload, setup: Setup, seen: Sanitized) -> str:
-    """The same as JSON, every violation kept with its place in the workload."""
-    violations = [
-        {**asdict(item), "place": work.place(item.where.row) if item.where.row >= 0 else ""}
-        for item in seen.violations
-    ]
-    return json.dumps(
-        {
-            "schema": SCHEMA, "workload": work.name, "configuration": setup.configuration.model_dump(),
-            **asdict(seen), "violations": violations,
-        },
-        indent=2,
-    )  # fmt: skip

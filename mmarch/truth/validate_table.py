@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -12,7 +11,6 @@ from rich.text import Text
 
 from .validate import DIFFERENT, EQUAL, EXEMPT, Report, Result, Row
 
-SCHEMA = "mmarch.validate/1"
 MAX_LINES = 40
 
 
@@ -86,40 +84,3 @@ def show(report: Report, console: Console, diff: bool = False) -> None:
     if diff:
         for group in side_by_side(report):
             console.print(group)
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """The report for machines; schema `mmarch.validate/1`."""
-    return {
-        "schema": SCHEMA,
-        "with": list(report.with_),
-        "without": list(report.without),
-        "totals": {verdict: report.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},
-        "rows": [_row(row) for row in report.rows],
-        "unused_exemptions": [entry.model_dump() for entry in report.unused],
-    }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    return {
-        "release": row.release,
-        "cpu": row.cpu,
-        "page_size": row.page_size,
-        "scenario": row.scenario,
-        "steps": len(row.results),
-        **{verdict: row.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},
-        "not_equal": [_result(result) for result in row.results if result.verdict != EQUAL],
-    }
-
-
-def _result(result: Result) -> dict[str, Any]:
-    step = result.step
-    return {
-        "step": step.phase,
-        "type": step.type,
-        "order": step.order,
-        "kind": step.kind,
-        "verdict": result.verdict,
-        "reason": result.reason,
-        "differences": [vars(found) for found in result.differences],
-    }

@@ -9,9 +9,10 @@ from rich.console import Console
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement import Phase, load
 from mmarch.measurement.notation import Leaf, Observed, Tlbi, expanded
+from mmarch.report.printed import ValidateDocument
 from mmarch.truth import exempt
 from mmarch.truth.validate import DIFFERENT, EQUAL, EXEMPT, bundled, find_scenario, validate
-from mmarch.truth.validate_table import as_json, show
+from mmarch.truth.validate_table import show
 
 BUNDLE = bundled()
 SMALL = next(path for path in BUNDLE.measurements if path.name.startswith("7.3.4-cloud.neoverse-n2"))
@@ -191,7 +192,7 @@ def test_the_table_and_the_differences_are_readable():
 
 def test_json_has_a_schema_and_the_differences():
     """What the table says, for machines."""
-    data = json.loads(json.dumps(as_json(wrong())))
+    data = json.loads(ValidateDocument.of(wrong()).text())
     assert data["schema"] == "mmarch.validate/1"
     assert data["totals"]["equal"] + data["totals"]["different"] == 989
     differing = [step for row in data["rows"] for step in row["not_equal"]]

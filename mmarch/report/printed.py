@@ -1,0 +1,327 @@
+"""What --json prints of everything that is not a result: a model for each schema, from what a command found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Literal, Self
+
+from pydantic import Field
+
+from core_mm.cpufeature import CpuFeature
+from core_mm.descriptor import ArchDescriptor, Cpu
+from core_mm.feature import Feature
+from core_mm.releases import Release
+from mmarch.kernel.doctor import Finding
+from mmarch.plugins.showing import Listed, Winner
+from mmarch.runs.configure import Setup
+from mmarch.runs.costs import CostProfile
+from mmarch.runs.result import Configuration, FeatureAblation, Model
+from mmarch.sanitize.run import Sanitized
+from mmarch.sanitize.violation import Where
+from mmarch.truth.compare_steps import Difference
+from mmarch.truth.exempt import Exemption
+from mmarch.truth.validate import DIFFERENT, EQUAL, EXEMPT, Report, Result, Row
+from mmarch.workload import Workload
+
+Counts = Mapping[str, int]
+
+
+class Printed(Model):
+    """One object; its `schema` says which."""
+
+    def text(self) -> str:
+        """JSON, indented."""
+        return self.model_dump_json(indent=2)
+
+
+class Violation(Model):
+    """As `mmarch.sanitize.violation.Violation`; `place` is file and line, "" if no operation is to blame."""
+
+    kind: str
+    what: str
+    where: Where
+    cause: Where
+    mm: int
+    address: int
+    ptep: int
+    before: int
+    after: int
+    missing: str
+    place: str
+
+
+class SanitizeDocument(Printed):
+    """`run --sanitize`: as `mmarch.sanitize.Sanitized`, and what was run."""
+
+    schema_: Literal["mmarch.sanitize/1"] = Field(default="mmarch.sanitize/1", alias="schema")
+    workload: str
+    configuration: Configuration
+    operations: int
+    violations: tuple[Violation, ...]
+    found: int
+    flushes: Counts
+    superfluous: Counts
+    known: Counts
+
+    @classmethod
+    def of(cls, work: Workload, setup: Setup, seen: Sanitized) -> Self:
+        """Every violation with its place in the workload."""
+        violations = tuple(
+            Violation(**asdict(item), place=work.place(item.where.row) if item.where.row >= 0 else "")
+            for item in seen.violations
+        )
+        return cls(
+            workload=work.name, configuration=setup.configuration, operations=seen.operations, found=seen.found,
+            violations=violations, flushes=seen.flushes, superfluous=seen.superfluous, known=seen.known,
+        )  # fmt: skip
+
+
+class StepVerdict(Model):
+    """A measured step that is not equal, with the reason of its exemption, and what differs."""
+
+    step: str
+    type: str
+    order: int
+    kind: str
+    verdict: str
+    reason: str
+    differences: tuple[Difference, ...]
+
+    @classmethod
+    def of(cls, result: Result) -> Self:
+        """One of a scenario's."""
+        step = result.step
+        return cls(
+            step=step.phase, type=step.type, order=step.order, kind=step.kind, verdict=result.verdict,
+            reason=result.reason, differences=tuple(result.differences),
+        )  # fmt: skip
+
+
+class ScenarioVerdict(Model):
+    """A scenario measured on one kernel and CPU: how many steps, and those that are not equal."""
+
+    release: str
+    cpu: str
+    page_size: int
+    scenario: str
+    steps: int
+    equal: int
+    different: int
+    exempt: int
+    not_equal: tuple[StepVerdict, ...]
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """A row of the table."""
+        return cls(
+            release=row.release, cpu=row.cpu, page_size=row.page_size, scenario=row.scenario,
+            steps=len(row.results), equal=row.count(EQUAL), different=row.count(DIFFERENT), exempt=row.count(EXEMPT),
+            not_equal=tuple(StepVerdict.of(result) for result in row.results if result.verdict != EQUAL),
+        )  # fmt: skip
+
+
+class ValidateDocument(Printed):
+    """`validate`: the twin against measurements, `with` and `without` features and hooks."""
+
+    schema_: Literal["mmarch.validate/1"] = Field(default="mmarch.validate/1", alias="schema")
+    with_: tuple[str, ...] = Field(validation_alias="with", serialization_alias="with")
+    without: tuple[str, ...]
+    totals: Counts
+    rows: tuple[ScenarioVerdict, ...]
+    unused_exemptions: tuple[Exemption, ...]
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """The whole report."""
+        return cls(
+            with_=tuple(report.with_), without=tuple(report.without),
+            totals={verdict: report.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},
+            rows=tuple(map(ScenarioVerdict.of, report.rows)), unused_exemptions=tuple(report.unused),
+        )  # fmt: skip
+
+
+class TrendDocument(Printed):
+    """`release trend`: each release after the one before it."""
+
+    schema_: Literal["mmarch.trend/1"] = Field(default="mmarch.trend/1", alias="schema")
+    steps: tuple[FeatureAblation, ...]
+
+    def text(self) -> str:
+        """Without what is not there, as each step by itself."""
+        return self.model_dump_json(indent=2, exclude_none=True)
+
+
+class CostsListDocument(Printed):
+    """`costs list`: what each profile of an architecture is."""
+
+    schema_: Literal["mmarch.costs-list/1"] = Field(default="mmarch.costs-list/1", alias="schema")
+    profiles: Mapping[str, str]
+
+
+class CostsDocument(CostProfile):
+    """`costs show`: a profile."""
+
+    schema_: Literal["mmarch.costs/1"] = Field(default="mmarch.costs/1", alias="schema")
+
+    def text(self) -> str:
+        """JSON, indented."""
+        return self.model_dump_json(indent=2, by_alias=True)
+
+
+class ListedArch(Model):
+    """An installed architecture; `status` is "ok", "duplicate", or the code of what is wrong with it."""
+
+    name: str
+    version: str
+    api: int | None
+    status: str
+    hooks: int | None
+    distribution: str
+    object: str
+    problem: str
+
+    @classmethod
+    def of(cls, item: Listed) -> Self:
+        """A row of the table."""
+        found = item.found
+        return cls(
+            name=found.name, version=found.version, api=item.api, status=item.status, hooks=item.hooks,
+            distribution=found.distribution, object=found.entry.value, problem=item.problem,
+        )  # fmt: skip
+
+
+class ArchListDocument(Printed):
+    """`arch list`."""
+
+    schema_: Literal["mmarch.arch-list/1"] = Field(default="mmarch.arch-list/1", alias="schema")
+    archs: tuple[ListedArch, ...]
+
+
+class ArchDocument(Printed):
+    """`arch show`: the descriptor, and which implementation of each hook runs."""
+
+    schema_: Literal["mmarch.arch/1"] = Field(default="mmarch.arch/1", alias="schema")
+    arch: ArchDescriptor
+    hooks: tuple[Winner, ...]
+
+
+class CpuModel(Model):
+    """A model: values of the architecture's CPU features."""
+
+    description: str
+    source: str
+    features: Counts
+
+    @classmethod
+    def of(cls, cpu: Cpu) -> Self:
+        """As the descriptor has it."""
+        return cls(description=cpu.description, source=cpu.source, features=cpu.features)
+
+
+class CpuListDocument(Printed):
+    """`cpu list`: an architecture's models, and the features to choose."""
+
+    schema_: Literal["mmarch.cpu-list/1"] = Field(default="mmarch.cpu-list/1", alias="schema")
+    arch: str
+    default: str
+    cpus: Mapping[str, CpuModel]
+    features: Mapping[str, CpuFeature]
+
+
+class ValuedFeature(Model):
+    """A CPU feature, and its value on one CPU; the fields as in `core_mm.cpufeature.CpuFeature`."""
+
+    name: str
+    summary: str
+    source: str
+    requires: tuple[str, ...]
+    capability: str
+    most: int
+    value: int
+
+
+class CpuDocument(Printed):
+    """`cpu show`: a CPU, every feature with its value."""
+
+    schema_: Literal["mmarch.cpu/1"] = Field(default="mmarch.cpu/1", alias="schema")
+    arch: str
+    name: str
+    description: str
+    source: str
+    features: tuple[ValuedFeature, ...]
+
+    @classmethod
+    def of(cls, arch: ArchDescriptor, name: str, cpu: Cpu) -> Self:
+        """In the order of the table of features."""
+        return cls(
+            arch=arch.name, name=name, description=cpu.description, source=cpu.source,
+            features=tuple(
+                ValuedFeature(**asdict(feature), value=cpu.features[feature.name])
+                for feature in arch.cpu_features.values()
+            ),
+        )  # fmt: skip
+
+
+class ReleasesDocument(Printed):
+    """`release list`."""
+
+    schema_: Literal["mmarch.releases/1"] = Field(default="mmarch.releases/1", alias="schema")
+    releases: tuple[Release, ...]
+
+
+class FeaturesDocument(Printed):
+    """`release show`."""
+
+    schema_: Literal["mmarch.features/1"] = Field(default="mmarch.features/1", alias="schema")
+    features: tuple[Feature, ...]
+
+
+class ReleaseDiffDocument(Printed):
+    """`release diff`."""
+
+    schema_: Literal["mmarch.release-diff/1"] = Field(default="mmarch.release-diff/1", alias="schema")
+    came: tuple[Feature, ...]
+    went: tuple[Feature, ...]
+
+
+class ListedKernel(Model):
+    """A kernel to measure, and whether it is in the cache."""
+
+    name: str
+    cached: bool
+
+
+class KernelsDocument(Printed):
+    """`kernel list`."""
+
+    schema_: Literal["mmarch.kernels/1"] = Field(default="mmarch.kernels/1", alias="schema")
+    kernels: tuple[ListedKernel, ...]
+
+    @classmethod
+    def of(cls, names: Iterable[str], cached: Mapping[str, bool]) -> Self:
+        """In the order of `names`."""
+        return cls(kernels=tuple(ListedKernel(name=name, cached=cached[name]) for name in names))
+
+
+class Tool(Model):
+    """Something that measuring needs: what was found or why not, and what installs it."""
+
+    needed_for: str
+    ok: bool
+    found: str
+    install: str
+
+
+class DoctorDocument(Printed):
+    """`doctor`."""
+
+    schema_: Literal["mmarch.doctor/1"] = Field(default="mmarch.doctor/1", alias="schema")
+    tools: tuple[Tool, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Finding]) -> Self:
+        """In their order."""
+        return cls(
+            tools=tuple(Tool(needed_for=f.purpose, ok=f.ok, found=f.found, install=f.fix) for f in found)
+        )

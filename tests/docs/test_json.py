@@ -1,0 +1,94 @@
+"""What --json prints is what the schemas in docs/reference/schemas say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from mmarch.cli import main
+from tools.json_schemas import FOLDER
+
+ROOT = Path(__file__).parents[2]
+MEASURED = sorted((ROOT / "tests" / "measured").glob("7.3.4-cloud.neoverse-n2*"))[0]
+SCENARIO = "scenario tiny\nmap A 32\nwrite A\nunmap A 3 1\nend\n"
+# Each: the schema, and a command; TINY is a scenario file.
+COMMANDS = {
+    "result": "run --json TINY",
+    "compare": "compare --json -c release=6.12 -c release=7.3 TINY",
+    "ablate": "ablate --json TINY",
+    "ablate-features": "ablate --json --from 6.12 --to 7.3 TINY",
+    "sanitize": "run --sanitize --json TINY",
+    "check": "check generic --only load --only smoke --format json",
+    "validate": f"validate --json -q --engine interpreted --measured {MEASURED}",
+    "trend": "release trend --json TINY",
+    "costs-list": "costs list --json",
+    "costs": "costs show ye2020-norange --json",
+    "arch-list": "arch list --json",
+    "arch": "arch show arm64 --json",
+    "cpu-list": "cpu list --json",
+    "cpu": "cpu show graviton2 --json",
+    "releases": "release list --json",
+    "features": "release show 7.3 --json",
+    "release-diff": "release diff 6.12 7.3 --json",
+    "kernels": "kernel list --json",
+    "doctor": "doctor --json",
+}
+NOT_PRINTED = {"cost-profile", "measurement"}  # a file that is read, and one that only a kernel's boot makes
+
+
+def errors(name: str, document: object) -> list[str]:
+    """What a document has that its schema does not allow."""
+    schema = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return [
+        f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(document)
+    ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_prints_what_its_schema_says(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One object on stdout, which says itself which schema it follows."""
+    tiny = tmp_path / "tiny.scn"
+    tiny.write_text(SCENARIO)
+    main([str(tiny) if word == "TINY" else word for word in COMMANDS[name].split()])
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == f"mmarch.{name}/1"
+    assert errors(name, document) == []
+
+
+def test_every_schema_has_a_command() -> None:
+    """None is left out above."""
+    assert {path.stem for path in FOLDER.iterdir()} == set(COMMANDS) | NOT_PRINTED
+
+
+def test_a_measurement_is_what_its_schema_says() -> None:
+    """A file that `mmarch validate` reads."""
+    assert errors("measurement", json.loads(gzip.decompress(MEASURED.read_bytes()))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("validate", lambda document: document.pop("totals")),
+        ("sanitize", lambda document: document.update(found="none")),
+        ("trend", lambda document: document["steps"][0]["older"].pop("totals")),
+        ("arch", lambda document: document["hooks"][0].pop("where")),
+    ],
+)
+def test_a_schema_refuses_what_is_wrong(
+    name: str, spoil: Callable[[dict[str, object]], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says something at all."""
+    tiny = tmp_path / "tiny.scn"
+    tiny.write_text(SCENARIO)
+    main([str(tiny) if word == "TINY" else word for word in COMMANDS[name].split()])
+    document = json.loads(capsys.readouterr().out)
+    spoil(document)
+    assert errors(name, document) != []
