@@ -24,7 +24,7 @@ COMMANDS = {
     "ablate-features": "ablate --json --from 6.12 --to 7.3 TINY",
     "sanitize": "run --sanitize --json TINY",
     "check": "check generic --only load --only smoke --format json",
-    "validate": f"validate --json -q --engine interpreted --measured {MEASURED}",
+    "validate": f"validate --json -q --measured {MEASURED}",
     "trend": "release trend --json TINY",
     "costs-list": "costs list --json",
     "costs": "costs show ye2020-norange --json",
@@ -76,9 +76,8 @@ def test_a_measurement_is_what_its_schema_says() -> None:
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
-        ("validate", lambda document: document.pop("totals")),
         ("sanitize", lambda document: document.update(found="none")),
-        ("trend", lambda document: document["steps"][0]["older"].pop("totals")),
+        ("cpu", lambda document: document["features"][0].pop("value")),
         ("arch", lambda document: document["hooks"][0].pop("where")),
     ],
 )
