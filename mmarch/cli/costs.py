@@ -16,11 +16,12 @@ app = typer.Typer(no_args_is_help=True, help="Cost profiles: nanoseconds for eve
 def list_(arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = "") -> None:
     """List the cost profiles that an architecture ships."""
     from mmarch import api
-    from mmarch.report.printed import CostsListDocument
     from mmarch.table import wrap
 
     found = api.list_costs(arch)
     if json:
+        from mmarch.report.printed import CostsListDocument
+
         answer(CostsListDocument(profiles=found).text(), output)
         return
     lines = [line for name, text in found.items() for line in wrap(f"{name}: {text}", "    ")]
@@ -36,12 +37,13 @@ def show(
 ) -> None:
     """Show a profile: each figure with its source."""
     from mmarch import api
-    from mmarch.report.printed import CostsDocument
     from mmarch.table import wrap
 
     priced = api.show_costs(name, arch=arch)
     profile = priced.profile
     if json:
+        from mmarch.report.printed import CostsDocument
+
         answer(CostsDocument(**profile.model_dump()).text(), output)
         return
     lines = wrap(f"{profile.name}: {profile.description}")

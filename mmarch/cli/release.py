@@ -47,11 +47,15 @@ def show(
     """Describe a feature, or all that a release has, core-mm's and the architecture's."""
     from mmarch import api
     from mmarch.report import features as report
-    from mmarch.report.printed import FeaturesDocument
 
     found = api.show_release(name, arch=arch)
+    if json:
+        from mmarch.report.printed import FeaturesDocument
+
+        answer(FeaturesDocument(features=tuple(found)).text(), output)
+        return
     lines = [line for item in found for line in report.feature(item)] or [f"{name} has none of the features"]
-    answer(FeaturesDocument(features=tuple(found)).text() if json else "\n".join(lines), output)
+    answer("\n".join(lines), output)
 
 
 @app.command()
