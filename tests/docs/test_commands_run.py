@@ -3,7 +3,8 @@
 A `console` block has commands after `$` and below each what it prints, on stdout, and on stderr too if the block is
 marked `<!-- exits N -->`. `…` stands for anything in a line, alone for any lines; MMARCH_FILL_README=1 writes outputs
 without `…` anew. In an `sh` block each line that begins with `mmarch` is run, unless it is marked
-`<!-- not run: WHY -->`. A block marked `<!-- file: NAME -->` is written beforehand, where the page's commands run.
+`<!-- not run: WHY -->`. A block marked `<!-- file: NAME -->` is written where the page's commands run, and one marked
+`<!-- edit: NAME -->` is a diff of such a file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.test_commands_reference import sections
+from tests.docs.test_tutorial import edit
 from tests.support.pages import PAGES, ROOT, Block, blocks
 
 FILL = bool(os.environ.get("MMARCH_FILL_README"))
@@ -74,6 +76,8 @@ def test_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
     for block in blocks(page):
         if name := block.after("file:"):
             (tmp_path / name).write_text(block.text)
+        elif name := block.after("edit:"):
+            edit(tmp_path / name, block.text)
         elif not block.after("not run:"):
             follow(page, block, tmp_path)
 
