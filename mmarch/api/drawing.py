@@ -34,12 +34,15 @@ def make_page(
     works           workloads to run, results, and files of results as `--json` writes them
     configurations  for each workload, two to four side by side
     hooks           also what each hook buys on a workload
-    older, newer    also what each feature buys between these releases
+    older, newer    also what each feature buys between these releases, which stand side by side unless
+                    `configurations` says otherwise
     """
     from mmarch import page
 
     several = isinstance(works, Sequence) and not isinstance(works, str)
     given: list[Any] = list(works) if several else [works]  # type: ignore[arg-type]
+    if older and not configurations:
+        configurations = {name: {"release": name} for name in (older, newer)}
     named = configurations if isinstance(configurations, Mapping) else lettered(configurations or [{}])
     made, sources = page.Page(), []
     for work in given or [""]:

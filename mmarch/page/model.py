@@ -13,6 +13,7 @@ from mmarch.history import History
 from mmarch.runs.configure import letters
 from mmarch.runs.result import Ablation, Answer, Comparison, Counts, FeatureAblation, Result
 from mmarch.runs.stored import is_stored, load
+from mmarch.sizes import show_orders
 
 MOST_RUNS = 4
 
@@ -79,14 +80,24 @@ class Page:
 
 
 def _differences(results: Sequence[Result]) -> list[str]:
-    """What tells the configurations and workloads apart."""
-    records = [{"workload": result.workload.name, **result.configuration.record()} for result in results]
+    """What tells workloads and configurations apart, in as few fields as it takes."""
+    records = [
+        {
+            "workload": result.workload.name,
+            **result.configuration.record(),
+            "folio_orders": f"folios {show_orders(result.configuration.folio_orders, result.page_shift)}",
+        }
+        for result in results
+    ]
     fields = [name for name in records[0] if len({str(record[name]) for record in records}) > 1]
-    plain = ("workload", "arch", "release", "cpu", "granule")
+    for name in fields[::-1]:
+        without = [field for field in fields if field != name]
+        if len({str([record[field] for field in without]) for record in records}) == len(records):
+            fields = without
+    named = ("with", "without", "memory", "seed")
     return [
         ", ".join(
-            f"{record[name] or 'none'}" if name in plain else f"{name} {record[name] or 'none'}"
-            for name in fields
+            f"{name} {record[name] or 'nothing'}" if name in named else str(record[name]) for name in fields
         )
         for record in records
     ]

@@ -13,6 +13,8 @@ from mmarch.errors import InputError
 from mmarch.runs.result import Ablation, Answer, Comparison, FeatureAblation, Result
 
 LARGEST = 64 << 20  # bytes
+EXACT = 1 << 53  # numbers that every reader of JSON holds exactly
+MOST_ORDER = 40  # of folios: far beyond MAX_PAGE_ORDER of any kernel
 KINDS = {
     kind.model_fields["schema_"].default: kind for kind in (Result, Comparison, Ablation, FeatureAblation)
 }
@@ -50,6 +52,10 @@ def _answer(path: Path, document: Any) -> Answer:
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema not in KINDS:
         raise InputError(f"{path}: {_foreign(schema)}; it can be one of: {', '.join(KINDS)}")
+    if not all(-EXACT <= number <= EXACT for number in _numbers(document)):
+        raise InputError(
+            f"{path}: a number beyond 2^53, which no count is; write the result again with --json"
+        )
     unseen = [_without_nulls(result) for result in _results(document)]
     try:
         found: Answer = KINDS[schema].model_validate_json(pydantic_core.to_json(document))
@@ -59,7 +65,42 @@ def _answer(path: Path, document: Any) -> Answer:
         raise InputError(
             f"{path}: no {schema}: {where}: {first['msg']}; write the result again with --json"
         ) from None
+    if wrong := _implausible(found):
+        raise InputError(f"{path}: no {schema}: {wrong}; write the result again with --json")
     return _with_unseen(found, unseen)
+
+
+def _numbers(document: Any) -> Iterator[int]:
+    """Every integer in a document, however deep."""
+    rest = [document]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            rest += item.values()
+        elif isinstance(item, list):
+            rest += item
+        elif isinstance(item, int):
+            yield item
+
+
+def _implausible(found: Answer) -> str:
+    """What no run can have found, though its shape is right; empty if there is nothing."""
+    if isinstance(found, Comparison):
+        each, number = len(found.names), len(found.results)
+        if not each or not number or number % each:
+            return f"{number} results of {each} configurations"
+        results: tuple[Result, ...] = found.results
+    elif isinstance(found, FeatureAblation):
+        results = found.older, found.newer
+    else:
+        results = (found.baseline if isinstance(found, Ablation) else found,)
+    for result in results:
+        chosen = result.configuration
+        if not chosen.release or not all(0 <= order <= MOST_ORDER for order in chosen.folio_orders):
+            return f"configuration: release {chosen.release!r}, folio_orders {chosen.folio_orders}"
+        if min(result.totals.values(), default=0) < 0:
+            return "totals: a count below 0"
+    return ""
 
 
 def _foreign(schema: Any) -> str:

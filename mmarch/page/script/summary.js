@@ -51,24 +51,29 @@ function runCard(run) {
   return el("article", { className: "run-card" }, ...(MANY ? [el("h3", {}, runName(run))] : []), list, ...problems);
 }
 
-/** What a reader has to know, once each. */
+/** What a reader has to know, once each, with the names of the runs that it is true of unless it is of all. */
 function pageNotes() {
-  const notes = RUNS.filter((run) => run.why).map((run) => `${MANY ? `${run.name}: ` : ""}No time line and no page tables: ${run.why}`);
-  for (const run of SEEN) {
-    const past = run.history;
-    const whose = MANY ? `${run.name}: ` : "";
-    if (past.every > 1) {
-      notes.push(`${whose}Thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`);
-    }
-    if (past.cells === null) notes.push(`${whose}The page tables change too often to fit on a page; see mmarch map.`);
-    if (past.operations < past.rows) {
-      notes.push(`${whose}The history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`);
-    }
-    if (!past.measured) {
-      notes.push(`${whose}Time line, causes, flame graph and page tables include set-up, which the totals do not count.`);
-    }
+  const whose = new Map();
+  for (const run of RUNS) {
+    for (const note of notesOf(run)) whose.set(note, [...(whose.get(note) ?? []), run.name]);
   }
-  return [...new Set(notes)];
+  return [...whose].map(([note, names]) => (names.length === RUNS.length ? note : `${names.join(" and ")}: ${note}`));
+}
+
+function notesOf({ history: past, why }) {
+  if (!past) return why ? [`No time line and no page tables: ${why}`] : [];
+  const notes = [];
+  if (past.every > 1) {
+    notes.push(`Thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`);
+  }
+  if (past.cells === null) notes.push("The page tables change too often to fit on a page; see mmarch map.");
+  if (past.operations < past.rows) {
+    notes.push(`The history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`);
+  }
+  if (!past.measured) {
+    notes.push("Time line, causes, flame graph and page tables include set-up, which the totals do not count.");
+  }
+  return notes;
 }
 
 function drawTotals() {

@@ -31,7 +31,7 @@ function sortableTable(caption, columns, rows, { foot = 0, most = Infinity } = {
   const table = el("table", {}, el("caption", { className: "unseen" }, caption), el("thead", {}, head), body);
   const scroller = el("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption }, table);
   if (all) return scroller;
-  const more = el("button", { type: "button", className: "more" }, `Show all ${shown(sorted.length)}`);
+  const more = el("button", { type: "button", className: "show-all" }, `Show all ${shown(sorted.length)}`);
   more.addEventListener("click", () => {
     all = true;
     more.remove();

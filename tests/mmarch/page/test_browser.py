@@ -101,3 +101,19 @@ def test_coverage_is_that_of_the_result(browser, redis):
     assert browser.texts(".card:not([data-events]) strong") == expected
     label = browser.run("return document.querySelector('.coverage').getAttribute('aria-label')")
     assert f"{expected[0]} in large folios, {expected[1]} folded" in label
+
+
+def test_on_paper_nothing_is_lost(browser, fork):
+    """Every row of the totals has all its cells in print, and what only a screen has is gone."""
+    browser.open(fork)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = (
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".filter((e) => getComputedStyle(e).display === 'none').length"
+    )
+    try:
+        assert browser.run(hidden, "#totals td, #totals th, #calls td, #now, canvas") == 0
+        assert browser.run(hidden, "#slider, .moves, header") == 3
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        browser.emulate()

@@ -12,6 +12,7 @@ import pytest
 from mmarch import api
 from mmarch.errors import InputError
 from mmarch.page.pack import pack, steps
+from tests.mmarch.page.conftest import ROOT
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -84,7 +85,7 @@ def test_the_counts_of_a_history_add_up(redis):
 )
 def test_a_name_is_text(name):
     """Whatever a workload is called, the page has one script of data and one that runs, and the name is in the data."""
-    result = api.run(api.open_workload(Path(__file__).parents[3] / "examples/scenarios/fork.scn"))
+    result = api.run(api.open_workload(ROOT / "examples" / "scenarios" / "fork.scn"))
     named = result.model_copy(update={"workload": result.workload.model_copy(update={"name": name})})
     text = api.make_page(named)
     assert len(re.findall("<script", text)) == len(re.findall("</script>", text)) == 2
@@ -95,3 +96,24 @@ def test_four_runs_are_the_most(fork):
     """More than four have no room, and it says so before anything runs."""
     with pytest.raises(InputError, match="1 to 4 runs side by side, not 5"):
         api.make_page("redis-bgsave", [{}] * 5)
+
+
+NAMES = {
+    "releases": ([{"release": "6.7"}, {"release": "7.3"}], ["6.7", "7.3"]),
+    "what follows is left out": (
+        [{"arch": "generic"}, {}, {"granule": "16k"}],
+        ["generic, 4k", "arm64, 4k", "arm64, 16k"],
+    ),
+    "folios": ([{"folio_orders": 4}, {"folio_orders": "none"}], ["folios 64K (order 4)", "folios none"]),
+    "hooks": ([{}, {"without": "pte_needs_flush"}], ["without nothing", "without pte_needs_flush"]),
+    "alike": ([{}, {}], ["A", "B"]),
+}
+
+
+@pytest.mark.parametrize("which", NAMES)
+def test_runs_are_named_by_what_differs(which):
+    """Each under a name of its own, as short as it can be."""
+    configurations, names = NAMES[which]
+    workload = api.open_workload(ROOT / "examples" / "scenarios" / "populate.scn", backing="anon")
+    text = api.make_page(workload, configurations)
+    assert [run["name"] for run in held(text)["runs"]] == names

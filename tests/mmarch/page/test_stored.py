@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -58,6 +59,14 @@ DAMAGE = {
     "type": (lambda text: text.replace('"operations":', '"operations": [], "x":', 1), "operations"),
     "list": (lambda text: "[1, 2]", "no schema"),
     "deep": (lambda text: "[" * 100_000, "damaged JSON"),
+    "huge": (lambda text: text.replace('"seed": 0', f'"seed": {10**400}'), "beyond 2^53"),
+    "order": (
+        lambda text: re.sub(r'"folio_orders": \[[^]]*\]', '"folio_orders": [10000000]', text),
+        "folio_orders",
+    ),
+    "release": (lambda text: re.sub(r'"release": "[^"]*"', '"release": ""', text), "release ''"),
+    "minus": (lambda text: text.replace('"op": ', '"op": -'), "below 0"),
+    "none": (lambda text: '{"schema":"mmarch.compare/1","names":["a"],"results":[]}', "0 results of 1"),
     "empty list": (lambda text: "[]", "1 to 4 runs"),
 }
 
