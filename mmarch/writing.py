@@ -108,6 +108,29 @@ def _like(target: Path, descriptor: int) -> None:
     os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `path` if that succeeds; of two that fill it at once the first wins.
+
+    An empty folder is replaced, behind symbolic links, with the mode and owner it had. OSError if that fails.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-", ignore_cleanup_errors=True) as work:
+        folder = Path(work) / "folder"
+        folder.mkdir()
+        yield folder
+        if target.is_dir():
+            there = target.stat()
+            os.chown(folder, there.st_uid, there.st_gid)
+            folder.chmod(stat.S_IMODE(there.st_mode))
+        try:
+            os.rename(folder, target)
+        except OSError:
+            if not target.is_dir() or not any(target.iterdir()):
+                raise
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

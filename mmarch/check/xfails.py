@@ -78,7 +78,9 @@ def load(path: Path | None, known: list[Check]) -> Expected:
             raise InputError(f"{path}: larger than {LARGEST} bytes; this is no list of expected failures")
         with path.open("rb") as file:
             expected = Expected.model_validate(tomllib.load(file))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"--expected {path}: cannot read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
         fields = "; ".join(

@@ -10,6 +10,7 @@ import typer
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer, telling
 from mmarch.errors import EXIT_FINDINGS
+from mmarch.writing import check
 
 if TYPE_CHECKING:
     from mmarch.kernel.boot import Machine
@@ -52,6 +53,8 @@ def measure(
     from mmarch.measurement import dump
 
     talk = Talk(quiet)
+    if output not in ("", "-"):
+        check(output)
     with talk.progress(f"measuring on {kernel}") as progress:
         measured, machine = api.measure(
             workloads, kernel, cpu=cpu, folio_orders=folio_orders, symbols=symbols, modules=modules,

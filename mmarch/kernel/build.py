@@ -10,9 +10,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmarch.cache import cache_dir, new_folder
+from mmarch.cache import cache_dir
 from mmarch.errors import InputError
 from mmarch.kernel.tools import Tool, compiler, cross_compiler
+from mmarch.writing import new_folder
 
 _HERE = Path(__file__).parent
 GUEST, PLUGIN = _HERE / "guest", _HERE / "plugin"

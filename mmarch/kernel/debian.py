@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmarch.cache import cache_dir, new_folder
+from mmarch.cache import cache_dir
 from mmarch.errors import InputError
 from mmarch.kernel import modules
 from mmarch.kernel.image import read_image
+from mmarch.writing import new_folder
 
 PREFIX = "debian:"
 ARCHIVE = "MMARCH_DEBIAN_ARCHIVE"  # environment: address of an archive or mirror of Debian's

@@ -5,8 +5,6 @@ from __future__ import annotations
 import keyword
 import os
 import re
-import shutil
-import tempfile
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,6 +13,7 @@ from string import Template
 import mmarch
 from mmarch.errors import InputError
 from mmarch.plugins import find_archs
+from mmarch.writing import cannot_write, new_folder
 
 TEMPLATE = "data/arch_template"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -49,7 +48,9 @@ def check_name(name: str) -> None:
             "lower-case letters, digits and single underscores, such as sparc64"
         )
     if taken := find_archs().get(name):
-        raise InputError(f"an architecture {name!r} is installed already ({taken[0].origin}); choose another name")
+        raise InputError(
+            f"an architecture {name!r} is installed already ({taken[0].origin}); choose another name"
+        )
 
 
 def _fill(folder: Traversable, at: Path, words: dict[str, str]) -> dict[Path, str]:
@@ -67,17 +68,11 @@ def _fill(folder: Traversable, at: Path, words: dict[str, str]) -> dict[Path, st
 
 
 def _write(folder: Path, files: dict[Path, str]) -> None:
-    """All files or none: they are written beside the folder and moved there."""
+    """All files or none."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".mmarch-new-"))
-        try:
+        with new_folder(folder) as staging:
             for path, text in files.items():
                 (staging / path).parent.mkdir(parents=True, exist_ok=True)
                 (staging / path).write_text(text, encoding="utf-8")
-            staging.chmod(0o755)
-            staging.replace(folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror}") from error
+        raise cannot_write(folder, error) from error

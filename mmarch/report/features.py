@@ -47,7 +47,7 @@ def _columns(found: FeatureAblation, sort: str) -> tuple[Column, ...]:
             return (column, *(c for c in COLUMNS if c != column))
     known = dict.fromkeys([*found.older.groups, *found.older.totals, *found.newer.totals])
     if sort not in known:
-        headings = [column.heading for column in (FAULTS, *BORDER, *SHOWN)]
+        headings = list(dict.fromkeys(column.heading for column in (FAULTS, *BORDER, *SHOWN)))
         raise unknown(
             "count to --sort by:",
             sort,

@@ -29,6 +29,7 @@ from mmarch.workload import Workload
 DEFAULT_TRACE = "redis-bgsave"
 SUFFIX = ".ftrace.txt.gz"
 STDIN = "-"
+NAMED_STDIN = Path("stdin")  # in messages and results
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 HEAD = 1 << 16  # bytes looked at to tell what a file is
 
@@ -146,7 +147,7 @@ def open_workload(
     progress           is told how many bytes were read, of how many; of a pipe nobody knows
     reading            how to take a trace that does not say everything
     """
-    path = Path(argument) if argument == STDIN else find(argument)
+    path = NAMED_STDIN if argument == STDIN else find(argument)
     stream, head = _opened(path, progress)
     try:
         return _read(path, stream, head, scenario, backing, reading)
@@ -206,6 +207,8 @@ def _kind_of_trace(path: Path, raw: bytes) -> str:
         return kind
     if _SCENARIO.search(head):
         return ""
+    if b"\0" in head:
+        raise InputError(f"{path}: a binary file; expected a trace or a scenario file, which are text")
     first = head.split(b"\n", 1)[0][:60].decode("utf-8", "replace")
     raise InputError(
         f"{path}:1: neither a trace (ftrace, perf script, strace or plain events) nor a scenario file "
@@ -247,11 +250,11 @@ def _size_of(file: BinaryIO) -> int:
 def _opened(path: Path, progress: Progress = lambda done, total: None) -> tuple[BinaryIO, bytes]:
     """A file, a pipe or stdin, opened once, and its first bytes."""
     try:
-        file: BinaryIO = sys.stdin.buffer if str(path) == STDIN else path.open("rb")
+        file: BinaryIO = sys.stdin.buffer if path is NAMED_STDIN else path.open("rb")
         head = file.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    say(f"read: workload {'from stdin' if str(path) == STDIN else path}")
+    say(f"read: workload {'from stdin' if path is NAMED_STDIN else path}")
     return io.BufferedReader(_Again(head, file, progress)), head
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from core_mm import uapi
+from mmarch.sizes import show_size
 from mmarch.workload import File, Region
 
 from .expr import Amount, ExpressionError
@@ -135,7 +136,7 @@ class Emitter:
         assert operation.span is not None
         length = self._bytes(operation)
         if not 0 < length <= MAX_REGION:
-            self._fail(f"a region of {length} bytes; 1 page to {MAX_REGION >> 30} GiB")
+            self._fail(f"a region of {show_size(length)}; 1 page to {show_size(MAX_REGION)} fit")
         guard = -(-process.next_address // self.pmd) * self.pmd
         process.next_address = guard + length + 4 * self.pmd
         self._define(Region(operation.span.region, guard + self.pmd, length, process.task), process)

@@ -201,6 +201,7 @@ class Tracepoints:
                 found = match(line)
                 if found is None:
                     self.preamble.read(line)
+                    self.page_size()
                     continue
                 events += 1
                 pid, where, error, name, separator, body = found.groups()

@@ -60,7 +60,8 @@ def refuse_foreign(path: Path, head: bytes) -> None:
     """InputError, with what to do, for a file whose first bytes are those of another format."""
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise InputError(f"{path}: not ftrace text but {what.format(path=path)}")
+            named = "FILE" if str(path) == "stdin" else path
+            raise InputError(f"{path}: not ftrace text but {what.format(path=named)}")
 
 
 @contextmanager

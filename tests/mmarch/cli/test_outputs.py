@@ -113,7 +113,7 @@ def test_dev_stdout_is_the_open_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words", [["run"], ["compare"], ["ablate"], ["validate"], ["check", "arm64"], ["arch", "list"], ["costs", "list"],
-              ["record"]],
+              ["record"], ["measure", "--kernel", "no-such-kernel", "x.scn"]],
 )  # fmt: skip
 def test_every_command_looks_first(mmarch, tmp_path: Path, words: list[str]) -> None:
     """A place that cannot be written to is told before any work."""

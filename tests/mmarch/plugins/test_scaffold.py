@@ -87,6 +87,18 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     assert (new_arch("toy", tmp_path / "new")[0] / "pyproject.toml").exists()
 
 
+def test_an_empty_folder_keeps_its_mode(tmp_path: Path) -> None:
+    """Behind a symbolic link, which stays."""
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir(mode=0o700)
+    link.symlink_to(real)
+    new_arch("sparc64", link)
+    assert link.is_symlink()
+    assert (real / "pyproject.toml").is_file()
+    assert real.stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """The error names it; nothing is left behind."""
     (tmp_path / "file").write_text("")
@@ -103,7 +115,9 @@ def test_it_installs_loads_and_tests_itself(made: Path, tmp_path: Path) -> None:
     assert "sparc64_sun4v" in site.mmarch("arch", "list")
     assert "mmarch_sparc64_sun4v/tlb.py" in site.mmarch("arch", "show", "sparc64_sun4v")
     assert "5 passed" in site.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=made)
-    assert "NOT OK" not in site.mmarch("check", "sparc64_sun4v", "--only", "load", "--only", "smoke", "--level", "all")
+    assert "NOT OK" not in site.mmarch(
+        "check", "sparc64_sun4v", "--only", "load", "--only", "smoke", "--level", "all"
+    )
 
 
 def test_what_comes_next(mmarch: Callable[..., Ran], tmp_path: Path) -> None:

@@ -128,9 +128,11 @@ def test_the_recorded_page_size_is_the_default_granule(mmarch, tmp_path: Path) -
     )
     both = json.loads(mmarch("compare", path, "-c", "cpu=cortex-a55", "-c", "granule=4k", "--json").out)
     assert [one["configuration"]["granule"] for one in both["results"]] == ["16k", "4k"]
-    odd = written(tmp_path / "odd", text.replace("16384 bytes", "12 KiB"))
-    assert f"{odd}:" in (ran := mmarch("run", odd)).err
-    assert ran.code == 2
+    line = text[: text.index("# page size")].count("\n") + 1
+    for size in ("12 KiB", "5000 bytes"):
+        odd = written(tmp_path / "odd", text.replace("16384 bytes", size))
+        assert f"{odd}:{line}: '# page size: " in (ran := mmarch("run", odd)).err
+        assert ran.code == 2
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,7 @@ def test_a_trace_of_other_events(mmarch, tmp_path: Path) -> None:
         (bz2.compress(b"x"), "bzip2", "bzip2 -dc"),
         ("# tracer".encode("utf-16"), "UTF-16", "iconv"),
         (gzip.compress(b"PERFILE2" + bytes(99)), "perf.data", "mmarch record"),
+        (b"\x7fELF\x02\x01\x01\0\0", "a binary file", "expected a trace or a scenario file"),
     ],
 )
 def test_other_formats_are_named(mmarch, tmp_path: Path, head: bytes, what: str, do: str) -> None:
@@ -211,6 +214,9 @@ def test_pipes_are_read_once(tmp_path: Path, text: str) -> None:
     ]
     assert counts[0]
     assert counts[1] == counts[0] == counts[2]
+    packed = subprocess.run([*words, "-"], input=lzma.compress(text.encode()), capture_output=True, check=False)
+    assert packed.stderr.decode().startswith("mmarch: stdin: not ftrace text but compressed by xz")
+    assert packed.stderr.decode().endswith("xz -dc FILE | mmarch run -\n")
     ran = subprocess.run([*words, "-", str(path)], input=text, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert "- is no file" in ran.stderr
