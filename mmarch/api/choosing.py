@@ -99,7 +99,8 @@ def as_choices(chosen: Choosing) -> Choices:
     given: dict[str, Any] = {name: value for name, value in chosen.items() if name != "kernel"}
     for name in ("with_", "without"):
         names = given.get(name) or ()
-        given[name] = (names,) if isinstance(names, str) else tuple(names)
+        several = (names,) if isinstance(names, str | os.PathLike) else names
+        given[name] = tuple(os.fspath(one) for one in several)
     orders = given.get("folio_orders", "")
     given["folio_orders"] = (
         str(orders) if isinstance(orders, str | int) else ",".join(map(str, orders)) or "0"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +41,7 @@ def validate(
     with_: str | Sequence[str] = (),
     without: str | Sequence[str] = (),
     engine: Engine = "linked",
+    note: Note = silent,
     progress: Progress = unseen,
 ) -> Validation:
     """Compare the twin with measurements of real kernels, those that come with mmarch unless others are named.
@@ -56,6 +56,8 @@ def validate(
     twin = Twin(as_choices({"arch": arch, "with_": with_, "without": without}), engine)
     files = tuple(measured) or bundle.measurements
     twin.check(sorted({load(path).release for path in files}))
+    for remark in twin.chosen.remarks:
+        note(remark)
     found = validate.validate(
         files,
         scenarios or bundle.scenarios,
@@ -64,7 +66,7 @@ def validate(
         evidence=bundle.measurements,
         progress=progress,
     )
-    return replace(found, with_=twin.choices.with_, without=twin.choices.without)
+    return twin.named(found)
 
 
 def measure(

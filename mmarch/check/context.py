@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core_mm.descriptor import ArchDescriptor, Geometry
 from core_mm.releases import DEFAULT_RELEASE
 from mmarch import cpus
 from mmarch.check.bench import Bench
+from mmarch.engine.changes import Changes
 from mmarch.engine.machine import Config
 
 QUICK = 0.04  # share of the cases that a quick run looks at
@@ -33,8 +34,9 @@ class Context:
     share       of the cases of an exhaustive check, 1.0 for all
     operations  of a check that runs as many random ones as it is told; 0 leaves it to the share
     programs    the same of random programs
-    with_       features beyond those of the release
+    with_       features beyond those of the release, and series
     without     features and hooks to do without
+    changes     of those series
     """
 
     arch: ArchDescriptor
@@ -50,6 +52,7 @@ class Context:
     programs: int = 0
     with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    changes: Changes = field(default_factory=Changes)
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -76,7 +79,7 @@ class Context:
             arch=self.arch, generic=self.generic, release=self.release, cpu=self.cpu, granule=self.granule,
             memory=FRAMES << self.geometry.page_shift, swap_bytes=SLOTS << self.geometry.page_shift,
             log_rows=1 << 18, overrides={"log_ptes": 1},
-            with_=frozenset(self.with_), without=frozenset(self.without),
+            with_=frozenset(self.with_), without=frozenset(self.without), changes=self.changes,
         )  # fmt: skip
         return replace(config, **changes)  # type: ignore[arg-type]
 
@@ -84,7 +87,8 @@ class Context:
         """A machine with a user address space and a page table to work on."""
         if counting:
             return Bench(self.config(), counting)
-        key = (id(self.arch), self.release, self.cpu, self.granule, self.with_, self.without)
+        series = tuple(module.__name__ for module in self.changes.modules)
+        key = (id(self.arch), self.release, self.cpu, self.granule, self.with_, self.without, series)
         if key not in _BENCHES:
             _BENCHES[key] = Bench(self.config())
         bench = _BENCHES[key]

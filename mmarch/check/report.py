@@ -54,7 +54,11 @@ class Result(BaseModel):
 
 
 class Report(BaseModel):
-    """A whole run; `complete` is the last thing that is set."""
+    """A whole run; `complete` is the last thing that is set.
+
+    series  those of `with`, each with a digest of its sources
+    given   what stood after --with: `with`, and paths of series
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,6 +70,8 @@ class Report(BaseModel):
     cpu: str = ""
     granule: str = ""
     with_: tuple[str, ...] = ()
+    series: Mapping[str, str] = Field(default_factory=dict)
+    given: tuple[str, ...] = Field(default=(), exclude=True)
     without: tuple[str, ...] = ()
     seed: int
     quick: bool
@@ -101,7 +107,7 @@ class Report(BaseModel):
         for option in ("cpu", "granule", "seed", "operations", "programs", "expected"):
             value = getattr(self, option)
             words += [f"--{option}", str(value)] if value else []
-        for option, names in (("--with", self.with_), ("--without", self.without)):
+        for option, names in (("--with", self.given or self.with_), ("--without", self.without)):
             words += [word for name in names for word in (option, name)]
         return shlex.join(words + (["--quick"] if self.quick else []))
 

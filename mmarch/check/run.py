@@ -24,6 +24,7 @@ from mmarch.check.report import BAD, Report, Result
 from mmarch.check.suite import checks
 from mmarch.errors import InputError, PluginError
 from mmarch.plugins import LoadedArch, features, find_arch
+from mmarch.plugins.series import Chosen, applicable, choose, fits
 from mmarch.plugins.withhold import expand
 from mmarch.suggest import did_you_mean, unknown
 
@@ -39,18 +40,18 @@ class Options:
     """What to check, and how thoroughly.
 
     only        ids, whatever their level, or tiers; all if empty
-    releases    of core-mm; the first one is checked in full
+    releases    of core-mm; the first one is checked in full. None: the usual ones that the series are for
     expected    a file of expected failures instead of the plugin's own
     limit       seconds for each check instead of its own limit
     operations  random operations of tlb.random on each release; 0 for the usual number
     programs    the same of random programs of meaning.programs
-    with_       features beyond those of each release
+    with_       features beyond those of each release, and series
     without     features and hooks to do without
     """
 
     level: Literal["must", "all"] = "must"
     only: tuple[str, ...] = ()
-    releases: tuple[str, ...] = RELEASES_CHECKED
+    releases: tuple[str, ...] = ()
     cpu: str = ""
     granule: str = ""
     seed: int = 0
@@ -91,11 +92,14 @@ def check(
     workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
     try:
         loaded = _load(arch, workers[0])
-        options = _validate_machine(options, loaded)
+        options, chosen = _validate_machine(options, loaded)
+        for remark in chosen.remarks:
+            say(remark)
         expected = xfails.load(options.expected or xfails.find(loaded.descriptor), known)
         report = Report(
             arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
-            granule=options.granule, with_=options.with_, without=options.without,
+            granule=options.granule, with_=tuple(sorted(chosen.names)),
+            given=options.with_, series=chosen.digests, without=options.without,
             seed=options.seed, quick=options.quick, level=options.level,
             operations=options.operations, programs=options.programs, expected=str(options.expected or ""),
         )  # fmt: skip
@@ -155,16 +159,17 @@ def _validate_names(options: Options, known: Sequence[Check]) -> None:
             raise unknown("release", release, list(RELEASES))
 
 
-def _validate_machine(options: Options, arch: LoadedArch) -> Options:
-    """With the CPU under its one name."""
+def _validate_machine(options: Options, arch: LoadedArch) -> tuple[Options, Chosen]:
+    """With the CPU under its one name and the releases that the series are for; and what `with_` names."""
     cpu = options.cpu and cpus.choose(arch.descriptor, options.cpu).name
     if options.granule and options.granule not in arch.descriptor.granules:
         raise unknown("granule", options.granule, list(arch.descriptor.granules))
-    known = features.table(arch.descriptor)
-    with_, without = features.added(known, options.with_), expand(arch, options.without)
-    for release in options.releases:
-        features.present(known, release, with_, without)
-    return replace(options, cpu=cpu, with_=tuple(sorted(with_)), without=tuple(sorted(without)))
+    chosen, without = choose(arch.descriptor, options.with_), expand(arch, options.without)
+    releases = options.releases or tuple(applicable(chosen.series, RELEASES_CHECKED))
+    for release in releases:
+        fits(chosen.series, release)
+        features.present(chosen.known, release, chosen.names, without)
+    return replace(options, cpu=cpu, releases=releases, without=tuple(sorted(without))), chosen
 
 
 def plan(options: Options, known: Sequence[Check]) -> list[Job]:

@@ -28,6 +28,7 @@ from mmarch.check.outcome import CheckFailed, Done, Skipped
 from mmarch.check.registry import Check
 from mmarch.check.suite import checks
 from mmarch.errors import MmarchError
+from mmarch.plugins.series import choose
 
 PRINTED = 4000  # characters of output that are kept
 LARGEST_FILE = 256 << 20  # bytes that a plugin may print
@@ -67,7 +68,8 @@ def blame(error: BaseException, context: Context) -> str:
 
 def place(frames: Any, context: Context) -> str:
     """` in hook (file:line)` of the plugin's innermost frame."""
-    packages = tuple({name.partition(".")[0] for name in context.arch.modules})
+    names = [*context.arch.modules, *(module.__name__ for module in context.changes.modules)]
+    packages = {name.partition(".")[0] for name in names}
     own = [
         (frame, line) for frame, line in frames
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
@@ -110,6 +112,8 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
     for line in jobs:
         job = json.loads(line)
         told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in job["context"].items()}
+        chosen = choose(arch.descriptor, told.pop("with_", ()))
+        told |= {"with_": tuple(sorted(chosen.names)), "changes": chosen.changes}
         context = Context(arch.descriptor, generic.descriptor, **told)
         start = time.monotonic()
         try:

@@ -66,11 +66,10 @@ def check(
     """
     from mmarch import api
     from mmarch.check.report import BAD, Result
-    from mmarch.check.run import RELEASES_CHECKED
 
     talk = Talk(quiet)
     options: dict[str, Any] = {
-        "level": level, "only": tuple(only or ()), "releases": tuple(release or RELEASES_CHECKED),
+        "level": level, "only": tuple(only or ()), "releases": tuple(release or ()),
         "cpu": cpu, "granule": granule, "seed": seed, "quick": quick, "expected": expected,
         "operations": operations, "programs": programs, "with_": tuple(with_ or ()), "without": tuple(without or ()),
     }  # fmt: skip

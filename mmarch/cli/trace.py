@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,10 +109,11 @@ def validate(
     from mmarch.report.printed import ValidateDocument
     from mmarch.truth.validate import DIFFERENT
 
-    with Talk(quiet).progress("validating") as progress:
+    talk = Talk(quiet)
+    with talk.progress("validating") as progress:
         report = api.validate(
             measured or (), scenarios or (), arch=arch, with_=choices.with_, without=choices.without,
-            engine=engine, progress=progress,
+            engine=engine, note=talk.note, progress=progress,
         )  # fmt: skip
     answer(ValidateDocument.of(report).text() if json else _text(report, diff), output)
     if report.count(DIFFERENT):
@@ -148,13 +149,15 @@ def _on_kernel(
         )
     twin = Twin(how.choices, how.engine)
     twin.check(())
+    for remark in twin.chosen.remarks:
+        Talk(how.quiet).note(remark)
     bench = Bench(open_kernel(kernel), Machine(cpu), twin)
     if random:
         _random(bench, random, seed, budget, how)
         return
     with Talk(how.quiet).progress("measuring") as progress:
         found, _ = bench.compare([load(name) for name in names], progress)
-    report = replace(found, with_=how.choices.with_, without=how.choices.without)
+    report = twin.named(found)
     answer(ValidateDocument.of(report).text() if how.json else _text(report, how.diff), how.output)
     if report.count(DIFFERENT):
         raise typer.Exit(EXIT_FINDINGS)

@@ -122,10 +122,11 @@ class ScenarioVerdict(Model):
 
 
 class ValidateDocument(Printed):
-    """`validate`: the twin against measurements, `with` and `without` features and hooks."""
+    """`validate`: the twin against measurements, `with` and `without` features and hooks, digests of series."""
 
     schema_: Literal["mmarch.validate/1"] = Field(default="mmarch.validate/1", alias="schema")
     with_: tuple[str, ...] = Field(validation_alias="with", serialization_alias="with")
+    series: Mapping[str, str] = Field(default_factory=dict)
     without: tuple[str, ...]
     totals: Counts
     rows: tuple[ScenarioVerdict, ...]
@@ -135,7 +136,7 @@ class ValidateDocument(Printed):
     def of(cls, report: Report) -> Self:
         """The whole report."""
         return cls(
-            with_=tuple(report.with_), without=tuple(report.without),
+            with_=tuple(report.with_), series=report.series, without=tuple(report.without),
             totals={verdict: report.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},
             rows=tuple(map(ScenarioVerdict.of, report.rows)), unused_exemptions=tuple(report.unused),
         )  # fmt: skip

@@ -49,12 +49,13 @@ def ablations(setup: Setup) -> dict[str, tuple[str, ...]]:
     for name, members in TOGETHER.items():
         if present := tuple(member for member in members if member in optional):
             found[name] = present
+    found |= {one.name: (one.name,) for one in setup.applied}
     batch = tuple(hook for hook in batch_hooks(setup.arch) if hook not in already)
     return {**found, ALL_BATCH: batch} if len(batch) > 1 else found
 
 
 def ablate(workload: Workload, setup: Setup, request: Request, note: Note, progress: Progress) -> Ablation:
-    """Withhold each optional hook that the architecture overrides, and all batch hooks together."""
+    """Withhold each optional hook that the architecture overrides, each series, and all batch hooks together."""
     chosen = ablations(setup)
     request = replace(request, runs=len(chosen) + 1)
     baseline = run(workload, setup, request, note)

@@ -14,11 +14,13 @@ from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement.notation import DESCRIBED, Leaf, Observed, Tlbi
-from mmarch.plugins import features, load_arch
+from mmarch.plugins import load_arch
+from mmarch.plugins.series import Chosen, choose
 from mmarch.plugins.withhold import expand
 from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Choices, Setup, configure
 from mmarch.truth.inlined import Row, inlined, listed
+from mmarch.truth.validate import Report
 from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20
@@ -30,21 +32,29 @@ GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
 class Twin:
     """The runner that `mmarch validate` compares with measurements.
 
-    choices  the architecture, and features with and without; all else is as it was measured
+    choices  the architecture, and features and series with and without; all else is as it was measured
+    chosen   what these add, once they were checked
     """
 
     def __init__(self, choices: Choices = PLAIN, engine: str = "linked") -> None:
         self.choices, self.engine = choices, engine
         self._setups: dict[Choices, Setup] = {}
+        self.chosen = Chosen({}, frozenset())
 
     def check(self, releases: Iterable[str]) -> None:
         """InputError or PluginError for a wrong name, or features that do not go together in one of the releases."""
         arch = load_arch(self.choices.arch)
-        features.added(features.table(arch.descriptor), self.choices.with_)
+        self.chosen = choose(arch.descriptor, self.choices.with_)
         expand(arch, self.choices.without)
         if self.choices.with_ or self.choices.without:
             for release in releases:
                 configure(replace(self.choices, release=release))
+
+    def named(self, report: Report) -> Report:
+        """The same with what the twin was with and without."""
+        return replace(
+            report, with_=tuple(sorted(self.chosen.names)), series=self.chosen.digests, without=self.choices.without
+        )
 
     def run(
         self, workload: Workload, release: str, cpu: str, page_size: int, order: int

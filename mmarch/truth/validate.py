@@ -7,7 +7,7 @@ counts as different in all its steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -70,13 +70,15 @@ class Report:
     """All rows, in the order of the measurements.
 
     unused   exemptions that matched a step that is equal
-    with_    features that the twin had beyond those of the releases
+    with_    features that the twin had beyond those of the releases, and series
+    series   those series, each with a digest of its sources
     without  features and hooks that it did without
     """
 
     rows: tuple[Row, ...]
     unused: tuple[exempt.Exemption, ...] = ()
     with_: tuple[str, ...] = ()
+    series: Mapping[str, str] = field(default_factory=dict)
     without: tuple[str, ...] = ()
 
     def count(self, verdict: str) -> int:

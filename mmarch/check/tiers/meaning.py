@@ -14,6 +14,7 @@ from mmarch.check.programs import programs
 from mmarch.check.registry import check
 from mmarch.check.replays import replays
 from mmarch.check.system import show
+from mmarch.engine.changes import Changes
 from mmarch.engine.machine import Config, tables
 from mmarch.engine.program import NotLinkable
 
@@ -26,7 +27,7 @@ ENTRIES = "core_mm/observe.py: what is compared"
 def kernels(context: Context) -> Kernels:
     """Without and with; Skipped if that is the same on this release."""
     changed = context.config()
-    plain = replace(changed, with_=frozenset())
+    plain = replace(changed, with_=frozenset(), changes=Changes())
     if present(plain) == present(changed):
         raise Skipped(f"{context.release} has {', '.join(context.with_)} anyway")
     return Kernels(plain, changed, private=private_bits(context))

@@ -10,6 +10,8 @@ from core_mm import vmstat
 from core_mm.descriptor import ArchDescriptor
 from core_mm.feature import Feature
 from core_mm.hookspecs import HOOKS
+from core_mm.releases import RELEASES
+from mmarch.engine.changes import Changes
 from mmarch.engine.hookimpls import where
 from mmarch.errors import PluginError
 from mmarch.plugins import features
@@ -26,6 +28,21 @@ class Chosen:
     known: dict[str, Feature]
     names: frozenset[str]
     series: tuple[LoadedSeries, ...] = ()
+
+    @property
+    def changes(self) -> Changes:
+        """Of all series together."""
+        return Changes.together(one.changes for one in self.series)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the sources of each series."""
+        return {one.name: one.digest for one in self.series}
+
+    @property
+    def remarks(self) -> list[str]:
+        """Warnings to show."""
+        return [text for one in self.series for text in one.remarks()]
 
 
 def choose(arch: ArchDescriptor, given: Sequence[str]) -> Chosen:
@@ -46,6 +63,12 @@ def choose(arch: ArchDescriptor, given: Sequence[str]) -> Chosen:
     names = features.added({**known, **dict.fromkeys(installed)}, plain)  # type: ignore[dict-item]
     own = {one.name: one.feature for one in series}
     return Chosen({**known, **own}, names | own.keys(), series)
+
+
+def applicable(series: Sequence[LoadedSeries], usual: Sequence[str]) -> list[str]:
+    """Of the usual releases those that all of them are for; the newest one that they are for if none is usual."""
+    both = [name for name in RELEASES if all(name in (one.descriptor.releases or RELEASES) for one in series)]
+    return [name for name in usual if name in both] or both[-1:] or list(usual)
 
 
 def fits(series: Sequence[LoadedSeries], release: str) -> None:
