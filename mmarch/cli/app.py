@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, kernel, measure, recording, release, report, see, trace
+from mmarch.cli import arch, check, costs, cpu, kernel, measure, recording, release, report, see, series, trace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -82,3 +82,4 @@ app.add_typer(cpu.app, name="cpu")
 app.add_typer(costs.app, name="costs")
 app.add_typer(release.app, name="release")
 app.add_typer(recording.app, name="trace")
+app.add_typer(series.app, name="series")

@@ -55,8 +55,28 @@ def costs(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def feature(context: typer.Context, incomplete: str) -> list[str]:
-    """Features of core-mm and of the chosen architecture."""
-    return _values(_descriptor(context), "with", incomplete)
+    """Series, features of core-mm and of the chosen architecture, then files with a series."""
+    return _values(_descriptor(context), "with", incomplete) + _series_files(incomplete)
+
+
+def series(incomplete: str) -> list[str]:
+    """Those that are installed, then files."""
+    from mmarch.plugins.series import find_series
+
+    return _begin(find_series(), incomplete) + _series_files(incomplete)
+
+
+def function(incomplete: str) -> list[str]:
+    """Functions of core-mm, dotted."""
+    from mmarch.plugins.series.checking import core_functions
+
+    return _begin(core_functions(), incomplete)
+
+
+def _series_files(incomplete: str) -> list[str]:
+    from glob import escape, glob
+
+    return sorted(glob(escape(incomplete) + "*.py")) if incomplete else []
 
 
 def without(context: typer.Context, incomplete: str) -> list[str]:
@@ -113,10 +133,11 @@ def _values(descriptor: ArchDescriptor, key: str, value: str) -> list[str]:
     from core_mm.hookspecs import HOOKS
     from core_mm.releases import RELEASES
     from mmarch.plugins.features import table
+    from mmarch.plugins.series import find_series
 
     before, plus, last = value.rpartition("+")
     if key in ("with", "without"):
-        names = [*(HOOKS if key == "without" else ()), *table(descriptor)]
+        names = [*(HOOKS if key == "without" else find_series()), *table(descriptor)]
     elif key == "cpu" and plus:
         names = [f"{no}{name}" for name in descriptor.cpu_features for no in ("", "no")]
     elif key == "arch":

@@ -35,9 +35,9 @@ class Plugins:
 
     def install(
         self, body: str, name: str = "toy", module: str = "", distribution: str = "", version: str = "1.2",
-        prelude: bool = True, target: str = "",
+        prelude: bool = True, target: str = "", group: str = "mmarch.arch",
     ) -> Path:  # fmt: skip
-        """A distribution whose entry point `name` is `module:arch`; the path of the module."""
+        """A distribution whose entry point `name` in `group` is `module:arch`; the path of the module."""
         module = module or f"mmarch_{name}"
         distribution = distribution or f"mmarch-{name}"
         path = self.folder / f"{module.replace('.', '/')}.py"
@@ -46,7 +46,7 @@ class Plugins:
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[mmarch.arch]\n{name} = {target or module + ':arch'}\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {target or module + ':arch'}\n")
         return path
 
     def forget(self) -> None:

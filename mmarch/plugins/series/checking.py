@@ -39,19 +39,20 @@ def targets(modules: Sequence[ModuleType]) -> Iterator[tuple[FunctionType, str, 
 def find_function(name: str) -> FunctionType | None:
     """The function of core-mm of that dotted name."""
     module, _, attribute = name.rpartition(".")
-    value = vars(_modules()[module]).get(attribute) if module in _modules() else None
+    value = vars(core_modules()[module]).get(attribute) if module in core_modules() else None
     return value if isinstance(value, FunctionType) and value.__module__ == module else None
 
 
 @cache
-def _modules() -> dict[str, ModuleType]:
+def core_modules() -> dict[str, ModuleType]:
+    """Core-mm by dotted names."""
     names = [info.name for info in pkgutil.walk_packages(core_mm.__path__, "core_mm.")]
     return {name: importlib.import_module(name) for name in names}
 
 
 def core_functions() -> list[str]:
     """Dotted names of all functions of core-mm that are no hooks."""
-    found = functions(list(_modules().values()))
+    found = functions(list(core_modules().values()))
     return [f"{f.__module__}.{f.__name__}" for f in found if not is_hookspec(f)]
 
 

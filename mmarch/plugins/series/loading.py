@@ -28,6 +28,7 @@ from mmarch.plugins.series.digest import digest
 from mmarch.plugins.series.digest import text as tree_text
 from mmarch.plugins.series.finding import find_series, is_path
 from mmarch.plugins.series.trial import read_text, try_import
+from mmarch.suggest import unknown
 from mmarch.verbose import say
 
 DESCRIPTOR = "series"
@@ -124,7 +125,9 @@ def _module(name: str, path: Path, text: str) -> ModuleType:
 
 
 def _load_installed(name: str) -> LoadedSeries:
-    offers = find_series()[name]
+    offers = find_series().get(name, [])
+    if not offers:
+        raise unknown("series", name, find_series(), "See 'mmarch series list'; a file's name ends in .py.")
     if len(offers) > 1:
         both = " and ".join(offer.origin for offer in offers)
         raise PluginError("MM022", f"series {name!r} is offered by {both}; uninstall one of them")

@@ -50,7 +50,7 @@ def arm64_pte_batch_hint(ptep: int, pte: int) -> int:
     return 1
 
 
-@replaces("core_mm.unmap.folio_unmap_pte_batch", digest="")
+@replaces("core_mm.unmap.folio_unmap_pte_batch", digest="c044bb7fa9a0")
 def folio_unmap_pte_batch(folio: int, ptep: int, pte: int, address: int, end: int) -> int:
     """How many entries go at once: of file folios alone more than one."""
     if not feature.file_unmap_batch or not folio_test_large(folio):
