@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from mmarch import measurement
 from mmarch.check.report import Report
-from mmarch.report import printed
+from mmarch.report import printed, series
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
 
@@ -25,7 +25,7 @@ PRINTED: Sequence[type[BaseModel]] = [
     printed.SanitizeDocument, printed.ValidateDocument, printed.TrendDocument, printed.ArchListDocument,
     printed.ArchDocument, printed.CpuListDocument, printed.CpuDocument, printed.CostsListDocument,
     printed.CostsDocument, printed.ReleasesDocument, printed.FeaturesDocument, printed.ReleaseDiffDocument,
-    printed.KernelsDocument, printed.DoctorDocument,
+    printed.KernelsDocument, printed.DoctorDocument, series.SeriesListDocument, series.SeriesDocument,
 ]  # fmt: skip
 MODELS: Mapping[str, type[BaseModel]] = {
     "result": Result,

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from mmarch import __version__
-from mmarch.cli import arch, check, costs, cpu, kernel, measure, recording, release, report, see, series, trace
+from mmarch.cli import (
+    arch,
+    check,
+    costs,
+    cpu,
+    kernel,
+    measure,
+    recording,
+    release,
+    report,
+    see,
+    series,
+    trace,
+)
 
 app = typer.Typer(
     rich_markup_mode=None,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FunctionType
 
+from core_mm.series import IMPLEMENTS
 from mmarch.errors import PluginError
 from mmarch.plugins.finding import Found
 from mmarch.plugins.series.digest import text
@@ -57,6 +58,15 @@ def replaced(one: LoadedSeries) -> Iterator[Replaced]:
         name = f"{old.__module__}.{old.__name__}"
         place = f"{new.__code__.co_filename}:{new.__code__.co_firstlineno}"
         yield Replaced(name, place, stale.get(name, "ok"), tuple(diff(old, new, name, one.name)))
+
+
+def implemented(one: LoadedSeries) -> dict[str, tuple[str, ...]]:
+    """Architecture -> the hooks that it gets; the defaults of new ones are left out."""
+    found = {
+        arch: tuple(n for n, f in own.items() if arch != "generic" or hasattr(f, IMPLEMENTS))
+        for arch, own in one.changes.implementations.items()
+    }
+    return {arch: names for arch, names in found.items() if names}
 
 
 def diff(old: FunctionType, new: FunctionType, name: str, series: str) -> Iterator[str]:
