@@ -69,6 +69,7 @@ PAGES_THAT_RUN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES_THAT_RUN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
     """One after the other, in a folder of their own, beside which the examples lie."""
