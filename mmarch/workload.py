@@ -44,12 +44,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Dump:
-    """Leaf descriptors of ``[addr, addr + length)`` in `task`'s address space, under `label`."""
+    """Leaf descriptors of ``[addr, addr + length)`` in `task`'s address space, under `label`.
+
+    asked  whether the scenario says so, or it is what is dumped after every line of one without steps
+    """
 
     label: str
     task: int
     addr: int
     length: int
+    asked: bool = True
 
 
 @dataclass(frozen=True)

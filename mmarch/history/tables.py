@@ -16,6 +16,8 @@ from mmarch.history.replay import Replay
 from mmarch.runs.configure import Setup
 from mmarch.runs.entries import LEVELS, Entries
 from mmarch.runs.leaves import Leaves, leaves
+from mmarch.runs.ranges import ranges
+from mmarch.runs.result import Range
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,10 @@ class Tables:
 
     def __iter__(self) -> Iterator[Leaf]:
         return (self.leaf(number) for number in range(len(self)))
+
+    def ranges(self, first: int, last: int) -> Iterator[Range]:
+        """Leaves that begin in bytes [first, last), like neighbours together."""
+        return ranges(self.leaves, self.entries, self.page_shift, first, last)
 
     def mapping(self, address: int) -> Mapping | None:
         """The mapping that `address` lies in."""

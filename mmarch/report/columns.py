@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmarch.runs.costs import Priced
-from mmarch.runs.result import Configuration, Counts, Result, total
+from mmarch.runs.result import Configuration, Counts, Range, Result, total
 from mmarch.sizes import show_orders, show_size
 from mmarch.table import number
 
@@ -34,6 +35,7 @@ BORDER = (
 )
 LARGE = ("thp-pte-aligned", "thp-pte-unaligned", "thp-pmd")  # coverage keys of folios that are mapped whole
 FOLDED = ("cont-pte-folded",)
+STEPS = (FAULTS, BORDER[1], *BLOCKS[1:], TLBIS, BORDER[3])
 HAZARDS = ("gather_reserve_clamp", "gather_leak", "gather_overflow")
 
 
@@ -72,3 +74,11 @@ def title(chosen: Configuration, page_shift: int) -> str:
     if chosen.memory != 16 << 30:
         parts.append(f"memory {show_size(chosen.memory)}")
     return ", ".join(parts)
+
+
+def show_ranges(ranges: Sequence[Range]) -> list[str]:
+    """Page tables in ptdump's manner, a line a range."""
+    return [
+        f"{r.start:#014x}-{r.end:#014x} {show_size(r.end - r.start):>5} {r.level} {r.text}".rstrip()
+        for r in ranges
+    ]

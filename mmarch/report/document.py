@@ -27,7 +27,14 @@ class Table:
     total: bool = False
 
 
-Block = Paragraph | Table
+@dataclass(frozen=True)
+class Verbatim:
+    """Lines that stay as they are, such as page tables."""
+
+    lines: Sequence[str]
+
+
+Block = Paragraph | Table | Verbatim
 Part = Sequence[Block]
 
 

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from mmarch.report.document import Block, Document, Paragraph, Part, Table
+from mmarch.report.document import Block, Document, Paragraph, Part, Table, Verbatim
 from mmarch.table import Row, table, width, wrap
 
 LETTER = 72
@@ -32,6 +32,8 @@ def _plain(parts: Sequence[Part], columns: int = 0) -> str:
 def _lines(block: Block, columns: int) -> list[str]:
     if isinstance(block, Paragraph):
         return wrap(block.text, block.indent, columns=columns)
+    if isinstance(block, Verbatim):
+        return list(block.lines)
     return table(block.headings, block.rows, block.left, block.total, columns)
 
 
@@ -43,6 +45,8 @@ def markdown(document: Document) -> str:
 def _markdown(block: Block) -> str:
     if isinstance(block, Paragraph):
         return _escaped(block.text.strip())
+    if isinstance(block, Verbatim):
+        return "\n".join(["```text", *block.lines, "```"])
     rule = [":--"] * block.left + ["--:"] * (len(block.headings) - block.left)
     rows = [[_escaped(_nested(cell)) for cell in row] for row in (block.headings, *block.rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
@@ -65,6 +69,8 @@ def page(document: Document) -> str:
 def _html(block: Block) -> str:
     if isinstance(block, Paragraph):
         return f"<p>{html.escape(block.text.strip())}</p>"
+    if isinstance(block, Verbatim):
+        return f"<pre>{html.escape(chr(10).join(block.lines))}</pre>"
     head = _cells(block, block.headings, "th")
     rows = "".join(f"<tr>{_cells(block, row, 'td')}</tr>" for row in block.rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

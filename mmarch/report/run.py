@@ -11,12 +11,14 @@ from mmarch.report.columns import (
     FOLDED,
     HAZARDS,
     LARGE,
+    STEPS,
     cells,
     milliseconds,
+    show_ranges,
     title,
     versions,
 )
-from mmarch.report.document import Document, Paragraph, Part, Table
+from mmarch.report.document import Document, Paragraph, Part, Table, Verbatim
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Counts, Operation, Result, Sample
 from mmarch.sizes import show_size
@@ -30,6 +32,8 @@ def document(result: Result, costs: Priced | None = None) -> Document:
     """All of it: what was run, the tables, and what there is to say about them."""
     counts = by_hook(result, costs) if result.hooks is not None else by_operation(result, costs)
     parts: list[Part] = [
+        _by_step(result),
+        *_dumps(result),
         [counts],
         _by_block(result),
         _by_tlbi(result),
@@ -80,6 +84,25 @@ def by_hook(result: Result, costs: Priced | None = None) -> Table:
 def _sorted(result: Result) -> Sequence[tuple[str, Operation]]:
     """Operations by what they did to page tables, most first."""
     return sorted(result.operations.items(), key=lambda item: -sum(item[1].events.values()))
+
+
+def _by_step(result: Result) -> list[Table]:
+    """One row a step of a scenario, in order."""
+    named = [step for step in result.steps if step.name]
+    rows = [[step.name, *cells(step.events, result, STEPS)] for step in named]
+    return [Table(["step", *(column.heading for column in STEPS)], rows)] if rows else []
+
+
+def _dumps(result: Result) -> list[Part]:
+    """The page tables that `dump` asks for, each under its name."""
+    return [
+        [
+            Paragraph(f"{dump.name}, task {dump.task}:"),
+            Verbatim(show_ranges(dump.ranges) or ["nothing is mapped"]),
+        ]
+        for step in result.steps
+        for dump in step.dumps
+    ]
 
 
 def _time(counts: Counts, costs: Priced | None) -> list[str]:

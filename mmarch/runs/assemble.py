@@ -31,7 +31,7 @@ class Request:
     """How to run: the engine, whether to attribute counts to hooks or to paths of calls, rows of log, runs of its like.
 
     `tlb_entries` is the size of a TLB that accesses go through, 0 for none.
-    `sampled`: coverage over time is part of the result.
+    `sampled`: coverage over time and the steps of a scenario are part of the result.
     `madvise` enables the folio orders where MADV_HUGEPAGE asks for them, and for all shared memory.
     """
 

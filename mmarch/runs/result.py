@@ -114,6 +114,31 @@ class Sample(Model):
         return found / self.bytes.get("anon-rss", 1)
 
 
+class Range(Model):
+    """Entries in a row that say the same, bytes [start, end); `level` is PTE, PMD, …, `text` as ptdump has it."""
+
+    start: int
+    end: int
+    level: str
+    text: str
+
+
+class Dumped(Model):
+    """Page tables of `task` where a scenario's `dump` asks for them."""
+
+    name: str
+    task: int
+    ranges: tuple[Range, ...]
+
+
+class Stepped(Model):
+    """What a step of a scenario caused, and the dumps after it; the name is empty if there are dumps alone."""
+
+    name: str
+    events: Counts
+    dumps: tuple[Dumped, ...] = ()
+
+
 class Result(Model):
     """Counts of one run, exact and reproducible.
 
@@ -125,6 +150,7 @@ class Result(Model):
     saved   what the architecture's clear_ptes saved against the generic loop; only if it has one
     saved_by_operation  the same, for each operation that differs
     coverage  at moments of the run, in order
+    steps   of a scenario, in order
     unseen  events that this engine does not show: null in JSON, neither 0 nor left out
     """
 
@@ -143,6 +169,7 @@ class Result(Model):
     saved: Counts | None = None
     saved_by_operation: Mapping[str, Counts] | None = None
     coverage: tuple[Sample, ...] = ()
+    steps: tuple[Stepped, ...] = ()
     failures: tuple[Failure, ...] = ()
     warnings: Warn | None = None
     unseen: tuple[str, ...] = Field(default=(), exclude=True)

@@ -6,7 +6,7 @@ import errno
 import itertools
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -30,10 +30,12 @@ from mmarch.runs.result import (
     Provenance,
     Result,
     Sample,
+    Stepped,
     Warn,
     difference,
 )
 from mmarch.runs.sampling import moments, sample
+from mmarch.runs.steps import Steps
 from mmarch.sizes import show_size
 from mmarch.workload import Workload
 
@@ -57,8 +59,8 @@ def run(
     breaks its contract. Failed operations of a trace are in the result.
     """
     machine = assemble(setup, workload, request, note)
-    samples = _execute(machine, workload, setup, request, progress)
-    return _result(machine, workload, setup, request, samples)
+    seen = _execute(machine, workload, setup, request, progress)
+    return _result(machine, workload, setup, request, seen)
 
 
 def run_with_saving(
@@ -85,26 +87,37 @@ def run_with_saving(
     return result.model_copy(update=saved)
 
 
+@dataclass
+class _Seen:
+    """What was looked at on the way."""
+
+    samples: Sequence[Sample] = ()
+    steps: Sequence[Stepped] = ()
+
+
 def _execute(
     machine: Machine, workload: Workload, setup: Setup, request: Request, progress: Progress
-) -> list[Sample]:
-    """Run all of it; coverage at moments on the way, if that is asked for."""
+) -> _Seen:
+    """Run all of it; coverage at moments on the way and the steps of a scenario, if that is asked for."""
     rows, counters = len(workload.ops), machine.memory.arrays["counters"]
     looks = moments(rows) if request.sampled else []
+    steps = Steps(machine, workload, setup, _shown(setup)) if request.sampled and workload.steps else None
     samples = []
-    for first, last, counts in _chunks(workload, looks):
+    for first, last, counts in _chunks(workload, {*looks, *(steps.stops() if steps else ())}):
         before = None if counts else counters.copy()
         machine.call("run_operations", first, last)
         _check(machine, workload, setup, first, last)
         if before is not None:
             counters[:] = before
+        if steps:
+            steps.see(last)
         if last in looks:
             samples.append(sample(machine, setup, last - 1))
         progress(last, rows)
-    return samples
+    return _Seen(samples, steps.found if steps else ())
 
 
-def _chunks(workload: Workload, stops: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+def _chunks(workload: Workload, stops: set[int]) -> Iterator[tuple[int, int, bool]]:
     """Rows [first, last) to run at once, and whether what they do is counted; each of `stops` is a last."""
     measured = workload.measured()
     changes = (np.flatnonzero(np.diff(measured)) + 1).tolist()
@@ -155,6 +168,13 @@ def event_names(setup: Setup) -> list[str]:
     return [*vmstat.NAMES, *[""] * unused, *setup.arch.descriptor.events, *own]
 
 
+def _shown(setup: Setup) -> dict[int, str]:
+    """Events of counts where hooks are not told apart."""
+    return {
+        number: name for number, name in enumerate(event_names(setup)) if name and number != vmstat.HOOK_CALL
+    }
+
+
 def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) -> Counts:
     """Events that happened; `calls` of hooks only where hooks are told apart, since one engine always counts them."""
     if not calls:
@@ -162,9 +182,7 @@ def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) ->
     return {names[i]: int(values[i]) for i in np.flatnonzero(values).tolist()}
 
 
-def _result(
-    machine: Machine, workload: Workload, setup: Setup, request: Request, samples: Sequence[Sample]
-) -> Result:
+def _result(machine: Machine, workload: Workload, setup: Setup, request: Request, seen: _Seen) -> Result:
     names, counters = event_names(setup), machine.counts()
     descriptor = setup.arch.descriptor
     return Result(
@@ -186,7 +204,8 @@ def _result(
         totals=_counts(names, counters.sum(axis=(0, 1))),
         operations=_operations(names, counters, workload),
         hooks=_by_hook(machine, names, counters) if request.by_hook else None,
-        coverage=tuple(samples),
+        coverage=tuple(seen.samples),
+        steps=tuple(seen.steps),
         failures=_failures(machine, workload),
         warnings=_warnings(machine),
     )

@@ -174,4 +174,4 @@ class _Lowerer:
 
 
 def _dump(region: Region, process: Process, label: str) -> Dump:
-    return Dump(f"{label}.{region.name}", process.task, region.addr, region.length)
+    return Dump(f"{label}.{region.name}", process.task, region.addr, region.length, asked=False)
