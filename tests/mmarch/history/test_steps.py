@@ -37,7 +37,8 @@ def test_a_plain_run_shows_steps_and_dumps(capsys):
     assert main(["run", "-q", FORK, "--steps"]) == 0
     told = capsys.readouterr().out.splitlines()
     for name in ("fork", "cow_one", "cow_all", "child_exit", "munmap"):
-        first, other = (next(line.split() for line in lines if line.startswith(name)) for lines in (plain, told))
+        rows = ([line.split() for line in lines if line.startswith(f"{name} ")] for lines in (plain, told))
+        first, other = (found[0] for found in rows)
         assert [first[0], first[1], *first[3:]] == [other[0], other[1], *other[3:]]
     tables = [line for line in plain if line.startswith("0x") and "PTE" in line]
     assert tables and tables == [line for line in told if line.startswith("0x") and "PTE" in line]
