@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from mmarch import measurement
 from mmarch.check.report import Report
-from mmarch.report import printed, series
+from mmarch.report import printed, seen, series
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
 
@@ -32,6 +32,10 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "compare": Comparison,
     "ablate": Ablation,
     "ablate-features": FeatureAblation,
+    "map": seen.Map,
+    "explain": seen.Explained,
+    "top": seen.Top,
+    "steps": seen.Steps,
     "check": Report,
     "measurement": measurement.File,
     "cost-profile": CostProfile,

@@ -28,22 +28,26 @@ def _formats(top: int, steps: bool, sanitize: bool, form: str) -> tuple[Sequence
             raise InputError("--sanitize judges flushes instead of counting; leave --top and --steps out")
         return ("table", "json"), "run --sanitize"
     if top or steps:
-        return ("table",), "run --steps" if steps else "run --top"
+        return ("table", "json"), "run --steps" if steps else "run --top"
     return (*FORMATS, "folded"), "run --format folded" if form == "folded" else "run"
 
 
-def _seen(history: History, top: int, by: o.By, count: o.Count, steps: bool) -> Iterable[str]:
+def _seen(history: History, top: int, by: o.By, count: o.Count, steps: bool, form: str) -> Iterable[str]:
     """The steps of a scenario, what is hottest, or stacks."""
     from mmarch.history.top import folded
+    from mmarch.report import seen
     from mmarch.report import steps as stepping
     from mmarch.report import top as hottest
     from mmarch.report.columns import title
     from mmarch.table import wrap
 
+    if steps and not history.workload.steps:
+        raise InputError(f"--steps: {history.workload.name} has no steps; give a scenario file")
+    if form == "json":
+        found = seen.flushes(history) if steps else seen.hottest(history, top, by)
+        return [found.model_dump_json(indent=2)]
     if not steps:
         return hottest.render(history, top, by) if top else folded(history, count)
-    if not history.workload.steps:
-        raise InputError(f"--steps: {history.workload.name} has no steps; give a scenario file")
     setup = history.setup
     head = [
         *wrap(title(setup.configuration, setup.geometry.page_shift)),
@@ -121,7 +125,7 @@ def run(
         how: dict[str, Any] = {"note": talk.note, "progress": progress, **chosen}
         if top or steps or form == "folded":
             history = api.record_history(source, **how)
-            answer("\n".join(_seen(history, top, by, count, steps)), output)
+            answer("\n".join(_seen(history, top, by, count, steps, form)), output)
             return
         check_costs(costs, chosen["arch"])
         result = api.run(source, engine=engine, by=filed, **how)

@@ -32,6 +32,7 @@ def map_(
     chosen: o.Chosen,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
+    json: o.Json = False,
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
@@ -52,6 +53,11 @@ def map_(
     if not shown:
         ends = f"{tables.mappings[0].start:#x}-{tables.mappings[-1].end:#x}" if tables.mappings else "none"
         raise InputError(f"--range {range_}: nothing is mapped there; task {task} has mappings in {ends}")
+    if json:
+        from mmarch.report.seen import page_tables
+
+        answer(page_tables(history, tables, first, last).model_dump_json(indent=2), output)
+        return
     answer(
         "\n".join([f"{work.name}, after operation {operation(history, row)}: task {task}", "", *shown]),
         output,
@@ -81,6 +87,7 @@ def explain(
     chosen: o.Chosen,
     scenario: o.Scenario = "",
     backing: o.Backing = "",
+    json: o.Json = False,
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
@@ -101,6 +108,12 @@ def explain(
     source = talk.reading(workload, scenario, backing)
     with talk.progress(f"{source.name}, operation {op}"):
         stories = [api.explain(source, op, note=talk.note, **{**chosen, **one}) for one in changes]
+    if json:
+        from mmarch.report.seen import explained
+
+        texts = [explained(story).model_dump_json(indent=2, exclude_none=True) for story in stories]
+        answer(f"[{','.join(texts)}]" if diff else texts[0], output)
+        return
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
 
 

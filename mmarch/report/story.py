@@ -35,7 +35,7 @@ def _lines(story: Story, call: Call, depth: int, step: int = 2) -> Iterator[str]
                 " " * step * depth + times + _said(part) + (f"; {part.why}" if part.why else "")
             )
             continue
-        own = f" [hook, {_plugin(part)}]" if part.hook else ""
+        own = f" [hook, {plugin(part)}]" if part.hook else ""
         text = f"{' ' * step * depth}{times}{part.text}(){own}"
         place = short_where(part.function)
         gap = WIDTH - len(text) - len(place)
@@ -51,7 +51,8 @@ def _said(part: Call) -> str:
     return f"{part.text} {part.address:#x}{more}"
 
 
-def _plugin(call: Call) -> str:
+def plugin(call: Call) -> str:
+    """Whose function it is: core_mm, or an architecture's name."""
     module = call.function.__module__ if call.function else ""
     return module.removeprefix("arches.").partition(".")[0]
 
@@ -66,10 +67,10 @@ def _legend(story: Story) -> Iterator[str]:
             seen.setdefault(call.text, call)
     for name, call in seen.items():
         assert call.function is not None
-        yield from wrap(f"  {name}: {short_where(call.function)}, {_kernel(call)}", "    ")
+        yield from wrap(f"  {name}: {short_where(call.function)}, {kernel_name(call)}", "    ")
 
 
-def _kernel(call: Call) -> str:
+def kernel_name(call: Call) -> str:
     """The kernel's function of that name, and its file if the docstrings say."""
     function = call.function
     own = (function.__doc__ or "") if function else ""

@@ -204,7 +204,7 @@ def test_map_in_ptdump_s_manner(capsys):
     ("options", "said"),
     [
         (["--by", "cause"], "give --top too"),
-        (["--top", "3", "--json"], "run --top has no such format. It has: table."),
+        (["--top", "3", "--format", "csv"], "run --top has no such format. It has: table, json."),
         (["--format", "folded", "--sanitize"], "run --sanitize has no such format. It has: table, json."),
     ],
 )
