@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmarch.runs import result
+
+if TYPE_CHECKING:
+    from mmarch.history import History
 
 Shown = TypeVar("Shown", bound=result.Model)
 
@@ -35,23 +38,25 @@ class FeatureAblation(_Shown, result.FeatureAblation):
 
 
 def render(
-    found: result.Answer | Sequence[result.Result],
+    found: result.Answer | Sequence[result.Result] | History,
     form: str = "table",
     *,
     costs: str = "",
     by_op: bool = False,
     sort: str = "",
+    count: str = "tlbi",
 ) -> bytes:
     """What `--format` prints, of one answer or of several results.
 
-    form   table, markdown, lkml, fastpath, csv, json, parquet, html
+    form   table, markdown, lkml, fastpath, csv, json, parquet, html; of a history folded, perfetto
     costs  a cost profile, for the tables
     by_op  of a comparison: also a table for each system call
     sort   of features: by which count
+    count  of `folded`: tlbi, unfold or fault
     """  # fmt: skip
     from mmarch.report import formats
 
-    return formats.render(found, form, costs, by_op, sort)
+    return formats.render(found, form, costs, by_op, sort, count)
 
 
 def shown(kind: type[Shown], found: result.Model, **changes: Any) -> Shown:

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mmarch.cli import complete
+from mmarch.cli import complete, inside
 from mmarch.cli import options as o
 from mmarch.cli.configured import configured
 from mmarch.cli.output import Talk, answer, chosen_format, how_to_read
 from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
-    from mmarch.history import History
     from mmarch.runs.result import Result
     from mmarch.runs.workloads import Source
-
-
-def _formats(top: int, steps: bool, sanitize: bool, form: str) -> tuple[Sequence[str], str]:
-    """What a run can be printed as, and what it is called."""
-    from mmarch.report.formats import FORMATS
-
-    if sanitize:
-        if top or steps:
-            raise InputError("--sanitize judges flushes instead of counting; leave --top and --steps out")
-        return ("table", "json"), "run --sanitize"
-    if top or steps:
-        return ("table", "json"), "run --steps" if steps else "run --top"
-    return (*FORMATS, "folded"), "run --format folded" if form == "folded" else "run"
-
-
-def _seen(history: History, top: int, by: o.By, count: o.Count, steps: bool, form: str) -> Iterable[str]:
-    """The steps of a scenario, what is hottest, or stacks."""
-    from mmarch.history.top import folded
-    from mmarch.report import seen
-    from mmarch.report import steps as stepping
-    from mmarch.report import top as hottest
-    from mmarch.report.columns import title
-    from mmarch.table import wrap
-
-    if steps and not history.workload.steps:
-        raise InputError(f"--steps: {history.workload.name} has no steps; give a scenario file")
-    if form == "json":
-        found = seen.flushes(history) if steps else seen.hottest(history, top, by)
-        return [found.model_dump_json(indent=2)]
-    if not steps:
-        return hottest.render(history, top, by) if top else folded(history, count)
-    setup = history.setup
-    head = [
-        *wrap(title(setup.configuration, setup.geometry.page_shift)),
-        *wrap(history.workload.name),
-        "",
-    ]
-    return [*head, *stepping.render(history)]
 
 
 @configured()
@@ -101,11 +62,11 @@ def run(
     if by not in ("op", "hook") and not top:
         raise InputError(f"--by {by} says what --top K ranks; give --top too")
     filed: Literal["op", "hook"] = "hook" if by == "hook" else "op"
-    known, what = _formats(top, steps, sanitize, format_)
+    known, what = inside.formats(top, steps, sanitize, format_)
     form = chosen_format(format_, json, output, known, what)
     named = workloads or [""]
     if len(named) > 1:
-        if top or steps or sanitize or form == "folded":
+        if top or steps or sanitize or form in inside.FORMATS:
             asked = what.removeprefix("run ")
             raise InputError(f"{asked} looks at one workload, not {len(named)}; run it once for each")
         check_costs(costs, chosen["arch"])
@@ -123,9 +84,9 @@ def run(
         return
     with talk.progress(source.name) as progress:
         how: dict[str, Any] = {"note": talk.note, "progress": progress, **chosen}
-        if top or steps or form == "folded":
+        if top or steps or form in inside.FORMATS:
             history = api.record_history(source, **how)
-            answer("\n".join(_seen(history, top, by, count, steps, form)), output)
+            answer(inside.show(history, top, by, count, steps, form), output)
             return
         check_costs(costs, chosen["arch"])
         result = api.run(source, engine=engine, by=filed, **how)
@@ -202,7 +163,7 @@ def ablate(
 ) -> None:
     """Withhold each optional hook of an architecture in turn, and say what it buys; or each feature of a release."""
     from mmarch import api
-    from mmarch.report.formats import BETWEEN, FORMATS, render
+    from mmarch.report.formats import FORMATS, render
 
     talk = Talk(quiet)
     how: dict[str, Any] = {"engine": engine, "note": talk.note}
@@ -210,7 +171,7 @@ def ablate(
     if features and not (older and newer):
         raise InputError("--from and --to go together: ablate --from 6.12 --to 7.3")
     what = "ablate --from --to" if features else "ablate"
-    form = chosen_format(format_, json, output, BETWEEN if features else FORMATS, what)
+    form = chosen_format(format_, json, output, FORMATS, what)
     check_costs(costs, chosen["arch"])
     source = talk.reading(workload, scenario, backing)
     with talk.progress("ablating") as progress:

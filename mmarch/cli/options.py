@@ -149,7 +149,7 @@ Format = Annotated[
         "--format",
         metavar="FORM",
         help="table, markdown, lkml (72 columns), fastpath (arm64 letters), csv, json, parquet; of run also "
-        "folded: stacks for flame graphs.",
+        "folded (stacks for flame graphs) and perfetto (tracks).",
         show_default="table",
     ),
 ]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mmarch.trace.assumed import Reading
 
 
+BYTES = ("parquet", "perfetto")  # formats that are no text
+
+
 def answer(text: str | bytes, output: str = "") -> None:
     """Print `text`, or write it to the file `output`."""
     if isinstance(text, str):
@@ -51,8 +54,8 @@ def chosen_format(form: str, json: bool, output: str, known: Sequence[str], comm
     if form not in known:
         near = did_you_mean(form, known)
         raise InputError(f"--format {form}: {command} has no such format.{near} It has: {', '.join(known)}.")
-    if form == "parquet" and output in ("", "-") and sys.stdout.isatty():
-        raise InputError("--format parquet writes bytes, and stdout is a terminal; add -o FILE")
+    if form in BYTES and output in ("", "-") and sys.stdout.isatty():
+        raise InputError(f"--format {form} writes bytes, and stdout is a terminal; add -o FILE")
     return form
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mmarch.report.columns import BLOCKS, title, versions
 from mmarch.report.compare import ABLATED, extra, metrics, useful
 from mmarch.report.forms import framed
-from mmarch.runs.result import Ablation, Comparison, Result
+from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Result, Single
 from mmarch.table import Row, number, wrap
 
 HEADINGS = ("Benchmark", "Result Class")
@@ -43,6 +43,27 @@ def ablate(ablation: Ablation) -> str:
     ]
     lines = framed([*HEADINGS, base.workload.name, "without the hook"], groups, 2)
     return _letter(lines, {"": base})
+
+
+def between(found: FeatureAblation) -> str:
+    """Each feature that makes a difference: switched on alone in the older release, and off alone in the newer."""
+    names = (found.older.configuration.release, found.newer.configuration.release)
+    groups = [rows for single in found.singles if (rows := _single(found, single))]
+    lines = framed([*HEADINGS, names[0], "with it", names[1], "without it"], groups, 2)
+    return _letter(lines, dict(zip(names, (found.older, found.newer), strict=True)))
+
+
+def _single(found: FeatureAblation, single: Single) -> list[Row]:
+    """One feature's rows, of what it changes in either release."""
+    rows: list[Row] = []
+    for column in ABLATED:
+        on, off = (sum(counts.get(event, 0) for event in column.events) for counts in (single.on, single.off))
+        if on or off:
+            before, after = found.older.total(*column.events), found.newer.total(*column.events)
+            name = "" if rows else single.feature
+            cells = (number(before), marked(before, before - on), number(after), marked(after, after + off))
+            rows.append([name, column.heading, *cells])
+    return rows
 
 
 def _group(results: Sequence[Result]) -> list[Row]:

@@ -6,8 +6,10 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 
 from mmarch.errors import InputError
+from mmarch.history import History
+from mmarch.history.top import folded
 from mmarch.plugins import load_arch
-from mmarch.report import compare, fastpath, features, run
+from mmarch.report import compare, fastpath, features, perfetto, run
 from mmarch.report.document import Document
 from mmarch.report.forms import lkml, markdown, page, terminal
 from mmarch.runs.costs import Priced, load_costs
@@ -18,22 +20,26 @@ FORMS: Mapping[str, Callable[[Document], str]] = {
 }  # fmt: skip
 TABLES = ("csv", "parquet")
 FORMATS = ("table", "markdown", "lkml", "fastpath", "json", *TABLES)
-BETWEEN = tuple(name for name in FORMATS if name != "fastpath")
+INSIDE = ("folded", "perfetto")  # of a history
 
 
 def render(
-    found: Answer | Sequence[Result],
+    found: Answer | Sequence[Result] | History,
     form: str = "table",
     costs: str = "",
     by_op: bool = False,
     sort: str = "",
+    count: str = "tlbi",
 ) -> bytes:
-    """An answer, or those of several runs, in a format.
+    """An answer, or those of several runs, in a format; a history in one of INSIDE.
 
     costs  a cost profile: its estimates stand in the tables for people; the other formats hold counts
     by_op  of a comparison: also a table for each system call
     sort   of features: by which count
+    count  of `folded`: tlbi, unfold or fault
     """
+    if isinstance(found, History):
+        return _inside(found, form, count)
     answers = found if isinstance(found, Sequence) else [found]
     if form in TABLES:
         return _frame(answers, form)
@@ -59,13 +65,21 @@ def _frame(answers: Sequence[Answer], form: str) -> bytes:
     return file.getvalue()
 
 
+def _inside(history: History, form: str, count: str) -> bytes:
+    if form == "perfetto":
+        return perfetto.trace(history)
+    if form != "folded":
+        raise InputError(f"a history has no format {form}; it has: {', '.join(INSIDE)}")
+    return _line("\n".join(folded(history, count)))
+
+
 def _fastpath(found: Answer | Sequence[Result]) -> str:
     if isinstance(found, Comparison):
         return fastpath.compare(found)
     if isinstance(found, Ablation):
         return fastpath.ablate(found)
     if isinstance(found, FeatureAblation):
-        raise InputError("the fastpath table puts two columns side by side; features have other formats")
+        return fastpath.between(found)
     return fastpath.run(found if isinstance(found, Sequence) else [found])
 
 

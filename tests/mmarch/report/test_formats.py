@@ -95,12 +95,8 @@ def test_json_is_short_for_json(workload: str, capsys: pytest.CaptureFixture[str
     ("arguments", "said"),
     [
         (["run", "--format", "fastpth"], "Did you mean 'fastpath'?"),
-        (["run", "--format", "xml"], "It has: table, markdown, lkml, fastpath, json, csv, parquet, folded."),
+        (["run", "--format", "xml"], "It has: table, markdown, lkml, fastpath, json, csv, parquet, folded, perfetto."),
         (["run", "--sanitize", "--format", "csv"], "run --sanitize has no such format. It has: table, json."),
-        (
-            ["ablate", "--from", "6.12", "--to", "7.3", "--format", "fastpath"],
-            "It has: table, markdown, lkml,",
-        ),
         (["compare", "-c", "", "-c", "", "--format", "folded"], "compare has no such format."),
     ],
 )
