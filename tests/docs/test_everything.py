@@ -11,7 +11,7 @@ from core_mm.descriptor import CAPABILITIES
 from core_mm.features import feature
 from mmarch.check import FORMATS as CHECK_FORMATS
 from mmarch.plugins import load_arch
-from mmarch.report.formats import FORMATS
+from mmarch.report.formats import FORMATS, INSIDE
 from mmarch.runs.config_file import KEYS
 from mmarch.scenario.verbs import VERBS
 from tests.support.pages import ROOT
@@ -41,7 +41,7 @@ def test_every_feature_has_a_section(name: str) -> None:
 def test_every_format_has_a_row() -> None:
     """Of `run`, `compare` and `ablate`, then of `check`, and no other."""
     of_runs, of_checks = page("formats.md").split("`mmarch check --format`")
-    assert set(rows(of_runs)) - {"--format"} == {*FORMATS, "folded"}
+    assert set(rows(of_runs)) - {"--format"} == {*FORMATS, *INSIDE}
     assert set(rows(of_checks.partition("## ")[0])) - {"--format"} == set(CHECK_FORMATS)
 
 
