@@ -158,8 +158,7 @@ def can_change_pte_writable(vma: int, pte: int) -> int:
         return pte_dirty(pte)
     if pte_special(pte):
         return 0
-    page = pte_pfn(pte)
-    return int(folio_test_anon(page_folio(page)) and PageAnonExclusive(page))
+    return PageAnonExclusive(pte_pfn(pte))  # no page but an anonymous one is
 
 
 @noinline

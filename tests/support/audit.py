@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from core_mm.mm_types import PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_SWAPCACHE, PG_TABLE
+from core_mm.mm_types import PG_ANON, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_SWAPCACHE, PG_TABLE
 from mmarch.engine.machine import Machine
 
 ENTRIES, LEVELS, INIT_MM = 512, 4, 1
@@ -69,7 +69,7 @@ class Audit:
     def kind(self, folio: int) -> str:
         """The counter its pages belong to."""
         flags = int(self.page["flags"][folio])
-        if flags & (1 << 9):
+        if flags & PG_ANON:
             return "rss_anon"
         return "rss_shmem" if flags & (1 << 6) else "rss_file"
 
@@ -105,6 +105,8 @@ class Audit:
         for pfn in range(folio, folio + nr):
             if int(self.page["mapcount"][pfn]) != self.ptes[pfn]:
                 yield f"frame {pfn}: mapcount {int(self.page['mapcount'][pfn])}, {self.ptes[pfn]} PTEs map it"
+            if self.page["anon_exclusive"][pfn] and not flags & PG_ANON:
+                yield f"frame {pfn}: exclusive, but not anonymous"
         mapped = sum(self.ptes[pfn] for pfn in range(folio, folio + nr)) + self.pmds[folio]
         if flags & PG_LARGE and int(self.page["private"][folio + 1]) != mapped:
             yield f"folio {folio}: {int(self.page['private'][folio + 1])} mappings counted, {mapped} found"
