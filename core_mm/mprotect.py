@@ -135,7 +135,8 @@ def change_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, cp_flags: int
 
 @noinline
 def change_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, newprot: int, cp_flags: int) -> int:
-    """Linux 6.12: every PTE by itself."""
+    """Linux 6.12: every PTE by itself; the gather hears of all that must be flushed at the end."""
+    first, last = end, addr
     while addr < end:
         if pte_present(ptep_get(ptep)):
             old = ptep_modify_prot_start(vma, addr, ptep)
@@ -144,10 +145,10 @@ def change_ptes(tlb: int, vma: int, ptep: int, addr: int, end: int, newprot: int
                 new = pte_mkwrite(new)
             ptep_modify_prot_commit(vma, addr, ptep, old, new)
             if pte_needs_flush(old, new):
-                tlb_flush_pte_range(tlb, addr, cfg.page_size)
+                first, last = min(first, addr), addr + cfg.page_size
         ptep += 1
         addr += cfg.page_size
-    return 0
+    return tlb_flush_pte_range(tlb, first, last - first) if first < last else 0
 
 
 def can_change_pte_writable(vma: int, pte: int) -> int:
