@@ -46,14 +46,13 @@ Handler = Callable[[str, str, int], None]
 class Tracepoints:
     """One pass over a trace: what each tracepoint means."""
 
-    def __init__(self) -> None:
-        self.rows = Rows()
-        self.tasks = Tasks(self.rows)
+    def __init__(self, tasks: Tasks | None = None) -> None:
+        self.tasks = tasks = tasks or Tasks(Rows())
+        self.rows = tasks.rows
         self.syscalls = Syscalls(self.tasks, self.rows)
         self.preamble = Preamble()
         self.access: dict[str, int] = {}
         self.recorded_page_size = 0
-        tasks = self.tasks
         self.handlers: dict[str, Handler] = {
             "task_newtask": self._newtask,
             "sched_process_exec": self._execed,
@@ -225,6 +224,17 @@ class Tracepoints:
             raise InputError(f"{path}:{max(number, 1)}: {error_found}") from error_found
 
 
+def trace_data(text: Iterator[str]) -> Iterator[str]:
+    """The lines of a page's trace-data, and an empty one for each of the others."""
+    inside = False
+    for line in text:
+        if "</script>" in line:
+            inside = False
+        yield line if inside else ""
+        if "trace-data" in line:
+            inside = True
+
+
 def load_ftrace(
     path: Path,
     reading: Reading | None = None,
@@ -232,11 +242,13 @@ def load_ftrace(
     max_text: int = MAX_TEXT,
     stream: BinaryIO | None = None,
     faults: bool = True,
+    html: bool = False,
 ) -> Workload:
     """The workload recorded in `path`, plain or gzip; at most `max_text` bytes of text.
 
     reading  what to take for granted of a trace that our recorder did not make; without it, what is missing is an error
     faults   whether such a trace has page faults
+    html     whether the text stands in a page, as systrace writes it
 
     `stream` is read instead of the file, once and to its end, if it is given.
 
@@ -245,7 +257,8 @@ def load_ftrace(
     """
     loader = Tracepoints()
     assumed = loader.assume(reading, faults) if reading else None
-    loader.read(lines(path, max_text, stream), path)
+    text = lines(path, max_text, stream)
+    loader.read(trace_data(text) if html else text, path)
     ops, numbers = loader.rows.result()
     return Workload(
         name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".ftrace"),

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
-from mmarch.errors import InputError
-from mmarch.trace.assumed import PLAIN, Reading
+from mmarch.trace.assumed import Reading
 from mmarch.trace.calls import ARGUMENTS
+from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace import Tracepoints
-from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
+from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.rows import PAGE
 from mmarch.trace.tasks import ADDRESS_END
-from mmarch.trace.unread import Unread
-from mmarch.workload import Workload
 
 LINE = re.compile(
     r"\s*(?P<comm>\S.*?)\s+(?:-?\d+/)?(?P<tid>\d+)\s+(?:\[\d+\]\s+)?(?P<time>\d+\.\d+):\s*"
@@ -44,16 +39,27 @@ _GENERIC = {
 CALLS = {"x86_64": _X86, "aarch64": _GENERIC, "arm64": _GENERIC, "riscv64": _GENERIC, "loongarch64": _GENERIC}
 
 
-class _Reader:
-    """One pass over the lines."""
+def _has_faults(head: str) -> bool:
+    """Also where no event is named: addresses alone are of page faults."""
+    return any(word in head for word in (*_FAULTS, "page_fault_")) or "sys_" not in head
 
-    def __init__(self, reading: Reading, faults: bool) -> None:
-        self.points = Tracepoints()
-        self.assumed = self.points.assume(reading, faults)
-        self.unread = Unread()
+
+class PerfScript(Foreign):
+    """A reader of the output of ``perf script``."""
+
+    FORMAT = "perf script"
+
+    def __init__(self, reading: Reading, head: str = "") -> None:
+        """`head`: the beginning of the text, which tells whether there are page faults."""
+        super().__init__(reading, faults=_has_faults(head))
+        self.points = Tracepoints(self.tasks)
         self.machine = platform.machine()
-        self.used = 0
         self.exact = False  # page_fault_user tells how; page-faults beside it would tell everything twice
+
+    def facts(self) -> dict[str, str]:
+        if self.exact:
+            return {}
+        return {"assumed access": f"{self.reading.access}: perf does not tell reads from writes"}
 
     def line(self, text: str, number: int) -> None:
         """One line; a call chain follows its event, with blank lines after it."""
@@ -65,8 +71,7 @@ class _Reader:
             return
         match = LINE.match(text)
         if match is None:
-            self.unread.add("line", number, text)
-            return
+            raise ValueError(text)
         self._event(match["tid"], match["event"] or "page-faults", match["body"], number)
 
     def _event(self, tid: str, event: str, body: str, number: int) -> None:
@@ -89,12 +94,12 @@ class _Reader:
             raise TraceError(NO_ADDRESS)
         address = int(match[1], 16) & -PAGE
         if self.exact or address >= ADDRESS_END:
-            self.points.rows.ignored["page-faults that the tracepoint tells too" if self.exact else "kernel"] += 1
+            self.rows.ignored["page-faults that the tracepoint tells too" if self.exact else "kernel"] += 1
             return
-        task = self.points.tasks.get(tid, number)
+        task = self.tasks.get(tid, number)
         layout = task.mm.layout
         prot = self.assumed.touched(layout, task.index, address, number) if layout else 0
-        self.points.tasks.touch(task, address, self.assumed.how(prot), number)
+        self.tasks.touch(task, address, self.assumed.how(prot), number)
         self.used += 1
 
     def _raw(self, tid: str, name: str, body: str, number: int) -> None:
@@ -103,55 +108,11 @@ class _Reader:
             raise ValueError(body)
         call = CALLS.get(self.machine, {}).get(int(match[1]))
         if call is None:
-            self.points.rows.ignored["system calls that map nothing"] += 1
+            self.rows.ignored["system calls that map nothing"] += 1
         elif name == "sys_enter":
             args = tuple(int(word, 16) for word in match[3].split(","))
-            self.points.syscalls.enter(tid, call, args[: ARGUMENTS.get(call, 0)], number)
+            self.calls.enter(tid, call, args[: ARGUMENTS.get(call, 0)], number)
         else:
             result = int(match[2])
-            self.points.syscalls.exit(tid, call, result if result >= 0 else None, number)
+            self.calls.exit(tid, call, result if result >= 0 else None, number)
             self.used += 1
-
-
-def _has_faults(head: str) -> bool:
-    return any(word in head for word in (*_FAULTS, "page_fault_"))
-
-
-def _read(reader: _Reader, text: Iterator[str], path: Path) -> None:
-    number = 0
-    try:
-        for number, line in enumerate(text, 1):
-            try:
-                reader.line(line, number)
-            except (ValueError, IndexError) as error:
-                if isinstance(error, TraceError):
-                    raise
-                reader.unread.add("argument", number, line)
-    except TraceError as error:
-        raise InputError(f"{path}:{number}: {error}") from error
-
-
-def load_perf_script(
-    path: Path, reading: Reading = PLAIN, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None, head: str = ""
-) -> Workload:
-    """The workload that perf saw; `head` is the beginning of the text, which tells whether there are page faults.
-
-    InputError, with file and line, for faults without addresses, damage, or too much that was not understood.
-    """
-    reader = _Reader(reading, _has_faults(head) if head else True)
-    _read(reader, lines(path, max_text, stream), path)
-    try:
-        reader.unread.check(reader.used, reading.lenient)
-    except TraceError as error:
-        raise InputError(f"{path}: {error}") from None
-    ops, numbers = reader.points.rows.result()
-    how = {} if reader.exact else {"assumed access": f"{reading.access}: perf does not tell reads from writes"}
-    return Workload(
-        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".perf"),
-        ops=ops,
-        lines=numbers,
-        files=reader.points.tasks.files.result(),
-        source=str(path),
-        ignored=dict(sorted({**reader.points.rows.ignored, **reader.unread.result()}.items())),
-        provenance={"format": "perf script", **how, **reader.assumed.facts()},
-    )

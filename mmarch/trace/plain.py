@@ -17,19 +17,15 @@ Lines are in the order in which things happened; only calls that succeeded; a ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import BinaryIO
 
 from core_mm import uapi
-from mmarch.errors import InputError
-from mmarch.trace.assumed import PLAIN, Assumed, Reading
-from mmarch.trace.calls import ARGUMENTS, Syscalls
-from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
-from mmarch.trace.rows import PAGE, Rows
+from mmarch.trace.assumed import Reading
+from mmarch.trace.calls import ARGUMENTS
+from mmarch.trace.foreign import Foreign
+from mmarch.trace.ftrace_text import TraceError
+from mmarch.trace.rows import PAGE
 from mmarch.trace.strace import kind_of
-from mmarch.trace.tasks import ADDRESS_END, CLONE_THREAD, CLONE_VFORK, CLONE_VM, Tasks
-from mmarch.trace.unread import Unread
-from mmarch.workload import Workload
+from mmarch.trace.tasks import ADDRESS_END, CLONE_THREAD, CLONE_VFORK, CLONE_VM
 
 HEAD = "# mmarch events "
 VERSION = "1"
@@ -37,35 +33,28 @@ ACCESSES = {"r": uapi.ACCESS_READ, "w": uapi.ACCESS_WRITE, "x": uapi.ACCESS_EXEC
 _BIRTHS = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK, "clone": CLONE_VM | CLONE_THREAD}
 
 
-class _Reader:
-    """One pass over the lines."""
+class Plain(Foreign):
+    """A reader of the plain form."""
+
+    FORMAT = "plain events"
 
     def __init__(self, reading: Reading) -> None:
-        self.rows, self.unread = Rows(), Unread()
-        self.assumed = Assumed(self.rows, reading, faults=True)
-        self.tasks = Tasks(self.rows, self.assumed)
-        self.calls = Syscalls(self.tasks, self.rows)
-        self.used = 0
+        super().__init__(reading, faults=True)
         self.events: dict[str, Callable[[str, str, list[str], int], None]] = {
             "fault": self._fault, "mmap": self._mmap, "exec": self._exec, "exit": self._exit,
             **dict.fromkeys(("munmap", "mprotect", "madvise", "mremap", "brk"), self._call),
             **dict.fromkeys(_BIRTHS, self._birth),
         }  # fmt: skip
 
-    def line(self, text: str, line: int) -> None:
+    def line(self, text: str, number: int) -> None:
         """One line."""
         if text.startswith(HEAD) and text.removeprefix(HEAD).strip() != VERSION:
             raise TraceError(f"events of version {text.removeprefix(HEAD).strip()}; this mmarch reads {VERSION}")
         words = text.partition("#")[0].split()
         if not words:
             return
-        try:
-            self.events[words[1]](words[0], words[1], words[2:], line)
-            self.used += 1
-        except TraceError:
-            raise
-        except (KeyError, ValueError, IndexError):
-            self.unread.add(words[1] if len(words) > 1 and words[1] in self.events else "line", line, text)
+        self.events[words[1]](words[0], words[1], words[2:], number)
+        self.used += 1
 
     def _fault(self, pid: str, _name: str, words: list[str], line: int) -> None:
         address, access = int(words[0], 0), ACCESSES[words[1]]
@@ -98,26 +87,3 @@ class _Reader:
 
     def _exit(self, pid: str, _name: str, _words: list[str], line: int) -> None:
         self.tasks.exited(pid, line)
-
-
-def load_plain(
-    path: Path, reading: Reading = PLAIN, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None
-) -> Workload:
-    """The workload of the plain form; InputError, with file and line, for damage or too much that is not of it."""
-    reader, number = _Reader(reading), 0
-    try:
-        for number, line in enumerate(lines(path, max_text, stream), 1):
-            reader.line(line, number)
-        reader.unread.check(reader.used, reading.lenient)
-    except TraceError as error:
-        raise InputError(f"{path}:{max(number, 1)}: {error}") from error
-    ops, numbers = reader.rows.result()
-    return Workload(
-        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".events"),
-        ops=ops,
-        lines=numbers,
-        files=reader.tasks.files.result(),
-        source=str(path),
-        ignored=dict(sorted({**reader.rows.ignored, **reader.unread.result()}.items())),
-        provenance={"format": "plain events", **reader.assumed.facts()},
-    )

@@ -6,20 +6,13 @@ strace sees no faults, so what a mapping's user did is assumed (`Reading.touch`)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 from core_mm import uapi
-from mmarch.errors import InputError
-from mmarch.trace.assumed import PLAIN, Assumed, Reading
-from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED, Syscalls
-from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
-from mmarch.trace.rows import Rows
-from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM, State, Tasks
-from mmarch.trace.unread import Unread
-from mmarch.workload import Workload
+from mmarch.trace.assumed import Reading
+from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED
+from mmarch.trace.foreign import Foreign
+from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM, State
 
 ALONE = "0"  # the pid of a trace that does not name any
 
@@ -87,21 +80,19 @@ class _Begun:
     text: str
 
 
-class _Reader:
-    """One pass over the lines."""
+class Strace(Foreign):
+    """A reader of strace's output."""
+
+    FORMAT = "strace"
 
     def __init__(self, reading: Reading) -> None:
-        self.rows, self.unread = Rows(), Unread()
-        self.assumed = Assumed(self.rows, reading, faults=False)
-        self.tasks = Tasks(self.rows, self.assumed)
-        self.calls = Syscalls(self.tasks, self.rows)
+        super().__init__(reading, faults=False)
         self.begun: dict[str, _Begun] = {}
         self.births: dict[str, int] = {}
         self.paths: dict[tuple[str, int], str] = {}
-        self.used = 0
         self.cut = ""
 
-    def line(self, text: str, line: int) -> None:
+    def line(self, text: str, number: int) -> None:
         """One line of output; a note of strace's own may stand in its middle, and then the next one has its end."""
         text, self.cut = self.cut + text, ""
         before, note, _ = text.partition("strace: Process ")
@@ -113,12 +104,9 @@ class _Reader:
         if not rest or _ASIDE.match(rest):
             return
         if pid not in self.tasks.by_pid:
-            self._born(pid, line)
-        try:
-            if not self._event(pid, rest, line):
-                self.unread.add("line", line, text)
-        except (ValueError, IndexError):
-            self.unread.add("argument", line, text)
+            self._born(pid, number)
+        if not self._event(pid, rest, number):
+            raise ValueError(text)
 
     def _event(self, pid: str, rest: str, line: int) -> bool:
         if match := _CALL.match(rest):
@@ -236,38 +224,3 @@ def kind_of(path: str) -> str:
     if path.startswith(("/dev/shm/", "/memfd:", "/SYSV")):
         return "tmpfs"
     return "device" if path.startswith("/dev/") or ":[" in path or path.startswith("anon_inode:") else "regular"
-
-
-def load_strace(
-    path: Path, reading: Reading = PLAIN, *, max_text: int = MAX_TEXT, stream: BinaryIO | None = None
-) -> Workload:
-    """The workload that strace saw; `stream` is read instead of the file, to its end, if it is given.
-
-    InputError, with file and line, for damage, a task that cannot be, or too much that was not understood.
-    """
-    reader = _Reader(reading)
-    number = _read(reader, lines(path, max_text, stream), path)
-    try:
-        reader.unread.check(reader.used, reading.lenient)
-    except TraceError as error:
-        raise InputError(f"{path}:{max(number, 1)}: {error}") from None
-    ops, numbers = reader.rows.result()
-    return Workload(
-        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".strace"),
-        ops=ops,
-        lines=numbers,
-        files=reader.tasks.files.result(),
-        source=str(path),
-        ignored=dict(sorted({**reader.rows.ignored, **reader.unread.result()}.items())),
-        provenance={"format": "strace", **reader.assumed.facts()},
-    )
-
-
-def _read(reader: _Reader, text: Iterator[str], path: Path) -> int:
-    number = 0
-    try:
-        for number, line in enumerate(text, 1):
-            reader.line(line, number)
-    except TraceError as error:
-        raise InputError(f"{path}:{number}: {error}") from error
-    return number

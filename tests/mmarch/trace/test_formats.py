@@ -56,6 +56,26 @@ python3  7/7  12.000003: raw_syscalls:sys_exit: NR 222 = 140505395650560
 my prog  7/7  12.000004: page-faults:     7fc9f6327000 main (/usr/bin/git) 5581b73c1822 main (/usr/bin/git)
 """
 
+LACKEY = """\
+==29844== Lackey, an example Valgrind tool
+I  0401ab70,3
+ S 1fff000688,8
+I  0401ab73,5
+ L 1fff000690,8
+SYSCALL[29844,1](9) sys_mmap ( 0x0, 8192, 3, 34, 4294967295, 0 ) --> [pre-success] Success(0x4835000)
+SYSCALL[29844,1](21) sys_access ( 0x402a2a0(/etc/ld.so.preload), 4 )[sync] --> Failure(0x2)
+ M 04835ff8,8
+SYSCALL[29844,1](11) sys_munmap ( 0x4835000, 8192 )[sync] --> Success(0x0)
+"""
+
+PERF_TRACE = """\
+     0.000 ( 0.000 ms): git/10793 minfault [elf_load+0x28a] => 0x55dc909190b0 (?k)
+     0.097 ( 0.000 ms): git/10793 minfault [_start+0x0] => /usr/lib/ld-linux-x86-64.so.2@0x1ab70 (d.)
+     0.120 ( 0.003 ms): git/10793 mmap(len: 8192, prot: READ|WRITE, flags: PRIVATE|ANONYMOUS) = 0x7f4cf21d6000
+     0.130 ( 0.000 ms): git/10793 minfault [main+0x1] => 0x7f4cf21d6110 (?k)
+     0.140 ( 0.001 ms): git/10793 munmap(addr: 0x7f4cf21d6000, len: 8192)            = 0
+"""
+
 
 def load(tmp_path: Path, text: str, reading: Reading = PLAIN_READING) -> Workload:
     """By its content."""
@@ -188,9 +208,9 @@ def test_lines_that_say_nothing_are_counted_or_too_many(tmp_path: Path) -> None:
     """One in a hundred is counted by kind; more are an error that quotes the first, unless they are asked for."""
     good = PLAIN + "7 fault 0x30000000 r\n" * 300
     workload = load(tmp_path, good + "7 fault nonsense w\n")
-    assert workload.ignored["fault (not understood)"] == 1
+    assert workload.ignored["line (not understood)"] == 1
     bad = PLAIN + "7 fault nonsense w\n"
-    with pytest.raises(InputError, match=r"too many.*fault 1 \(first line 11: '7 fault nonsense w'\).*--lenient"):
+    with pytest.raises(InputError, match=r"too many.*line 1 \(first line 11: '7 fault nonsense w'\).*--lenient"):
         load(tmp_path, bad)
     assert len(load(tmp_path, bad, Reading(lenient=True)).ops) == 10
     with pytest.raises(InputError, match="no event here can be replayed"):
@@ -203,7 +223,7 @@ def test_another_version_of_the_plain_form(tmp_path: Path) -> None:
         load(tmp_path, PLAIN.replace("events 1", "events 2"))
 
 
-@pytest.mark.parametrize("text", [STRACE, PLAIN, PERF], ids=["strace", "plain", "perf"])
+@pytest.mark.parametrize("text", [STRACE, PLAIN, PERF, LACKEY, PERF_TRACE], ids=format_of)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_damage_is_an_error_with_its_line_or_counted(tmp_path: Path, text: str, data: st.DataObject) -> None:
@@ -258,3 +278,34 @@ def test_ftrace_of_another_recorder(tmp_path: Path) -> None:
     assert names(workload) == ["spawn", "mmap", "fault", "munmap"]
     assert workload.ignored == {"irq_handler_entry": 1}
     assert workload.provenance == {"assumed mappings": "1 that were there before the trace began"}
+
+
+def test_lackey_is_folded_by_page(tmp_path: Path) -> None:
+    """The second fetch from a page says nothing new, the first after a system call does."""
+    workload = load(tmp_path, LACKEY)
+    assert format_of(LACKEY) == "lackey"
+    assert names(workload) == ["spawn", "mmap", "fault", "mmap", "fault", "fault", "mmap", "fault", "munmap"]
+    faults = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH]
+    assert faults[:, 2].tolist() == [0x401A000, 0x1FFF000000, 0x1FFF000000, 0x4835000]
+    assert faults[:, 4].tolist() == [uapi.ACCESS_EXEC, uapi.ACCESS_WRITE, uapi.ACCESS_READ, uapi.ACCESS_WRITE]
+    assert workload.ignored["accesses to a page accessed before"] == 1
+
+
+def test_perf_trace(tmp_path: Path) -> None:
+    """Arguments by name, faults by address; a fault in a file has none."""
+    workload = load(tmp_path, PERF_TRACE)
+    assert format_of(PERF_TRACE) == "perf trace"
+    assert names(workload) == ["spawn", "mmap", "fault", "mmap", "fault", "munmap"]
+    assert workload.ops[3].tolist()[2:6] == [0x7F4CF21D6000, 8192, 3, 0x22]
+    assert workload.ignored["faults in files, whose address perf trace does not print"] == 1
+
+
+def test_systrace(tmp_path: Path) -> None:
+    """The trace stands in a page; without an event that replays it says which there are."""
+    body = TRACE_CMD.partition("\n")[2]
+    page = f'<!DOCTYPE html>\n<script class="trace-data">\n# tracer: nop\n{body}</script></html>\n'
+    assert format_of(page) == "systrace"
+    assert names(load(tmp_path, page)) == ["spawn", "mmap", "fault", "munmap"]
+    other = page.replace(body, "  <...>-976 (  922) [003] d..4 1507.655130: sched_wakeup: comm=sys.ui pid=2217\n")
+    with pytest.raises(InputError, match=r"no event here can be replayed .sched_wakeup 1"):
+        load(tmp_path, other)

@@ -1,0 +1,81 @@
+"""What readers of other tracers' output share: the assembler that takes their events, and what becomes of odd lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from mmarch.errors import InputError
+from mmarch.trace.assumed import Assumed, Reading
+from mmarch.trace.calls import Syscalls
+from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
+from mmarch.trace.rows import Rows
+from mmarch.trace.tasks import Tasks
+from mmarch.trace.unread import Unread
+from mmarch.workload import Workload
+
+
+class Foreign:
+    """A reader: `line` takes one line and gives what it means to `tasks` and `calls`.
+
+    rows    the operations so far, and what was left out
+    tasks   births, images, deaths, accesses
+    calls   system calls
+    used    events that became something
+    unread  lines that did not
+    """
+
+    FORMAT: ClassVar[str]
+
+    def __init__(self, reading: Reading, faults: bool) -> None:
+        """`faults`: whether the trace has page faults or accesses."""
+        self.reading = reading
+        self.rows, self.unread = Rows(), Unread()
+        self.assumed = Assumed(self.rows, reading, faults)
+        self.tasks = Tasks(self.rows, self.assumed)
+        self.calls = Syscalls(self.tasks, self.rows)
+        self.used = 0
+
+    def line(self, text: str, number: int) -> None:
+        """One line; ValueError, KeyError or IndexError if what it says cannot be, TraceError if nothing can go on."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, str]:
+        """What a result says of how it was read, besides what was assumed."""
+        return {}
+
+    def workload(self, path: Path, stream: BinaryIO | None = None, max_text: int = MAX_TEXT) -> Workload:
+        """All of a file, or of `stream` instead; InputError, with file and line."""
+        number = 0
+        try:
+            for number, text in enumerate(lines(path, max_text, stream), 1):
+                self._one(text, number)
+            self.unread.check(self.used, self.reading.lenient)
+        except TraceError as error:
+            raise InputError(f"{path}:{max(number, 1)}: {error}") from error
+        ops, numbers = self.rows.result()
+        return Workload(
+            name=named(path),
+            ops=ops,
+            lines=numbers,
+            files=self.tasks.files.result(),
+            source=str(path),
+            ignored=dict(sorted({**self.rows.ignored, **self.unread.result()}.items())),
+            provenance={"format": self.FORMAT, **self.facts(), **self.assumed.facts()},
+        )
+
+    def _one(self, text: str, number: int) -> None:
+        try:
+            self.line(text, number)
+        except TraceError:
+            raise
+        except (ValueError, KeyError, IndexError):
+            self.unread.add("line", number, text)
+
+
+def named(path: Path) -> str:
+    """A workload's name by its file's."""
+    name = path.name
+    for suffix in (".gz", ".txt", ".html", ".ftrace", ".strace", ".perf", ".events", ".lackey"):
+        name = name.removesuffix(suffix)
+    return name
