@@ -224,7 +224,7 @@ def test_another_version_of_the_plain_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [STRACE, PLAIN, PERF, LACKEY, PERF_TRACE], ids=format_of)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_damage_is_an_error_with_its_line_or_counted(tmp_path: Path, text: str, data: st.DataObject) -> None:
     """Cut anywhere, bytes changed, lines repeated or doubled: a workload or one message, nothing else."""
