@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from mmarch.errors import InputError
@@ -58,6 +59,7 @@ def open_workload(
     touch: Touch = "first",
     access: Access = "by-protection",
     lenient: bool = False,
+    maps: str | os.PathLike[str] = "",
 ) -> Source:
     """A workload to run several times; "" is the bundled trace redis-bgsave.
 
@@ -65,16 +67,19 @@ def open_workload(
     touch              what a mapping's user did where a trace has no faults: touch all its pages, the first or none
     access             how, where a trace does not tell reads from writes
     lenient            take a trace of which much is not understood
+    maps               what the first task of a trace had mapped before: a file like its /proc/PID/maps or smaps
     """
     from mmarch.runs import workloads
     from mmarch.scenario.build import Scenario
     from mmarch.trace.assumed import Reading
+    from mmarch.trace.maps import read_maps
 
     if isinstance(workload, Scenario):
         return workloads.choose_scenario(workload.document(), scenario, backing)
     if isinstance(workload, str | os.PathLike):
+        had = read_maps(Path(maps)) if maps else ()
         return workloads.open_workload(
-            os.fspath(workload), scenario, backing, reading=Reading(touch, access, lenient)
+            os.fspath(workload), scenario, backing, reading=Reading(touch, access, lenient, had)
         )
     return workload
 

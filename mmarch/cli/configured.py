@@ -28,11 +28,12 @@ def _options(
     touch: o.Touch = "first",
     access: o.AccessAs = "by-protection",
     lenient: o.Lenient = False,
+    maps: o.Maps = None,
 ) -> None: ...
 
 
 OPTIONS = tuple(inspect.signature(_options, eval_str=True).parameters.values())
-READING = ("touch", "access", "lenient")  # how a trace is read, which is no part of a configuration
+READING = ("touch", "access", "lenient", "maps")  # how a trace is read, which is no part of a configuration
 
 
 def configured(*but: str) -> Callable[[Command], Command]:

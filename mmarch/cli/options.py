@@ -135,6 +135,10 @@ AccessAs = Annotated[
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="Take a trace of which much is not understood; what is, is counted.")
 ]
+Maps = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="What the first task of a trace had mapped before: its /proc/PID/maps or smaps."),
+]
 Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Seed of every random choice.")]
 Scenario = Annotated[
     str,

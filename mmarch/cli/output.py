@@ -86,8 +86,11 @@ def reading_as(options: Mapping[str, Any]) -> Iterator[None]:
 def how_to_read() -> Reading:
     """As the options of this command say."""
     from mmarch.trace.assumed import Reading
+    from mmarch.trace.maps import read_maps
 
-    return Reading(**_HOW.get())
+    options = dict(_HOW.get())
+    maps = options.pop("maps", None)
+    return Reading(**options, maps=read_maps(maps) if maps else ())
 
 
 class Talk:

@@ -37,6 +37,7 @@ def convert(
     touch: o.Touch = "first",
     access: o.AccessAs = "by-protection",
     lenient: o.Lenient = False,
+    maps: o.Maps = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Keep a trace in mmarch's own format, which loads at once and takes two bytes or so an event."""
@@ -44,7 +45,7 @@ def convert(
     from mmarch.table import counted
 
     talk = Talk(quiet)
-    with reading_as({"touch": touch, "access": access, "lenient": lenient}):
+    with reading_as({"touch": touch, "access": access, "lenient": lenient, "maps": maps}):
         source = talk.reading(trace, "", "")
     size = api.convert_trace(source, output)
     recorded = api.show_trace(source)
@@ -57,13 +58,14 @@ def show(
     touch: o.Touch = "first",
     access: o.AccessAs = "by-protection",
     lenient: o.Lenient = False,
+    maps: o.Maps = None,
     json: o.Json = False,
     output: o.Output = "",
 ) -> None:
     """Tasks of a trace, what they map, operations by kind, what was left out and what it says of itself."""
     from mmarch import api
 
-    with reading_as({"touch": touch, "access": access, "lenient": lenient}):
+    with reading_as({"touch": touch, "access": access, "lenient": lenient, "maps": maps}):
         source = Talk(json).reading(trace, "", "")
     workload = api.show_trace(source)
     answer(_document(workload) if json else "\n".join(_text(workload)), output)

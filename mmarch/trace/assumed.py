@@ -7,6 +7,7 @@ from typing import Literal
 
 from core_mm import uapi
 from mmarch.trace.layout import Layout, Piece
+from mmarch.trace.maps import Mapping
 from mmarch.trace.rows import PAGE, Rows
 
 Touch = Literal["all", "first", "none"]
@@ -23,12 +24,14 @@ class Reading:
 
     touch   what a mapping's user did where the trace has no faults: touch all of its pages, the first one or none
     lenient  whether much of it may be of no use
+    maps    of the first task that ran before the trace began
     access  how, where the trace does not tell reads from writes; by-protection writes where that is permitted
     """
 
     touch: Touch = "first"
     access: Access = "by-protection"
     lenient: bool = False
+    maps: tuple[Mapping, ...] = ()
 
 
 PLAIN = Reading()
@@ -42,10 +45,13 @@ class Assumed:
         self.rows, self.reading, self.faults = rows, reading, faults
         self.mappings = 0
         self.accesses = 0
+        self.maps = list(reading.maps)
 
     def facts(self) -> dict[str, str]:
         """What a result says of it; nothing if all was recorded."""
         found = {}
+        if self.reading.maps:
+            found["mappings at the start"] = f"{len(self.reading.maps)} of one task, as --maps says"
         if self.mappings:
             found["assumed mappings"] = f"{self.mappings} that were there before the trace began"
         if not self.faults:

@@ -23,8 +23,8 @@ from mmarch.trace.assumed import Reading
 from mmarch.trace.calls import ARGUMENTS
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace_text import TraceError
+from mmarch.trace.maps import kind_of
 from mmarch.trace.rows import PAGE
-from mmarch.trace.strace import kind_of
 from mmarch.trace.tasks import ADDRESS_END, CLONE_THREAD, CLONE_VFORK, CLONE_VM
 
 HEAD = "# mmarch events "

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import stat
 import struct
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core_mm import uapi
+from mmarch.trace.maps import Mapping, mappings_in
 
 Emit = Callable[[str], None]
 
@@ -32,50 +32,12 @@ USER_END = 1 << 63
 _PRESENT, _FILE_OR_SHARED = 1 << 63, 1 << 61
 _MAGIC = {0x01021994: "tmpfs", 0xEF53: "ext4", 0x858458F6: "ramfs", 0x958458F6: "hugetlbfs"}
 _START_BRK = 47 - 1
-_PROT = {"r": uapi.PROT_READ, "w": uapi.PROT_WRITE, "x": uapi.PROT_EXEC}
-_MAPS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+) (\d+) *(.*)")
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """One line of /proc/PID/maps; `start`, `end` and `offset` in bytes."""
-
-    start: int
-    end: int
-    prot: int
-    shared: bool
-    offset: int
-    inode: int
-    name: str
-
-    @property
-    def flags(self) -> int:
-        """MAP_* that make such a mapping again."""
-        flags = uapi.MAP_SHARED if self.shared else uapi.MAP_PRIVATE
-        if not self.inode:
-            flags |= uapi.MAP_ANONYMOUS
-        if self.name == "[stack]":
-            flags |= uapi.MAP_GROWSDOWN | uapi.MAP_STACK
-        return flags
-
-    @property
-    def special(self) -> bool:
-        return self.name.startswith(("[vdso", "[vvar", "[vsyscall"))
 
 
 def mappings(pid: int) -> list[Mapping]:
     """The address space of `pid`, ascending."""
-    found = []
-    for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
-        match = _MAPS.match(line)
-        if match:
-            start, end, perms, offset, _, inode, name = match.groups()
-            prot = sum(bit for letter, bit in _PROT.items() if letter in perms)
-            found.append(
-                Mapping(int(start, 16), int(end, 16), prot, "s" in perms, int(offset, 16), int(inode), name)
-            )
-    return found
+    return mappings_in(Path(f"/proc/{pid}/maps").read_text(errors="replace"))
 
 
 def _kind(path: str, info: os.stat_result) -> str:

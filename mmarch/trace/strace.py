@@ -12,6 +12,7 @@ from core_mm import uapi
 from mmarch.trace.assumed import Reading
 from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED
 from mmarch.trace.foreign import Foreign
+from mmarch.trace.maps import kind_of
 from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM, State
 
 ALONE = "0"  # the pid of a trace that does not name any
@@ -215,12 +216,3 @@ class Strace(Foreign):
         task = self.tasks.by_pid.get(pid)
         if task is not None and task.state is not State.EXITED:
             self.tasks.exited(pid, line)
-
-
-def kind_of(path: str) -> str:
-    """The kind of a file, as far as its name tells."""
-    if path == "/dev/zero":
-        return "zero"
-    if path.startswith(("/dev/shm/", "/memfd:", "/SYSV")):
-        return "tmpfs"
-    return "device" if path.startswith("/dev/") or ":[" in path or path.startswith("anon_inode:") else "regular"

@@ -13,7 +13,8 @@ from enum import IntEnum
 from core_mm import uapi
 from mmarch.trace.assumed import Assumed
 from mmarch.trace.ftrace_text import TraceError, shown
-from mmarch.trace.layout import Layout
+from mmarch.trace.layout import Layout, Piece
+from mmarch.trace.maps import Mapping, kind_of
 from mmarch.trace.rows import PAGE, Rows
 from mmarch.workload import File
 
@@ -203,7 +204,29 @@ class Tasks:
         """A task that ran before the trace began."""
         task = self.by_pid[pid] = self.new(self.unseen())
         self.rows.add(line, uapi.OP_SPAWN, task.index)
+        if self.assumed:
+            maps, self.assumed.maps = self.assumed.maps, []
+            for mapping in maps:
+                self._had(task, mapping, line)
         return task
+
+    def _had(self, task: Task, mapping: Mapping, line: int) -> None:
+        """A mapping of a task that ran before the trace began."""
+        start, size = mapping.start, mapping.end - mapping.start
+        kind = kind_of(mapping.name) if mapping.inode else "anonymous"
+        if mapping.special or kind == "device":
+            task.mm.add_special(start, mapping.end)
+        elif mapping.name == "[heap]":
+            self.rows.add(line, uapi.OP_BRK, task.index, start)
+            self.rows.add(line, uapi.OP_BRK, task.index, mapping.end)
+            task.mm.brk = mapping.end
+        else:
+            file = self.files.seen(mapping.name, mapping.offset + size, kind) if mapping.inode else -1
+            cells = start, size, mapping.prot, mapping.flags, file, mapping.offset if file >= 0 else 0
+            self.rows.add(line, uapi.OP_MMAP, task.index, *cells)
+        if task.mm.layout:
+            grows = mapping.name == "[stack]"
+            task.mm.layout.add(Piece(start, mapping.end, 0, mapping.prot, mapping.flags, -1, 0, grows))
 
     def touch(self, task: Task, address: int, access: int, line: int) -> None:
         if self.assumed and task.mm.layout:

@@ -15,6 +15,7 @@ from mmarch.errors import InputError
 from mmarch.trace.assumed import PLAIN as PLAIN_READING
 from mmarch.trace.assumed import Reading
 from mmarch.trace.formats import format_of, load_trace
+from mmarch.trace.maps import read_maps
 from mmarch.trace.strace import arguments, value
 from mmarch.workload import Workload
 from tests.mmarch.conftest import Ran
@@ -309,3 +310,39 @@ def test_systrace(tmp_path: Path) -> None:
     other = page.replace(body, "  <...>-976 (  922) [003] d..4 1507.655130: sched_wakeup: comm=sys.ui pid=2217\n")
     with pytest.raises(InputError, match=r"no event here can be replayed .sched_wakeup 1"):
         load(tmp_path, other)
+
+
+MAPS = """\
+55f6d4a00000-55f6d4a10000 r-xp 00001000 fe:00 77                         /usr/bin/program
+55f6d4a3b000-55f6d4a5c000 rw-p 00000000 00:00 0                          [heap]
+Rss:                   4 kB
+7ffd7d7c0000-7ffd7d7e1000 rw-p 00000000 00:00 0                          [stack]
+7ffd7d7f0000-7ffd7d7f2000 r-xp 00000000 00:00 0                          [vdso]
+"""
+
+
+def test_maps_say_what_was_there_before(tmp_path: Path) -> None:
+    """A file, the heap, a stack that grows; faults in them assume nothing."""
+    saved = tmp_path / "maps"
+    saved.write_text(MAPS)
+    text = "# mmarch events 1\n7 fault 0x55f6d4a3c000 w\n7 fault 0x7ffd7d7bf000 w\n7 brk 0x55f6d4a6c000\n"
+    workload = load(tmp_path, text, Reading(maps=read_maps(saved)))
+    assert names(workload) == ["spawn", "mmap", "brk", "brk", "mmap", "fault", "fault", "brk"]
+    assert workload.files[0].size == 0x11000
+    assert workload.provenance["mappings at the start"] == "4 of one task, as --maps says"
+    assert "assumed mappings" not in workload.provenance
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense\n", "maps:1: 'nonsense' is no line of /proc/PID/maps or smaps"),
+        ("", "no mappings in ascending order"),
+        ("\n".join(MAPS.splitlines()[3::-1]), "no mappings in ascending order"),
+    ],
+)
+def test_other_files_are_no_maps(tmp_path: Path, text: str, message: str) -> None:
+    """Told with the line, before anything is read."""
+    (tmp_path / "maps").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_maps(tmp_path / "maps")
