@@ -97,6 +97,8 @@ def explain(
     from mmarch.report.story import render, side_by_side
 
     talk = Talk(quiet)
+    if not op:
+        raise InputError("--op is missing: a row, line:N of the file, or a step; run --top 10 lists the hottest ones")
     given = configuration or []
     if len(given) != (2 if diff else 0):
         raise InputError("--diff needs two configurations: --diff -c KEY=VALUE -c KEY=VALUE; -c needs --diff")

@@ -52,6 +52,15 @@ class Replay:
         rows = self.rows[self._tasks[: np.searchsorted(self._tasks, end)]]
         return {task: mm for task, mm in dict(rows[:, 1:3].tolist()).items() if mm}
 
+    def ended(self, end: int, task: int) -> int:
+        """The operation in which a task lost its mm for the last time before event `end`; 0 if it never had one."""
+        at = self._tasks[: np.searchsorted(self._tasks, end)]
+        lost = at[(self.rows[at, 1] == task) & (self.rows[at, 2] == 0)]
+        if not len(lost):
+            return 0
+        operations = np.flatnonzero(self.rows[: lost[-1], 0] == vmstat.LOG_OP)
+        return int(self.rows[operations[-1], 1])
+
     def pgd(self, end: int, mm: int, top: int) -> tuple[int, int]:
         """The slot of the mm's top-level table, and the event that made it."""
         at = self._tables[: np.searchsorted(self._tables, end)]

@@ -120,6 +120,7 @@ def tables_at(replay: Replay, entries: Entries, setup: Setup, end: int, at: int,
         known = ", ".join(map(str, sorted(tasks))) or "none"
         raise InputError(
             f"task {task} has no address space after operation {at}; tasks that have one: {known}"
+            + _before(replay, end, task)
         )
     slot, made = replay.pgd(end, tasks[task], geometry.levels - 1)
     found = leaves(replay.entries(end), entries, slot, geometry.levels - 1, geometry.pte_bits)
@@ -128,6 +129,12 @@ def tables_at(replay: Replay, entries: Entries, setup: Setup, end: int, at: int,
         for start, stop, flags, inode in replay.vmas(made, end, tasks[task])
     )
     return Tables(at, task, geometry.page_shift, geometry.pte_bits, found, mappings, entries, replay, end)
+
+
+def _before(replay: Replay, end: int, task: int) -> str:
+    """When the task last had one, if it ever did."""
+    last = replay.ended(end, task)
+    return f". Task {task} had one until operation {last}: --at {last - 1}" if last else ""
 
 
 __all__ = ["LEVELS", "Leaf", "Mapping", "Tables", "tables_at"]

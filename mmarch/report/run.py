@@ -159,10 +159,10 @@ def _remarks(result: Result) -> list[Paragraph]:
 
 def coverage(full: Sample) -> str:
     """What large folios covered."""
-    whole, folded = full.share(*LARGE), full.share(*FOLDED)
+    folded = f", {full.share(*FOLDED):.0%} was folded into blocks" if full.share("cont-pte") else ""
     return (
-        f"coverage: large folios mapped whole held {whole:.0%} of {show_size(full.bytes['anon-rss'])} of anonymous "
-        f"memory, {folded:.0%} was folded into blocks; after operation {number(full.operation)}, when it was most"
+        f"coverage: large folios mapped whole held {full.share(*LARGE):.0%} of {show_size(full.bytes['anon-rss'])} of "
+        f"anonymous memory{folded}; after operation {number(full.operation)}, when it was most"
     )
 
 

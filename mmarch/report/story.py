@@ -11,7 +11,7 @@ from core_mm.uapi import OP_NAMES
 from mmarch.engine.hookimpls import short_where
 from mmarch.history.story import Call, Story
 from mmarch.report.columns import title
-from mmarch.table import WIDTH, indented, wrap
+from mmarch.table import WIDTH, indented, width, wrap
 
 KERNEL_FILE = re.compile(r"\b((?:mm|kernel|fs|include|arch|asm-generic|drivers|lib)/[\w./-]+\.[ch])")
 
@@ -82,13 +82,19 @@ def kernel_name(call: Call) -> str:
 
 def side_by_side(a: Story, b: Story) -> list[str]:
     """Two stories in two columns, lines that differ marked."""
-    half = (WIDTH - 3) // 2
+    half = (width() - 3) // 2
     left, right = _plain(a), _plain(b)
     lines = [*wrap(f"A  {title(a.setup.configuration, a.setup.geometry.page_shift)}")]
     lines += [*wrap(f"B  {title(b.setup.configuration, b.setup.geometry.page_shift)}"), ""]
     for one, other in _aligned(left, right):
-        lines.append(f"{one[:half]:{half}} {' ' if one == other else '|'} {other[:half]}".rstrip())
+        same = " " if one == other else "|"
+        lines.append(f"{_cut(one, half):{half}} {same} {_cut(other, half)}".rstrip())
     return lines
+
+
+def _cut(line: str, columns: int) -> str:
+    """As much as there is room for; a wider terminal has more."""
+    return line if len(line) <= columns else f"{line[: columns - 1]}…"
 
 
 def _plain(story: Story) -> list[str]:

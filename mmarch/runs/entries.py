@@ -135,4 +135,4 @@ def _bits(mask: int) -> set[int]:
 
 def _signed(value: int) -> int:
     """As 64-bit memory holds it."""
-    return value - (1 << 64) if value >> 63 else value
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)

@@ -85,6 +85,18 @@ def test_they_are_listed_and_shown(site: Site, name: str) -> None:
     assert "does not link" not in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "writable", "block"),
+    [("x86", r" USR RW .*NX A D", None), ("riscv_svnapot", r" D A \. U \. W R V", r"^\S+ +64K PTE N ")],
+)
+def test_page_tables_in_the_kernel_s_words(site: Site, name: str, writable: str, block: str | None) -> None:
+    """One page was written after a fork: it alone is writable; what RISC-V has in blocks says so."""
+    path = str(ROOT / "examples" / "scenarios" / "fork.scn")
+    said = site.mmarch("map", "-q", "--arch", name, path, "--at", "cow_one")
+    assert re.findall(rf"^\S+ +(\w+) PTE.*{writable}", said, re.M) == ["4K"]
+    assert block is None or re.search(block, said, re.M)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("release", ["6.12", "7.3"])

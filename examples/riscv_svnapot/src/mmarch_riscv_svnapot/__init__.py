@@ -7,6 +7,7 @@ from core_mm.descriptor import ArchDescriptor, Geometry
 from mmarch_riscv_svnapot.cpufeature import cpu
 from mmarch_riscv_svnapot.cpus import CPUS
 from mmarch_riscv_svnapot.features import arch_feature
+from mmarch_riscv_svnapot.ptdump import PTE_NAMES
 from mmarch_riscv_svnapot.tlbflush import EVENTS, TLB_MODEL
 
 _GATHER = "a block's accessed and dirty state lies in any of its entries, and its frame depends on the slot"
@@ -44,6 +45,7 @@ arch = ArchDescriptor(
     },
     capabilities=frozenset({"contiguous", "bbm", "hw_afdbm"}),
     events=EVENTS,
+    pte_names=PTE_NAMES,
     tlb_model=TLB_MODEL,
     event_groups={
         "sfence_vma": "tlbi", "sinval_vma": "tlbi", "sbi_remote": "tlbi",

@@ -7,6 +7,7 @@ from core_mm.descriptor import ArchDescriptor, Geometry
 from mmarch_x86.cpufeature import cpu
 from mmarch_x86.cpus import CPUS
 from mmarch_x86.features import arch_feature
+from mmarch_x86.ptdump import PTE_NAMES
 from mmarch_x86.tlbflush import EVENTS, TLB_MODEL
 
 _ATOMIC = "the hardware sets accessed and dirty at any time; a plain read and write would lose that"
@@ -36,6 +37,7 @@ arch = ArchDescriptor(
     },
     capabilities=frozenset({"hw_afdbm"}),
     events=EVENTS,
+    pte_names=PTE_NAMES,
     tlb_model=TLB_MODEL,
     event_groups={"invl": "tlbi", "invpcid_": "tlbi", "cr3_": "tlbi", "tlbsync": "barrier"},
 )
