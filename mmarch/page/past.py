@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,23 @@ from mmarch.page.stacks import causes, stacks
 
 Ints = NDArray[np.int64]
 MOST_POSITIONS = 120_000  # of all runs of a page together
-MOST_CHANGES = 200_000
+MOST_CHANGES = 200_000  # of cells and mappings
+MOST_STEPS = 1000
 COUNTED = ("tlbi", "unfold", "fold", "install", "fault")
 _CONVERT = {vmstat.UNFOLD: 1, vmstat.FOLD: 2, vmstat.CONT_INSTALL: 3}
 
 
+class Thinned(NamedTuple):
+    """What fits on a page: how many operations make a position, and what changes when; no cells if they never fit."""
+
+    every: int
+    cells: Ints | None
+    mappings: Ints
+
+
 def past(history: History, share: int = 1) -> dict[str, Any]:
     """The history for a page with `share` of them, as JSON has it."""
-    every, cells = thinned(history, share)
+    every, cells, mappings = thinned(history, share)
     ends = _ends(history, every)
     geometry = history.setup.geometry
     return {
@@ -44,25 +53,27 @@ def past(history: History, share: int = 1) -> dict[str, Any]:
         "cells": None if cells is None else columns(cells, growing=(0, 1)),
         "tasks": columns(spaces.tasks(history, ends), growing=(0,)),
         "tops": columns(spaces.tops(history, ends), growing=(0,)),
-        "mappings": columns(spaces.mappings(history, ends), growing=(0, 3, 4)),
-        "steps": [[step.label, step.first, step.last] for step in history.workload.steps][:1000],
+        "mappings": columns(mappings, growing=(0, 3, 4)),
+        "steps": [[step.label, step.first, step.last] for step in history.workload.steps][:MOST_STEPS],
         "measured": bool(history.workload.measured().all()),
         "stacks": stacks(history),
         "causes": causes(history),
     }  # fmt: skip
 
 
-def thinned(history: History, share: int = 1) -> tuple[int, Ints | None]:
-    """How many operations make a position so that all fits, and the changes of cells; None if they never fit."""
+def thinned(history: History, share: int = 1) -> Thinned:
+    """Every operation a position if all of it fits, else every second, fourth, …"""
     every = 1
     while history.operations > every * MOST_POSITIONS // share:
         every *= 2
+    usual = every
     while True:
-        cells = changes(history, _ends(history, every))
-        if len(cells) <= MOST_CHANGES // share:
-            return every, cells
+        ends = _ends(history, every)
+        cells, mappings = changes(history, ends), spaces.mappings(history, ends)
+        if len(cells) + len(mappings) <= MOST_CHANGES // share:
+            return Thinned(every, cells, mappings)
         if every >= history.operations:
-            return max(1, history.operations * share // MOST_POSITIONS + 1), None
+            return Thinned(usual, None, mappings[:0])
         every *= 2
 
 

@@ -268,6 +268,7 @@ function linkLater() {
 }
 
 function writeLink() {
+  STEP.linking = 0;
   const task = STEP.task === null ? "" : `&task=${STEP.task}`;
   const link = `#at=${STEP.operation * STEP.stride}${task}`;
   if (location.hash !== link) history.replaceState(null, "", link);

@@ -57,47 +57,49 @@ function overlapping(tables, { start, end }, bits) {
   return tables.filter(({ level, page }) => level < 2 && page < end && page + 2 ** ((level + 1) * bits) > start);
 }
 
-/** How many pages of each kind are in each of equal parts of a mapping, and in all of it. */
-function countPages(mapping, tables, replay, bits, columns) {
+/** How many pages of each kind are in each of equal parts of a mapping: by kind, then part. */
+function countPages(mapping, tables, { cells }, bits, columns) {
   const pages = mapping.end - mapping.start;
-  const bins = KINDS.map(() => new Float64Array(columns));
-  const sums = KINDS.map(() => 0);
+  const counts = KINDS.map(() => new Uint32Array(columns));
   for (const { level, page, slot } of tables) {
     const span = level ? 1 << bits : 1; // pages of an entry
     const first = Math.max(0, Math.floor((mapping.start - page) / span));
     const last = Math.min(1 << bits, Math.ceil((mapping.end - page) / span));
+    const base = slot << bits;
     for (let index = first; index < last; index++) {
-      const kind = replay.cells[(slot << bits) + index] & 7;
+      const kind = cells[base + index] & 7;
       if (kind === NONE || kind === TABLE) continue;
       const from = Math.max(0, page + index * span - mapping.start);
       const to = Math.min(pages, page + (index + 1) * span - mapping.start);
-      for (let at = from; at < to; at++) bins[kind][Math.floor((at * columns) / pages)] += 1;
-      sums[kind] += to - from;
+      for (let at = from; at < to; at++) counts[kind][Math.floor((at * columns) / pages)] += 1;
     }
   }
-  return { bins, sums };
+  return counts;
 }
 
 function drawStrip(row, mapping, inside, replay, geometry) {
   const pages = mapping.end - mapping.start;
   const columns = Math.min(pages, STRIP.width);
-  const { bins, sums } = countPages(mapping, inside, replay, geometry.bits, columns);
+  const counts = countPages(mapping, inside, replay, geometry.bits, columns);
   const context = sharpen(row.canvas, STRIP.width, STRIP.height);
-  const width = STRIP.width / columns;
   context.fillStyle = PALETTE.none;
   context.fillRect(0, 0, STRIP.width, STRIP.height);
-  for (let column = 0; column < columns; column++) {
-    const left = Math.round(column * width);
-    const right = Math.round((column + 1) * width);
-    const room = Math.ceil(((column + 1) * pages) / columns) - Math.ceil((column * pages) / columns);
-    let top = STRIP.height;
-    for (const kind of STACKED) {
-      const tall = Math.min(top, (STRIP.height * bins[kind][column]) / room);
-      context.fillStyle = PALETTE[KINDS[kind]];
-      context.fillRect(left, top - tall, right - left, tall);
-      top -= tall;
-    }
+  const edges = Array.from({ length: columns + 1 }, (_, column) => Math.round((column * STRIP.width) / columns));
+  const tops = new Float64Array(columns).fill(STRIP.height);
+  for (const kind of STACKED) {
+    context.fillStyle = PALETTE[KINDS[kind]];
+    counts[kind].forEach((count, column) => {
+      if (!count) return;
+      const room = Math.ceil(((column + 1) * pages) / columns) - Math.ceil((column * pages) / columns);
+      const tall = Math.min(tops[column], (STRIP.height * count) / room);
+      tops[column] -= tall;
+      context.fillRect(edges[column], tops[column], edges[column + 1] - edges[column], tall);
+    });
   }
+  describeStrip(row, counts.map((each) => each.reduce((sum, count) => sum + count, 0)));
+}
+
+function describeStrip(row, sums) {
   const mapped = sums[SINGLE] + sums[FOLDED] + sums[BROKEN] + sums[HUGE];
   row.node.classList.toggle("empty", mapped + sums[SWAP] === 0);
   const words = [

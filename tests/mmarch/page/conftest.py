@@ -17,6 +17,22 @@ FORK = ROOT / "examples" / "scenarios" / "fork.scn"
 WIDTH, HEIGHT = 1280, 900
 
 
+SETTLED = """
+    const done = arguments[0], begin = performance.now();
+    const look = () => {
+        const figures = SIDES.flatMap((side) => [...side.map.figures.values()]);
+        const near = figures.filter(({ node }) => {
+            const box = node.getBoundingClientRect();
+            return box.top < innerHeight && box.bottom > 0;
+        });
+        const ready = near.every(({ state }) => state) && !STEP.linking;
+        if (ready || performance.now() - begin > 30000) done(ready);
+        else setTimeout(look, 20);
+    };
+    requestAnimationFrame(() => setTimeout(look, 20));
+"""
+
+
 class Browser:
     """What a person does with a page, and what the browser says about it."""
 
@@ -32,6 +48,15 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         """What a script returns."""
         return self.driver.execute_script(script, *arguments)
+
+    def settle(self) -> None:
+        """Wait until what is in sight is drawn, and the address says where one is."""
+        assert self.driver.execute_async_script(SETTLED)
+
+    def show_map(self) -> None:
+        """Scroll to the page tables."""
+        self.run("byId('map').scrollIntoView(); update()")
+        self.settle()
 
     def texts(self, selector: str) -> list[str]:
         """The text of each element."""
@@ -87,6 +112,7 @@ def browser() -> Iterator[Browser]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    made.set_script_timeout(60)
     found = Browser(made)
     found.emulate()
     yield found

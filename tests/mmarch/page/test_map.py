@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import mmarch
 from mmarch import api
 from mmarch.page.cells import BROKEN, DIRTY, FOLDED, HUGE, SINGLE, SWAP, WRITE, YOUNG
 from tests.mmarch.page.conftest import ROOT
@@ -20,7 +21,6 @@ CELLS = """
         }
     return found;
 """
-SETTLED = "return new Promise((done) => setTimeout(done, 400))"  # drawn, and the address written
 MAPPINGS = (
     "const s = SIDES[0].past.geometry.pageShift;"
     "return SIDES[0].mappings.map((m) => [m.start * 2 ** s, m.end * 2 ** s, permits(m)])"
@@ -86,12 +86,11 @@ def test_the_slider_changes_the_map(browser, redis):
         "return [[...document.querySelectorAll('.table-cell canvas')].map((c) => c.toDataURL()).join(),"
         "byId('now').textContent, location.hash]"
     )
-    browser.run("byId('map').scrollIntoView(); update()")
-    browser.run(SETTLED)
+    browser.show_map()
     before = browser.run(seen)
     slide = "const s = byId('slider'); s.value = '14000'; s.dispatchEvent(new Event('input'))"
     browser.run(slide)
-    browser.run(SETTLED)
+    browser.settle()
     after = browser.run(seen)
     assert all(a != b for a, b in zip(before, after, strict=True))
     assert after[1].startswith("operation 14,000 ") and after[2] == "#at=14000&task=2"
@@ -116,7 +115,7 @@ def test_buttons_find_the_next(browser, redis, history):
     for button, kind in kinds.items():
         browser.open(redis, "#at=9000")
         browser.click(button)
-        browser.run(SETTLED)
+        browser.settle()
         found = next(e.operation for e in history.events(9001, history.operations) if e.kind == kind)
         assert browser.run("return location.hash") == f"#at={found}"
 
@@ -124,8 +123,7 @@ def test_buttons_find_the_next(browser, redis, history):
 def test_screen_readers_are_told(browser, redis, history):
     """A table in sight says how many entries of each kind it has; every control has a name."""
     browser.open(redis, "#at=14000&task=2")
-    browser.run("byId('map').scrollIntoView(); update()")
-    browser.run(SETTLED)
+    browser.show_map()
     label = browser.run("return document.querySelector('.table-cell canvas').getAttribute('aria-label')")
     tables = history.tables(14000, 2)
     first = min(leaf.address for leaf in tables) >> 21 << 21
@@ -164,8 +162,8 @@ def test_cells_that_differ_are_marked(browser, folder):
         "folio-orders=0,name=small",
     )
     browser.open(page)
-    browser.run("goToStep(STEP.last); byId('map').scrollIntoView(); update()")
-    browser.run(SETTLED)
+    browser.run("goToStep(STEP.last)")
+    browser.show_map()
     marks = browser.run(
         "return SIDES.map((s) => [...s.map.figures.values()].map((f) => f.words.textContent))"
     )
@@ -215,3 +213,29 @@ def test_thinned_histories_say_so(browser, folder, monkeypatch):
     cells = json.loads(json.dumps(browser.run(CELLS)))
     plain = {int(a): v - BROKEN + SINGLE if v & 7 == BROKEN else v for a, v in cells.items()}
     assert plain == expected(whole.tables(last, task))
+
+
+def test_what_never_fits_is_left_out(browser, folder, monkeypatch):
+    """Page tables that would be too much are not there, which the page says; all else is."""
+    from mmarch.page import past
+
+    monkeypatch.setattr(past, "MOST_CHANGES", 0)
+    page = folder / "without.html"
+    page.write_text(api.make_page(ROOT / "examples/scenarios/fork.scn"))
+    browser.open(page)
+    assert any("change too often" in text for text in browser.texts(".note"))
+    assert browser.run("return [byId('map').hidden, byId('timeline').hidden, byId('flame').hidden]") == [
+        True,
+        False,
+        False,
+    ]
+    assert browser.errors() == []
+
+
+def test_nothing_to_show(browser, folder):
+    """A workload that touches nothing has a page too."""
+    page = folder / "nothing.html"
+    page.write_text(api.make_page(mmarch.Scenario(name="nothing").map("A", 1)))
+    browser.open(page)
+    assert browser.errors() == []
+    assert browser.texts("h1") == ["nothing"]

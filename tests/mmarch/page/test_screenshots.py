@@ -14,7 +14,6 @@ from tests.mmarch.page.conftest import FORK, ROOT, write
 IMAGES = ROOT / "docs" / "images"
 PAGE = ROOT / "docs" / "how-to" / "a-run-on-one-page.md"
 WIDTH = 1000
-SETTLED = "return new Promise((done) => setTimeout(done, 500))"
 # of each: arguments of report, where to be, what to show, how much of it
 SHOTS = {
     "page-tables": (["redis-bgsave"], "#at=14000&task=2", "#map", 700),
@@ -39,7 +38,7 @@ def test_a_screenshot_can_be_taken(name, browser, folder):
         browser.emulate(width=WIDTH)
         browser.open(page, fragment)
         browser.run("document.querySelector(arguments[0]).scrollIntoView()", selector)
-        browser.run(SETTLED)
+        browser.settle()
         place = (
             "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
             "return [box.y + scrollY, box.height]"
