@@ -6,6 +6,7 @@ which is how a suite watches or disturbs what a hook does.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, SimpleNamespace
 from typing import Any, cast
@@ -93,7 +94,7 @@ class DirectMachine(Machine):
             plain = cast(FunctionType, original)
             replacement = make(self._binder.function(plain))
             self._binder.functions[plain] = cast(FunctionType, replacement)
-            vars(self._binder.modules[original.__module__])[original.__name__] = replacement
+            vars(self._binder.module(sys.modules[original.__module__]))[original.__name__] = replacement
         for name, function in self.winners.items():
             self.cells[name]["target"] = self._binder.function(function)
         self._functions = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from types import FunctionType
 
 from core_mm.descriptor import ArchDescriptor
+from mmarch.engine.program import kept_text
 
 IMPL_MARK = "mmarch_impl"
 
@@ -26,7 +28,9 @@ def where(function: FunctionType) -> str:
 
 
 def short_where(function: FunctionType) -> str:
-    """`package/module.py:line`, the same on every machine."""
+    """`package/module.py:line`, the same on every machine; of a file that is no module, its name."""
+    if kept_text(function.__module__) is not None:
+        return f"{Path(function.__code__.co_filename).name}:{function.__code__.co_firstlineno}"
     tail = function.__module__.replace(".", "/")
     if function.__code__.co_filename.endswith("/__init__.py"):
         tail += "/__init__"

@@ -18,6 +18,7 @@ from mmarch.engine.direct import DirectMachine
 from mmarch.runs.assemble import Request, assemble, machine_config
 from mmarch.runs.configure import Setup
 from mmarch.runs.entries import Entries
+from mmarch.runs.run import event_names
 from mmarch.workload import Workload
 
 QUIET = frozenset(
@@ -91,12 +92,13 @@ class _Teller:
 
     def __init__(self, machine: DirectMachine, setup: Setup) -> None:
         self.machine, self.entries = machine, Entries(setup)
-        self.names = {number: name for number, name in enumerate(_event_names(setup)) if name}
+        self.names = {number: name for number, name in enumerate(event_names(setup)) if name}
         self.functions: dict[CodeType, FunctionType | None] = {}
         self.hooks = {f.__code__: name for name, f in machine.winners.items()}
         self.packages = (
             "core_mm.",
             *{m.partition(".")[0] + "." for a in (setup.arch, setup.generic) for m in a.descriptor.modules},
+            *(module.__name__ for module in machine.config.changes.modules),
         )
         self.top = Call(None, "")
         self.stack = [self.top]
@@ -211,9 +213,3 @@ def _change(before: str, after: str) -> str:
     lost = " ".join(f"-{w}" for w in was if w not in now)
     got = " ".join(f"+{w}" for w in now if w not in was)
     return f"{after} ({' '.join(filter(None, (lost, got)))})"
-
-
-def _event_names(setup: Setup) -> list[str]:
-    return [
-        *vmstat.NAMES, *[""] * (vmstat.ARCH_EVENT - len(vmstat.NAMES)), *setup.arch.descriptor.events
-    ]  # fmt: skip

@@ -143,7 +143,7 @@ def log_rows(machine: Machine) -> list[Row]:
 
 def event_names(machine: Machine) -> tuple[str, ...]:
     """The name of every event number."""
-    return (*NAMES, *[""] * (ARCH_EVENT - len(NAMES)), *machine.config.arch.events)
+    return (*NAMES, *[""] * (ARCH_EVENT - len(NAMES)), *machine.config.arch.events, *machine.config.changes.events)
 
 
 def counts(machine: Machine) -> Counter[str]:

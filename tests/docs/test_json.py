@@ -15,6 +15,7 @@ from tools.json_schemas import FOLDER
 
 ROOT = Path(__file__).parents[2]
 MEASURED = sorted((ROOT / "tests" / "measured").glob("7.3.4-cloud.neoverse-n2*"))[0]
+SERIES = ROOT / "tests" / "engine" / "series" / "one_by_one.py"
 SCENARIO = "scenario tiny\nmap A 32\nwrite A\nunmap A 3 1\nend\n"
 # Each: the schema, and a command; TINY is a scenario file.
 COMMANDS = {
@@ -36,6 +37,8 @@ COMMANDS = {
     "arch": "arch show arm64 --json",
     "cpu-list": "cpu list --json",
     "cpu": "cpu show graviton2 --json",
+    "series-list": "series list --json",
+    "series": f"series show {SERIES} --json",
     "releases": "release list --json",
     "features": "release show 7.3 --json",
     "release-diff": "release diff 6.12 7.3 --json",

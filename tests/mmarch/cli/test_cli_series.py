@@ -281,3 +281,57 @@ def test_update_adds_a_digest(file: Path, capsys: Capture) -> None:
     assert main(["series", "update", str(file)]) == 0
     assert "none -> " in capsys.readouterr().out
     assert file.read_text() == good
+
+
+def test_mm011_a_replacement_that_raises(file: Path, scenario: str, capsys: Capture) -> None:
+    """The function, the series and the line are named."""
+    file.write_text(file.read_text().replace("    return 1\n", "    return 1 // (nr := 0)\n"))
+    command = ["run", "--release", "7.3", "--with", str(file), scenario, "--engine", "interpreted"]
+    assert main(command) == 3
+    error = " ".join(capsys.readouterr().err.split())
+    assert error.startswith("mmarch: MM011: folio_unmap_pte_batch of series by_page raised ZeroDivisionError")
+    assert f"({file}:7)" in error
+
+
+def test_explain_shows_its_functions(file: Path, scenario: str, capsys: Capture) -> None:
+    """Where they are, as those of core-mm."""
+    body = file.read_text().replace("    return 1\n", "    ptep_get(ptep)\n    return 1\n")
+    file.write_text("from core_mm.hookspecs import ptep_get\n" + body)
+    assert main(["explain", scenario, "--release", "7.3", "--with", str(file), "--op", "out"]) == 0
+    (line, *_) = [line for line in capsys.readouterr().out.splitlines() if "folio_unmap_pte_batch()" in line]
+    assert line.split()[-1] == "by_page.py:6"
+
+
+def test_the_api_takes_paths_and_leaves_nothing(file: Path, scenario: str) -> None:
+    """A run without it afterwards is a run without it before, in each engine."""
+    import mmarch
+
+    for engine in ("interpreted", "linked"):
+        given = {"release": "7.3", "engine": engine}
+        before = mmarch.run(scenario, **given)  # type: ignore[arg-type]
+        with_ = mmarch.run(scenario, with_=[file], **given)  # type: ignore[arg-type]
+        after = mmarch.run(scenario, **given)  # type: ignore[arg-type]
+        assert before == after
+        assert with_.total("folio_remove_rmap_ptes") == 256
+        assert before.total("folio_remove_rmap_ptes") == 16
+
+
+def test_check_runs_the_releases_that_it_is_for(file: Path, capsys: Capture) -> None:
+    """Of the usual ones; the report names the series and its digest, and the command to see a result again the file."""
+    words = ["check", "generic", "--with", str(file), "--only", "smoke", "--format", "json", "-q"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {result["release"] for result in found["results"]} == {"7.3"}
+    assert found["with"] == ["by_page"] if "with" in found else found["with_"] == ["by_page"]
+    assert list(found["series"]) == ["by_page"]
+    assert main([*words, "--release", "6.12"]) == 3
+    assert "MM021" in capsys.readouterr().err
+
+
+def test_validate_takes_it(file: Path, capsys: Capture) -> None:
+    """What differs from a kernel without it is told; the report names the series."""
+    measured = sorted((Path(__file__).parents[2] / "measured").glob("7.3.4-cloud.neoverse-n2*"))[0]
+    assert main(["validate", "--with", str(file), "--measured", str(measured), "--json", "-q"]) in (0, 1)
+    found = json.loads(capsys.readouterr().out)
+    assert found["with"] == ["by_page"]
+    assert list(found["series"]) == ["by_page"]
