@@ -20,11 +20,14 @@ from mmarch.api import list_costs as list_costs
 from mmarch.api import list_cpus as list_cpus
 from mmarch.api import list_kernels as list_kernels
 from mmarch.api import list_releases as list_releases
+from mmarch.api import list_series as list_series
 from mmarch.api import load_arch as load_arch
+from mmarch.api import load_series as load_series
 from mmarch.api import make_page as make_page
 from mmarch.api import measure as measure
 from mmarch.api import measured_results as measured_results
 from mmarch.api import new_arch as new_arch
+from mmarch.api import new_series as new_series
 from mmarch.api import open_workload as open_workload
 from mmarch.api import record as record
 from mmarch.api import record_history as record_history
@@ -37,6 +40,7 @@ from mmarch.api import show_cpu as show_cpu
 from mmarch.api import show_release as show_release
 from mmarch.api import show_trace as show_trace
 from mmarch.api import trend as trend
+from mmarch.api import update_series as update_series
 from mmarch.api import validate as validate
 from mmarch.scenario.build import Scenario as Scenario
 

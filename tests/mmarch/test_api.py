@@ -54,6 +54,10 @@ PAIRS = {
     "release show": ("show_release", []),
     "release diff": ("diff_releases", ["6.12", "7.3"]),
     "release trend": ("trend", []),
+    "series list": ("list_series", []),
+    "series show": ("load_series", ["x"]),
+    "series new": ("new_series", ["x"]),
+    "series update": ("update_series", ["x"]),
     "trace convert": ("convert_trace", ["redis-bgsave", "-o", "/dev/null"]),
     "trace show": ("show_trace", ["redis-bgsave"]),
 }
