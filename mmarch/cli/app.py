@@ -10,6 +10,7 @@ from mmarch import __version__
 from mmarch.cli import (
     arch,
     check,
+    complete,
     costs,
     cpu,
     kernel,
@@ -57,7 +58,10 @@ def _options(
 @app.command("help", short_help="Help for a command, as its --help.")
 def help_(
     context: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND…", show_default=False)] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND…", show_default=False, autocompletion=complete.command),
+    ] = None,
 ) -> None:
     """Print the help of a command: `mmarch help run`, `mmarch help arch show`."""
     from mmarch.suggest import unknown

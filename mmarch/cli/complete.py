@@ -39,6 +39,38 @@ def release(incomplete: str) -> list[str]:
     return _begin(RELEASES, incomplete)
 
 
+def release_or_feature(context: typer.Context, incomplete: str) -> list[str]:
+    """Releases, then features of core-mm and the chosen architecture."""
+    from mmarch.plugins.features import table
+
+    return release(incomplete) + _begin(table(_descriptor(context)), incomplete)
+
+
+def kernel(incomplete: str) -> list[str]:
+    """Kernels in the cache, then files."""
+    from glob import escape, glob
+
+    from mmarch.kernel.debian import downloaded
+
+    files = sorted(glob(escape(incomplete) + "*")) if incomplete else []
+    return _begin((package.name for package in downloaded()), incomplete) + files
+
+
+def form(incomplete: str) -> list[str]:
+    """Forms of a report."""
+    from mmarch.report.formats import FORMATS
+
+    return _begin(FORMATS, incomplete)
+
+
+def command(context: typer.Context, incomplete: str) -> list[str]:
+    """Commands, or those of the group that was named."""
+    found = context.find_root().command
+    for word in context.params.get("words") or ():
+        found = getattr(found, "commands", {}).get(word, found)
+    return _begin(getattr(found, "commands", {}), incomplete)
+
+
 def cpu(context: typer.Context, incomplete: str) -> list[str]:
     """CPU models of the chosen architecture, and features behind a +."""
     return _values(_descriptor(context), "cpu", incomplete)
@@ -140,8 +172,8 @@ def _values(descriptor: ArchDescriptor, key: str, value: str) -> list[str]:
         names = [*(HOOKS if key == "without" else find_series()), *table(descriptor)]
     elif key == "cpu" and plus:
         names = [f"{no}{name}" for name in descriptor.cpu_features for no in ("", "no")]
-    elif key == "arch":
-        return arch(value)
+    elif key in ("arch", "kernel"):
+        return arch(value) if key == "arch" else kernel(value)
     else:
         of = {"release": RELEASES, "cpu": descriptor.cpus, "granule": descriptor.granules}
         return _begin(of.get(key, ()), value)

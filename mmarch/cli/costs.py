@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import answer
 
@@ -30,7 +31,9 @@ def list_(arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = "") -
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="PROFILE", help="A name, or a TOML file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="PROFILE", help="A name, or a TOML file.", autocompletion=complete.costs)
+    ],
     arch: o.Arch = "arm64",
     json: o.Json = False,
     output: o.Output = "",

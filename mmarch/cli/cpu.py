@@ -44,7 +44,12 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="CPU", help="MODEL, MODEL+FEATURE, MODEL+noFEATURE, …")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="CPU", help="MODEL, MODEL+FEATURE, MODEL+noFEATURE, …", autocompletion=complete.cpu
+        ),
+    ],
     arch: o.Arch = "arm64",
     json: o.Json = False,
     output: o.Output = "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer, telling
 from mmarch.errors import EXIT_FINDINGS
@@ -20,7 +21,12 @@ app = typer.Typer(no_args_is_help=True, help="Kernels to measure: Debian's, in t
 
 KernelName = Annotated[
     str,
-    typer.Option("--kernel", metavar="KERNEL", help="An arm64 Image, or debian:VERSION, debian:VERSION-16k."),
+    typer.Option(
+        "--kernel",
+        metavar="KERNEL",
+        help="An arm64 Image, or debian:VERSION, debian:VERSION-16k.",
+        autocompletion=complete.kernel,
+    ),
 ]
 Symbols = Annotated[
     str,

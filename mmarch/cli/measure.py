@@ -150,10 +150,17 @@ def ablate(
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     older: Annotated[
-        str, typer.Option("--from", metavar="RELEASE", help="With --to: switch features instead of hooks.")
+        str,
+        typer.Option(
+            "--from", metavar="RELEASE", help="With --to: switch features instead of hooks.",
+            autocompletion=complete.release,
+        ),
     ] = "",
     newer: Annotated[
-        str, typer.Option("--to", metavar="RELEASE", help="The newer of the two releases.")
+        str,
+        typer.Option(
+            "--to", metavar="RELEASE", help="The newer of the two releases.", autocompletion=complete.release
+        ),
     ] = "",
     sort: Annotated[str, typer.Option(metavar="COUNT", help="Of --from and --to: what to sort by.")] = "",
     format_: o.Format = "",

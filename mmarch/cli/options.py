@@ -155,6 +155,7 @@ Format = Annotated[
         help="table, markdown, lkml (72 columns), fastpath (arm64 letters), csv, json, parquet; of run also "
         "folded (stacks for flame graphs) and perfetto (tracks).",
         show_default="table",
+        autocompletion=complete.form,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with a versioned schema.")]

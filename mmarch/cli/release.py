@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.configured import READING, configured
 from mmarch.cli.output import Talk, answer
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     pass
 
 app = typer.Typer(no_args_is_help=True, help="Releases of Linux as lists of features.")
-Name = Annotated[str, typer.Argument(metavar="RELEASE", help="See 'mmarch release list'.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="RELEASE", help="See 'mmarch release list'.", autocompletion=complete.release),
+]
 
 
 @app.command("list")
@@ -37,7 +41,9 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="[RELEASE|FEATURE]", help="A release, a feature, or nothing for all features."
+            metavar="[RELEASE|FEATURE]",
+            help="A release, a feature, or nothing for all features.",
+            autocompletion=complete.release_or_feature,
         ),
     ] = "",
     arch: o.Arch = "arm64",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS, InputError, Interrupted
@@ -58,7 +59,10 @@ def validate(
         list[Path] | None, typer.Argument(metavar="SCENARIO…", help="With --kernel: what is measured now.")
     ] = None,
     kernel: Annotated[
-        str, typer.Option(metavar="KERNEL", help="Measure this kernel now; see 'mmarch measure'.")
+        str,
+        typer.Option(
+            metavar="KERNEL", help="Measure this kernel now; see 'mmarch measure'.", autocompletion=complete.kernel
+        ),
     ] = "",
     cpu: Annotated[
         str, typer.Option(help="With --kernel: a CPU that QEMU and the twin know.")

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from mmarch.table import wrap
+
 from .validate import DIFFERENT, EQUAL, EXEMPT, Report, Result, Row
 
 MAX_LINES = 40
@@ -80,7 +82,8 @@ def show(report: Report, console: Console, diff: bool = False) -> None:
             console.print(Text(f"the twin {word} {', '.join(names)}"), soft_wrap=True)
     console.print(table(report))
     for line in exemptions(report):
-        console.print(Text(line), soft_wrap=True)
+        for part in wrap(line, columns=console.width):
+            console.print(Text(part), soft_wrap=True)
     if diff:
         for group in side_by_side(report):
             console.print(group)
