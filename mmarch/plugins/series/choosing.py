@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from core_mm import vmstat
+from core_mm.decl import Array, Scalars, Table
 from core_mm.descriptor import ArchDescriptor
 from core_mm.feature import Feature
 from core_mm.hookspecs import HOOKS
 from core_mm.releases import RELEASES
 from mmarch.engine.changes import Changes
 from mmarch.engine.hookimpls import where
+from mmarch.engine.machine import declared_modules
 from mmarch.errors import PluginError
 from mmarch.plugins import features
 from mmarch.plugins.problem import Problem
@@ -90,6 +93,7 @@ def _problems(
         yield from _name(one, known)
         yield from _requirements(one, arch, {*known, *(other.name for other in series)})
         yield from _events(one, arch)
+        yield from _memory(one, arch)
     for first, second in itertools.combinations(series, 2):
         yield from _together(first, second)
     yield from _room(arch, series)
@@ -116,6 +120,43 @@ def _name(one: LoadedSeries, known: features.Table) -> Iterator[Problem]:
                 f"series {one.name!r} is in {one.place} and installed ({other.origin}), and they differ; "
                 "rename one of them, or uninstall the other",
             )
+
+
+def declared(modules: Sequence[ModuleType]) -> dict[str, object]:
+    """What the modules declare of a machine's memory, by the names that it lies under."""
+    found: dict[str, object] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Array):
+                found[value.name] = value
+            elif (
+                isinstance(value, type)
+                and issubclass(value, Table | Scalars)
+                and value.__module__ == module.__name__
+            ):
+                found[value.__name__] = value
+    return found
+
+
+def _memory(one: LoadedSeries, arch: ArchDescriptor) -> Iterator[Problem]:
+    """Declarations of its own: names that are free, sizes that a machine knows."""
+    there = declared(declared_modules([arch]))
+    lengths = {_length(value) for value in there.values()}
+    for name, value in declared(one.changes.modules).items():
+        if there.get(name, value) is not value:
+            yield Problem(
+                "MM022", f"{one.place}: {name} is declared by core-mm or {arch.name} already; rename it"
+            )
+        elif _length(value) not in lengths:
+            sizes = ", ".join(sorted(filter(None, lengths)))
+            yield Problem(
+                "MM018", f"{one.place}: {name} has the length {_length(value)!r}; there are {sizes}"
+            )
+
+
+def _length(value: object) -> str:
+    """The name of a size; of scalars there is none."""
+    return value.length if isinstance(value, Array) else str(getattr(value, "rows", ""))
 
 
 def _requirements(one: LoadedSeries, arch: ArchDescriptor, known: set[str]) -> Iterator[Problem]:
@@ -151,8 +192,10 @@ def _together(first: LoadedSeries, second: LoadedSeries) -> Iterator[Problem]:
             yield Problem(
                 "MM020", f"{both} both implement hook {name} for {arch}; give one, or make one of both"
             )
-    for name in sorted(first.changes.events_of.keys() & second.changes.events_of.keys()):
-        yield Problem("MM022", f"{both} both call their events {name!r}; rename one class")
+    one, other = declared(first.changes.modules), declared(second.changes.modules)
+    for name in sorted(one.keys() & other.keys()):
+        if one[name] is not other[name]:
+            yield Problem("MM022", f"{both} both declare {name}; rename one")
 
 
 def _room(arch: ArchDescriptor, series: Sequence[LoadedSeries]) -> Iterator[Problem]:

@@ -293,6 +293,27 @@ def test_mm022_a_hook_of_core_mm_declared_again(write: Write) -> None:
     assert "core_mm/hookspecs.py:" in refused("MM022", path)
 
 
+def test_mm022_memory_that_core_mm_declares(write: Write) -> None:
+    """The engines would take one for the other."""
+    path = write("from core_mm.decl import Scalars\nclass mach(Scalars):\n    mine: int\n")
+    assert "mach is declared by core-mm" in refused("MM022", path)
+
+
+def test_mm022_two_series_declare_one_name(write: Write) -> None:
+    """Neither would find its own."""
+    body = "from core_mm.decl import Scalars\nclass mine(Scalars):\n    {}: int\n"
+    message = refused("MM022", write(body.format("a")), write(body.format("b"), name="other"))
+    assert "both declare mine" in message
+
+
+def test_mm018_an_array_of_no_known_length(write: Write) -> None:
+    """Lengths are the machine's to choose."""
+    path = write('from core_mm.decl import Array\nmine = Array("mine", "elephants")\n')
+    message = refused("MM018", path)
+    assert "'elephants'" in message
+    assert "frames" in message
+
+
 def test_mm023_too_many_events(write: Write) -> None:
     """There are 128 columns, of which core-mm has 64 and arm64 the next."""
     names = "".join(f"    e{number}: int\n" for number in range(64))
