@@ -45,7 +45,9 @@ class cfg(Scalars, constant=True):
     nr_inodes: int
     nr_file_pages: int
     nr_calls: int
+    have_arch_unmap_one: int  # __HAVE_ARCH_UNMAP_ONE: the architecture has one of its own
     fail_nowait: int  # fault injection: the n-th GFP_NOWAIT allocation and all later ones fail; 0 never
+    fail_dup_swap: int  # fault injection: a folio in this slot or a later one gets no swap entry; 0 never
 
 
 class mach(Scalars):

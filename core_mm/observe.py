@@ -81,6 +81,9 @@ def observe_task(task: int) -> int:
     first = 1
     while TASK.mm[first] != mm:
         first += 1
+    if first == task:
+        observe_vmas(task, mm)
+        observe_table(task, MM.pgd[mm], cfg.levels - 1, 0)
     at = new_row(SEEN_MM, task, first)
     if at:
         log[at + ENTRY] = MM.rss_file[mm]
@@ -88,9 +91,6 @@ def observe_task(task: int) -> int:
         log[at + PLACE] = MM.rss_swap[mm]
         log[at + FLAGS] = MM.rss_shmem[mm]
         log[at + REFERENCES] = MM.map_count[mm]
-    if first == task:
-        observe_vmas(task, mm)
-        observe_table(task, MM.pgd[mm], cfg.levels - 1, 0)
     return 0
 
 

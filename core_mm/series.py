@@ -15,7 +15,7 @@ with the patch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,6 +46,7 @@ class Series(BaseModel):
     requires     features without which it makes no sense
     excludes     features, and other series, that it cannot be together with
     events       what it counts by itself, a class of `Events`
+    changes      what it means to change of what core-mm can observe -> why: see `mmarch check --with`
     modules      of a distribution: modules that hold its functions, beside the one of the entry point
     api_version  of the hooks, `core_mm.hookspecs.API_VERSION` when it was written
     """
@@ -59,6 +60,7 @@ class Series(BaseModel):
     requires: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     events: type[Events] | None = None
+    changes: Mapping[str, str] = Field(default_factory=dict)
     modules: tuple[str, ...] = ()
     api_version: int = 1
 

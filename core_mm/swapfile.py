@@ -16,7 +16,7 @@ from core_mm.hookspecs import (
     ptep_get,
     swp_entry_to_pte,
 )
-from core_mm.mm_types import cfg, mach, swap_cache, swap_map
+from core_mm.mm_types import ENOMEM, PAGE, cfg, mach, swap_cache, swap_map
 from core_mm.swap_state import folio_free_swap, swap_slot_free
 
 SWAPFILE_CLUSTER = 256  # slots; as many as a PMD has pages where huge pages are swapped whole
@@ -66,6 +66,16 @@ def align_up(value: int, size: int) -> int:
 def swap_duplicate(entry: int) -> int:
     """One more page-table entry refers to a slot."""
     swap_map[entry] += 1
+    return 0
+
+
+def folio_dup_swap(folio: int, page: int, nr: int) -> int:
+    """Entries come to refer to `nr` pages of a folio in the swap cache, from `page` on; 0, or -ENOMEM and none does."""
+    first = PAGE.private[folio]
+    if cfg.fail_dup_swap and first >= cfg.fail_dup_swap:
+        return -ENOMEM
+    for slot in range(first + page - folio, first + page - folio + nr):
+        swap_map[slot] += 1
     return 0
 
 

@@ -41,7 +41,7 @@ from core_mm.mm_types import MM_ANONPAGES, MM_SWAPENTS, PAGE, PG_DIRTY, PG_SWAPB
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.rmap_walk import page_in_folio, rmap_first, rmap_next, rmap_vma, vma_address_range
-from core_mm.swapfile import swap_duplicate
+from core_mm.swapfile import folio_dup_swap, swap_free_nr
 from core_mm.tlb_batched import set_tlb_ubc_flush_pending
 
 
@@ -150,11 +150,14 @@ def replace_anon_ptes(
         set_ptes(mm, address, ptep, pte, nr)
         PAGE.flags[folio] |= PG_SWAPBACKED
         return 0
-    if arch_unmap_one(mm, vma, address, pte) < 0:
+    entry = PAGE.private[folio] + page - folio
+    if folio_dup_swap(folio, page, 1):
         set_ptes(mm, address, ptep, pte, 1)
         return 0
-    entry = PAGE.private[folio] + page - folio
-    swap_duplicate(entry)
+    if arch_unmap_one(mm, vma, address, pte) < 0:
+        swap_free_nr(entry, 1)
+        set_ptes(mm, address, ptep, pte, 1)
+        return 0
     swap_pte = swp_entry_to_pte(entry)
     if exclusive:
         folio_try_share_anon_rmap_pte(folio, page)

@@ -22,7 +22,7 @@ from pathlib import Path
 from mmarch.check.context import Context
 from mmarch.check.loading import load_named
 from mmarch.check.registry import TIERS
-from mmarch.check.report import Report
+from mmarch.check.results import Report
 from mmarch.check.run import WORKERS
 from mmarch.check.suite import checks
 from mmarch.check.tiers.stateful import find_program

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from mmarch import measurement
-from mmarch.check.report import Report
+from mmarch.check.results import Report
 from mmarch.report import printed, seen, series
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result

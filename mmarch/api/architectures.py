@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from core_mm.descriptor import Cpu
     from core_mm.feature import Feature
     from core_mm.releases import Release
-    from mmarch.check.report import Report as Conformance
-    from mmarch.check.report import Result as Checked
+    from mmarch.check.results import Report as Conformance
+    from mmarch.check.results import Result as Checked
     from mmarch.cpus import Choice
     from mmarch.plugins import LoadedArch
     from mmarch.plugins.showing import Listed, Winner

@@ -6,7 +6,8 @@ from typing import Any
 
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import Check, check
-from mmarch.check.report import FORMATS, Report, Result
+from mmarch.check.report import FORMATS
+from mmarch.check.results import Report, Result
 from mmarch.check.run import Options
 from mmarch.check.run import check as check_arch
 from mmarch.check.suite import checks

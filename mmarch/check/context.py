@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from core_mm.descriptor import ArchDescriptor, Geometry
@@ -37,6 +37,7 @@ class Context:
     with_       features beyond those of the release, and series
     without     features and hooks to do without
     changes     of those series
+    declared    what they mean to change of what core-mm can observe -> why
     """
 
     arch: ArchDescriptor
@@ -53,6 +54,7 @@ class Context:
     with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     changes: Changes = field(default_factory=Changes)
+    declared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def capabilities(self) -> frozenset[str]:

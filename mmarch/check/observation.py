@@ -31,7 +31,8 @@ COLUMNS = {
 }  # fmt: skip
 # What a series may declare to change.
 ASPECTS = (
-    "result", "mapped", *BITS.values(), "entry", "sharing", "folio", "folio_dirty", "folio_accessed", "references",
+    "result", "mapped", *(name + way for name in BITS.values() for way in ("_set", "_cleared")), "entry", "sharing",
+    "folio", "folio_dirty_set", "folio_dirty_cleared", "folio_accessed_set", "folio_accessed_cleared", "references",
     "mapcount", "exclusive", "swap", "mapping", "rss", "memory", "warning",
 )  # fmt: skip
 
@@ -108,28 +109,32 @@ def _aspects(row: Rows, other: Rows | None) -> frozenset[str]:
         return frozenset(names[column] for column in differing)
     found = {COLUMNS[column] for column in differing if column in COLUMNS}
     if o.BITS in differing:
-        found |= _bits(kind, int(row[o.BITS]) ^ int(other[o.BITS]))
+        found |= _bits(kind, int(row[o.BITS]), int(other[o.BITS]))
         found.discard("entry")  # the same, in the architecture's bits
     if o.FLAGS in differing:
-        found |= _flags(int(row[o.FLAGS]) ^ int(other[o.FLAGS]))
+        found |= _flags(int(row[o.FLAGS]), int(other[o.FLAGS]))
     return frozenset(found)
 
 
-def _bits(kind: int, changed: int) -> set[str]:
+def _bits(kind: int, plain: int, changed: int) -> set[str]:
     if kind == o.SEEN_SWAP:
         return {"exclusive"}
-    return {name for bit, name in BITS.items() if changed & bit}
+    return {_way(name, changed & bit) for bit, name in BITS.items() if (plain ^ changed) & bit}
 
 
-def _flags(changed: int) -> set[str]:
-    found = set()
-    if changed & PG_DIRTY:
-        found.add("folio_dirty")
-    if changed & (PG_REFERENCED | PG_ACTIVE):
-        found.add("folio_accessed")
-    if changed & ~(PG_DIRTY | PG_REFERENCED | PG_ACTIVE):
-        found.add("folio")
-    return found
+def _way(name: str, now: int) -> str:
+    """Which way it differs: set, or cleared, where it is not so without the series."""
+    return f"{name}_set" if now else f"{name}_cleared"
+
+
+def _flags(plain: int, changed: int) -> set[str]:
+    both = plain ^ changed
+    found = {
+        _way(name, changed & mask & both)
+        for mask, name in ((PG_DIRTY, "folio_dirty"), (PG_REFERENCED | PG_ACTIVE, "folio_accessed"))
+        if both & mask
+    }
+    return found | ({"folio"} if both & ~(PG_DIRTY | PG_REFERENCED | PG_ACTIVE) else set())
 
 
 def order(row: Rows) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -216,4 +216,6 @@ class Pair:
         if not self.oracle.violations:
             return None
         found = self.oracle.violations[0]
-        return Difference(max(found.where.row, 0), f"the TLB oracle objects: {found}")
+        where, cause = (replace(at, row=at.row + 1) for at in (found.where, found.cause))  # steps count from 1
+        shown = replace(found, where=where, cause=cause)
+        return Difference(max(found.where.row, 0), f"the TLB oracle objects: {shown}")

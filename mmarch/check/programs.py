@@ -30,7 +30,7 @@ class Caller(Writer):
 
     weights: ClassVar[Mapping[str, int]] = {
         "touch": 30, "mmap": 7, "munmap": 5, "mprotect": 7, "madvise": 22, "mremap": 5, "fork": 7, "exit": 5,
-        "spawn": 1, "file": 4, "age": 3, "swapoff": 1, "write_again": 10,
+        "spawn": 1, "file": 4, "age": 3, "swapoff": 1, "inherit": 5,
     }  # fmt: skip
 
     def madvise(self) -> None:
@@ -42,15 +42,27 @@ class Caller(Writer):
         """Everything comes back."""
         self._add(uapi.OP_SWAPOFF, self._task())
 
-    def write_again(self) -> None:
-        """To a part of what was there, then read-only: pages of one folio that are no longer all alike."""
-        task = self._task()
+    def inherit(self) -> None:
+        """A child comes and goes, part of a block is written to, all of it read-only and given up.
+
+        So there are pages of one folio of which some are exclusive and dirty and others not, and all else is equal.
+        """
+        task, child = self._task(), self._free()
         start, pages = self._mapped(task, RW)
-        at, size = self._bytes(start, min(pages, self.block))
-        self._add(uapi.OP_TOUCH, task, at, min(pages, self.rng.randrange(1, self.block)), uapi.ACCESS_WRITE)
+        pages = min(pages, self.block)
+        at, size = self._bytes(start, pages)
+        if child:
+            self._add(uapi.OP_FORK, task, child)
+            self._add(uapi.OP_EXIT, child)
         if self.rng.random() < 0.5:
-            self._add(uapi.OP_MPROTECT, task, at, size, uapi.PROT_READ)
-            self._note(task, start, min(pages, self.block), uapi.PROT_READ)
+            self._add(uapi.OP_MADVISE, task, at, size, uapi.MADV_FREE)
+        first = self.rng.randrange(pages)
+        some = self.rng.randrange(pages - first) + 1
+        self._add(uapi.OP_TOUCH, task, *self._bytes(start + first, some)[:1], some, uapi.ACCESS_WRITE)
+        self._add(uapi.OP_MPROTECT, task, at, size, uapi.PROT_READ)
+        self._note(task, start, pages, uapi.PROT_READ)
+        if self.rng.random() < 0.7:
+            self._add(uapi.OP_MADVISE, task, at, size, uapi.MADV_PAGEOUT)
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,8 @@ def program(config: Config, seed: int, number: int, cpu: str, granule: str) -> P
     overrides = {"log_ptes": 1, "anon_always": orders}
     if rng.random() < 0.2:
         overrides["fail_nowait"] = rng.randrange(1, 8)
+    if rng.random() < 0.15:
+        overrides["fail_dup_swap"] = rng.choice((1, 256, 1 << geometry.pte_bits)) + rng.randrange(64)
     changes = {
         "cpu": cpu, "granule": granule, "anon_orders": orders, "shmem_orders": rng.choice((0, orders)),
         "memory": (FEW if few else max(USUAL, 512 * MB >> geometry.page_shift)) << geometry.page_shift,

@@ -12,9 +12,10 @@ from mmarch.check.outcome import Done
 Level = Literal["must", "should"]
 Function = Callable[[Context], "str | Done | None"]
 
+MEANING = "meaning"  # the tier that compares two kernels
 TIERS = (
     "load", "smoke", "algebra", "batch", "contiguous", "gather", "tlb", "lockless", "stateful", "differential",
-    "meaning",
+    MEANING,
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from mmarch.check.context import QUICK
 from mmarch.check.loading import load_named
 from mmarch.check.process import Lost, Refused, Worker
 from mmarch.check.registry import TIERS, Check
-from mmarch.check.report import BAD, Report, Result
+from mmarch.check.results import BAD, Report, Result
 from mmarch.check.suite import checks
 from mmarch.errors import InputError, PluginError
 from mmarch.plugins import LoadedArch, features, find_arch
@@ -99,11 +99,11 @@ def check(
         report = Report(
             arch=arch, distribution=loaded.found.distribution, version=loaded.found.version, cpu=options.cpu,
             granule=options.granule, with_=tuple(sorted(chosen.names)),
-            given=options.with_, series=chosen.digests, without=options.without,
+            given=options.with_, series=chosen.digests, declared=chosen.declared, without=options.without,
             seed=options.seed, quick=options.quick, level=options.level,
             operations=options.operations, programs=options.programs, expected=str(options.expected or ""),
         )  # fmt: skip
-        jobs = plan(options, known)
+        jobs = plan(options, known, bool(chosen.series))
         runner = Runner(workers, loaded, options, expected)
         for linking, stage in groupby(jobs, key=lambda job: job.check.links):
             if linking and report.results:
@@ -172,12 +172,15 @@ def _validate_machine(options: Options, arch: LoadedArch) -> tuple[Options, Chos
     return replace(options, cpu=cpu, releases=releases, without=tuple(sorted(without))), chosen
 
 
-def plan(options: Options, known: Sequence[Check]) -> list[Job]:
-    """Checks in order of their tiers, each on every release; those that link after all others."""
+def plan(options: Options, known: Sequence[Check], paired: bool) -> list[Job]:
+    """Checks in order of their tiers, each on every release; those that link after all others.
+
+    paired  whether there are two kernels to compare, for the checks that do
+    """
     jobs = []
     for item in sorted(known, key=lambda item: item.links):
         named = item.id in options.only
-        if item.paired and not (named or item.tier in options.only):
+        if item.paired and not (paired or named or item.tier in options.only):
             continue
         if not named and options.level == "must" and item.level != "must":
             continue

@@ -113,7 +113,7 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
         job = json.loads(line)
         told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in job["context"].items()}
         chosen = choose(arch.descriptor, told.pop("with_", ()))
-        told |= {"with_": tuple(sorted(chosen.names)), "changes": chosen.changes}
+        told |= {"with_": tuple(sorted(chosen.names)), "changes": chosen.changes, "declared": chosen.declared}
         context = Context(arch.descriptor, generic.descriptor, **told)
         start = time.monotonic()
         try:

@@ -13,7 +13,7 @@ from mmarch.cli.output import Talk, answer
 from mmarch.errors import EXIT_FINDINGS
 
 Level = Literal["must", "all"]
-Format = Literal["table", "json", "junit", "tap"]
+Format = Literal["table", "json", "junit", "tap", "lkml"]
 
 
 def check(
@@ -65,7 +65,8 @@ def check(
     Folios and memory are the suite's own; all else of a --config counts, its arch too.
     """
     from mmarch import api
-    from mmarch.check.report import BAD, Result
+    from mmarch.check.report import render
+    from mmarch.check.results import BAD, Result
 
     talk = Talk(quiet)
     options: dict[str, Any] = {
@@ -80,6 +81,6 @@ def check(
 
     with talk.progress(f"checking {arch}") as progress:
         report = api.check(arch, note=note, progress=progress, say=talk.note, **options)
-    answer(report.render(form), output)
+    answer(render(report, form), output)
     if not report.ok:
         raise typer.Exit(EXIT_FINDINGS)

@@ -154,6 +154,11 @@ class Machine:
         index = event if isinstance(event, int) else known.index(event)
         return int(self.counts()[:, :, index].sum())
 
+    def overridden(self, hook: str) -> bool:
+        """Whether the architecture has one of its own, and is not made to do without."""
+        own = self.own.get(hook)
+        return own is not None and own is not self.defaults.get(hook) and hook not in self.config.without
+
     def _link(self, options: Options) -> Image:
         """The image; the one of a machine with the same code is used again."""
         roots = (*self.roots, *([cast(FunctionType, core_mm.calls.enter)] if options.calls else []))
@@ -228,6 +233,7 @@ class Machine:
             "max_table_batch": (page - 24) // 8,
             "max_tables": len(memory.tables["PTDESC"]), "max_batches": len(memory.tables["BATCH"]),
             "withheld": sum(1 << i for i, n in enumerate(self.selectable) if n in config.without),
+            "have_arch_unmap_one": int(self.overridden("arch_unmap_one")),
             **{f"nr_{name}": lengths[name] for name in ("vmas", "mms", "tasks", "inodes", "file_pages", "calls")},
             **config.overrides,
         }  # fmt: skip

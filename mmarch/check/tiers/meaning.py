@@ -8,6 +8,7 @@ from itertools import islice
 
 from core_mm.releases import features
 from mmarch.check.context import QUICK, Context
+from mmarch.check.observation import ASPECTS
 from mmarch.check.outcome import CheckFailed, Done, Skipped
 from mmarch.check.pair import Kernels, Subject, Tally
 from mmarch.check.programs import programs
@@ -17,6 +18,7 @@ from mmarch.check.system import show
 from mmarch.engine.changes import Changes
 from mmarch.engine.machine import Config, tables
 from mmarch.engine.program import NotLinkable
+from mmarch.suggest import did_you_mean
 
 PROGRAMS, FEWEST = 20_000, 20
 QUICKLY = 400  # programs of a quick run, on the first release
@@ -25,12 +27,30 @@ ENTRIES = "core_mm/observe.py: what is compared"
 
 
 def kernels(context: Context) -> Kernels:
-    """Without and with; Skipped if that is the same on this release."""
+    """Without and with: of series and features together the series alone; Skipped if there is no difference."""
     changed = context.config()
-    plain = replace(changed, with_=frozenset(), changes=Changes())
-    if present(plain) == present(changed):
+    own = frozenset(context.changes.owner.values())
+    plain = replace(changed, with_=changed.with_ - own if own else frozenset(), changes=Changes())
+    if not own and present(plain) == present(changed):
         raise Skipped(f"{context.release} has {', '.join(context.with_)} anyway")
-    return Kernels(plain, changed, private=private_bits(context))
+    return Kernels(plain, changed, private=private_bits(context), declared=declared(context))
+
+
+def declared(context: Context) -> tuple[str, ...]:
+    """What the series mean to change; CheckFailed for what is no aspect."""
+    for aspect in context.declared:
+        if aspect not in ASPECTS:
+            raise CheckFailed(f"declares to change {aspect!r}.{did_you_mean(aspect, ASPECTS)}")
+    return tuple(context.declared)
+
+
+def seen(both: Kernels, tally: Tally) -> None:
+    """CheckFailed for what is declared and did not show in all of these programs."""
+    for aspect in both.declared:
+        if not tally.declared[aspect]:
+            raise CheckFailed(
+                f"declares to change {aspect!r}, which is the same in {tally.programs:,} programs; do not declare it"
+            )
 
 
 def present(config: Config) -> frozenset[str]:
@@ -72,7 +92,8 @@ def done(tally: Tally, what: str) -> Done:
         what: tally.programs, "calls": tally.calls, "failed": tally.failed, "swapped": tally.swapped,
         "observed": tally.observed,
     }  # fmt: skip
-    return Done(f"{tally.programs:,} {what}, {tally}", counts)
+    shown = ", ".join(f"{aspect} {number:,} times" for aspect, number in tally.declared.items())
+    return Done(f"{tally.programs:,} {what}, {tally}" + (f"; declared differences: {shown}" if shown else ""), counts)
 
 
 @check("meaning.programs", source=ENTRIES, long=True, links=True, paired=True, limit=7200)
@@ -86,6 +107,8 @@ def same_for_programs(context: Context) -> Done:
         compared(both, islice(programs(context.config(), context.seed), max(1, wanted // fewer)), tally)
 
     linked_or_not(both, run)
+    if tally.programs >= PROGRAMS:
+        seen(both, tally)
     return done(tally, "programs")
 
 

@@ -43,6 +43,11 @@ class Chosen:
         return {one.name: one.digest for one in self.series}
 
     @property
+    def declared(self) -> dict[str, str]:
+        """What the series mean to change of what core-mm can observe, and why."""
+        return {what: why for one in self.series for what, why in one.descriptor.changes.items()}
+
+    @property
     def remarks(self) -> list[str]:
         """Warnings to show."""
         return [text for one in self.series for text in one.remarks()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from mmarch.check.run import Options
 from mmarch.check.tiers.meaning import private_bits
 from mmarch.engine.machine import Config
 from mmarch.plugins import load_arch
-from mmarch.sanitize import soak
+from mmarch.sanitize import Violation, Where, soak
 
 
 def row(kind: int = o.SEEN_PTE, **columns: int) -> list[int]:
@@ -75,10 +74,10 @@ def test_private_bits_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("aspect", "change"),
     [
-        ("young", {"BITS": o.SEEN_VALID | o.SEEN_YOUNG}), ("dirty", {"BITS": o.SEEN_VALID | o.SEEN_DIRTY}),
-        ("write", {"BITS": o.SEEN_VALID | o.SEEN_WRITE}), ("valid", {"BITS": 0}), ("entry", {"ENTRY": 3}),
+        ("young_set", {"BITS": o.SEEN_VALID | o.SEEN_YOUNG}), ("dirty_set", {"BITS": o.SEEN_VALID | o.SEEN_DIRTY}),
+        ("write_set", {"BITS": o.SEEN_VALID | o.SEEN_WRITE}), ("valid_cleared", {"BITS": 0}), ("entry", {"ENTRY": 3}),
         ("references", {"REFERENCES": 2}), ("mapcount", {"MAPCOUNT": 2}), ("exclusive", {"EXCLUSIVE": 1}),
-        ("folio_dirty", {"FLAGS": PG_DIRTY}), ("folio_accessed", {"FLAGS": PG_REFERENCED}),
+        ("folio_dirty_set", {"FLAGS": PG_DIRTY}), ("folio_accessed_set", {"FLAGS": PG_REFERENCED}),
         ("folio", {"FLAGS": PG_ANON}), ("swap", {"SLOT_REFERENCES": 1}), ("mapped", {"KIND": o.SEEN_SWAP}),
     ],
 )  # fmt: skip
@@ -188,13 +187,13 @@ def test_private_bits_of_arm64(config: Config) -> None:
 
 def test_a_missing_flush_is_a_difference(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the oracle says of the second kernel is told like any other."""
-    violation = SimpleNamespace(where=SimpleNamespace(row=3))
+    violation = Violation("stale", "told", Where(3, 7), Where(2, 7), 2, 0, 0, 0, 0, "a flush")
 
     class Objecting(soak.Oracle):
         """Always finds something."""
 
         def finish(self) -> None:
-            self.violations = [violation]  # type: ignore[list-item]
+            self.violations = [violation]
 
     monkeypatch.setattr("mmarch.check.pair.Oracle", Objecting)
     made = next(programs(config, 0))
@@ -202,6 +201,7 @@ def test_a_missing_flush_is_a_difference(config: Config, monkeypatch: pytest.Mon
     assert found is not None
     assert found.row == 3
     assert "TLB oracle" in str(found)
+    assert "operation 4" in str(found)
 
 
 @pytest.mark.slow
