@@ -25,15 +25,17 @@ def _sentences(report: Report) -> Iterator[str]:
     yield f"Checked on {report.arch} with mmarch {report.version}, a user-space twin of mm, core-mm as of {releases}."
     compared = _meaning(report)
     if compared and not _failed(compared):
-        runs = [counted(sum(r.counts.get(what, 0) for r in compared), what[:-1]) for what in RUNS]
+        totals = {what: sum(r.counts.get(what, 0) for r in compared) for what in RUNS}
+        runs = " and ".join(counted(total, RUNS[what]) for what, total in totals.items() if total)
         yield (
-            f"With and without {with_}, {runs[0]} of random calls and {runs[1]} leave the same behind: results, "
-            "entries, accessed and dirty state, mapcounts, exclusivity, swap and rss; and no TLB entry is stale."
+            f"With and without {with_}, {runs} leave the same behind: results, entries, accessed and dirty state, "
+            "mapcounts, exclusivity, swap and rss; and no TLB entry is stale with it that is not without."
         )
     elif compared:
         yield f"With {with_} something is not as without it: {_failed(compared)[0].message.partition(chr(10))[0]}."
-    for aspect, reason in report.declared.items():
-        yield f"It means to change {aspect} ({reason})."
+    if report.declared:
+        meant = "; ".join(f"{aspect} ({reason})" for aspect, reason in report.declared.items())
+        yield f"What it means to change is {meant}."
     others = Counter(result.status for result in report.results if result not in compared)
     if others:
         found = ", ".join(f"{number} {status}" for status, number in others.items())
@@ -42,7 +44,7 @@ def _sentences(report: Report) -> Iterator[str]:
         yield "The run is incomplete."
 
 
-RUNS = ("programs", "workloads")
+RUNS = {"programs": "random program", "workloads": "workload"}
 
 
 def _meaning(report: Report) -> list[Result]:

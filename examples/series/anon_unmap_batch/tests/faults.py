@@ -1,4 +1,4 @@
-"""Faults to plant in copies of the series: each an edit of its text, and what a comparison has to say of it."""
+"""Faults to plant in copies of the series: edits of its text, and what a comparison has to say of each."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from core_mm.mm_types import MM_ANONPAGES, MM_SWAPENTS, PAGE, PG_DIRTY, PG_SWAPB
 from core_mm.rmap import folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.series import Series, replaces
 from core_mm.swapfile import folio_dup_swap, swap_free_nr
+from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import unhook_ptes
 
 PUT_BACK = "a batch that is put back after a failure is as {} as any of its pages was"
@@ -92,6 +93,7 @@ def ttu_anon_folio(folio: int, vma: int, address: int, ptep: int, pte: int, page
         run = page_anon_exclusive_sub_batch(page + done, nr - done)
         at = address + (done << cfg.page_shift)
         if not set_swap_ptes(folio, vma, at, ptep + done, pte_advance_pfn(pte, done), page + done, run):
+            try_to_unmap_flush()  # what is put back may be folded, which nothing of another size may outlive
             set_ptes(VMA.vm_mm[vma], at, ptep + done, pte_advance_pfn(pte, done), nr - done)
             return done
         done += run
