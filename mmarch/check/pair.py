@@ -232,6 +232,8 @@ class Pair:
         if not self.oracle.violations:
             return None
         self.violation = found = self.oracle.violations[0]
-        where, cause = (replace(at, row=at.row + 1) for at in (found.where, found.cause))  # steps count from 1
+        where, cause = (
+            replace(at, row=at.row + 1) for at in (found.where, found.cause)
+        )  # steps count from 1
         shown = replace(found, where=where, cause=cause)
         return Difference(max(found.where.row, 0), f"the TLB oracle objects: {shown}")

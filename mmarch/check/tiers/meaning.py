@@ -93,7 +93,9 @@ def done(tally: Tally, what: str) -> Done:
         "observed": tally.observed,
     }  # fmt: skip
     shown = ", ".join(f"{aspect} {number:,} times" for aspect, number in tally.declared.items())
-    return Done(f"{tally.programs:,} {what}, {tally}" + (f"; declared differences: {shown}" if shown else ""), counts)
+    return Done(
+        f"{tally.programs:,} {what}, {tally}" + (f"; declared differences: {shown}" if shown else ""), counts
+    )
 
 
 @check("meaning.programs", source=ENTRIES, long=True, links=True, paired=True, limit=7200)
