@@ -22,6 +22,14 @@ print(mmarch.render(result).decode())
 counts = result.frame()
 print(counts.filter(event="fault").select("release", "operation", "event", "count"))
 
+# %% How much of anonymous memory is in whole large folios, and folded, after each operation.
+coverage = result.coverage_frame()
+print(
+    coverage.pivot("key", index="operation", values="bytes").select(
+        "operation", "anon-rss", "anon-cont-pte-folded-64kB"
+    )
+)
+
 # %% Folio sizes side by side.
 found = mmarch.compare(scenario, {f"order {n}": {"folio_orders": n} for n in (0, 2, 4)})
 faults = found.frame().filter(event="fault").select("configuration", "operation", "count")
