@@ -21,7 +21,8 @@ FORMAT_KEY, FORMAT = "mmarch trace", "1"
 
 _FOREIGN = {
     b"\x17\x08\x44tracing": "a trace.dat of trace-cmd; turn it into text: trace-cmd report -i {path} | mmarch run -",
-    b"PERFILE2": "a perf.data of perf, which lacks what a replay needs; record with: mmarch record",
+    b"PERFILE2": "a perf.data of perf; turn it into text: "
+    "perf script -F comm,pid,tid,time,event,addr,ip -i {path} | mmarch run -",
     b"\xfd7zXZ": "compressed by xz; unpack it first: xz -dc {path} | mmarch run -",
     b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it first: zstd -dc {path} | mmarch run -",
     b"BZh": "compressed by bzip2; unpack it first: bzip2 -dc {path} | mmarch run -",
@@ -61,7 +62,7 @@ def refuse_foreign(path: Path, head: bytes) -> None:
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
             named = "FILE" if str(path) == "stdin" else path
-            raise InputError(f"{path}: not ftrace text but {what.format(path=named)}")
+            raise InputError(f"{path}: not text of a trace but {what.format(path=named)}")
 
 
 @contextmanager

@@ -182,12 +182,12 @@ def test_a_trace_of_other_events(mmarch, tmp_path: Path) -> None:
     ("head", "what", "do"),
     [
         (b"\x17\x08\x44tracing6", "trace.dat", "trace-cmd report"),
-        (b"PERFILE2\x68", "perf.data", "mmarch record"),
+        (b"PERFILE2\x68", "perf.data", "perf script"),
         (lzma.compress(b"x"), "xz", "xz -dc"),
         (b"\x28\xb5\x2f\xfd\x00", "zstd", "zstd -dc"),
         (bz2.compress(b"x"), "bzip2", "bzip2 -dc"),
         ("# tracer".encode("utf-16"), "UTF-16", "iconv"),
-        (gzip.compress(b"PERFILE2" + bytes(99)), "perf.data", "mmarch record"),
+        (gzip.compress(b"PERFILE2" + bytes(99)), "perf.data", "perf script"),
         (b"\x7fELF\x02\x01\x01\0\0", "a binary file", "expected a trace or a scenario file"),
     ],
 )
@@ -215,7 +215,7 @@ def test_pipes_are_read_once(tmp_path: Path, text: str) -> None:
     assert counts[0]
     assert counts[1] == counts[0] == counts[2]
     packed = subprocess.run([*words, "-"], input=lzma.compress(text.encode()), capture_output=True, check=False)
-    assert packed.stderr.decode().startswith("mmarch: stdin: not ftrace text but compressed by xz")
+    assert packed.stderr.decode().startswith("mmarch: stdin: not text of a trace but compressed by xz")
     assert packed.stderr.decode().endswith("xz -dc FILE | mmarch run -\n")
     ran = subprocess.run([*words, "-", str(path)], input=text, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
