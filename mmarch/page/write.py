@@ -19,11 +19,11 @@ from mmarch.report.columns import BLOCKS, BORDER, FAULTS, TLBIS, Column, title, 
 from mmarch.report.compare import metrics
 from mmarch.runs.result import Result
 
-# Each reads only what stands before it.
+# One behind the other: what runs at once needs what is declared above it.
 STYLES = ("colors", "layout", "tables", "charts", "map", "print")
 SCRIPTS = (
-    "dom", "numbers", "unpack", "data", "tables", "coverage", "summary", "calls", "bars", "timeline", "causes",
-    "flame", "replay", "spaces", "theme", "paint", "legend", "strips", "map", "steps", "main",
+    "dom", "numbers", "unpack", "data", "tables", "coverage", "summary", "totals", "calls", "bars", "timeline",
+    "causes", "flame", "replay", "spaces", "theme", "paint", "legend", "strips", "map", "side", "steps", "main",
 )  # fmt: skip
 
 

@@ -109,6 +109,17 @@ def test_keys_step(browser, redis):
         assert browser.run("return STEP.operation") == where
 
 
+def test_keys_step_after_a_click(browser, redis):
+    """A button that has the focus does not take the arrows, a list of choices does."""
+    browser.open(redis, "#at=500")
+    browser.run("byId('next').focus(); byId('next').click()")
+    browser.press("ArrowRight")
+    assert browser.run("return STEP.operation") == 502
+    browser.run("byId('task').focus()")
+    browser.press("ArrowRight")
+    assert browser.run("return STEP.operation") == 502
+
+
 def test_buttons_find_the_next(browser, redis, history):
     """The next operation with a TLBI, or a conversion, is that of the log."""
     kinds = {"#next-tlbi": "tlbi", "#next-fold": "convert"}

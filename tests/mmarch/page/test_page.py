@@ -12,7 +12,7 @@ import pytest
 from mmarch import api
 from mmarch.errors import InputError
 from mmarch.page.pack import pack, steps
-from tests.mmarch.page.conftest import ROOT
+from tests.mmarch.page.conftest import FORK, ROOT
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -117,3 +117,21 @@ def test_runs_are_named_by_what_differs(which):
     workload = api.open_workload(ROOT / "examples" / "scenarios" / "populate.scn", backing="anon")
     text = api.make_page(workload, configurations)
     assert [run["name"] for run in held(text)["runs"]] == names
+
+
+def test_a_terminal_gets_no_page(mmarch, monkeypatch):
+    """A page on a terminal helps nobody: exit 2, with what to do, before any work."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    ran = mmarch("report")
+    assert ran.code == 2 and "add -o report.html" in ran.err
+
+
+def test_options_that_need_each_other(mmarch, tmp_path):
+    """--from without --to, one -c alone, a kernel: exit 2, and what to write instead."""
+    for words, expected in (
+        (["--from", "6.7"], "--from and --to go together"),
+        (["-c", "release=6.7"], "one is given by options"),
+        (["-c", "kernel=Image", "-c", ""], "write compare's JSON"),
+    ):
+        ran = mmarch("report", str(FORK), "-o", tmp_path / "x.html", *words)
+        assert ran.code == 2 and expected in ran.err and not (tmp_path / "x.html").exists()
