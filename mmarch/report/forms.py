@@ -33,8 +33,13 @@ def _lines(block: Block, columns: int) -> list[str]:
     if isinstance(block, Paragraph):
         return wrap(block.text, block.indent, columns=columns)
     if isinstance(block, Verbatim):
-        return list(block.lines)
+        return [part for line in block.lines for part in _fitting(line, columns)]
     return table(block.headings, block.rows, block.left, block.total, columns)
+
+
+def _fitting(line: str, columns: int) -> list[str]:
+    """As it is, or, where a page is too narrow for it, with single spaces and wrapped."""
+    return [line] if not columns or len(line) <= columns else wrap(" ".join(line.split()), columns=columns)
 
 
 def markdown(document: Document) -> str:

@@ -91,6 +91,15 @@ def test_json_is_short_for_json(workload: str, capsys: pytest.CaptureFixture[str
     assert "exclude each other" in capsys.readouterr().err
 
 
+def test_page_tables_in_a_letter(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a scenario dumps is there, in 72 columns too; in Markdown it is a block of text."""
+    fork = str(Path(__file__).parents[3] / "examples" / "scenarios" / "fork.scn")
+    letter = out(["run", "-q", fork], "lkml", capsys)
+    assert max(map(len, letter.splitlines())) <= 72
+    assert letter.count("NG CON UXN DIRTY") + letter.count("NG CON UXN\n  DIRTY") == 3
+    assert out(["run", "-q", fork], "markdown", capsys).count("```") == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
