@@ -4,7 +4,7 @@ A `console` block has commands after `$` and below each what it prints, on stdou
 marked `<!-- exits N -->`. `…` stands for anything in a line, alone for any lines; MMARCH_FILL_README=1 writes outputs
 without `…` anew. In an `sh` block each line that begins with `mmarch` is run, unless it is marked
 `<!-- not run: WHY -->`. A block marked `<!-- file: NAME -->` is written where the page's commands run, and one marked
-`<!-- edit: NAME -->` is a diff of such a file.
+`<!-- edit: NAME -->` is a diff of such a file; `<!-- shows: NAME -->` is a part of it.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def test_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
             (tmp_path / name).write_text(block.text)
         elif name := block.after("edit:"):
             edit(tmp_path / name, block.text)
+        elif name := block.after("shows:"):
+            assert block.text in (tmp_path / name).read_text()
         elif not block.after("not run:"):
             follow(page, block, tmp_path)
 

@@ -119,12 +119,3 @@ def test_excerpts_are_of_the_template() -> None:
     shown = [block.text for block in blocks(TUTORIAL) if block.kind == "python" and not block.mark]
     assert shown
     assert all(any(excerpt in text for text in texts) for excerpt in shown)
-
-
-def test_the_function_that_a_patch_changes_is_core_mm_s() -> None:
-    """As the tutorial shows it, and as the file of the series says."""
-    page = TUTORIAL.with_name("your-patch-before-you-send-it.md")
-    shown = [block for block in blocks(page) if block.kind == "python"]
-    source = (ROOT / "core_mm" / "mmu_gather.py").read_text()
-    assert [block.text in source for block in shown] == [not block.mark for block in shown]
-    assert len(shown) == 2
