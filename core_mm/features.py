@@ -218,6 +218,11 @@ class feature(Features):
         since="6.17",
         source='"mm/readahead: terminate async readahead on natural boundary"',
     )
+    readahead_end_unmarked: int = behaviour(
+        "a readahead of single pages that reaches the end of the file marks none of them",
+        since="7.2",
+        source="measured on 6.12.107, read in 7.2.13 (mm/readahead.c:do_page_cache_ra); commit not identified",
+    )
     retry_keeps_misses: int = behaviour(
         "a fault that begins again after it read from disk does not count as a hit for readahead",
         since="7.2",

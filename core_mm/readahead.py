@@ -143,23 +143,36 @@ def page_cache_ra_order(inode: int) -> int:
     """
     count(READAHEAD, 1)
     index, size = INODE.ra_start[inode], INODE.ra_size[inode]
-    mark = index + size - INODE.ra_async[inode]
     limit = min(index + size, pages_of_size(INODE.size[inode]), INODE.pages[inode])
-    top = 0
-    if mapping_large_folio_support(inode):
+    top, singly = 0, int(not mapping_large_folio_support(inode))
+    mark = index + size - INODE.ra_async[inode]
+    if singly:
+        mark = single_mark(inode, index, size)
+    else:
         top = min(INODE.ra_order[inode], ilog2(size), cfg.pmd_order)
     INODE.ra_order[inode] = top
     while index < limit:
         order = top
         while order and (index & ((1 << order) - 1) or index + (1 << order) > limit):
             order -= 1
-        if not range_is_empty(inode, index, 1 << order):
-            order = top = 0
+        if not singly and not range_is_empty(inode, index, 1 << order):
+            order, top, singly = 0, 0, 1
+            mark = single_mark(inode, index, INODE.ra_start[inode] + size - index)
         if not filemap_get_page(inode, index):
             if not ra_alloc_folio(inode, index, order, mark):
                 return 0
         index += 1 << order
     return 0
+
+
+def single_mark(inode: int, index: int, size: int) -> int:
+    """The page to mark among `size` single ones, counted back from the file's end if that comes first."""
+    rest = pages_of_size(INODE.size[inode]) - index
+    if size < rest:
+        return index + size - INODE.ra_async[inode]
+    if feature.readahead_end_unmarked:
+        return index + rest
+    return index + rest - INODE.ra_async[inode]
 
 
 def ra_alloc_folio(inode: int, index: int, order: int, mark: int) -> int:

@@ -11,6 +11,7 @@ from core_mm.folio import (
     folio_test_large,
     page_folio,
 )
+from core_mm.mapping import shmem_mapping
 from core_mm.memory import zap
 from core_mm.mm_types import INODE, PAGE, VMA, cfg, i_pages
 from core_mm.page_cache import (
@@ -18,6 +19,8 @@ from core_mm.page_cache import (
 )  # fmt: skip
 from core_mm.shmem import shmem_swapin_folio
 from core_mm.swapfile import swap_free_nr
+
+TO_THE_END = 1 << 40  # pages; no file has more
 
 
 def unmap_mapping_pages(inode: int, start: int, nr: int, even_cows: int) -> int:
@@ -36,18 +39,21 @@ def unmap_mapping_pages(inode: int, start: int, nr: int, even_cows: int) -> int:
 
 
 def do_truncate(inode: int, size: int) -> int:
-    """ftruncate: unmap, drop the pages, unmap what faults brought back meanwhile. Returns 0."""
-    old = INODE.size[inode]
+    """ftruncate: unmap, drop the pages, unmap what faults brought back meanwhile. Returns 0.
+
+    Shared memory does so only where there were pages (mm/shmem.c:shmem_setattr), file systems whatever the new size
+    (fs/ext4/inode.c:ext4_setattr, mm/truncate.c:truncate_setsize).
+    """
+    start, old = pages_of_size(size), INODE.size[inode]
     INODE.size[inode] = size
-    if size >= old:
-        return 0
-    start = pages_of_size(size)
-    rest = INODE.pages[inode] - start
-    unmap_mapping_pages(inode, start, rest, 1)
-    truncate_inode_pages(inode, start)
-    if size & (cfg.page_size - 1):
-        split_at(inode, size >> cfg.page_shift, 1)
-    return unmap_mapping_pages(inode, start, rest, 1)
+    unmaps = not shmem_mapping(inode) or old > start << cfg.page_shift
+    if unmaps:
+        unmap_mapping_pages(inode, start, TO_THE_END, 1)
+    if size <= old:
+        truncate_inode_pages(inode, start)
+        if size & (cfg.page_size - 1):
+            split_at(inode, size >> cfg.page_shift, 1)
+    return unmap_mapping_pages(inode, start, TO_THE_END, 1) if unmaps else 0
 
 
 def punch_hole(inode: int, offset: int, size: int) -> int:

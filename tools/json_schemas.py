@@ -22,7 +22,8 @@ from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation,
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference" / "schemas"
 PRINTED: Sequence[type[BaseModel]] = [
-    printed.SanitizeDocument, printed.ValidateDocument, printed.TrendDocument, printed.ArchListDocument,
+    printed.SanitizeDocument, printed.ValidateDocument, printed.RandomDocument, printed.TrendDocument,
+    printed.ArchListDocument,
     printed.ArchDocument, printed.CpuListDocument, printed.CpuDocument, printed.CostsListDocument,
     printed.CostsDocument, printed.ReleasesDocument, printed.FeaturesDocument, printed.ReleaseDiffDocument,
     printed.KernelsDocument, printed.DoctorDocument, series.SeriesListDocument, series.SeriesDocument,

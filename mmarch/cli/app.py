@@ -21,6 +21,7 @@ from mmarch.cli import (
     see,
     series,
     trace,
+    validate,
 )
 
 app = typer.Typer(
@@ -89,7 +90,7 @@ app.command(
     context_settings={"allow_interspersed_args": False},
 )(trace.record)
 app.command("check", short_help="Is an architecture right?")(check.check)
-app.command("validate", short_help="The twin against measured kernels.")(trace.validate)
+app.command("validate", short_help="The twin against measured kernels.")(validate.validate)
 app.command("config", short_help="A configuration as a TOML file.")(release.config)
 app.command("measure", short_help="Scenarios on a real kernel under QEMU.")(kernel.measure)
 app.command("doctor", short_help="What measuring a kernel needs.")(kernel.doctor)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from core_mm import uapi
 from mmarch.cache import cache_dir, write_whole
@@ -29,7 +32,10 @@ TIMEOUT = 300.0
 BOOTING = 15.0  # seconds, until this computer has booted a kernel
 MAX_OUTPUT = 512 << 20
 EXT4_BYTES = 64 << 20
-APPEND = "console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 damon_stat.enabled=N"  # nothing else looks at PTEs
+APPEND = (
+    "earlycon console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 "
+    "damon_stat.enabled=N"  # nothing else looks at PTEs
+)
 _API = re.compile(
     r"API version (\d+), but this QEMU supports only (?:a minimum version of|up to version) (\d+)"
 )
@@ -81,8 +87,7 @@ def boot(
     files = {"program": rows.data.tobytes()}
     if any(file.kind in (uapi.FILE_REGULAR, uapi.FILE_EXT4) for p in programs for file in p.workload.files):
         files["ext4.img"] = _ext4(programs)
-    with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
-        folder = Path(work)
+    with _work_folder() as folder:
         with ExitStack() as booting:  # until the first program is done
             booting.enter_context(waiting(f"booting {kernel.name}", "boot", guess=BOOTING))
             watch = _Watch(folder / "out", len(programs), progress, booting)
@@ -93,6 +98,24 @@ def boot(
         return Boot(recording, rows, guest, known, command, tools.qemu().version, ended.seconds)
 
 
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    """Gone at the end, also at one by SIGTERM."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = (
+        signal.signal(signal.SIGTERM, end) if threading.current_thread() is threading.main_thread() else None
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
+            yield Path(work)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
 def symbols_of(kernel: Kernel, machine: Machine) -> Symbols:
     """As given, as cached, or as the kernel itself says in a first boot."""
     if kernel.symbols is not None:
@@ -100,8 +123,7 @@ def symbols_of(kernel: Kernel, machine: Machine) -> Symbols:
     path = cache_dir() / "kernel" / "symbols" / kernel.image.digest
     if path.exists():
         return symbols.load(path)
-    with tempfile.TemporaryDirectory(prefix="mmarch-", ignore_cleanup_errors=True) as work:
-        folder = Path(work)
+    with _work_folder() as folder:
         with waiting(f"booting {kernel.name} for its symbols", "boot-for-symbols", guess=BOOTING):
             ended, _ = _start(kernel, machine, {"symbols": b""}, None, folder, lambda: None)
         text = (folder / "text").read_text("ascii", "replace") if (folder / "text").exists() else ""
@@ -224,8 +246,10 @@ def _check(
         at = programs[len(recording.done)].workload.name
         raise complaint(f"{kernel.name}: the guest ended in scenario {at!r}", folder)
     if not recording.readable:
+        given = "; are --symbols those of this kernel?" if kernel.symbols is not None else ""
         raise InputError(
-            f"{kernel.name}: its page tables cannot be read: physical memory is not where the linear map should begin"
+            f"{kernel.name}: its page tables cannot be read: physical memory is not where the linear map "
+            f"should begin{given}"
         )
 
 

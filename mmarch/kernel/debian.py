@@ -127,9 +127,13 @@ def _packages(lines: Iterable[str]) -> Iterator[Package]:
 
 def _download(entry: Package, new: Path) -> None:
     wanted = [entry.package]
-    if "-binary-" in entry.package:
-        wanted.append(entry.package.replace("-binary-", "-modules-"))
-        wanted.append(entry.package.replace("-binary-", "-base-"))
+    if (
+        "-binary-" in entry.package
+    ):  # of some versions the modules are in a package of their own, and the config
+        others = entry.package.replace("-binary-", "-(modules|base)-").replace("+", "[+]").replace(".", "[.]")
+        wanted += [
+            line.split(" - ")[0] for line in _apt("apt-cache", "search", "-n", f"^{others}$").splitlines()
+        ]
     packed = new / "packages"
     packed.mkdir()
     _apt("apt-get", "download", *wanted, folder=packed)

@@ -111,15 +111,18 @@ class File(_Model):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One kernel on one CPU."""
+    """One kernel on one CPU; `against` is the twin's release, if it is not the kernel's own."""
 
     path: Path
     meta: Meta
     steps: tuple[Phase | Ptes, ...]
+    against: str = ""
 
     @property
     def release(self) -> str:
-        """`6.12` of `6.12.107+deb13-cloud-arm64`."""
+        """`6.12` of `6.12.107+deb13-cloud-arm64`, or what it is compared with."""
+        if self.against:
+            return self.against
         match = _RELEASE.match(self.meta.kernel)
         if not match:
             raise InputError(

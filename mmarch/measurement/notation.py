@@ -55,12 +55,14 @@ class Observed:
     dsb    DSBs of TLB and PTE functions, by domain (ish, ishst, nsh, nshst)
     calls  entries of the kernel's functions, by their names; contpte_convert among them
     dumps  the leaves of each of the step's dumps, in their order
+    failed the error or signal that ended it; nothing follows
     """
 
     tlbi: Sequence[Tlbi] = ()
     dsb: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     dumps: Sequence[Sequence[Leaf]] = ()
+    failed: str = ""
 
 
 Run = tuple[str, int | None, int | None, int | None, int, int]

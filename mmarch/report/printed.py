@@ -21,6 +21,7 @@ from mmarch.sanitize.run import Sanitized
 from mmarch.sanitize.violation import Where
 from mmarch.truth.compare_steps import Difference
 from mmarch.truth.exempt import Exemption
+from mmarch.truth.on_kernel import Found
 from mmarch.truth.validate import DIFFERENT, EQUAL, EXEMPT, Report, Result, Row
 from mmarch.workload import Workload
 
@@ -139,6 +140,33 @@ class ValidateDocument(Printed):
             with_=tuple(report.with_), series=report.series, without=tuple(report.without),
             totals={verdict: report.count(verdict) for verdict in (EQUAL, DIFFERENT, EXEMPT)},
             rows=tuple(map(ScenarioVerdict.of, report.rows)), unused_exemptions=tuple(report.unused),
+        )  # fmt: skip
+
+
+class RandomDocument(Printed):
+    """`validate --random`: programs that differ on a kernel, as scenarios, and the least that is left of one.
+
+    once   how many differed in one boot of two
+    least  its scenario, and the report on it
+    """
+
+    schema_: Literal["mmarch.validate-random/1"] = Field(default="mmarch.validate-random/1", alias="schema")
+    kernel: str
+    seed: int
+    programs: int
+    different: tuple[str, ...]
+    once: int
+    least: str = ""
+    report: ValidateDocument | None = None
+
+    @classmethod
+    def of(cls, found: Found, kernel: str, seed: int) -> Self:
+        """All that a search found."""
+        least = found.smallest
+        return cls(
+            kernel=kernel, seed=seed, programs=found.programs, once=found.once,
+            different=tuple(one.text for one in found.different),
+            least=least.text if least else "", report=ValidateDocument.of(least.report) if least else None,
         )  # fmt: skip
 
 

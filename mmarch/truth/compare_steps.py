@@ -57,7 +57,12 @@ def compare_phase(
 ) -> list[Difference]:
     """Differences of one phase; `process`: it forks, exits or reaps; `traced`: names the file counts."""
     singles = entries(seen.tlbi, frame)
-    found = _tlbi(phase, singles, seen, process)
+    found = (
+        []
+        if phase.failed == seen.failed
+        else [Difference("error", phase.failed or "none", seen.failed or "none")]
+    )
+    found += _tlbi(phase, singles, seen, process)
     convert = seen.calls.get("contpte_convert", 0)
     if convert != phase.convert:
         found.append(Difference("convert", str(phase.convert), str(convert)))

@@ -41,7 +41,9 @@ def inlined(release: str, operations: Iterable[Row], pmd_size: int) -> list[Inli
     for row in operations:
         op, advice = row[0], row[4]
         if op == uapi.OP_MREMAP:
-            found.append(Inlined("flush_pmd_tlb_range", False, *moved_whole(row[2], row[3], row[6], pmd_size)))
+            found.append(
+                Inlined("flush_pmd_tlb_range", False, *moved_whole(row[2], row[3], row[6], pmd_size))
+            )
         if release == "6.12" and op == uapi.OP_MREMAP:
             found.append(Inlined("flush_tlb_range", closing_only=True))
         if release == "6.12" and op == uapi.OP_MADVISE and advice in _WALKED:
@@ -56,7 +58,9 @@ def moved_whole(old: int, length: int, new: int, pmd_size: int) -> tuple[int, in
     return -(-old // pmd_size) * pmd_size, (old + length) // pmd_size * pmd_size
 
 
-def listed(rows: Sequence[Row], rules: Sequence[Inlined], hooks: Sequence[str], waits: Sequence[int]) -> list[Row]:
+def listed(
+    rows: Sequence[Row], rules: Sequence[Inlined], hooks: Sequence[str], waits: Sequence[int]
+) -> list[Row]:
     """The DSB rows of a log that a recording lists; `hooks` by number, `waits` the DSBs that close a flush."""
     kept: list[Row] = []
     for hook, calls in groupby(rows, key=lambda row: row[5]):
@@ -68,7 +72,13 @@ def listed(rows: Sequence[Row], rules: Sequence[Inlined], hooks: Sequence[str], 
         elif rule.closing_only:
             kept += [row for flush in flushes(group, waits) for row in without_closing(flush, waits)]
         else:
-            kept += [row for flush in flushes(group, waits) if not within(flush, rule) for row in flush if is_dsb(row)]
+            kept += [
+                row
+                for flush in flushes(group, waits)
+                if not within(flush, rule)
+                for row in flush
+                if is_dsb(row)
+            ]
     return kept
 
 

@@ -19,6 +19,7 @@ from mmarch.plugins.series import Chosen, choose
 from mmarch.plugins.withhold import expand
 from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Choices, Setup, configure
+from mmarch.runs.run import error_name
 from mmarch.truth.inlined import Row, inlined, listed
 from mmarch.truth.validate import Report
 from mmarch.workload import Dump, Step, Workload
@@ -53,13 +54,16 @@ class Twin:
     def named(self, report: Report) -> Report:
         """The same with what the twin was with and without."""
         return replace(
-            report, with_=tuple(sorted(self.chosen.names)), series=self.chosen.digests, without=self.choices.without
+            report,
+            with_=tuple(sorted(self.chosen.names)),
+            series=self.chosen.digests,
+            without=self.choices.without,
         )
 
     def run(
         self, workload: Workload, release: str, cpu: str, page_size: int, order: int
     ) -> Sequence[Observed]:
-        """One Observed for each step of `workload`, on a fresh machine."""
+        """One Observed for each step of `workload`, on a fresh machine; one that fails is the last."""
         choices = replace(
             self.choices, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=str(order),
             memory="4G",
@@ -74,30 +78,36 @@ class Twin:
 
 
 def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:
-    """Run everything, yielding what each step did."""
+    """Run everything, yielding what each step did, up to one that fails."""
     done = 0
     for step in workload.steps:
         run_rows(machine, workload, done, step.first)
         before = counts(machine)
         machine.memory.set("mach", "log_len", 0)
-        run_rows(machine, workload, step.first, step.last)
+        failed = failure(machine, step.first, step.last)
         done = step.last
-        yield observed(machine, step, before, workload.ops[step.first : step.last].tolist())
+        seen = observed(machine, step, before, workload.ops[step.first : step.last].tolist())
+        yield replace(seen, failed=failed)
+        if failed:
+            return
     run_rows(machine, workload, done, len(workload.ops))
 
 
 def run_rows(machine: Machine, workload: Workload, first: int, last: int) -> None:
     """Run operations that must all succeed."""
+    if error := failure(machine, first, last):
+        row = first + int(np.flatnonzero(machine.memory.arrays["results"][first:last] < 0)[0])
+        raise InputError(f"{workload.place(row)}: {error}")
+
+
+def failure(machine: Machine, first: int, last: int) -> str:
+    """Run operations; the first error, such as ENOMEM or SIGBUS."""
     if first >= last:
-        return
+        return ""
     machine.call("run_operations", first, last)
-    failed = np.flatnonzero(machine.memory.arrays["results"][first:last] < 0)
-    if len(failed):
-        row = first + int(failed[0])
-        error = int(machine.memory.arrays["results"][row])
-        line = int(workload.lines[row])
-        operation = workload.ops[row].tolist()
-        raise InputError(f"{workload.source}:{line}: operation {operation} failed ({error})")
+    results = machine.memory.arrays["results"][first:last]
+    failed = np.flatnonzero(results < 0)
+    return error_name(-int(results[failed[0]])) if len(failed) else ""
 
 
 def observed(machine: Machine, step: Step, before: Counter[str], operations: Sequence[Row]) -> Observed:

@@ -6,9 +6,10 @@ Errors: mmarch.errors.InputError.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from core_mm import releases
 from mmarch.errors import InputError
 from mmarch.kernel.boot import Machine
 from mmarch.kernel.measure import Job, Measured, measure
@@ -21,6 +22,24 @@ AT_ONCE = 100  # programs a boot
 Progress = Callable[[int, int], None]
 
 
+def twin_release(kernel: Kernel, given: str = "") -> str:
+    """The release that the twin runs: as given, or the newest one of mainline that is not newer than the kernel."""
+    if given:
+        return given
+    version = _numbers(kernel.image.version)
+    fitting = [name for name in releases.RELEASES if name[0].isdigit() and _numbers(name) <= version]
+    if not fitting:
+        raise InputError(
+            f"{kernel.name} is Linux {kernel.image.version}, older than all of the twin's; name one: --release"
+        )
+    return max(fitting, key=_numbers)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`(6, 12)` of `6.12.107+deb13-cloud-arm64`."""
+    return tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".")[:2])
+
+
 @dataclass(frozen=True)
 class Bench:
     """A kernel and the twin that should do as it does."""
@@ -28,6 +47,7 @@ class Bench:
     kernel: Kernel
     machine: Machine
     runner: Runner
+    release: str = ""
 
     def compare(
         self, documents: Sequence[Document], progress: Progress = lambda d, t: None
@@ -41,66 +61,104 @@ class Bench:
             for order, kind in variants(scenario, size)
         ]
         measured = measure(self.kernel, self.machine, jobs, progress)
-        return compare_all(measured.measurement(), documents, self.runner), measured
+        against = replace(measured.measurement(), against=twin_release(self.kernel, self.release))
+        return compare_all(against, documents, self.runner), measured
+
+
+@dataclass(frozen=True)
+class Different:
+    """A program in which the twin differs, with the report and the measurement that say so."""
+
+    text: str
+    report: Report
+    measured: Measured
 
 
 @dataclass
 class Found:
-    """Random programs so far: how many, reports of those that differ, each one's smallest form."""
+    """Random programs so far.
+
+    different  those that differ in two boots; `once` counts those that did in one alone
+    smallest   of the shortest, what is left of it
+    """
 
     programs: int = 0
-    different: list[str] = field(default_factory=list)
-    smallest: str = ""
+    different: list[Different] = field(default_factory=list)
+    once: int = 0
+    smallest: Different | None = None
 
 
 def search(bench: Bench, count: int, seed: int, deadline: float, found: Found, progress: Progress) -> None:
-    """Compare `count` random programs, and shrink the first that differs; `found` is filled as it goes."""
+    """Compare `count` random programs, and shrink one that differs; `found` is filled as it goes."""
     for first in range(0, count, AT_ONCE):
         if time.monotonic() > deadline:
-            return
+            break
         texts = [program(seed, number) for number in range(first, min(first + AT_ONCE, count))]
-        found.different += [text for text, bad in zip(texts, differing(bench, texts), strict=True) if bad]
+        suspects = [one.text for one in differing(bench, texts, _after(first, count, progress))]
+        confirmed = differing(bench, suspects)
+        found.different += confirmed
+        found.once += len(suspects) - len(confirmed)
         found.programs += len(texts)
-        progress(found.programs, count)
-    if found.different:
-        found.smallest = min(found.different, key=len)
-        shrink(bench, found, deadline)
+        found.smallest = min(found.different, key=lambda one: len(one.text), default=None)
+    shrink(bench, found, deadline)
 
 
-def differing(bench: Bench, texts: Sequence[str]) -> list[bool]:
-    """Which programs differ, measured in one boot; one that the twin or the kernel cannot run does not count."""
-    documents: list[Document | None] = []
-    for number, text in enumerate(texts):
-        try:
-            body = text.split("\n", 1)
-            head = f"scenario p{number} order {body[0].rsplit(' ', 1)[1]}"
-            document = parse(f"{head}\n{body[1]}")
-            lower(
-                document.scenarios[0], bench.kernel.image.page_size, (document.scenarios[0].orders or (0,))[0]
-            )
-            documents.append(document)
-        except InputError:
-            documents.append(None)
-    there = [document for document in documents if document is not None]
-    if not there:
-        return [False] * len(texts)
-    report, measured = bench.compare(there)
-    failed = {ran.job.lowered.workload.name for ran in measured.ran if ran.failed or ran.disturbed}
-    bad = {row.scenario for row in report.rows if row.count(DIFFERENT)} - failed
-    return [document is not None and document.scenarios[0].name in bad for document in documents]
+def _after(first: int, count: int, progress: Progress) -> Progress:
+    """Of a boot that begins after `first` of `count` programs."""
+    return lambda done, total: progress(first + done, count)
+
+
+def differing(bench: Bench, texts: Sequence[str], progress: Progress = lambda d, t: None) -> list[Different]:
+    """Those in which the twin differs, measured in one boot; what cannot be run at all, or was disturbed, does not."""
+    documents = [(text, document) for text in texts if (document := _runnable(bench, text))]
+    if not documents:
+        return []
+    report, measured = bench.compare([document for _, document in documents], progress)
+    ran = {one.job.lowered.workload.name: one for one in measured.ran if not one.disturbed}
+    rows = {row.scenario: row for row in report.rows if row.count(DIFFERENT)}
+    return [
+        Different(text, Report((rows[name],)), replace(measured, ran=(ran[name],)))
+        for text, document in documents
+        if (name := document.scenarios[0].name) in rows and name in ran
+    ]
+
+
+def _runnable(bench: Bench, text: str) -> Document | None:
+    """A program that still makes sense after lines of it were left out."""
+    try:
+        document = parse(text)
+        scenario = document.scenarios[0]
+        lower(scenario, bench.kernel.image.page_size, (scenario.orders or (0,))[0])
+    except InputError:
+        return None
+    return document
 
 
 def shrink(bench: Bench, found: Found, deadline: float) -> None:
-    """Delta debugging on lines: all that can be left out together, many candidates a boot."""
+    """Delta debugging on lines: many candidates a boot, larger cuts first; one that ends with a signal is none."""
     size = 8
-    while size and time.monotonic() < deadline:
-        head, *lines, end, last = found.smallest.split("\n")
-        cuts = [lines[:at] + lines[at + size :] for at in range(0, len(lines), size)]
-        candidates = ["\n".join([head, *cut, end, last]) for cut in cuts if cut]
-        smaller = next(
-            (text for text, bad in zip(candidates, differing(bench, candidates), strict=True) if bad), None
-        )
-        if smaller is None:
-            size //= 2
+    while found.smallest and size and time.monotonic() < deadline:
+        candidates = list(_candidates(found.smallest.text, size))
+        smaller = [
+            one for one in differing(bench, candidates) if not any(ran.failed for ran in one.measured.ran)
+        ]
+        if smaller:
+            found.smallest = min(smaller, key=lambda one: one.text.count("\n"))
         else:
-            found.smallest = smaller
+            size //= 2
+
+
+def _candidates(text: str, size: int) -> Iterator[str]:
+    """The program without all that concerns a process, region or file, or without `size` lines; each named apart."""
+    head, *lines, end, last = text.split("\n")
+    scenario, name, *order = head.split()
+    names = dict.fromkeys(word.rstrip(":") for line in lines for word in line.split() if word[:1].isalpha())
+    cuts = [[line for line in lines if name not in line.replace(":", "").split()] for name in names]
+    cuts += [lines[:at] + lines[at + size :] for at in range(0, len(lines), size)]
+    number = 0
+    for cut in cuts:
+        if cut and len(cut) < len(lines):
+            number += 1
+            yield "\n".join(
+                [" ".join((scenario, f"{name.partition('.')[0]}.{number}", *order)), *cut, end, last]
+            )

@@ -251,12 +251,15 @@ class _Slot:
 
 
 def _slots(run: _Run, part: str) -> Iterator[_Slot]:
+    """Up to a step in which the twin failed."""
     workload = run.lowered.workload
-    for step, info, seen in zip(workload.steps, run.lowered.infos, run.observed, strict=True):
+    for step, info, seen in zip(workload.steps, run.lowered.infos, run.observed, strict=False):
         if info.part != part:
             continue
         if step.label:
             yield _Slot("phase", step.label, seen, process=info.process)
+        if seen.failed:
+            return
         for dump, leaves in zip(step.dumps, seen.dumps, strict=True):
             yield _Slot("ptes", dump.label, leaves=leaves)
 
@@ -279,9 +282,9 @@ def _compare(
         )
         at = next(places, None)
         if at is None:
-            yield judge.result(
-                measurement, step, [Difference("step", step.phase, "the scenario has no such step")]
-            )
+            failed = run.observed[-1].failed if run.observed else ""
+            why = f"ended before, with {failed}" if failed else "the scenario has no such step"
+            yield judge.result(measurement, step, [Difference("step", step.phase, why)])
             continue
         position = at + 1
         yield judge.result(measurement, step, _step_differences(measurement, step, slots[at], frame))

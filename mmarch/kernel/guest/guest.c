@@ -199,15 +199,20 @@ static void idle_only(const char *name) { /* a kernel thread runs when nobody el
     }
 }
 
-static void alone(void) { /* nothing of this CPU runs during a step that does not sleep, no tick ends a batch early */
-    struct sched_param first = {1};
-    syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &first);
+/* Nothing else runs during a step that does not sleep, and no tick ends a batch early. But what reads from a disk has
+ * kernel threads to help it. */
+static void alone(int first, int end) {
+    struct sched_param highest = {1};
+    for (int i = first; i < end && rows[i].op == OP_FILE; i++)
+        if (rows[i].b == FILE_REGULAR || rows[i].b == FILE_EXT4) return;
+    syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &highest);
 }
 
 static void quieten(void) { /* nothing but the program works on its memory */
     static const char *settings[][2] = {
         {"/proc/sys/kernel/numa_balancing", "0"}, {"/proc/sys/vm/compaction_proactiveness", "0"},
-        {"/proc/sys/vm/stat_interval", "1000"}, {"/proc/sys/kernel/sched_rt_runtime_us", "-1"},
+        {"/proc/sys/vm/dirty_writeback_centisecs", "0"}, {"/proc/sys/vm/stat_interval", "1000"},
+        {"/proc/sys/kernel/sched_rt_runtime_us", "-1"},
         {"/sys/kernel/mm/transparent_hugepage/enabled", "madvise"},
         {"/sys/kernel/mm/transparent_hugepage/defrag", "madvise"},
         {"/sys/kernel/mm/transparent_hugepage/khugepaged/defrag", "0"},
@@ -235,6 +240,8 @@ static long touch(const row_t *row) { /* a signal as 1000 + its number */
     return 0;
 }
 
+static long failing(long result) { return result < 0 ? -errno : 0; }
+
 static long fill(int fd, int64_t offset, int64_t length, int64_t chunk) {
     static const unsigned back = RETURN_INSTRUCTION; /* pages of files can be executed */
     for (int i = 0; i < BLOCK / 4; i++) memcpy(block + 4 * i, &back, 4);
@@ -254,8 +261,8 @@ static long make_file(const row_t *row) {
     snprintf(names[i], sizeof names[i], "%s/f%d", folders[row->b], i);
     files[i] = open(names[i], O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (files[i] < 0) return -errno;
+    if (row->b != FILE_REGULAR && row->b != FILE_EXT4) return failing(ftruncate(files[i], row->c)); /* a hole */
     long result = fill(files[i], 0, row->c, BLOCK);
-    if (row->b != FILE_REGULAR && row->b != FILE_EXT4) return result;
     if (result || fsync(files[i])) return result ? result : -errno;
     close(files[i]); /* on disk, nothing of it in the page cache */
     sync(), put("/proc/sys/vm/drop_caches", "3");
@@ -293,8 +300,6 @@ static void settle(void) { /* after a fork: whatever both processes copy of thei
     usleep(2000);
     forked = 0;
 }
-
-static long failing(long result) { return result < 0 ? -errno : 0; }
 
 static long map(const row_t *row) {
     int fd = row->e < 0 || kinds[row->e] == FILE_SHMEM ? -1 : files[row->e];
@@ -335,7 +340,7 @@ static long perform(const row_t *row) {
     case OP_FTRUNCATE: return failing(ftruncate(files[row->a], row->b));
     case OP_PWRITE: return fill(files[row->a], row->b, row->c, row->d);
     case OP_CLEAR_REFS: return clear_refs(row);
-    case OP_DROP_CACHES: sync(); return put("/proc/sys/vm/drop_caches", "3");
+    case OP_DROP_CACHES: sync(); return put("/proc/sys/vm/drop_caches", "1"); /* 3 would split folios, too */
     case OP_LRU_GEN_AGE: return age();
     case OP_UNLINK: return failing(unlink(names[row->a]));
     case OP_SWAPOFF: return failing(swapoff(SWAP_DEVICE));
@@ -365,11 +370,20 @@ static void await(int turn) {
     syscall(SYS_futex, &shared->turn, FUTEX_WAIT, turn, 0, 0, 0);
 }
 
+static void close_step(const row_t *row) { /* what a step did until it failed counts */
+    for (; row < rows + shared->end && row->op != OP_BEGIN; row++)
+        if (row->op == OP_END) {
+            mark(MARK_END, row->a, 0, 0, 0);
+            return;
+        }
+}
+
 static void advance(const row_t *row) {
     long result = perform(row);
     int next = (int)(row - rows) + 1;
     if (result < 0 && !shared->failed) {
         shared->failed = 1;
+        close_step(row);
         mark(MARK_FAIL, row - rows, result, 0, 0);
     }
     if (shared->failed) next = shared->end;
@@ -421,7 +435,7 @@ static void run_program(int first, int end) {
     if (!pid) {
         me = 0;
         catch_faults(), find_own(), warm();
-        alone();
+        alone(first, end);
         usleep(5000); /* init copies what it writes of its own, and waits */
         walk();
         _exit(0);

@@ -66,6 +66,15 @@ def test_a_signal_ends_the_scenario(tmp_path: Path, capsys: pytest.CaptureFixtur
     )
     assert main(["measure", str(path), "--kernel", KERNEL, "-q"]) == 1
     assert f"{path}:5: SIGBUS" in capsys.readouterr().err
+    assert main(["validate", "--kernel", KERNEL, str(path), "-q"]) == 0, "in the twin, too"
+
+
+def test_what_was_done_before_the_signal_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three pages fault, the third behind the end of the file: three faults."""
+    path = tmp_path / "s.scn"
+    path.write_text("scenario s order 0\nfile F tmpfs 2\nmap A 4 of F shared read write\nwrite A\nend\n")
+    assert main(["measure", str(path), "--kernel", KERNEL, "-q", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["operations"]["fault"]["events"]["fault"] == 3
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ import pytest
 from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.kernel import arm64, debian, initrd, modules, records, symbols, tools
-from mmarch.kernel.image import read_image
+from mmarch.kernel.image import Image, read_image
 from mmarch.kernel.program import OP_BEGIN, OP_DUMP, OP_END, OP_PROGRAM, Program, encode
+from mmarch.kernel.source import Kernel
 from mmarch.scenario import lower, parse
+from mmarch.truth.on_kernel import twin_release
 
 
 def fake_image(version: str = "6.18.1-mine", flags: int = 0xA) -> bytes:
@@ -235,3 +237,25 @@ def test_the_archive_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatc
     )
     with pytest.raises(InputError, match="MMARCH_DEBIAN_ARCHIVE"):
         debian._archive()
+
+
+@pytest.mark.parametrize(
+    ("version", "given", "release"),
+    [
+        ("6.12.107+deb13-cloud-arm64", "", "6.12"),
+        ("6.18.15", "", "6.12"),
+        ("7.3.0-rc1-next", "", "7.3"),
+        ("9.0.1", "", "7.3"),
+        ("6.18.15", "7.2", "7.2"),
+    ],
+)
+def test_release_of_the_twin(version: str, given: str, release: str) -> None:
+    """The newest release of the twin that is not newer than the kernel, or the one that was named."""
+    kernel = Kernel("Image", Image(b"", version, 4096, None))
+    assert twin_release(kernel, given) == release
+
+
+def test_a_kernel_older_than_the_twin() -> None:
+    """Is told, with the option that names a release."""
+    with pytest.raises(InputError, match="--release"):
+        twin_release(Kernel("Image", Image(b"", "5.10.1", 4096, None)))

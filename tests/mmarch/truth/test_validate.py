@@ -8,9 +8,10 @@ from rich.console import Console
 
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement import Phase, load
-from mmarch.measurement.notation import Leaf, Observed, Tlbi, expanded
+from mmarch.measurement.notation import Frame, Leaf, Observed, Tlbi, expanded
 from mmarch.report.printed import ValidateDocument
 from mmarch.truth import exempt
+from mmarch.truth.compare_steps import compare_phase
 from mmarch.truth.validate import DIFFERENT, EQUAL, EXEMPT, bundled, find_scenario, validate
 from mmarch.truth.validate_table import show
 
@@ -215,6 +216,24 @@ def test_a_failing_twin_is_different_everywhere():
     report = validate([SMALL], BUNDLE.scenarios, Broken())
     assert report.count(DIFFERENT) == len(load(SMALL).steps)
     assert report.rows[0].results[0].differences[0].twin == "no such operation"
+
+
+def test_a_step_that_fails_has_to_fail_alike():
+    """A signal that only one of the two gets is a difference, and so is another one."""
+    where = {
+        "scenario": "s",
+        "order": 0,
+        "kind": "anon",
+        "phase": "p",
+        "type": "phase",
+        "tlbi": [],
+        "tlbi_listed": True,
+    }
+    counts = {"tlbi_region": {}, "aside1is": 0, "convert": 0, "dsb_tlb": {}, "calls": {}}
+    phase = Phase.model_validate({**where, **counts, "failed": "SIGBUS"})
+    for failed in ("", "SIGSEGV"):
+        assert compare_phase(phase, Observed(failed=failed), Frame(4096))[0].measured == "SIGBUS"
+    assert compare_phase(phase, Observed(failed="SIGBUS"), Frame(4096)) == []
 
 
 def test_regions_lie_where_the_recording_program_put_them():
