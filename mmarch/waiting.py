@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from mmarch.cache import cache_dir, write_whole
 
-Show = Callable[
-    [str, float], AbstractContextManager[None]
-]  # what, and about how many seconds; 0: nobody knows
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+# what, and about how many seconds; 0: nobody knows
+Show = Callable[[str, float], AbstractContextManager[None]]
 _shows: list[Show] = []
 _now: list[str] = []
+_numbers = itertools.count()
 
 
 @contextmanager
@@ -56,6 +63,50 @@ def waiting(what: str, kind: str = "", size: int = 1, guess: float = 1.0) -> Ite
     if kind:
         with suppress(OSError):
             write_whole(cache_dir() / "pace" / kind, repr((time.monotonic() - start) / size).encode())
+
+
+def tell(listener: Connection) -> None:
+    """From now on who has the other end of `listener` is told of this process's steps, to show them."""
+
+    @contextmanager
+    def show(what: str, seconds: float) -> Iterator[None]:
+        number = next(_numbers)
+        listener.send(((os.getpid(), number), what, seconds))
+        try:
+            yield
+        finally:
+            listener.send(((os.getpid(), number), "", 0.0))
+
+    _shows.append(show)
+
+
+@contextmanager
+def hearing(teller: Connection) -> Iterator[None]:
+    """Steps of the processes that have the other end of `teller` are shown as this one's are."""
+    over = threading.Event()
+    thread = threading.Thread(target=_hear, args=(teller, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _hear(teller: Connection, over: threading.Event) -> None:
+    under_way: dict[tuple[int, int], ExitStack] = {}
+    while not over.is_set():
+        if not teller.poll(0.1):
+            continue
+        step, what, seconds = teller.recv()
+        if not what:
+            under_way.pop(step).close()
+            continue
+        under_way[step] = ExitStack()
+        for show in _shows:
+            under_way[step].enter_context(show(what, seconds))
+    for shown in under_way.values():
+        shown.close()
 
 
 def _pace(kind: str, guess: float) -> float:

@@ -108,7 +108,7 @@ def _alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with waiting("waiting for another process that links the same"):
+            with waiting("waiting for another linker"):
                 fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -14,6 +14,7 @@ from mmarch.runs.result import Result
 from mmarch.runs.run import run_with_saving
 from mmarch.runs.workloads import open_workload, remarks
 from mmarch.trace.assumed import PLAIN, Reading
+from mmarch.waiting import hearing, tell
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,7 @@ def count_all(
     jobs: Sequence[Job], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[Done]:
     """All of them, in their order; the first error ends all."""
-    with ProcessPoolExecutor(max(1, min(cores(), len(jobs))), get_context("spawn")) as pool:
+    spawn, workers = get_context("spawn"), max(1, min(cores(), len(jobs)))
+    ours, theirs = spawn.Pipe(duplex=False)
+    with ours, theirs, hearing(ours), ProcessPoolExecutor(workers, spawn, tell, (theirs,)) as pool:
         return collect(pool, count, jobs, progress)

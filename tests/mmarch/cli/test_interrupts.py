@@ -139,7 +139,7 @@ def test_another_process_that_links_is_waited_for(tmp_path: Path) -> None:
 
         with waiting.shown_by(told), link._alone(path):
             pass
-    assert said == [("waiting for another process that links the same", 0.0)]
+    assert said == [("waiting for another linker", 0.0)]
 
 
 def test_an_interrupt_says_which_step_it_stopped() -> None:

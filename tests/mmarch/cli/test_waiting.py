@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +103,23 @@ def test_without_a_terminal_a_line_says_it(capsys: pytest.CaptureFixture[str]) -
     assert (
         capsys.readouterr().err == "mmarch: linking 3 functions, about 6 s …\nmmarch: waiting for another …\n"
     )
+
+
+STEP = "from mmarch import waiting\nwith waiting.waiting('its step', 'test', 2, guess=1.5): pass"
+
+
+def test_steps_of_other_processes_are_shown(seen: list[tuple[str, float]]) -> None:
+    """As those of this one, with their estimates; none is left over."""
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe(duplex=False)
+    before = list(waiting._shows)
+    with ours, theirs, waiting.hearing(ours):
+        with ProcessPoolExecutor(1, spawn, waiting.tell, (theirs,)) as pool:
+            pool.submit(exec, STEP).result()
+        while not seen:
+            time.sleep(0.01)
+    assert seen == [("its step", 3.0)]
+    assert waiting._shows == before
 
 
 def test_a_switch_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
