@@ -194,13 +194,25 @@ def test_dark_and_light(browser, redis):
     assert browser.run(paper) == light != dark
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser, redis, fork):
-    """At 390 pixels nothing is wider than the window."""
+OVERLAPS = """
+    return [...document.querySelectorAll('.strips li')].filter((row) => {
+        const [name, share] = ['button', '.share'].map((which) => row.querySelector(which).getBoundingClientRect());
+        return share.width && share.left < name.right && share.top < name.bottom && name.top < share.bottom;
+    }).length
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_everything_has_its_room(browser, redis, fork, width):
+    """On a phone and on a desk nothing is wider than the window, and no words lie on others."""
     try:
-        browser.emulate(width=390, height=844)
-        for page in (redis, fork):
-            browser.open(page)
-            assert browser.run("return document.documentElement.scrollWidth") <= 390
+        browser.emulate(width=width, height=844)
+        for page, fragment in ((redis, "#at=14000&task=2"), (fork, "")):
+            browser.open(page, fragment)
+            browser.show_map()
+            assert browser.run("return document.documentElement.scrollWidth") <= width
+            assert browser.run("return document.querySelectorAll('.share').length") > 0
+            assert browser.run(OVERLAPS) == 0
     finally:
         browser.emulate()
 
