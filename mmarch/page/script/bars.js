@@ -11,9 +11,23 @@ function barChart(item) {
   const useful = item.columns.filter((column) => item.rows.some(([, counts]) => saved(counts, column)));
   const draw = (number) => holder.replaceChildren(...barRows(item, useful[number]));
   const parts = [el("h3", {}, item.title)];
-  if (!useful.length) return el("div", {}, ...parts, el("p", { className: "note" }, "Nothing makes a difference on this workload."));
-  parts.push(choice("Count", useful.map((column, number) => [number, column.heading]), draw), holder);
-  if (item.idle.length) parts.push(el("p", { className: "note" }, `No difference on this workload: ${item.idle.join(", ")}.`));
+  if (!useful.length)
+    return el(
+      "div",
+      {},
+      ...parts,
+      el("p", { className: "note" }, "Nothing makes a difference on this workload."),
+    );
+  parts.push(
+    choice(
+      "Count",
+      useful.map((column, number) => [number, column.heading]),
+      draw,
+    ),
+    holder,
+  );
+  if (item.idle.length)
+    parts.push(el("p", { className: "note" }, `No difference on this workload: ${item.idle.join(", ")}.`));
   draw(0);
   return el("div", { className: "ablation" }, ...parts);
 }
@@ -31,7 +45,11 @@ function barRows(item, column) {
     .sort((a, b) => b.value - a.value);
   const most = Math.max(...rows.map((row) => Math.abs(row.value)));
   const signs = rows.some((row) => row.value < 0);
-  const scale = el("p", { className: "scale" }, `${column.heading} that doing without would add; as it is: ${shown(whole)}`);
+  const scale = el(
+    "p",
+    { className: "scale" },
+    `${column.heading} that doing without would add; as it is: ${shown(whole)}`,
+  );
   return [scale, el("ul", { className: signs ? "signed" : "" }, ...rows.map((row) => bar(row, most, whole)))];
 }
 
@@ -41,5 +59,11 @@ function bar({ name, value }, most, whole) {
   const percent = whole ? Math.round((100 * Math.abs(value)) / whole) : 0;
   const part = whole ? ` (${percent || "<1"}%)` : "";
   const text = `${value > 0 ? "+" : "−"}${shown(Math.abs(value))}${part}`;
-  return el("li", {}, el("span", { className: "bar-name" }, name), el("span", { className: "track" }, fill), el("b", {}, text));
+  return el(
+    "li",
+    {},
+    el("span", { className: "bar-name" }, name),
+    el("span", { className: "track" }, fill),
+    el("b", {}, text),
+  );
 }

@@ -3,7 +3,11 @@
 function drawCauses() {
   if (!SEEN.length) return;
   const place = section("causes", "Causes");
-  const kinds = [["tlbi", "TLBIs"], ["unfold", "unfolds"], ["fault", "faults"]];
+  const kinds = [
+    ["tlbi", "TLBIs"],
+    ["unfold", "unfolds"],
+    ["fault", "faults"],
+  ];
   const holder = el("div");
   const draw = (kind) => {
     const name = kinds.find(([key]) => key === kind)[1];
@@ -15,7 +19,9 @@ function drawCauses() {
 
 function causeTable(kind, name) {
   const known = SEEN.map((run) => new Map(run.history.causes.map((row) => [row.cause, row[kind]])));
-  const paths = [...new Set(known.flatMap((counts) => [...counts].filter(([, count]) => count).map(([path]) => path)))];
+  const paths = [
+    ...new Set(known.flatMap((counts) => [...counts].filter(([, count]) => count).map(([path]) => path))),
+  ];
   const most = Math.max(1, ...known.flatMap((counts) => [...counts.values()]));
   const rows = paths.map((path) => {
     const values = known.map((counts) => counts.get(path) ?? 0);
@@ -36,7 +42,12 @@ function causeTable(kind, name) {
 function meter(value, most, run) {
   const fill = el("i", { className: `run-${run}` });
   fill.style.width = `${(100 * value) / most}%`;
-  return el("span", { className: "meter" }, el("span", { className: "track" }, fill), el("span", {}, shown(value)));
+  return el(
+    "span",
+    { className: "meter" },
+    el("span", { className: "track" }, fill),
+    el("span", {}, shown(value)),
+  );
 }
 
 /** A path of calls, which may break after each. */

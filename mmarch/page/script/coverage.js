@@ -18,7 +18,10 @@ function covered(sample, keys) {
 /** The moment with most anonymous memory; null if there never was any. */
 function fullest(run) {
   const samples = run.result.coverage ?? [];
-  const full = samples.reduce((most, sample) => (most && anonymous(most) >= anonymous(sample) ? most : sample), null);
+  const full = samples.reduce(
+    (most, sample) => (most && anonymous(most) >= anonymous(sample) ? most : sample),
+    null,
+  );
   return full && anonymous(full) ? full : null;
 }
 
@@ -43,12 +46,17 @@ function coverageLanes(last) {
     const full = fullest(run);
     const most = anonymous(full);
     const chart = svg("svg", {
-      viewBox: `0 0 ${WIDE} ${TALL}`, preserveAspectRatio: "none", role: "img", class: "lane-chart coverage",
+      viewBox: `0 0 ${WIDE} ${TALL}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      class: "lane-chart coverage",
     });
     const words = [`${size(most)} at most`];
     chart.append(svg("path", { d: stairs(run, anonymous, most, last), class: "all" }));
     for (const [name, keys, style] of COVERED) {
-      chart.append(svg("path", { d: stairs(run, (sample) => covered(sample, keys), most, last), class: style }));
+      chart.append(
+        svg("path", { d: stairs(run, (sample) => covered(sample, keys), most, last), class: style }),
+      );
       words.push(`${Math.round((100 * covered(full, keys)) / most)}% ${name}`);
     }
     const title = MANY ? `anonymous memory, ${run.name}` : "anonymous memory";

@@ -3,7 +3,11 @@ const RUNS = DATA.runs;
 const SEEN = RUNS.filter((run) => run.history);
 const MANY = RUNS.length > 1;
 // Counts of each position, in order of `counted` in the data.
-const TLBI = 0, UNFOLD = 1, FOLD = 2, INSTALL = 3, FAULT = 4;
+const TLBI = 0,
+  UNFOLD = 1,
+  FOLD = 2,
+  INSTALL = 3,
+  FAULT = 4;
 
 /** Sum of the events of a column; null if the engine shows none of them. */
 function total(run, counts, column) {

@@ -18,7 +18,13 @@ function drawLegend() {
     const canvas = el("canvas", { "aria-hidden": "true" });
     list.append(el("li", { "data-sample": name }, canvas, words));
     const draw = () => {
-      const shape = { columns: values.length, rows: 1, cell: 7, entries: values.length, block: values.length };
+      const shape = {
+        columns: values.length,
+        rows: 1,
+        cell: 7,
+        entries: values.length,
+        block: values.length,
+      };
       canvas.style.width = `${values.length * 7 + 1}px`;
       canvas.style.height = "8px";
       paintTable(canvas, shape, values, 0);
@@ -26,7 +32,11 @@ function drawLegend() {
     document.addEventListener("theme", draw);
     draw();
   }
-  const outlines = [["changed", "changed by this operation"], ...(SEEN.length > 1 ? [["differs", `not as in ${SEEN[0].name}`]] : [])];
-  for (const [name, words] of outlines) list.append(el("li", {}, el("i", { className: `sample ${name}` }), words));
+  const outlines = [
+    ["changed", "changed by this operation"],
+    ...(SEEN.length > 1 ? [["differs", `not as in ${SEEN[0].name}`]] : []),
+  ];
+  for (const [name, words] of outlines)
+    list.append(el("li", {}, el("i", { className: `sample ${name}` }), words));
   return list;
 }

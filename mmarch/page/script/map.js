@@ -29,13 +29,17 @@ class TableMap {
     const kept = new Set(figures);
     for (const figure of this.figures.values()) if (!kept.has(figure)) this.seen.unobserve(figure.node);
     this.figures = new Map(figures.map((figure) => [figure.key, figure]));
-    sync(this.grid, figures.map((figure) => figure.node));
+    sync(
+      this.grid,
+      figures.map((figure) => figure.node),
+    );
     for (const figure of figures) {
       figure.other = other?.(figure.table);
       if (figure.visible) this.draw(figure);
     }
     const more = tables.length - shownNow.length;
-    this.rest.textContent = more > 0 ? `and ${counted(more, "table")} more: choose a mapping above to see its own` : "";
+    this.rest.textContent =
+      more > 0 ? `and ${counted(more, "table")} more: choose a mapping above to see its own` : "";
     if (!tables.length) this.rest.textContent = "No page tables here.";
   }
 
@@ -57,8 +61,12 @@ class TableMap {
     const canvas = el("canvas", { role: "img", "aria-label": where });
     const words = el("span", { className: "filled" });
     const caption = el(
-      "figcaption", {}, el("b", {}, LEVELS[table.level]), el("code", {}, hex(table.page * 2 ** pageShift)),
-      el("span", {}, size(span)), words,
+      "figcaption",
+      {},
+      el("b", {}, LEVELS[table.level]),
+      el("code", {}, hex(table.page * 2 ** pageShift)),
+      el("span", {}, size(span)),
+      words,
     );
     const { columns, rows, cell } = this.shape;
     canvas.style.width = `${columns * cell + 1}px`;
@@ -83,7 +91,13 @@ class TableMap {
     figure.state = state;
     const context = paintTable(figure.canvas, this.shape, this.replay.cells, first);
     for (const [start, end] of changed) {
-      outlineCells(context, this.shape, Math.max(0, start - first), Math.min(entries, end - first), PALETTE.ink);
+      outlineCells(
+        context,
+        this.shape,
+        Math.max(0, start - first),
+        Math.min(entries, end - first),
+        PALETTE.ink,
+      );
     }
     for (const [start, end] of differs) outlineCells(context, this.shape, start, end, PALETTE.differ);
     this.describe(figure, first, differs);
@@ -100,7 +114,10 @@ class TableMap {
         marks.dirty += (value & DIRTY) / DIRTY;
       }
     }
-    const words = KINDS.slice(1).map((kind, at) => [kind, sums[at + 1]]).concat(Object.entries(marks)).filter(([, count]) => count);
+    const words = KINDS.slice(1)
+      .map((kind, at) => [kind, sums[at + 1]])
+      .concat(Object.entries(marks))
+      .filter(([, count]) => count);
     const other = differs.reduce((sum, [start, end]) => sum + end - start, 0);
     figure.words.textContent = other ? `≠ ${shown(other)}` : shown(this.shape.entries - sums[NONE]);
     figure.node.classList.toggle("differs", other > 0);
@@ -112,7 +129,9 @@ class TableMap {
   point(figure, event) {
     const box = figure.canvas.getBoundingClientRect();
     const { columns, cell, entries, block } = this.shape;
-    const index = Math.floor((event.clientY - box.top - 1) / cell) * columns + Math.floor((event.clientX - box.left - 1) / cell);
+    const index =
+      Math.floor((event.clientY - box.top - 1) / cell) * columns +
+      Math.floor((event.clientX - box.left - 1) / cell);
     if (index < 0 || index >= entries) return;
     const { level, page, slot } = figure.table;
     const { pageShift, bits } = this.geometry;

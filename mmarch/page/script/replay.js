@@ -2,8 +2,16 @@
 // which takes some milliseconds, so there are no key frames.
 
 const KINDS = ["none", "single", "folded", "broken", "swap", "huge", "table"];
-const NONE = 0, SINGLE = 1, FOLDED = 2, BROKEN = 3, SWAP = 4, HUGE = 5, TABLE = 6;
-const YOUNG = 8, DIRTY = 16, WRITE = 32;
+const NONE = 0,
+  SINGLE = 1,
+  FOLDED = 2,
+  BROKEN = 3,
+  SWAP = 4,
+  HUGE = 5,
+  TABLE = 6;
+const YOUNG = 8,
+  DIRTY = 16,
+  WRITE = 32;
 const SHOWN_BITS = 63; // kind and marks; above them the slot of a table
 
 class Replay {
@@ -73,6 +81,8 @@ class Replay {
 /** What a cell is, in words. */
 function cellWords(value) {
   const kind = KINDS[value & 7];
-  const marks = [value & YOUNG && "young", value & DIRTY && "dirty", value & WRITE && "writable"].filter(Boolean);
+  const marks = [value & YOUNG && "young", value & DIRTY && "dirty", value & WRITE && "writable"].filter(
+    Boolean,
+  );
   return [kind, ...(value & 7 && (value & 7) !== SWAP && (value & 7) !== TABLE ? marks : [])].join(", ");
 }

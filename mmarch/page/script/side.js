@@ -8,7 +8,13 @@ class Side {
     this.spaces = new Spaces(this.past);
     this.strips = new Strips(this.past.geometry, chooseMapping);
     this.map = new TableMap(this.past.geometry);
-    this.node = el("div", { className: "side" }, ...(MANY ? [el("h3", {}, runName(run))] : []), this.strips.node, this.map.node);
+    this.node = el(
+      "div",
+      { className: "side" },
+      ...(MANY ? [el("h3", {}, runName(run))] : []),
+      this.strips.node,
+      this.map.node,
+    );
   }
 
   position() {
@@ -39,12 +45,17 @@ class Side {
     const wide = this.past.geometry.bits;
     let tables = STEP.mapping ? overlapping(this.tables, STEP.mapping, wide) : this.tables;
     if (!STEP.upper) tables = tables.filter((table) => table.level === 0 || this.hasHuge(table));
-    this.map.show(tables, this.replay, first === this ? null : sameKind(first, this) ? (table) => first.cellsAt(table) : null);
+    this.map.show(
+      tables,
+      this.replay,
+      first === this ? null : sameKind(first, this) ? (table) => first.cellsAt(table) : null,
+    );
   }
 
   hasHuge({ slot }) {
     const start = slot << this.past.geometry.bits;
-    for (let at = start; at < start + (1 << this.past.geometry.bits); at++) if ((this.replay.cells[at] & 7) === HUGE) return true;
+    for (let at = start; at < start + (1 << this.past.geometry.bits); at++)
+      if ((this.replay.cells[at] & 7) === HUGE) return true;
     return false;
   }
 
@@ -58,5 +69,8 @@ class Side {
 }
 
 function sameKind(one, other) {
-  return one.past.geometry.bits === other.past.geometry.bits && one.run.result.workload.name === other.run.result.workload.name;
+  return (
+    one.past.geometry.bits === other.past.geometry.bits &&
+    one.run.result.workload.name === other.run.result.workload.name
+  );
 }

@@ -1,6 +1,9 @@
 // Tasks and their mappings at any position.
 
-const VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_SHARED = 8; // include/linux/mm.h
+const VM_READ = 1,
+  VM_WRITE = 2,
+  VM_EXEC = 4,
+  VM_SHARED = 8; // include/linux/mm.h
 
 class Spaces {
   constructor(past) {
@@ -58,6 +61,7 @@ function rowsOf(columns) {
 /** As /proc/PID/maps has it: rw-p anon. */
 function permits({ flags, file }) {
   const letter = (bit, sign) => (flags & bit ? sign : "-");
-  const rights = letter(VM_READ, "r") + letter(VM_WRITE, "w") + letter(VM_EXEC, "x") + (flags & VM_SHARED ? "s" : "p");
+  const rights =
+    letter(VM_READ, "r") + letter(VM_WRITE, "w") + letter(VM_EXEC, "x") + (flags & VM_SHARED ? "s" : "p");
   return `${rights} ${file < 0 ? "anon" : `file ${file}`}`;
 }

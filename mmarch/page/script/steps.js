@@ -1,6 +1,16 @@
 // Stepping through a run: slider, buttons, keys and permalink, and all that follows them.
 
-const STEP = { operation: 0, task: null, mapping: null, last: 0, stride: 1, upper: false, shown: false, linking: 0, playing: 0 };
+const STEP = {
+  operation: 0,
+  task: null,
+  mapping: null,
+  last: 0,
+  stride: 1,
+  upper: false,
+  shown: false,
+  linking: 0,
+  playing: 0,
+};
 
 let SIDES = [];
 
@@ -30,7 +40,14 @@ function drawStepper() {
     made.addEventListener("click", act);
     return made;
   };
-  const slider = el("input", { type: "range", id: "slider", min: "0", max: String(STEP.last), step: "1", "aria-label": "Operation" });
+  const slider = el("input", {
+    type: "range",
+    id: "slider",
+    min: "0",
+    max: String(STEP.last),
+    step: "1",
+    "aria-label": "Operation",
+  });
   slider.addEventListener("input", () => goToStep(Number(slider.value)));
   const task = el("select", { id: "task", "aria-label": "Task" });
   task.addEventListener("change", () => {
@@ -53,7 +70,8 @@ function drawStepper() {
     button("next-fold", "fold ▸", "Next with a fold or unfold (F)", () => seek([UNFOLD, FOLD, INSTALL])),
   ];
   return el(
-    "div", { className: "stepper", role: "group", "aria-label": "Step through the run" },
+    "div",
+    { className: "stepper", role: "group", "aria-label": "Step through the run" },
     el("div", { className: "moves" }, ...moves, stepChoice(), task, el("label", {}, upper, " upper levels")),
     slider,
     el("p", { id: "now", "aria-live": "polite" }),
@@ -65,7 +83,11 @@ function drawStepper() {
 function stepChoice() {
   const { steps } = SIDES[0].past;
   if (!steps.length) return "";
-  const made = el("select", { id: "step", "aria-label": "Step" }, el("option", { value: "" }, "after step …"));
+  const made = el(
+    "select",
+    { id: "step", "aria-label": "Step" },
+    el("option", { value: "" }, "after step …"),
+  );
   for (const [label, , last] of steps) made.append(el("option", { value: String(last - 1) }, label));
   made.addEventListener("change", () => made.value !== "" && goTo(Number(made.value)));
   return made;
@@ -73,7 +95,10 @@ function stepChoice() {
 
 /** Where to begin: the operation that converts most blocks, or makes most TLBIs. */
 function busiest(past) {
-  const sums = (columns) => past.counts[0].map((_, position) => columns.reduce((sum, column) => sum + past.counts[column][position], 0));
+  const sums = (columns) =>
+    past.counts[0].map((_, position) =>
+      columns.reduce((sum, column) => sum + past.counts[column][position], 0),
+    );
   for (const columns of [[UNFOLD, FOLD, INSTALL], [TLBI]]) {
     const counts = sums(columns);
     const most = counts.reduce((a, b) => Math.max(a, b), 0);
@@ -174,7 +199,10 @@ function nowWords() {
   const address = page[position] > 0 ? ` ${hex(page[position] * 2 ** past.geometry.pageShift)}` : "";
   const first = position * past.every;
   const last = Math.min(past.operations, first + past.every) - 1;
-  const which = past.every > 1 ? `operations ${shown(first)} to ${shown(last)}, the last one ` : `operation ${shown(first)} `;
+  const which =
+    past.every > 1
+      ? `operations ${shown(first)} to ${shown(last)}, the last one `
+      : `operation ${shown(first)} `;
   const step = past.steps.find(([, begin, end]) => begin <= last && last < end);
   const place = `${step ? ` in step ${step[0]}` : ""}, task ${task[position]}${line[position] ? `, line ${line[position]}` : ""}`;
   return [which, el("b", {}, name), el("code", {}, address), place, ...SIDES.flatMap(countWords)];
@@ -184,8 +212,14 @@ function countWords(side) {
   const position = side.position();
   const of = (column) => side.past.counts[column][position];
   const words = [
-    [of(FAULT), "fault"], [of(TLBI), "TLBI"], [of(UNFOLD), "unfold"], [of(FOLD), "fold"], [of(INSTALL), "contiguous install"],
-  ].filter(([count]) => count).map(([count, name]) => counted(count, name));
+    [of(FAULT), "fault"],
+    [of(TLBI), "TLBI"],
+    [of(UNFOLD), "unfold"],
+    [of(FOLD), "fold"],
+    [of(INSTALL), "contiguous install"],
+  ]
+    .filter(([count]) => count)
+    .map(([count, name]) => counted(count, name));
   if (SIDES.length === 1) return words.length ? [`: ${words.join(", ")}`] : [];
   return [el("br"), runName(side.run), `: ${words.join(", ") || "nothing"}`];
 }
@@ -196,7 +230,9 @@ function showTasks() {
   const auto = `task of the operation (${SIDES[0].task() ?? "none"})`;
   const options = [["", auto], ...living.map((task) => [String(task), `task ${task}`])];
   const chosen = STEP.task === null ? "" : String(STEP.task);
-  byId("task").replaceChildren(...options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  byId("task").replaceChildren(
+    ...options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)),
+  );
 }
 
 /** The permalink: where one is, behind the # of the address; written when one has come to rest. */

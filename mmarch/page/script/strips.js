@@ -11,16 +11,29 @@ class Strips {
     this.list = el("ul", { className: "strips", "aria-label": "Mappings" });
     this.rest = el("p", { className: "note" });
     this.known = new Map();
-    this.node = el("div", {}, el("div", { className: "strips-frame", tabIndex: 0, role: "group", "aria-label": "Mappings" }, this.list), this.rest);
+    this.node = el(
+      "div",
+      {},
+      el(
+        "div",
+        { className: "strips-frame", tabIndex: 0, role: "group", "aria-label": "Mappings" },
+        this.list,
+      ),
+      this.rest,
+    );
   }
 
   /** Show mappings, with the tables and the replay that they are looked up in. */
   show(mappings, tables, replay, chosen) {
     const shownNow = mappings.slice(0, MOST_STRIPS);
     const rows = shownNow.map((mapping) => this.row(mapping, tables, replay, chosen));
-    sync(this.list, rows.map((row) => row.node));
+    sync(
+      this.list,
+      rows.map((row) => row.node),
+    );
     this.known = new Map(rows.map((row) => [row.key, row]));
-    this.rest.textContent = mappings.length > MOST_STRIPS ? `and ${counted(mappings.length - MOST_STRIPS, "mapping")} more` : "";
+    this.rest.textContent =
+      mappings.length > MOST_STRIPS ? `and ${counted(mappings.length - MOST_STRIPS, "mapping")} more` : "";
   }
 
   row(mapping, tables, replay, chosen) {
@@ -43,8 +56,10 @@ class Strips {
     const canvas = el("canvas", { className: "strip", role: "img" });
     const share = el("span", { className: "share" });
     const button = el(
-      "button", { type: "button", title: "Only the tables of this mapping" },
-      el("code", {}, hex(mapping.start * 2 ** pageShift)), el("span", { className: "extent" }, size(pages * 2 ** pageShift)),
+      "button",
+      { type: "button", title: "Only the tables of this mapping" },
+      el("code", {}, hex(mapping.start * 2 ** pageShift)),
+      el("span", { className: "extent" }, size(pages * 2 ** pageShift)),
       el("code", { className: "permits" }, permits(mapping)),
     );
     button.addEventListener("click", () => this.choose(mapping));
@@ -54,7 +69,9 @@ class Strips {
 
 /** Tables with leaves for pages of a mapping: all PTE tables, and PMD tables for huge entries. */
 function overlapping(tables, { start, end }, bits) {
-  return tables.filter(({ level, page }) => level < 2 && page < end && page + 2 ** ((level + 1) * bits) > start);
+  return tables.filter(
+    ({ level, page }) => level < 2 && page < end && page + 2 ** ((level + 1) * bits) > start,
+  );
 }
 
 /** How many pages of each kind are in each of equal parts of a mapping: by kind, then part. */
@@ -84,7 +101,9 @@ function drawStrip(row, mapping, inside, replay, geometry) {
   const context = sharpen(row.canvas, STRIP.width, STRIP.height);
   context.fillStyle = PALETTE.none;
   context.fillRect(0, 0, STRIP.width, STRIP.height);
-  const edges = Array.from({ length: columns + 1 }, (_, column) => Math.round((column * STRIP.width) / columns));
+  const edges = Array.from({ length: columns + 1 }, (_, column) =>
+    Math.round((column * STRIP.width) / columns),
+  );
   const tops = new Float64Array(columns).fill(STRIP.height);
   for (const kind of STACKED) {
     context.fillStyle = PALETTE[KINDS[kind]];
@@ -96,7 +115,10 @@ function drawStrip(row, mapping, inside, replay, geometry) {
       context.fillRect(edges[column], tops[column], edges[column + 1] - edges[column], tall);
     });
   }
-  describeStrip(row, counts.map((each) => each.reduce((sum, count) => sum + count, 0)));
+  describeStrip(
+    row,
+    counts.map((each) => each.reduce((sum, count) => sum + count, 0)),
+  );
 }
 
 function describeStrip(row, sums) {
@@ -108,7 +130,12 @@ function describeStrip(row, sums) {
     sums[SWAP] && `${shown(sums[SWAP])} in swap`,
   ];
   row.share.textContent = words.filter(Boolean).join(", ");
-  row.canvas.setAttribute("aria-label", STACKED.filter((kind) => sums[kind]).map((kind) => `${sums[kind]} ${KINDS[kind]}`).join(", ") || "nothing mapped");
+  row.canvas.setAttribute(
+    "aria-label",
+    STACKED.filter((kind) => sums[kind])
+      .map((kind) => `${sums[kind]} ${KINDS[kind]}`)
+      .join(", ") || "nothing mapped",
+  );
 }
 
 /** Make the children of a node those, moving as few as possible. */

@@ -6,7 +6,9 @@ function drawSummary() {
   const about = byId("run");
   about.append(el("h1", {}, names.join(", ")));
   if (names.length === 1) {
-    about.append(el("p", { className: "lead" }, `${counted(first.workload.operations, "operation")} replayed`));
+    about.append(
+      el("p", { className: "lead" }, `${counted(first.workload.operations, "operation")} replayed`),
+    );
   }
   about.append(el("div", { className: "runs" }, ...RUNS.map(runCard)));
   for (const note of pageNotes()) about.append(el("p", { className: "note" }, note));
@@ -23,12 +25,23 @@ function runFacts({ result, versions }) {
     ["folios", chosen.folio_orders.map((each) => size(result.page_size * 2 ** each)).join(", ") || "none"],
     ["with", chosen.with.join(", ")],
     ["without", chosen.without.join(", ")],
-    ["series", Object.entries(result.series).map(([name, { title }]) => `${name}: ${title}`).join(", ")],
+    [
+      "series",
+      Object.entries(result.series)
+        .map(([name, { title }]) => `${name}: ${title}`)
+        .join(", "),
+    ],
     ["memory", size(chosen.memory)],
     ["engine", result.engine],
     ["counted by", versions],
     ["file", workload.source.split("/").pop()],
-    ["recorded", ["program", "kernel", "arch", "date"].map((key) => workload.facts[key]).filter(Boolean).join(", ")],
+    [
+      "recorded",
+      ["program", "kernel", "arch", "date"]
+        .map((key) => workload.facts[key])
+        .filter(Boolean)
+        .join(", "),
+    ],
     ["seed", chosen.seed ? String(chosen.seed) : ""],
   ];
   return facts.filter(([, value]) => value);
@@ -37,19 +50,38 @@ function runFacts({ result, versions }) {
 function runCard(run) {
   const { result } = run;
   const facts = runFacts(run);
-  const list = el("dl", {}, ...facts.map(([name, value]) => {
-    const differs = MANY && run !== RUNS[0] && runFacts(RUNS[0]).every(([other, same]) => other !== name || same !== value);
-    return el("div", { className: differs ? "differs" : "" }, el("dt", {}, name), el("dd", {}, value));
-  }));
+  const list = el(
+    "dl",
+    {},
+    ...facts.map(([name, value]) => {
+      const differs =
+        MANY &&
+        run !== RUNS[0] &&
+        runFacts(RUNS[0]).every(([other, same]) => other !== name || same !== value);
+      return el("div", { className: differs ? "differs" : "" }, el("dt", {}, name), el("dd", {}, value));
+    }),
+  );
   const failed = result.failures ?? [];
   const problems = failed.map((item) =>
-    el("p", { className: "problem" }, `line ${item.line}: ${item.operation} failed with ${item.error}, ${item.count}×`),
+    el(
+      "p",
+      { className: "problem" },
+      `line ${item.line}: ${item.operation} failed with ${item.error}, ${item.count}×`,
+    ),
   );
   const warned = result.warnings;
   if (warned) {
-    problems.push(el("p", { className: "problem" }, `core-mm warned ${warned.count}×, first ${warned.first}`));
+    problems.push(
+      el("p", { className: "problem" }, `core-mm warned ${warned.count}×, first ${warned.first}`),
+    );
   }
-  return el("article", { className: "run-card" }, ...(MANY ? [el("h3", {}, runName(run))] : []), list, ...problems);
+  return el(
+    "article",
+    { className: "run-card" },
+    ...(MANY ? [el("h3", {}, runName(run))] : []),
+    list,
+    ...problems,
+  );
 }
 
 /** What a reader has to know, once each, with the names of the runs that it is true of unless it is of all. */
@@ -58,21 +90,29 @@ function pageNotes() {
   for (const run of RUNS) {
     for (const note of notesOf(run)) whose.set(note, [...(whose.get(note) ?? []), run.name]);
   }
-  return [...whose].map(([note, names]) => (names.length === RUNS.length ? note : `${names.join(" and ")}: ${note}`));
+  return [...whose].map(([note, names]) =>
+    names.length === RUNS.length ? note : `${names.join(" and ")}: ${note}`,
+  );
 }
 
 function notesOf({ history: past, why }) {
   if (!past) return why ? [`No time line and no page tables: ${why}`] : [];
   const notes = [];
   if (past.every > 1) {
-    notes.push(`Thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`);
+    notes.push(
+      `Thinned: the slider stops after every ${past.every}th operation, or the page would be too large.`,
+    );
   }
   if (past.cells === null) notes.push("The page tables change too often to fit on a page; see mmarch map.");
   if (past.operations < past.rows) {
-    notes.push(`The history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`);
+    notes.push(
+      `The history ends after operation ${shown(past.operations - 1)} of ${shown(past.rows)}: its log was full.`,
+    );
   }
   if (!past.measured) {
-    notes.push("Time line, causes, flame graph and page tables include set-up, which the totals do not count.");
+    notes.push(
+      "Time line, causes, flame graph and page tables include set-up, which the totals do not count.",
+    );
   }
   return notes;
 }

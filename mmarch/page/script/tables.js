@@ -16,7 +16,11 @@ function sortableTable(caption, columns, rows, { foot = 0, most = Infinity } = {
   };
   columns.forEach((column, number) => {
     const button = el("button", { type: "button" }, column.heading);
-    const cell = el("th", { scope: "col", className: column.number ? "number" : "", "aria-sort": "none" }, button);
+    const cell = el(
+      "th",
+      { scope: "col", className: column.number ? "number" : "", "aria-sort": "none" },
+      button,
+    );
     button.addEventListener("click", () => {
       const state = cell.getAttribute("aria-sort");
       const down = state === "none" ? Boolean(column.number) : state === "ascending";
@@ -29,7 +33,11 @@ function sortableTable(caption, columns, rows, { foot = 0, most = Infinity } = {
   });
   draw();
   const table = el("table", {}, el("caption", { className: "unseen" }, caption), el("thead", {}, head), body);
-  const scroller = el("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption }, table);
+  const scroller = el(
+    "div",
+    { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
+    table,
+  );
   if (all) return scroller;
   const more = el("button", { type: "button", className: "show-all" }, `Show all ${shown(sorted.length)}`);
   more.addEventListener("click", () => {

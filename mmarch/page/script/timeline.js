@@ -13,7 +13,9 @@ const BINS = 250;
 function drawTimeline() {
   if (!SEEN.length && !RUNS.some(fullest)) return;
   const place = section("timeline", "Time line");
-  const hint = SEEN.length ? "How many of each in equal parts of the run; click to see the page tables there." : "";
+  const hint = SEEN.length
+    ? "How many of each in equal parts of the run; click to see the page tables there."
+    : "";
   place.append(el("p", { className: "note" }, hint));
   if (MANY && SEEN.length) place.append(el("p", { className: "legend" }, ...SEEN.map(runName)));
   const lengths = RUNS.map((run) => run.history?.operations ?? run.result.workload.operations);
@@ -41,11 +43,19 @@ function lane(name, columns, last) {
   const sums = each.map((bins) => shown(bins.reduce((a, b) => a + b, 0)));
   const words = SEEN.map((run, number) => `${MANY ? `${run.name}: ` : ""}${sums[number]}`).join(", ");
   const chart = svg("svg", {
-    viewBox: `0 0 ${WIDE} ${TALL}`, preserveAspectRatio: "none", role: "img", class: "lane-chart",
+    viewBox: `0 0 ${WIDE} ${TALL}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    class: "lane-chart",
     "aria-label": `${name} over the run: ${words}; at most ${most} in one of ${each[0].length} parts`,
   });
   each.forEach((bins, number) => {
-    chart.append(svg("path", { d: outline(bins, most), class: `run-${RUNS.indexOf(SEEN[number])} ${MANY ? "line" : "area"}` }));
+    chart.append(
+      svg("path", {
+        d: outline(bins, most),
+        class: `run-${RUNS.indexOf(SEEN[number])} ${MANY ? "line" : "area"}`,
+      }),
+    );
   });
   return laneOf(name, words, shown(most), chart, last);
 }

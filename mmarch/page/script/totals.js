@@ -4,8 +4,12 @@ function drawTotals() {
   const place = section("totals", "Totals");
   const [first] = RUNS;
   if (!MANY) {
-    const shares = coverageRows().map(([name, [share]]) => card(`${share}%`, name, { title: "of anonymous memory, when it was most" }));
-    place.append(el("div", { className: "cards" }, ...DATA.border.map((column) => totalCard(first, column)), ...shares));
+    const shares = coverageRows().map(([name, [share]]) =>
+      card(`${share}%`, name, { title: "of anonymous memory, when it was most" }),
+    );
+    place.append(
+      el("div", { className: "cards" }, ...DATA.border.map((column) => totalCard(first, column)), ...shares),
+    );
   }
   const columns = [{ heading: "event" }, ...RUNS.flatMap((run, number) => runColumns(run, number))];
   const rows = DATA.columns.map((column) => {
@@ -13,7 +17,9 @@ function drawTotals() {
     return [eventCell(column), ...sideBySide(values)];
   });
   for (const [name, shares] of coverageRows()) {
-    const cells = shares.flatMap((share, number) => (number ? [percentCell(share), textCell("")] : [percentCell(share)]));
+    const cells = shares.flatMap((share, number) =>
+      number ? [percentCell(share), textCell("")] : [percentCell(share)],
+    );
     rows.push([eventCell({ heading: name }), ...cells]);
   }
   const table = sortableTable("Totals of each event", columns, rows);
@@ -25,7 +31,9 @@ function drawTotals() {
 }
 
 function totalCard(run, column) {
-  return card(shown(total(run, run.result.totals, column)), column.heading, { "data-events": column.groups.join(" ") });
+  return card(shown(total(run, run.result.totals, column)), column.heading, {
+    "data-events": column.groups.join(" "),
+  });
 }
 
 function card(value, name, given) {
@@ -33,7 +41,11 @@ function card(value, name, given) {
 }
 
 function eventCell(column) {
-  return { text: column.heading.trim(), value: column.heading.trim(), kind: column.heading.startsWith(" ") ? "nested" : "" };
+  return {
+    text: column.heading.trim(),
+    value: column.heading.trim(),
+    kind: column.heading.startsWith(" ") ? "nested" : "",
+  };
 }
 
 function everyCounter() {
