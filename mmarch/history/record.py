@@ -14,7 +14,7 @@ from mmarch.history.calls import CallTree
 from mmarch.history.log import History, Note
 from mmarch.runs.assemble import Request, assemble
 from mmarch.runs.configure import Setup
-from mmarch.runs.run import error_name
+from mmarch.runs.run import describe, error_name
 from mmarch.workload import Workload
 
 CAP = 1 << 24  # events; 32 bytes each on disk
@@ -64,5 +64,7 @@ def _history(machine: Machine, workload: Workload, setup: Setup, cap: int, done:
     failed = np.flatnonzero(results < 0)
     if len(failed) and workload.steps:
         row = int(failed[0])
-        raise InputError(f"{workload.place(row)}: {error_name(-int(results[row]))}")
+        error = -int(results[row])
+        what = describe(workload, row, error, setup.page_size)
+        raise InputError(f"{workload.place(row)}: {error_name(error)}: {what}")
     return history

@@ -139,11 +139,12 @@ def _check(machine: Machine, workload: Workload, setup: Setup, first: int, last:
                 f"run with --memory {show_size(2 * memory)}"
             )
         if workload.steps:
-            what = _describe(workload, row, error, setup.page_size)
+            what = describe(workload, row, error, setup.page_size)
             raise InputError(f"{workload.place(row)}: {error_name(error)}: {what}")
 
 
-def _describe(workload: Workload, row: int, error: int, page_size: int) -> str:
+def describe(workload: Workload, row: int, error: int, page_size: int) -> str:
+    """What failed with `error`, and why if the operations before it say so."""
     explained = {mm_types.SIGSEGV: segfault.explain, mm_types.SIGBUS: sigbus.explain}
     if error in explained and (why := explained[error](workload, row, page_size)):
         return why

@@ -60,6 +60,13 @@ def test_page_and_cause(body: str, access: str, end: str, tmp_path: Path, mmarch
     assert access in message and message.endswith(f"behind the {end}")
 
 
+def test_a_history_says_the_same(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
+    """`map` and what else looks at a run."""
+    path = tmp_path / "s.scn"
+    path.write_text(f"scenario s\n{CASES[0][0]}\n")
+    assert mmarch("map", path).err.endswith(mmarch("run", "--engine", "interpreted", path).err)
+
+
 @pytest.mark.parametrize("last", ["read A 0 4", "truncate F 16\nread A", "map B 16\nread B"])
 def test_nothing_to_blame(last: str) -> None:
     """Pages before the end, and memory without a file."""
