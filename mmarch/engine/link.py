@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import platform
 import sys
 import tempfile
 import threading
@@ -31,6 +32,8 @@ Entry = Callable[..., int]
 _CODE_VERSION = 3
 _CHECK = 32  # bytes of a checksum before an image
 _KEPT = 64  # images in a folder
+_ONCE = threading.Lock()
+_options: list[str] = []  # given to LLVM, which takes each only once in a process
 _BUILT_IN = {"core_mm", "arches", "mmarch"}  # packages that come with mmarch
 _SECONDS = 0.01  # a function, until this computer has linked anything
 _threads: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)  # of this process that want an image
@@ -174,7 +177,16 @@ def _host_cpu() -> str:
     return str(llvm.get_host_cpu_name())
 
 
+def _align_loops(llvm: Any) -> None:
+    """Loops begin at a cache line: how fast a short one is does not hang on the size of what lies before it."""
+    with _ONCE:
+        if platform.machine() in ("x86_64", "AMD64") and not _options:
+            _options.append("-x86-experimental-pref-innermost-loop-alignment=6")
+            llvm.set_option("mmarch", _options[0])
+
+
 def _target(llvm: Any) -> Any:
+    _align_loops(llvm)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
