@@ -186,11 +186,10 @@ def change_batch(
     return 1
 
 
-@noinline
 def change_folio_batch(
     tlb: int, vma: int, ptep: int, pte: int, addr: int, limit: int, newprot: int, cp_flags: int
 ) -> int:
-    """PTEs of a large folio that follow one another; out of line, so that single pages have the registers."""
+    """PTEs of a large folio that follow one another."""
     page = pte_pfn(pte)
     nr, pte = folio_pte_batch_flags(page_folio(page), ptep, pte, limit, RESPECT)
     change_run(tlb, vma, ptep, addr, page, newprot, cp_flags, nr)
