@@ -60,6 +60,7 @@ class SeriesDocument(Printed):
 
     hooks       new ones, with their contracts
     implements  architecture -> hooks
+    changes     of what core-mm can observe, each with the reason
     """
 
     schema_: Literal["mmarch.series/1"] = Field(default="mmarch.series/1", alias="schema")
@@ -75,6 +76,7 @@ class SeriesDocument(Printed):
     hooks: Mapping[str, str]
     implements: Mapping[str, tuple[str, ...]]
     events: tuple[str, ...]
+    changes: Mapping[str, str]
 
     @classmethod
     def of(cls, one: LoadedSeries) -> Self:
@@ -90,6 +92,7 @@ class SeriesDocument(Printed):
             hooks={name: spec.__doc__ or "" for name, spec in one.changes.hooks.items()},
             implements=implemented(one),
             events=one.changes.events,
+            changes=d.changes,
         )  # fmt: skip
 
 
@@ -122,6 +125,7 @@ def shown(one: LoadedSeries) -> Iterator[str]:
         "new hooks": ", ".join(one.changes.hooks),
         "implements": "; ".join(f"{', '.join(own)} for {arch}" for arch, own in implemented(one).items()),
         "events": ", ".join(one.changes.events),
+        **{f"means to change {what}": why for what, why in described.changes.items()},
     }
     yield from wrap(f"{one.name}: {described.title}")
     for key, value in facts.items():
