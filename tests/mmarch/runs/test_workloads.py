@@ -45,7 +45,7 @@ def test_content_decides(tmp_path: Path) -> None:
     [
         (b"", "empty; expected a trace or a scenario file"),
         (b"hello\n", ":1: neither a trace (ftrace, perf script, strace or plain events) nor a scenario file"),
-        (b"\x7fELF\x02\x01\x01" + bytes(500), "neither a trace"),
+        (b"\x7fELF\x02\x01\x01" + bytes(500), "a binary file; expected a trace or a scenario file"),
         (b"\x1f\x8b\x08", "gzip"),
         (gzip.compress(trace(*START).encode())[:-20], "damaged"),
         (gzip.compress(b"hello\n"), ""),
