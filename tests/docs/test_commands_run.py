@@ -134,7 +134,7 @@ def mentioned(page: Path) -> Iterator[str]:
 
 def unknown(call: str) -> str:
     """What is wrong with a call: no such command, or options that it has not; empty if it is right."""
-    words = re.split(r" -- | #", call.replace("\\\n", " "))[0].replace("[", " ").split()
+    words = re.split(r" -- | #| \| ", call.replace("\\\n", " "))[0].replace("[", " ").split()
     words = [word for word in words if word not in ROWS["mmarch"]]
     named = [word for word in words[1:3] if re.fullmatch(r"[a-z]+", word)]
     sizes = (size for size in (2, 1) if any(f"{name} ".startswith(prefix(named[:size])) for name in ROWS))

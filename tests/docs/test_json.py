@@ -45,7 +45,8 @@ COMMANDS = {
     "kernels": "kernel list --json",
     "doctor": "doctor --json",
 }
-NOT_PRINTED = {"cost-profile", "measurement"}  # a file that is read, and one that only a kernel's boot makes
+# a file that is read, and what only boots of a kernel make
+NOT_PRINTED = {"cost-profile", "measurement", "validate-random"}
 
 
 def errors(name: str, document: object) -> list[str]:
