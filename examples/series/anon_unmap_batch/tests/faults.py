@@ -28,7 +28,7 @@ FAULTS = {
             "    if run < nr:\n"
             "        unhook_ptes(vma, address + (run << cfg.page_shift), ptep + run, nr - run)\n",
         ),),
-        ("dirty_cleared", "young_cleared", "written to swap"),
+        ("dirty_cleared", "young_cleared", "written to swap", "mapped"),
     ),
     "rmap_twice": Fault(
         "a batch's rmap is removed twice",
