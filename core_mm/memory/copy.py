@@ -154,7 +154,6 @@ def copy_batch(
     return nr
 
 
-@noinline
 def fork_batch(src_vma: int, folio: int, src_ptep: int, pte: int, limit: int) -> tuple[int, int]:
     """How many PTEs are copied at once, and the PTE, writable if any of them is."""
     if feature.fork_cont_batch:
