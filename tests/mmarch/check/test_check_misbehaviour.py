@@ -244,6 +244,6 @@ def test_what_links_comes_last_and_the_rest_is_told_before(plugins: Plugins) -> 
         [said, "differential.bounds"],
         ["1 pass, 1 error" + said[15:], "differential.bounds"],
     )
-    order = [job.check.links for job in suite.plan(Options(), checks(), paired=False)]
+    order = [job.check.links for job in suite.plan(Options(releases=("7.3",)), checks(), paired=False)]
     assert order == sorted(order)
     assert True in order
