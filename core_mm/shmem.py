@@ -44,7 +44,9 @@ def shmem_allowable_huge_orders(inode: int) -> int:
     kind = INODE.kind[inode]
     if kind == FILE_SHMEM:
         return cfg.shmem_orders
-    return 1 << cfg.pmd_order if kind == FILE_TMPFS_HUGE else 0
+    if kind != FILE_TMPFS_HUGE:
+        return 0
+    return (2 << cfg.pmd_order) - 2 if feature.tmpfs_smaller_orders else 1 << cfg.pmd_order
 
 
 def shmem_get_folio(inode: int, index: int, orders: int) -> int:

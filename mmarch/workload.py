@@ -68,6 +68,7 @@ class Workload:
     ignored  event kinds without effect on page tables, with their number
     page_size  of the machine that was recorded, in bytes; 0 if that is not known
     remarks  what a reader has to know about how it was read
+    beside   folio orders that are enabled together with the one a scenario was lowered for
     """
 
     name: str
@@ -81,6 +82,7 @@ class Workload:
     page_size: int = 0
     remarks: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
+    beside: tuple[int, ...] = ()
 
     def measured(self) -> NDArray[np.bool_]:
         """Which rows count: all of a trace, of a scenario those of its steps (not `setup:`, not `end`)."""
@@ -113,7 +115,9 @@ class Workload:
         rows = np.flatnonzero(self.lines == int(digits))
         if not len(rows):
             known = self.lines[self.lines > 0]
-            raise InputError(f"no operation comes from line {digits}; lines {known.min()} to {known.max()} have some")
+            raise InputError(
+                f"no operation comes from line {digits}; lines {known.min()} to {known.max()} have some"
+            )
         return int(rows[0])
 
     def line(self, row: int) -> int:

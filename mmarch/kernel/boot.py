@@ -262,8 +262,8 @@ def lacking(program: Program, guest: Guest) -> str:
         row[0] == uapi.OP_MADVISE and row[4] == uapi.MADV_PAGEOUT for row in workload.ops.tolist()
     )
     anonymous = any(row[0] == uapi.OP_MMAP and row[6] < 0 and row[4] for row in workload.ops.tolist())
-    if program.order and program.order not in guest.folio_orders:
-        return f"folios of order {program.order} (mTHP: CONFIG_TRANSPARENT_HUGEPAGE and Linux 6.8)"
+    if missing := program.orders - guest.folio_orders:
+        return f"folios of order {min(missing)} (mTHP: CONFIG_TRANSPARENT_HUGEPAGE and Linux 6.8)"
     if paged_out and (anonymous or uapi.FILE_SHMEM in kinds) and "swap" not in guest.has:
         return "swap (CONFIG_ZRAM and CONFIG_ZSMALLOC, built in or with --modules)"
     if kinds & {uapi.FILE_REGULAR, uapi.FILE_EXT4} and "ext4" not in guest.has:

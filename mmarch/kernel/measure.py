@@ -49,6 +49,11 @@ class Job:
     order: int
     kind: str
 
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """All that are enabled at once."""
+        return tuple(sorted({self.order, *self.lowered.workload.beside} - {0}))
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -102,9 +107,7 @@ def measure(
     kernel: Kernel, machine: Machine, jobs: Sequence[Job], progress: Progress = lambda done, total: None
 ) -> Measured:
     """Run all jobs in one boot; again, in up to two more, those in which khugepaged interfered."""
-    arranged = sorted(
-        range(len(jobs)), key=lambda number: jobs[number].order
-    )  # changing the order takes a second
+    arranged = sorted(range(len(jobs)), key=lambda at: jobs[at].orders)  # changing them takes a second
     measured = _measure(kernel, machine, [jobs[number] for number in arranged], progress)
     ran = [one for _, one in sorted(zip(arranged, measured.ran, strict=True), key=lambda pair: pair[0])]
     for _ in range(AGAIN):

@@ -27,10 +27,15 @@ Row = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Program:
-    """A workload for one boot, with this folio order enabled alone (0: none)."""
+    """A workload for one boot, with this folio order enabled (0: none), and those that it wants beside it."""
 
     workload: Workload
     order: int
+
+    @property
+    def orders(self) -> frozenset[int]:
+        """All that are enabled."""
+        return frozenset((self.order, *self.workload.beside)) - {0}
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def _program(
     program: Program, number: int, own: Sequence[Segment], numbered: int
 ) -> Iterator[tuple[Row, int]]:
     workload = program.workload
-    yield (OP_PROGRAM, 0, program.order, number), 0
+    yield (OP_PROGRAM, 0, sum(1 << order for order in program.orders), number), 0
     for index, file in enumerate(workload.files):
         yield (OP_FILE, 0, index, file.kind, file.size), 0
     parents = _parents(workload)

@@ -16,6 +16,7 @@ from mmarch.engine.program import NotLinkable
 from mmarch.errors import InputError
 from mmarch.plugins.withhold import optional_hooks
 from mmarch.runs.configure import Setup
+from mmarch.scenario.emit import pmd_size
 from mmarch.sizes import show_size
 from mmarch.workload import Workload
 
@@ -168,7 +169,7 @@ def tasks(workload: Workload) -> int:
 
 
 def file_pages(workload: Workload, page_size: int) -> list[int]:
-    """Pages that each file needs at its largest."""
+    """Pages that each file needs at its largest; a folio of huge=always may reach behind its end."""
     largest = [file.size for file in workload.files]
     ops = workload.ops
     for file, length in ops[ops[:, 0] == uapi.OP_FTRUNCATE][:, 2:4].tolist():
@@ -177,7 +178,8 @@ def file_pages(workload: Workload, page_size: int) -> list[int]:
         largest[file] = max(largest[file], offset + length)
     for file, _, offset, length in ops[ops[:, 0] == uapi.OP_FALLOCATE][:, 2:6].tolist():
         largest[file] = max(largest[file], offset + length)
-    pages = [-(-size // page_size) for size in largest]
+    whole = [pmd_size(page_size) if file.kind == uapi.FILE_TMPFS_HUGE else page_size for file in workload.files]
+    pages = [-(-size // unit) * (unit // page_size) for size, unit in zip(largest, whole, strict=True)]
     if sum(pages) > MOST_FILE_PAGES:
         size, room = (show_size(count * page_size) for count in (sum(pages), MOST_FILE_PAGES))
         raise InputError(

@@ -18,7 +18,7 @@ from mmarch.runs.assemble import Note
 from mmarch.runs.configure import Choices, Setup, configure
 from mmarch.runs.result import Configuration, Failure, Operation, Provenance, Result
 from mmarch.runs.workloads import Script, Source
-from mmarch.scenario import lower, variants
+from mmarch.scenario import Scenario, check_beside, lower, variants
 from mmarch.sizes import parse_size
 
 UNSEEN = (
@@ -67,22 +67,24 @@ def jobs_of(source: Source, kernel: Kernel, folio_orders: str = "") -> list[Job]
     if not isinstance(source, Script):
         raise InputError("a trace cannot be measured on a kernel yet; name a scenario file")
     size = kernel.image.page_size
-    order = one_order(kernel, folio_orders) if folio_orders else None
+    order = order_of(source.scenario, kernel, folio_orders) if folio_orders else None
     pairs = variants(source.scenario, size, order)
     if source.backing:
         pairs = [(o, kind) for o, kind in pairs if kind == source.backing]
     return [Job(lower(source.scenario, size, o, kind), o, kind) for o, kind in pairs]
 
 
-def one_order(kernel: Kernel, folio_orders: str) -> int:
-    """The only enabled order; a guest enables one at a time."""
-    setup = setup_of(kernel, folio_orders)
-    orders = setup.configuration.folio_orders
-    if len(orders) > 1:
+def order_of(scenario: Scenario, kernel: Kernel, folio_orders: str) -> int:
+    """The largest enabled order; others are enabled beside it if the scenario says so."""
+    orders = setup_of(kernel, folio_orders).configuration.folio_orders
+    order = max(orders, default=0)
+    check_beside(scenario, order, orders)
+    if len(orders) > 1 and not scenario.beside:
         raise InputError(
-            f"--folio-orders {folio_orders}: a kernel is measured with one order enabled at a time"
+            f"--folio-orders {folio_orders}: a kernel is measured with one order enabled at a time, "
+            f"unless the scenario names others; write below its name: beside {' '.join(map(str, orders[:-1]))}"
         )
-    return max(orders, default=0)
+    return order
 
 
 def setup_of(kernel: Kernel, folio_orders: str) -> Setup:
@@ -92,9 +94,9 @@ def setup_of(kernel: Kernel, folio_orders: str) -> Setup:
 
 def compare_on(source: Source, choice: KernelChoice) -> Result:
     """The workload of a comparison, with the order that a twin takes for these options."""
-    order = one_order(choice.kernel, choice.folio_orders)
     if not isinstance(source, Script):
         raise InputError("a trace cannot be measured on a kernel yet; name a scenario file")
+    order = order_of(source.scenario, choice.kernel, choice.folio_orders)
     variants(source.scenario, choice.kernel.image.page_size, order)
     kind = source.backing or source.scenario.kinds[0]
     job = Job(lower(source.scenario, choice.kernel.image.page_size, order, kind), order, kind)
@@ -113,7 +115,7 @@ def result_of(measured: Measured, ran: Ran, machine: Machine) -> Result:
         page_size=meta.page_size,
         configuration=Configuration(
             arch="arm64", release=meta.kernel, cpu=meta.cpu, granule=GRANULES[meta.page_size],
-            folio_orders=(ran.job.order,) if ran.job.order else (), memory=parse_size(machine.memory, "--memory"),
+            folio_orders=ran.job.orders, memory=parse_size(machine.memory, "--memory"),
         ),
         engine="kernel",
         versions={"mmarch": mmarch.__version__, "qemu": meta.qemu},

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Protocol
 
 from mmarch.errors import InputError
 from mmarch.runs.configure import Setup
-from mmarch.scenario import Document, Scenario, load, lower, variants
+from mmarch.scenario import Document, Scenario, check_beside, load, lower, variants
 from mmarch.suggest import unknown
 from mmarch.trace.assumed import PLAIN, Reading
 from mmarch.trace.formats import format_of, load_trace
@@ -104,8 +104,10 @@ class Script:
 
     def workload(self, setup: Setup) -> Workload:
         """Lowered for the page size and the largest folio order, which has to suit the scenario."""
-        order = max(setup.configuration.folio_orders, default=0)
+        enabled = setup.configuration.folio_orders
+        order = max(enabled, default=0)
         variants(self.scenario, setup.page_size, order)
+        check_beside(self.scenario, order, enabled)
         return lower(self.scenario, setup.page_size, order, self.backing or None).workload
 
 
@@ -155,9 +157,7 @@ def open_workload(
         stream.close()
 
 
-def _read(
-    path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str, reading: Reading
-) -> Source:
+def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str, reading: Reading) -> Source:
     if kind := _kind_of_trace(path, head):
         if scenario or backing:
             raise InputError(f"{path} is a trace; --scenario and --backing are for scenario files")

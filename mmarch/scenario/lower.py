@@ -5,6 +5,7 @@ Errors: mmarch.errors.InputError with file, line and column.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,17 @@ def variants(scenario: Scenario, page_size: int, order: int | None = None) -> li
     return [(o, kind) for o in (own if order is None else (order,)) for kind in scenario.kinds]
 
 
+def check_beside(scenario: Scenario, order: int, enabled: Collection[int]) -> None:
+    """InputError unless all of the orders that a scenario wants at once are enabled, and no other."""
+    meant = sorted({order, *scenario.beside})
+    if scenario.beside and meant != sorted(enabled):
+        fail(
+            scenario.place,
+            f"scenario {scenario.name!r} is meant for orders {', '.join(map(str, meant))} enabled at once; "
+            f"run it with --folio-orders {','.join(map(str, meant))}",
+        )
+
+
 class _Lowerer:
     def __init__(self, scenario: Scenario, emitter: Emitter) -> None:
         self.scenario, self.emitter = scenario, emitter
@@ -92,6 +104,7 @@ class _Lowerer:
             steps=tuple(self.steps),
             regions=tuple(out.regions),
             source=self.scenario.place.file,
+            beside=self.scenario.beside,
             provenance={"order": str(out.order), "kind": out.kind},
         )
         return Lowered(workload, tuple(self.infos), tuple(out.regions), out.parent.next_address)

@@ -97,12 +97,14 @@ class Scenario:
     """One scenario: its lines, and the orders and kinds of backing it runs with.
 
     orders   enabled folio orders it is meant for; None: any
+    beside   orders that are enabled together with each of them
     lists    values of loops, by name and page size in bytes
     """
 
     name: str
     place: Place
     orders: tuple[int, ...] | None = None
+    beside: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ("anon",)
     lists: dict[str, dict[int, tuple[int, ...]]] = field(default_factory=dict)
     body: list[Line] = field(default_factory=list)

@@ -21,7 +21,7 @@ MAX_LINES = 100_000
 MAX_ORDER = 13
 MAX_VALUES = 1000
 _PAGE_SIZES = {"4K": 4096, "16K": 16384, "64K": 65536}
-_HEADERS = ("scenario", "orders", "kinds", "list", "for", "done", "part", "as")
+_HEADERS = ("scenario", "orders", "beside", "kinds", "list", "for", "done", "part", "as")
 _STARTS = (*_HEADERS, "dump", "step", "setup:")
 _STEP = re.compile(r"\s*step\s+(\S+?)\s*:(?=\s|$)")
 _DUMP = re.compile(r"\s*dump\s+(\S+?)\s*:(?=\s|$)")
@@ -66,6 +66,7 @@ class _Parser:
         self.acting = ""  # the child that acts by itself
         self.directives: dict[str, Callable[[Scenario, Place, Words], None]] = {
             "orders": self._orders,
+            "beside": self._beside,
             "kinds": self._kinds,
             "list": self._list,
             "for": self._for,
@@ -122,10 +123,19 @@ class _Parser:
         if words.accept("any"):
             words.done()
             return
+        scenario.orders = self._several(words)
+
+    def _beside(self, scenario: Scenario, place: Place, words: Words) -> None:
+        self._header(scenario, place)
+        words.take("beside")
+        scenario.beside = self._several(words)
+
+    @staticmethod
+    def _several(words: Words) -> tuple[int, ...]:
         orders: list[int] = []
         while words or not orders:
             orders.append(words.integer("order", MAX_ORDER))
-        scenario.orders = tuple(orders)
+        return tuple(orders)
 
     def _kinds(self, scenario: Scenario, place: Place, words: Words) -> None:
         self._header(scenario, place)

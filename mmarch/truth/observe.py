@@ -64,8 +64,9 @@ class Twin:
         self, workload: Workload, release: str, cpu: str, page_size: int, order: int
     ) -> Sequence[Observed]:
         """One Observed for each step of `workload`, on a fresh machine; one that fails is the last."""
+        orders = ",".join(map(str, sorted({order, *workload.beside} - {0}))) or "none"
         choices = replace(
-            self.choices, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=str(order),
+            self.choices, release=release, cpu=cpu, granule=GRANULES[page_size], folio_orders=orders,
             memory="4G",
         )  # fmt: skip
         if choices not in self._setups:
@@ -153,7 +154,12 @@ def log_rows(machine: Machine) -> list[Row]:
 
 def event_names(machine: Machine) -> tuple[str, ...]:
     """The name of every event number."""
-    return (*NAMES, *[""] * (ARCH_EVENT - len(NAMES)), *machine.config.arch.events, *machine.config.changes.events)
+    return (
+        *NAMES,
+        *[""] * (ARCH_EVENT - len(NAMES)),
+        *machine.config.arch.events,
+        *machine.config.changes.events,
+    )
 
 
 def counts(machine: Machine) -> Counter[str]:

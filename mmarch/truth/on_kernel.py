@@ -19,6 +19,7 @@ from mmarch.truth.random_programs import program
 from mmarch.truth.validate import DIFFERENT, Report, Runner, compare_all
 
 AT_ONCE = 100  # programs a boot
+SECONDS = 1.0  # that a program takes, before it is known
 Progress = Callable[[int, int], None]
 
 
@@ -90,15 +91,17 @@ class Found:
 
 def search(bench: Bench, count: int, seed: int, deadline: float, found: Found, progress: Progress) -> None:
     """Compare `count` random programs, and shrink one that differs; `found` is filled as it goes."""
-    for first in range(0, count, AT_ONCE):
-        if time.monotonic() > deadline:
-            break
-        texts = [program(seed, number) for number in range(first, min(first + AT_ONCE, count))]
+    began, first = time.monotonic(), 0
+    while first < count and time.monotonic() < deadline:
+        spent = (time.monotonic() - began) / first if first else SECONDS
+        fitting = min(AT_ONCE, max(1, int((deadline - time.monotonic()) / spent)))
+        texts = [program(seed, number) for number in range(first, min(first + fitting, count))]
         suspects = [one.text for one in differing(bench, texts, _after(first, count, progress))]
         confirmed = differing(bench, suspects)
         found.different += confirmed
         found.once += len(suspects) - len(confirmed)
         found.programs += len(texts)
+        first += len(texts)
         found.smallest = min(found.different, key=lambda one: len(one.text), default=None)
     shrink(bench, found, deadline)
 

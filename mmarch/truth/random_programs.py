@@ -12,6 +12,13 @@ from typing import NamedTuple
 
 NONE, READ, WRITE = 0, 1, 3
 ORDERS = (0, 2, 3, 4, 6, 9)
+TOGETHER = (
+    (9, 4),
+    (9, 4, 2),
+    (6, 3),
+    (4, 3, 2),
+)  # enabled at once; few, for changing them takes a boot a second
+MIXED = 3  # one program in so many has several
 OPERATIONS = 16
 MOST_REGIONS, MOST_PROCESSES = 6, 4
 PMD = 512
@@ -93,7 +100,16 @@ def program(seed: int, number: int) -> str:
         make(state, rng.choice(state.processes))
     for process in state.processes[:0:-1]:
         state.lines.append(f"reap {process.prefix[:-2]}")
-    return "\n".join([f"scenario random_{seed}_{number} order {order}", *state.lines, "end", ""])
+    head = _head(number, order)
+    return "\n".join([f"scenario random_{seed}_{number} {head[0]}", *head[1:], *state.lines, "end", ""])
+
+
+def _head(number: int, order: int) -> list[str]:
+    """The orders it runs with; those of a program in which they are mixed take turns."""
+    if number % MIXED:
+        return [f"order {order}"]
+    largest, *others = TOGETHER[number // MIXED % len(TOGETHER)]
+    return [f"order {largest}", "beside " + " ".join(map(str, others))]
 
 
 def _file(state: _State, name: str) -> None:

@@ -35,7 +35,7 @@ enum { /* core_mm/uapi.py */
     OP_EXEC, OP_EXIT, OP_MSYNC, OP_FTRUNCATE, OP_PWRITE, OP_CLEAR_REFS, OP_DROP_CACHES, OP_LRU_GEN_AGE, OP_SPAWN,
     OP_UNLINK, OP_SWAPOFF, OP_FALLOCATE,
     /* our own */
-    OP_PROGRAM = 100, /* order: what follows, up to the next one, is executed by a fresh first process */
+    OP_PROGRAM = 100, /* orders, a bit each: what follows, up to the next one, is executed by a fresh first process */
     OP_FILE,          /* index, kind, bytes: a backing file, to be there before the first operation */
     OP_BEGIN,         /* step: measured from here */
     OP_END,           /* to here */
@@ -101,19 +101,19 @@ static void huge(char *path, int order, const char *file) {
     snprintf(path, 160, "/sys/kernel/mm/transparent_hugepage/hugepages-%ldkB/%s", (page << order) >> 10, file);
 }
 
-/* This folio order alone. That wakes khugepaged, which looks through a mapping of init's own and then sleeps for
+/* These folio orders, a bit each, and no others. That wakes khugepaged, which looks through a mapping of init's own and then sleeps for
  * as long as quieten() said; without any mapping to look through it would wait for the program's. */
-static void enable(int order) {
+static void enable(int orders) {
     static int enabled = -1;
     static char *bait;
     char path[160];
-    if (order == enabled) return;
-    enabled = order;
+    if (orders == enabled) return;
+    enabled = orders;
     for (int i = 1; i <= MAX_ORDER; i++) {
-        huge(path, i, "enabled"), put(path, i == order ? "madvise" : "never");
-        huge(path, i, "shmem_enabled"), put(path, i == order ? "always" : "never");
+        huge(path, i, "enabled"), put(path, orders >> i & 1 ? "madvise" : "never");
+        huge(path, i, "shmem_enabled"), put(path, orders >> i & 1 ? "always" : "never");
     }
-    if (!order) return;
+    if (!orders) return;
     if (!bait) bait = mmap(0, BAIT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     madvise(bait, BAIT, MADV_HUGEPAGE), madvise(bait, BAIT, MADV_DONTFORK);
     for (long at = 0; at < BAIT; at += BAIT / 4) bait[at] = 1;

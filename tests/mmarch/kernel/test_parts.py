@@ -95,6 +95,15 @@ def test_rows_of_a_scenario() -> None:
     assert rows.data[at, 1] == 1
 
 
+def test_orders_enabled_at_once() -> None:
+    """The guest is told all orders, a bit each; no large folios are no bit."""
+    text = "scenario s order 9\nbeside 4 2\nmap A 16\nend\n"
+    mixed = lower(parse(text).scenarios[0], 4096, 9).workload
+    plain = lower(parse("scenario s\nmap A 16\nend\n").scenarios[0], 4096, 0).workload
+    data = encode([Program(mixed, 9), Program(plain, 0)]).data
+    assert data[data[:, 0] == OP_PROGRAM, 2].tolist() == [1 << 9 | 1 << 4 | 1 << 2, 0]
+
+
 def test_what_the_guest_cannot_do_is_refused() -> None:
     """An operation of traces that the interpreter lacks is named."""
     workload = lower(parse("scenario s\nmap A 1\nend\n").scenarios[0], 4096, 0).workload
