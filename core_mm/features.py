@@ -202,7 +202,7 @@ class feature(Features):
         source="measured on 7.2.13 (shmem, pageout); commit not identified",
     )
     tmpfs_smaller_orders: int = behaviour(
-        "a tmpfs mounted with huge=always tries every order below a PMD's where that does not fit; before, single pages",
+        "a tmpfs mounted with huge=always tries every order below a PMD's; before, single pages",
         since="7.2",
         source="read in 7.2.13 (mm/shmem.c:shmem_huge_global_enabled), measured on 7.3.4; commit not identified",
     )
