@@ -90,11 +90,20 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> i
     PAGE.flags[folio] |= PG_LRU | PG_UPTODATE | PG_SWAPBACKED
     for page in range(folio, folio + (1 << order)):
         PAGE.written[page] = 1
-    if not lone:
-        add_to_swap_cache(folio, entry)
+    first = entry & (-1 << order)
+    if not lone or (feature.swapin_cached and is_shared(first, 1 << order)):
+        add_to_swap_cache(folio, first)
     if access == ACCESS_WRITE and order == 0 and (not lone or feature.swapin_cached):
         lru_add_drain()
-    return folio + (entry & ((1 << order) - 1))
+    return folio + entry - first
+
+
+def is_shared(first: int, nr: int) -> int:
+    """Whether more than one entry refers to one of the slots, so that the folio stays in the swap cache."""
+    for slot in range(first, first + nr):
+        if swap_map[slot] != 1:
+            return 1
+    return 0
 
 
 def swapin_order(vma: int, address: int, ptep: int, orig: int, entry: int) -> int:
@@ -112,12 +121,12 @@ def swapin_order(vma: int, address: int, ptep: int, orig: int, entry: int) -> in
 
 
 def can_swapin_thp(ptep: int, orig: int, first: int, nr: int) -> int:
-    """Whether `nr` entries refer to consecutive slots from `first`, none of them cached or shared."""
+    """Whether `nr` entries refer to consecutive slots from `first`, none of them cached; others may share them."""
     pte = ptep_get(ptep)
     if not pte_same(pte, swap_pte_like(orig, first)) or swap_pte_batch(ptep, nr, pte) != nr:
         return 0
     for slot in range(first, first + nr):
-        if swap_cache[slot] or swap_map[slot] != 1:
+        if swap_cache[slot]:
             return 0
     return 1
 
