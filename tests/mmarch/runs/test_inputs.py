@@ -187,7 +187,7 @@ def test_a_trace_of_other_events(mmarch, tmp_path: Path) -> None:
         (b"\x28\xb5\x2f\xfd\x00", "zstd", "zstd -dc"),
         (bz2.compress(b"x"), "bzip2", "bzip2 -dc"),
         ("# tracer".encode("utf-16"), "UTF-16", "iconv"),
-        (gzip.compress(b"PERFILE2" + bytes(99)), "perf.data", "perf script"),
+        (gzip.compress(b"PERFILE2" + bytes(99), mtime=0), "perf.data", "perf script"),
         (b"\x7fELF\x02\x01\x01\0\0", "a binary file", "expected a trace or a scenario file"),
     ],
 )

@@ -36,18 +36,13 @@ from core_mm.swapfile import folio_dup_swap, swap_free_nr
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import unhook_ptes
 
-PUT_BACK = "a batch that is put back after a failure is as {} as any of its pages was"
-
 series = Series(
     name="anon_unmap_batch",
     title="mm/rmap: unmap anonymous swap-backed folios in batches",
     link="https://lkml.iu.edu/2604.1/04785.html",
     releases=("7.3",),
     requires=("file_unmap_batch",),
-    changes={
-        "young_set": PUT_BACK.format("young"),
-        "dirty_set": PUT_BACK.format("dirty"),
-    },
+    changes={"young_set": "a batch that is put back after a failure is as young as any of its pages was"},
 )
 
 
