@@ -13,6 +13,7 @@ from mmarch.trace.rows import PAGE, Rows
 Touch = Literal["all", "first", "none"]
 Access = Literal["write", "read", "by-protection"]
 AROUND = 16 * PAGE  # an access to nothing assumes this much, aligned, as far as nothing else is there
+UNTOLD = -1  # the access of a trace that does not tell reads from writes
 RWX = uapi.PROT_READ | uapi.PROT_WRITE | uapi.PROT_EXEC
 PRIVATE = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS
 MOST = 1 << 22  # pages that a mapping's user is taken to touch at most
@@ -70,15 +71,12 @@ class Assumed:
         piece = layout.find(address)
         if piece is None:
             low = address // AROUND * AROUND
-            self._fill(layout, task, low, low + AROUND, line)
+            self.covered(layout, task, low, low + AROUND, line)
             piece = layout.find(address)
         return piece.prot if piece else RWX
 
     def covered(self, layout: Layout, task: int, start: int, end: int, line: int) -> None:
-        """A call on [start, end) succeeded, so all of it is mapped."""
-        self._fill(layout, task, start, end, line)
-
-    def _fill(self, layout: Layout, task: int, start: int, end: int, line: int) -> None:
+        """All of [start, end) is mapped, for a call on it succeeded, or memory beside it is used."""
         at = start
         for piece in [*layout.between(start, end), Piece(end, end, 0, 0, 0, -1, 0, False)]:
             if at < piece.start:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import re
 
-from mmarch.trace.assumed import Reading
+from mmarch.trace.assumed import UNTOLD, Reading
 from mmarch.trace.calls import ARGUMENTS
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace import Tracepoints
@@ -96,10 +96,7 @@ class PerfScript(Foreign):
         if self.exact or address >= ADDRESS_END:
             self.rows.ignored["page-faults that the tracepoint tells too" if self.exact else "kernel"] += 1
             return
-        task = self.tasks.get(tid, number)
-        layout = task.mm.layout
-        prot = self.assumed.touched(layout, task.index, address, number) if layout else 0
-        self.tasks.touch(task, address, self.assumed.how(prot), number)
+        self.tasks.touch(self.tasks.get(tid, number), address, UNTOLD, number)
         self.used += 1
 
     def _raw(self, tid: str, name: str, body: str, number: int) -> None:

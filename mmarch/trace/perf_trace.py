@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from core_mm import uapi
-from mmarch.trace.assumed import Reading
+from mmarch.trace.assumed import UNTOLD, Reading
 from mmarch.trace.calls import ARGUMENTS
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.rows import PAGE
@@ -59,9 +59,7 @@ class PerfTrace(Foreign):
         if file or address >= ADDRESS_END:
             self.rows.ignored["faults in files, whose address perf trace does not print"] += 1
             return
-        task, page = self.tasks.get(pid, number), address & -PAGE
-        prot = self.assumed.touched(task.mm.layout, task.index, page, number) if task.mm.layout else 0
-        self.tasks.touch(task, page, self.assumed.how(prot), number)
+        self.tasks.touch(self.tasks.get(pid, number), address & -PAGE, UNTOLD, number)
         self.used += 1
 
     def _call(self, pid: str, name: str, text: str, result: int, number: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from core_mm import uapi
-from mmarch.trace.assumed import Assumed
+from mmarch.trace.assumed import UNTOLD, Assumed
 from mmarch.trace.ftrace_text import TraceError, shown
 from mmarch.trace.layout import Layout, Piece
 from mmarch.trace.maps import Mapping, kind_of
@@ -229,8 +229,10 @@ class Tasks:
             task.mm.layout.add(Piece(start, mapping.end, 0, mapping.prot, mapping.flags, -1, 0, grows))
 
     def touch(self, task: Task, address: int, access: int, line: int) -> None:
+        """An access, which may be UNTOLD in a trace that does not show everything."""
         if self.assumed and task.mm.layout:
-            self.assumed.touched(task.mm.layout, task.index, address, line)
+            prot = self.assumed.touched(task.mm.layout, task.index, address, line)
+            access = self.assumed.how(prot) if access == UNTOLD else access
         task.last_fault = self.rows.add(line, uapi.OP_TOUCH, task.index, address, 1, access)
 
     def odd_fault(self, pid: str, address: int, access: int, line: int) -> None:
