@@ -2,10 +2,14 @@
 
 Columns: op, task, and a to f as rows have them (`core_mm.uapi`), a as the difference to that of the task's row before;
 line as the difference to the row before. The rest of the workload is JSON in the file's metadata, under "mmarch".
+
+Before the footer, where readers of Parquet look at nothing, stand a mark and the digest of all other bytes: polars
+ends the process over some damaged sizes, so damage has to be known before it sees a file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -24,6 +28,8 @@ MAGIC = b"PAR1"
 KEY, VERSION = "mmarch", 1
 MOST_ROWS, MOST_TASKS, MOST_FILES, MOST_BYTES = 1 << 26, 1 << 16, 1 << 16, 1 << 30
 MOST_PAGES = 1 << 40
+MARK = b"mmarch recording"
+END = 8  # the length of the footer, and the magic again
 COLUMNS = ("op", "task", "a", "b", "c", "d", "e", "f", "line")
 _OF_FILE = {uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_UNLINK, uapi.OP_FALLOCATE}
 _BIRTHS = (uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM)
@@ -51,6 +57,29 @@ def _before(ops: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_
     return order, first
 
 
+def _footer(raw: bytes) -> int:
+    """Where the footer of a Parquet file begins; negative if its length cannot be."""
+    return len(raw) - END - int.from_bytes(raw[-END:-4], "little")
+
+
+def seal(raw: bytes) -> bytes:
+    """A Parquet file with its mark and digest."""
+    at = _footer(raw)
+    return raw[:at] + MARK + hashlib.sha256(raw).digest() + raw[at:]
+
+
+def unseal(path: Path, raw: bytes) -> bytes:
+    """Without them; InputError if there is no mark, or bytes are not as they were written."""
+    at = _footer(raw)
+    begin = at - len(MARK) - hashlib.sha256().digest_size
+    if begin < 0 or raw[begin : begin + len(MARK)] != MARK:
+        raise InputError(f"{path}: a Parquet file, but no recording; mmarch trace convert makes one")
+    plain = raw[:begin] + raw[at:]
+    if raw[begin + len(MARK) : at] != hashlib.sha256(plain).digest():
+        raise InputError(f"{path}: damaged: its bytes are not as they were written")
+    return plain
+
+
 def write_native(workload: Workload, output: str | Path) -> int:
     """Write it; the number of bytes. InputError where nothing can be written, or for a scenario."""
     import polars as pl
@@ -75,9 +104,10 @@ def write_native(workload: Workload, output: str | Path) -> int:
     pl.DataFrame(values).write_parquet(
         made, compression="zstd", compression_level=19, statistics=False, metadata={KEY: head.model_dump_json()}
     )
+    sealed = seal(made.getvalue())
     with writing(output) as stream:
-        stream.write(made.getbuffer())
-    return made.tell()
+        stream.write(sealed)
+    return len(sealed)
 
 
 def read_native(path: Path, stream: BinaryIO) -> Workload:
@@ -85,7 +115,7 @@ def read_native(path: Path, stream: BinaryIO) -> Workload:
     raw = stream.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
         raise InputError(f"{path}: more than {MOST_BYTES} bytes; cut the trace or record less")
-    head, columns = _unpack(path, raw)
+    head, columns = _unpack(path, unseal(path, raw))
     if head.version != VERSION:
         raise InputError(f"{path}: a recording of version {head.version}; this mmarch reads {VERSION}")
     ops = np.zeros((len(columns["op"]), uapi.COLUMNS), np.int64)

@@ -16,7 +16,7 @@ from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.runs.workloads import bundled_traces
 from mmarch.trace.ftrace import load_ftrace
-from mmarch.trace.native import KEY, read_native, write_native
+from mmarch.trace.native import KEY, read_native, seal, write_native
 from mmarch.trace.summary import kinds_of, tasks_of
 from mmarch.workload import File, Workload
 from tests.mmarch.conftest import Ran
@@ -67,6 +67,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.parametrize("bit", [1, 16, 128])
+def test_any_changed_byte_is_noticed(tmp_path: Path, small: bytes, bit: int) -> None:
+    """Wherever it is, before polars sees it: there are sizes over which it would end the process."""
+    path = tmp_path / "damaged"
+    for at in range(len(small)):
+        path.write_bytes(small[:at] + bytes([small[at] ^ bit]) + small[at + 1 :])
+        with pytest.raises(InputError, match=r"damaged: its bytes|no recording"):
+            again(path)
+
+
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
 def test_damage_is_a_message(tmp_path: Path, small: bytes, data: st.DataObject) -> None:
@@ -88,7 +98,14 @@ def changed(small: bytes, path: Path, **columns: object) -> Path:
     """With other columns."""
     metadata = pl.read_parquet_metadata(io.BytesIO(small))
     frame = pl.read_parquet(io.BytesIO(small)).with_columns(**columns)  # type: ignore[arg-type]
-    frame.write_parquet(path, metadata={KEY: metadata[KEY]})
+    return sealed(frame, path, metadata[KEY])
+
+
+def sealed(frame: pl.DataFrame, path: Path, head: str) -> Path:
+    """Written as a recording is."""
+    made = io.BytesIO()
+    frame.write_parquet(made, compression="zstd", metadata={KEY: head})
+    path.write_bytes(seal(made.getvalue()))
     return path
 
 
@@ -115,7 +132,7 @@ def test_other_files_are_refused_by_what_they_are(small: bytes, tmp_path: Path, 
     assert "a Parquet file, but no recording" in mmarch("run", path).err
     metadata = pl.read_parquet_metadata(io.BytesIO(small))
     zeros = pl.select(pl.zeros(1 << 27, dtype=pl.UInt8).alias("op"))
-    zeros.write_parquet(path, compression="zstd", metadata={KEY: metadata[KEY]})
+    sealed(zeros, path, metadata[KEY])
     assert path.stat().st_size < 1 << 20
     assert "134217728 operations; at most 67108864 are read" in mmarch("run", path).err
     scenario = tmp_path / "s.scn"
