@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from mmarch.cli.app import app
+from tools.generated import write_or_check
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "commands.md"
 HEAD = """# Commands
@@ -153,10 +154,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or compare it; 1 if it is out of date."""
-    if "--check" in arguments:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != render())
-    PAGE.write_text(render(), encoding="utf-8")
-    return 0
+    return write_or_check([(PAGE, render())], arguments)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from arches.arm64.features import arch_feature
 from core_mm.feature import Feature
 from core_mm.features import feature
 from core_mm.releases import RELEASES, has
+from tools.generated import write_or_check
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "features.md"
 TABLES = {"Core-mm": feature.table, "arm64": arch_feature.table}
@@ -67,10 +68,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or compare it; 1 if it is out of date."""
-    if "--check" in arguments:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != render())
-    PAGE.write_text(render(), encoding="utf-8")
-    return 0
+    return write_or_check([(PAGE, render())], arguments)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core_mm.releases import RELEASES
 from tools import hook_callers
+from tools.generated import write_or_check
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "core_mm" / "hookspecs.py"
@@ -115,11 +116,7 @@ def _render(text: str) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or compare it; 1 if it is out of date."""
-    page = render(SOURCE.read_text(encoding="utf-8"))
-    if "--check" in arguments:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page)
-    PAGE.write_text(page, encoding="utf-8")
-    return 0
+    return write_or_check([(PAGE, render(SOURCE.read_text(encoding="utf-8")))], arguments)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mmarch.check.results import Report
 from mmarch.report import printed, seen, series
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
+from tools.generated import write_or_check
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference" / "schemas"
 PRINTED: Sequence[type[BaseModel]] = [
@@ -74,12 +75,7 @@ def render() -> Iterator[tuple[Path, str]]:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or compare them; 1 if one is out of date."""
-    if "--check" in arguments:
-        return int(any(not path.exists() or path.read_text("utf-8") != text for path, text in render()))
-    FOLDER.mkdir(exist_ok=True)
-    for path, text in render():
-        path.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(render(), arguments)
 
 
 if __name__ == "__main__":

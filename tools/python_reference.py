@@ -17,6 +17,7 @@ from typing import Any
 import mmarch
 from mmarch.check import Options
 from mmarch.testing import Bench
+from tools.generated import write_or_check
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "python-api.md"
 WIDTH = 100
@@ -182,10 +183,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or compare it; 1 if it is out of date."""
-    if "--check" in arguments:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != render())
-    PAGE.write_text(render(), encoding="utf-8")
-    return 0
+    return write_or_check([(PAGE, render())], arguments)
 
 
 if __name__ == "__main__":
