@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from core_mm.releases import features
+from core_mm.uapi import OP_TOUCH
 from mmarch.check.context import QUICK, Context
 from mmarch.check.observation import ASPECTS
 from mmarch.check.outcome import CheckFailed, Done, Skipped
@@ -134,6 +135,6 @@ def same_for_workloads(context: Context) -> Done:
 
 def small(subjects: Iterable[Subject]) -> Iterable[Subject]:
     """Those that can be interpreted in a few seconds."""
-    return (
-        subject for subject in subjects if sum(max(1, row[3]) for row in subject.rows if row[0] == 7) < 20_000
-    )
+    for subject in subjects:
+        if sum(max(1, row[3]) for row in subject.rows if row[0] == OP_TOUCH) < 20_000:
+            yield subject
