@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 
 from mmarch.errors import InternalError
 
-_LINE = re.compile(r".{1,40}?-(\d+) +(\[\d+\]) (\S+) +(\d+)\.(\d+): (.*)")
+# name-pid [cpu] flags seconds: text; a name has 16 columns, or less if the text was not decoded bytewise
+_LINE = re.compile(r"(?:.{16}|.{1,40}?)-(\d+) +(\[\d+\] \S+) +(\d+)\.(\d{6}): (.*)")
+_FAULTS = ("page_fault_user", "page_fault_kernel")
 _EVENT = re.compile(r"(\w+)(?:: |\(| -> )")
 _MARK = "tracing_mark_write: mmarch_"
 _PID = re.compile(r"\bpid=(\d+)")
@@ -23,6 +25,9 @@ _EXITED = re.compile(r"group_dead=(\w+)")
 _SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(\S+) comm=.* pid=(\d+)")
 
 
+Event = tuple[int, str, str, str]  # microseconds, pid, CPU and flags, text
+
+
 class Anonymizer:
     """Turns the kernel's lines into ours, from the first exec of `root` on."""
 
@@ -31,7 +36,7 @@ class Anonymizer:
         self._root = str(root)
         self._tasks = 1
         self._started = False
-        self._origin: int | None = None
+        self._origin = 0
         self._rules = {
             "task_newtask": self._newtask,
             "sched_process_exec": self._execed,
@@ -76,13 +81,6 @@ class Anonymizer:
             raise InternalError(f"recorder: this kernel words an event in an unknown way: {body!r}")
         return match.groups()
 
-    def _time(self, seconds: str, fraction: str) -> str:
-        micros = int(seconds) * 1_000_000 + int(fraction.ljust(6, "0")[:6])
-        if self._origin is None:
-            self._origin = micros
-        whole, part = divmod(micros - self._origin, 1_000_000)
-        return f"{whole:5d}.{part:06d}"
-
     def _body(self, text: str) -> str:
         """The event's text without what could identify."""
         match = _EVENT.match(text)
@@ -90,6 +88,8 @@ class Anonymizer:
             raise InternalError(f"recorder: not an event: {text!r}")
         name = match[1]
         self.events[name] += 1
+        if name in _FAULTS:
+            return text
         rule = self._rules.get(name)
         if rule is not None:
             return f"{name}: {rule(text[match.end() :])}"
@@ -107,19 +107,30 @@ class Anonymizer:
             return False
         return text.startswith(("sched_prepare_exec:", "exit_mmap:"))
 
-    def lines(self, raw: Iterable[str]) -> Iterator[str]:
-        """Our lines, each with its newline."""
+    @staticmethod
+    def events_in(raw: Iterable[str]) -> Iterator[Event]:
+        """The kernel's lines taken apart."""
         for line in raw:
             match = _LINE.match(line)
-            if match is None:
-                if line.startswith("#") or not line.strip():
-                    continue
+            if match:
+                pid, where, seconds, fraction, text = match.groups()
+                yield int(seconds + fraction), pid, where, text
+            elif line.strip() and not line.startswith("#"):
                 raise InternalError(f"recorder: not an ftrace line: {line!r}")
-            pid, cpu, flags, seconds, fraction, text = match.groups()
-            if not self._started and not self._begins(pid, text):
-                continue
-            self._started = True
+
+    def rewritten(self, events: Iterable[Event]) -> Iterator[str]:
+        """Our lines, each with its newline."""
+        for at, pid, where, text in events:
+            if not self._started:
+                if not self._begins(pid, text):
+                    continue
+                self._started, self._origin = True, at
             ours = text.startswith(_MARK)
             number = 0 if ours else self._number(pid)
             body = self._mark(text) if ours else self._body(text)
-            yield f"           <...>-{number:<7d} {cpu} {flags} {self._time(seconds, fraction)}: {body}\n"
+            whole, part = divmod(at - self._origin, 1_000_000)
+            yield f"           <...>-{number:<7d} {where} {whole:5d}.{part:06d}: {body}\n"
+
+    def lines(self, raw: Iterable[str]) -> Iterator[str]:
+        """The kernel's lines as ours."""
+        return self.rewritten(self.events_in(raw))

@@ -8,6 +8,7 @@ timeline through trace_marker (see `mmarch.trace.snapshot`).
 from __future__ import annotations
 
 import datetime
+import errno
 import gzip
 import io
 import os
@@ -15,9 +16,10 @@ import platform
 import resource
 import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -26,8 +28,9 @@ from mmarch.errors import InputError
 from mmarch.trace import ptrace, snapshot, tracefs
 from mmarch.trace.anonymize import Anonymizer
 from mmarch.trace.calls import UNMODELLED, UNSUPPORTED
+from mmarch.trace.drain import Drain
 from mmarch.trace.ftrace_text import FORMAT, FORMAT_KEY, words
-from mmarch.writing import check, writing
+from mmarch.writing import cannot_write, check, writing
 
 
 def _both_ends(names: Iterable[str]) -> list[str]:
@@ -50,10 +53,13 @@ WELCOME = [
     "signal/signal_generate",
     *_both_ends(WELCOME_CALLS),
 ]
-FULL_FIRST = "by Ctrl-C, before the program; cut where the buffer of a CPU was full"
+BY_CTRL_C = "by Ctrl-C, before the program"
+FULL_FIRST = f"{BY_CTRL_C}; cut where the buffer of a CPU was full"
 TOO_SMALL = "the buffer of a CPU was full before the program ran; record with a larger one (--buffer)"
-UNKNOWN_PID = "the kernel does not know the program by this pid; record outside of a pid namespace (container)"
-LINES_SHOWN = 4096  # between two looks at the bar
+UNKNOWN_PID = (
+    "the kernel does not know the program by this pid; record outside of a pid namespace (container)"
+)
+PACKING = 6  # of gzip: 9 takes four times as long for a fifteenth less
 FILTERS = {"signal/signal_generate": f"sig == {int(signal.SIGSEGV)} || sig == {int(signal.SIGBUS)}"}
 
 
@@ -81,6 +87,7 @@ class _Session:
     files: snapshot.Files
     root: int
     tracees: ptrace.Tracees
+    drain: Drain
     exit_status: int = 0
     image_seen: bool = False
     interrupted: bool = False
@@ -237,18 +244,19 @@ def _launch(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -
     return pid, write_end
 
 
-def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _Session:
-    """Run the program to the end of its last descendant."""
+def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool, text: IO[str]) -> _Session:
+    """Run the program to the end of its last descendant; most of what it did is in `text` then."""
     trace.enable(_events(trace), FILTERS)
     pid, gate = _launch(command, trace, huge_pages)
-    session = _Session(trace, snapshot.Files(trace.mark), pid, ptrace.Tracees(pid))
+    drain = Drain(trace, Anonymizer(pid), text)
+    session = _Session(trace, snapshot.Files(trace.mark), pid, ptrace.Tracees(pid), drain)
     try:
-        os.write(gate, b".")
-        _follow(session)
+        with drain.running():
+            os.write(gate, b".")
+            _follow(session)
     finally:
-        with suppress(OSError):
-            trace.write("tracing_on", "0")
-        session.files.close()
+        session.files.close()  # tells sizes, while the buffer takes them
+        trace.stop()
         os.close(gate)
         _kill(session)
     if not session.image_seen:
@@ -259,7 +267,7 @@ def _run(command: Sequence[str], trace: tracefs.Instance, huge_pages: bool) -> _
     return session
 
 
-def _header(command: Sequence[str], huge_pages: bool, ended: str = "") -> str:
+def _header(command: Sequence[str], huge_pages: bool) -> str:
     pages = "as the system has them" if huge_pages else "off for the program (PR_SET_THP_DISABLE)"
     facts = {
         FORMAT_KEY: FORMAT,
@@ -272,40 +280,36 @@ def _header(command: Sequence[str], huge_pages: bool, ended: str = "") -> str:
         "huge pages": pages,
         "lost events": "0",
     }
-    if ended:
-        facts["ended"] = ended
     return "# tracer: nop\n#\n" + "".join(f"# {key}: {value}\n" for key, value in facts.items()) + "#\n"
 
 
 @contextmanager
 def _text(output: Path) -> Iterator[IO[str]]:
-    """Text that appears at `output` at the end; gzip if the name ends in .gz."""
-    with ExitStack() as stack:
-        raw = stack.enter_context(writing(output))
-        packed: IO[bytes] | gzip.GzipFile = raw
-        if output.name.endswith(".gz"):
-            packed = stack.enter_context(gzip.GzipFile("", "wb", 9, raw, mtime=0))
-        text = io.TextIOWrapper(packed)
-        yield text
-        text.flush()
-        text.detach()
+    """Text that appears at `output` at the end, and lies beside it until then; gzip if the name ends in .gz."""
+    folder = Path(os.path.realpath(output)).parent
+    with tempfile.TemporaryFile(dir=folder if os.access(folder, os.W_OK) else None) as raw, _room_for(output):
+        with (
+            gzip.GzipFile("", "wb", PACKING, raw, mtime=0)
+            if output.name.endswith(".gz")
+            else nullcontext(raw) as packed
+        ):
+            text = io.TextIOWrapper(packed)
+            yield text
+            text.flush()
+            text.detach()
+        raw.seek(0)
+        with writing(output) as file:
+            shutil.copyfileobj(raw, file)
 
 
-def _end(trace: tracefs.Instance, interrupted: bool, buffer_kib: int) -> int:
-    """The time, in microseconds, at which a trace has to end that lost events; 0: none were lost.
-
-    InputError unless Ctrl-C ended the program, so that there is no whole of it anyway.
-    """
-    losses = trace.lost()
-    full = interrupted and losses.keys() <= {tracefs.FULL, tracefs.MARKS}
-    end = trace.complete_until() if losses and full else 0
-    if losses and not end:
-        what = ", ".join(f"{number} ({reason})" for reason, number in losses.items())
-        raise InputError(
-            f"events were lost: {what}; nothing was written. Record again with a buffer larger "
-            f"than {buffer_kib} KiB a CPU (--buffer), or record less"
-        )
-    return end
+@contextmanager
+def _room_for(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise cannot_write(output, error) from error
 
 
 Progress = Callable[[int, int], None]  # lines written, lines in all
@@ -316,20 +320,31 @@ def _unseen() -> AbstractContextManager[Progress]:
     return nullcontext(lambda done, total: None)
 
 
-def _save(output: Path, header: str, session: _Session, saving: Saving, end: int) -> Recording:
-    names, total = Anonymizer(session.root), session.trace.entries()
-    with saving() as progress, _text(output) as text, session.trace.text() as raw:
-        text.write(header)
-        for number, line in enumerate(names.lines(tracefs.before(raw, end) if end else raw)):
-            text.write(line)
-            if number % LINES_SHOWN == 0:
-                progress(number, total)
-        lines = names.events.total()
-        if not lines:
-            raise InputError(f"nothing was recorded: {TOO_SMALL if end else UNKNOWN_PID}")
-        text.write(f"# end: {lines} events\n")
-    faults = names.events["page_fault_user"] + names.events["page_fault_kernel"]
-    return Recording(output, lines, faults, names.tasks, session.exit_status, session.interrupted, end > 0)
+def _check_losses(trace: tracefs.Instance, interrupted: bool, buffer_kib: int) -> None:
+    """InputError for lost events, unless Ctrl-C ended the program, so that there is no whole of it anyway."""
+    losses = trace.lost()
+    if losses and not (interrupted and losses.keys() <= {tracefs.FULL, tracefs.MARKS}):
+        what = ", ".join(f"{number} ({reason})" for reason, number in losses.items())
+        raise InputError(
+            f"events were lost: {what}; nothing was written. Record again with a buffer larger "
+            f"than {buffer_kib} KiB a CPU (--buffer), or record less"
+        )
+
+
+def _save(output: Path, session: _Session, text: IO[str], saving: Saving) -> Recording:
+    drain = session.drain
+    with saving() as progress:
+        drain.finish(progress)
+    events = drain.names.events
+    if not events:
+        raise InputError(f"nothing was recorded: {TOO_SMALL if drain.cut else UNKNOWN_PID}")
+    if session.interrupted:
+        text.write(f"# ended: {FULL_FIRST if drain.cut else BY_CTRL_C}\n")
+    text.write(f"# end: {events.total()} events\n")
+    return Recording(
+        output, events.total(), events["page_fault_user"] + events["page_fault_kernel"], drain.names.tasks,
+        session.exit_status, session.interrupted, drain.cut,
+    )  # fmt: skip
 
 
 def _raise_file_limit() -> None:
@@ -384,9 +399,8 @@ def record(
     _check_host()
     size = buffer_kib or tracefs.default_buffer_kib()
     _raise_file_limit()
-    with _termination_unwinds(), tracefs.instance(size) as trace:
-        session = _run(command, trace, huge_pages)
-        end = _end(trace, session.interrupted, size)
-        ended = "by Ctrl-C, before the program" if session.interrupted else ""
-        header = _header(command, huge_pages, FULL_FIRST if end else ended)
-        return _save(output, header, session, saving, end)
+    with _termination_unwinds(), tracefs.instance(size) as trace, _text(output) as text:
+        text.write(_header(command, huge_pages))
+        session = _run(command, trace, huge_pages, text)
+        _check_losses(trace, session.interrupted, size)
+        return _save(output, session, text, saving)

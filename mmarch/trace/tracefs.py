@@ -7,12 +7,9 @@ tracefs as it was (Documentation/trace/ftrace.rst, "Instances").
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import takewhile
 from pathlib import Path
-from typing import TextIO
 
 from mmarch.errors import InputError
 
@@ -20,7 +17,6 @@ PREFIX = "mmarch-"
 FULL = "dropped events"
 LOSSES = ("overrun", "commit overrun", FULL)
 MARKS = "marks"
-_TIME = re.compile(r"\[\d+\] \S+ +(\d+)\.(\d{6}): ")
 MIB_KIB = 1024
 
 
@@ -40,7 +36,7 @@ class Instance:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._marker = -1
+        self._marker = self._pipe = -1
         self._lost_marks = 0
 
     def write(self, name: str, text: str) -> None:
@@ -85,17 +81,6 @@ class Instance:
                     lost[reason] = lost.get(reason, 0) + int(number)
         return lost
 
-    def complete_until(self) -> int:
-        """The time, in microseconds of the trace, before which no event was lost since buffers were full.
-
-        What does not fit any more is dropped, and so is everything after it on the same CPU
-        (kernel/trace/ring_buffer.c:rb_move_tail), so that the last event of a full buffer ends what is complete.
-        """
-        return min(
-            (_last_time(cpu / "trace") for cpu in self.root.glob("per_cpu/cpu*") if _dropped(cpu / "stats")),
-            default=0,
-        )
-
     def entries(self) -> int:
         """Events in the buffer, over all CPUs."""
         stats = [path.read_text() for path in self.root.glob("per_cpu/cpu*/stats")]
@@ -107,43 +92,35 @@ class Instance:
         ]
         return sum(map(int, found))
 
-    @contextmanager
-    def text(self) -> Iterator[TextIO]:
-        """The buffer of all CPUs in order of time, as text."""
-        with open(self.root / "trace", encoding="utf-8", errors="replace") as stream:
-            yield stream
+    def take(self, reads: int) -> str:
+        """The text of events that are there now, and in the buffer no more; the last line may be cut.
+
+        reads  how often at most; of each comes a page
+
+        Events of all CPUs are in order of time, but that one may come late.
+        """
+        if self._pipe < 0:
+            self._pipe = os.open(self.root / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
+        parts: list[bytes] = []
+        with suppress(BlockingIOError):
+            while len(parts) < reads and (part := os.read(self._pipe, 1 << 16)):
+                parts.append(part)
+        return b"".join(parts).decode("latin-1")
+
+    def stop(self) -> None:
+        """Record nothing more."""
+        with suppress(OSError):
+            self.write("tracing_on", "0")
 
     def remove(self) -> None:
         """Stop, and give the buffer back."""
-        if self._marker >= 0:
-            os.close(self._marker)
-        with suppress(OSError):
-            self.write("tracing_on", "0")
+        for descriptor in (self._marker, self._pipe):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.stop()
         with suppress(OSError):
             self.write("events/enable", "0")
         self.root.rmdir()
-
-
-def micros(line: str) -> int:
-    """The time of an event; -1 of a line that is none."""
-    found = _TIME.search(line)
-    return int(found[1]) * 1_000_000 + int(found[2]) if found else -1
-
-
-def before(lines: Iterable[str], end: int) -> Iterator[str]:
-    """The lines of events before `end` microseconds, and what is around them."""
-    return takewhile(lambda line: micros(line) < end, lines)
-
-
-def _last_time(trace: Path) -> int:
-    with open(trace, encoding="utf-8", errors="replace") as lines:
-        return max(map(micros, lines), default=-1)
-
-
-def _dropped(stats: Path) -> bool:
-    return any(
-        int(line.partition(":")[2]) for line in stats.read_text().splitlines() if line.startswith(FULL)
-    )
 
 
 def default_buffer_kib() -> int:
