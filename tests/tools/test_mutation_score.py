@@ -1,0 +1,118 @@
+"""Mechanical mutants, and the tool that counts which of them are noticed."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tools.mutation_score import ROOT, SOUND, Found, Journal, Tree, drawn, every, score, summary
+from tools.mutators import Mutant, mutants
+
+SOURCE = dedent('''
+    LIMIT = 3 + 4
+
+    @marked(1)
+    def zap(addr: int, end: int = 5) -> int:
+        """One 1."""
+        if addr < end and addr:
+            flush(addr, end)
+        return addr | FLAG
+    ''')
+
+
+def texts(operator: str) -> list[tuple[str, str]]:
+    """Old and new of the sample's mutants of one kind."""
+    return [(m.old, m.new) for m in mutants("x.py", SOURCE) if m.operator == operator]
+
+
+def test_every_kind_of_change_is_made_once() -> None:
+    """The sample has one place for each kind, worked out by hand; its head, docstring and constants have none."""
+    assert texts("comparison") == [("addr < end", "addr >= end")]
+    assert texts("boundary") == [("addr < end", "addr <= end")]
+    assert texts("dropped condition") == [
+        ("addr < end and addr", "(addr < end)"),
+        ("addr < end and addr", "(addr)"),
+    ]
+    assert texts("swapped argument") == [("flush(addr, end)", "flush(end, addr)")]
+    assert texts("deleted call") == [("flush(addr, end)", "pass")]
+    assert texts("arithmetic") == [("addr | FLAG", "(addr & FLAG)")]
+    assert texts("dropped flag") == [("addr | FLAG", "FLAG"), ("addr | FLAG", "addr")]
+    assert texts("constant") == []
+
+
+def test_a_mutant_changes_its_place_alone() -> None:
+    """Everything before and behind stays, and the result compiles to something else."""
+    for mutant in mutants("x.py", SOURCE):
+        changed = mutant.applied(SOURCE)
+        assert changed.startswith(SOURCE[: mutant.start])
+        assert changed.endswith(SOURCE[mutant.start + len(mutant.old) :])
+        assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(SOURCE))
+
+
+def test_a_mutant_of_another_source_is_refused() -> None:
+    """Text that moved is not overwritten."""
+    with pytest.raises(ValueError, match="has changed"):
+        mutants("x.py", SOURCE)[0].applied("# moved\n" + SOURCE)
+
+
+def test_the_repository_has_thousands_and_all_are_python() -> None:
+    """Of each kind at least as many as a sample of 150 draws, ids unique; a draw is a seed's own."""
+    found = every(ROOT)
+    assert len({mutant.id for mutant in found}) == len(found)
+    assert min(Counter(mutant.operator for mutant in found).values()) > 150 // 8
+    sample = drawn(found, 150, 1)
+    assert sample == drawn(found, 150, 1) != drawn(found, 150, 2)
+    assert set(Counter(mutant.operator for mutant in sample).values()) <= {18, 19}
+    for mutant in sample:
+        ast.parse(mutant.applied((ROOT / mutant.path).read_text(encoding="utf-8")))
+
+
+def one(number: int, operator: str = "constant") -> Mutant:
+    """A mutant of no file."""
+    return Mutant("x.py", number, number, "zap", operator, "1", "2")
+
+
+def test_a_journal_goes_on_and_forgets_another_tree(tmp_path: Path) -> None:
+    """What was judged stays, a line that a kill cut is judged again, a changed tree begins anew."""
+    path, head = tmp_path / "journal", {"tree": "a"}
+    journal = Journal(path, head)
+    journal.add({"image": "digest"})
+    journal.add({"id": one(1).id, "stage": "quick", "what": "x", "equal": None, "seconds": 1.0})
+    with path.open("a") as file:
+        file.write('{"id": "cut')
+    again = Journal(path, head)
+    assert (again.image, list(again.found)) == ("digest", [one(1).id])
+    assert not Journal(path, {"tree": "b"}).found
+    assert json.loads(path.read_text()) == {"tree": "b"}
+
+
+def test_an_equivalent_mutant_counts_as_survivor() -> None:
+    """One of three noticed is a third, and both others are listed."""
+    sample = [one(1), one(2), one(3, "boundary")]
+    found = {
+        sample[0].id: Found(sample[0].id, "quick", "", None, 1),
+        sample[1].id: Found(sample[1].id, SOUND, "", True, 1),
+        sample[2].id: Found(sample[2].id, SOUND, "", False, 1),
+    }
+    assert score([(m, found[m.id]) for m in sample]) == pytest.approx(100 / 3)
+    told = summary(sample, found)
+    assert "33.3 % of 3" in told and told.count("survives") == 2 and told.count("equal memory") == 1
+
+
+def test_a_stage_notices_a_mutant_in_a_copy_alone(tmp_path: Path) -> None:
+    """The first tiers see arm64's pte_dirty turned round; the tree here stays as it is."""
+    path = "arches/arm64/pgtable.py"
+    before = (ROOT / path).read_text(encoding="utf-8")
+    mutant = next(m for m in mutants(path, before) if m.function == "pte_dirty")
+    tree = Tree(ROOT, tmp_path)
+    tree.with_(mutant)
+    code, what = tree.stage("quick", 0, 300)
+    assert code == 1 and what.startswith(("smoke.", "algebra."))
+    assert (ROOT / path).read_text(encoding="utf-8") == before
+    tree.sound(ROOT, mutant)
+    assert (tmp_path / path).read_text(encoding="utf-8") == before

@@ -1,0 +1,265 @@
+"""How many mechanical mutants of core-mm, arm64 and generic does mmarch notice?
+
+`python -m tools.mutation_score --sample N --seed S` draws N mutants, as many of each kind, and puts each into a copy
+of this tree, where the stages run one after the other until one notices it: a quick check, a full check, random
+operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too. What was
+found is kept in a file, a line a mutant, so that the same command goes on where it was stopped; a changed tree begins
+anew. Of what survives, memory is compared with the sound tree's after random operations: equal memory is what an
+equivalent mutant has, and a survivor all the same.
+
+The exit code is 1 when the score is below `--least` percent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from tools.mutators import Mutant, mutants
+
+ROOT = Path(__file__).parents[1]
+MUTATED = ("core_mm", "arches/arm64", "arches/generic")
+NEEDED = (*MUTATED, "arches", "mmarch", "tools", "tests/measured", "examples", "pyproject.toml")
+STAGES = {"quick": 300, "full": 1200, "oracle": 1200, "measured": 600}  # seconds
+SOUND = "sound"  # in place of a stage: nothing noticed it
+IMAGE = 600  # seconds
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a mutant.
+
+    stage    that noticed it, or SOUND
+    what     the check that failed, or how the process ended
+    equal    of a survivor: memory equals that of the sound tree
+    seconds  of all stages
+    """
+
+    id: str
+    stage: str
+    what: str
+    equal: bool | None
+    seconds: float
+
+
+def every(root: Path) -> list[Mutant]:
+    """Every mutant of a tree."""
+    files = chain.from_iterable(sorted((root / place).rglob("*.py")) for place in MUTATED)
+    return [
+        mutant
+        for file in files
+        for mutant in mutants(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8"))
+    ]
+
+
+def drawn(all_of_them: Iterable[Mutant], sample: int, seed: int) -> list[Mutant]:
+    """As many of each kind, in an order that the seed gives."""
+    kinds: dict[str, list[Mutant]] = {}
+    for mutant in all_of_them:
+        kinds.setdefault(mutant.operator, []).append(mutant)
+    rng = random.Random(seed)
+    shuffled = [rng.sample(kind, len(kind)) for _, kind in sorted(kinds.items())]
+    turns = (mutant for turn in zip_longest(*shuffled) for mutant in turn if mutant is not None)
+    return [mutant for mutant, _ in zip(turns, range(sample), strict=False)]
+
+
+def digest(root: Path) -> str:
+    """Of everything that takes part in a verdict."""
+    total = hashlib.sha256()
+    for place in NEEDED:
+        for file in sorted(files_of(root / place)):
+            total.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def files_of(place: Path) -> Iterable[Path]:
+    """A file, or all below a folder but what Python makes."""
+    if place.is_file():
+        return [place]
+    return (file for file in place.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+
+
+class Tree:
+    """A copy of the source that takes one mutant at a time."""
+
+    def __init__(self, root: Path, place: Path) -> None:
+        self.place = place
+        for name in NEEDED:
+            for file in files_of(root / name):
+                copy = place / file.relative_to(root)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+
+    def with_(self, mutant: Mutant) -> None:
+        """Put it in."""
+        file = self.place / mutant.path
+        file.write_text(mutant.applied(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def sound(self, root: Path, mutant: Mutant) -> None:
+        """Take it out."""
+        shutil.copyfile(root / mutant.path, self.place / mutant.path)
+
+    def stage(self, name: str, seed: int, limit: int) -> tuple[int, str]:
+        """Exit code, and the last line of what a stage printed; code 124 if it did not end."""
+        command = [sys.executable, "-B", "-m", "tools.mutation_stage", name, str(seed)]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.place),
+            "MMARCH_CACHE_DIR": str(self.place / ".cache"),
+        }
+        with subprocess.Popen(
+            command, cwd=self.place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                told, _ = process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                return 124, f"no end after {limit} s"
+            finally:
+                end(process.pid)
+        return process.returncode, (told.strip().splitlines() or [f"exit {process.returncode}"])[-1]
+
+
+def end(group: int) -> None:
+    """Workers that outlive their stage."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def judge(tree: Tree, mutant: Mutant, seed: int, stages: Sequence[str], image: str) -> Found:
+    """Run the stages until one notices."""
+    start = time.monotonic()
+    tree.with_(mutant)
+    try:
+        for name in stages:
+            code, what = tree.stage(name, seed, STAGES[name])
+            if code:
+                return Found(mutant.id, name, what, None, round(time.monotonic() - start, 1))
+        code, what = tree.stage("image", seed, IMAGE)
+        return Found(mutant.id, SOUND, "", not code and what == image, round(time.monotonic() - start, 1))
+    finally:
+        tree.sound(ROOT, mutant)
+
+
+def baseline(tree: Tree, seed: int, stages: Sequence[str]) -> str:
+    """The memory digest of the sound tree, which every stage must pass."""
+    for name in stages:
+        code, what = tree.stage(name, seed, STAGES[name])
+        if code:
+            sys.exit(f"the sound tree fails stage {name}: {what}")
+    return tree.stage("image", seed, IMAGE)[1]
+
+
+class Journal:
+    """Verdicts on disk: a line that says of which tree, seed and stages, then one a mutant."""
+
+    def __init__(self, path: Path, head: dict[str, object]) -> None:
+        self.path, self.head = path, json.dumps(head)
+        self.image, self.found = "", dict[str, Found]()
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if lines[:1] == [self.head]:
+            for told in map(parsed, lines[1:]):
+                self.image = str(told.get("image", self.image))
+                if "id" in told:
+                    self.found[str(told["id"])] = Found(**told)  # type: ignore[arg-type]
+        else:
+            path.write_text(self.head + "\n", encoding="utf-8")
+
+    def add(self, told: dict[str, object]) -> None:
+        """Durable before the next one begins."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(told) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.image = str(told.get("image", self.image))
+
+
+def parsed(line: str) -> dict[str, object]:
+    """A line of the journal; nothing for one that a kill cut."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def summary(sample: Sequence[Mutant], found: dict[str, Found]) -> str:
+    """The score, by kind and by stage, and every survivor."""
+    judged = [(mutant, found[mutant.id]) for mutant in sample if mutant.id in found]
+    killed = Counter(verdict.stage for _, verdict in judged)
+    survivors = [(mutant, verdict) for mutant, verdict in judged if verdict.stage == SOUND]
+    kinds, lost = (
+        Counter(m.operator for m, v in judged),
+        Counter(m.operator for m, v in judged if v.stage != SOUND),
+    )
+    lines = [f"{score(judged):.1f} % of {len(judged)} mutants noticed ({len(sample)} drawn)"]
+    lines += [f"  by {stage:<17}{killed[stage]:>5}" for stage in STAGES if killed[stage]]
+    lines += [f"  {kind:<20}{lost[kind]:>5} of {count}" for kind, count in sorted(kinds.items())]
+    for mutant, verdict in survivors:
+        lines.append(f"survives{', with equal memory' if verdict.equal else ''}: {mutant}")
+    return "\n".join(lines)
+
+
+def score(judged: Sequence[tuple[Mutant, Found]]) -> float:
+    """Percent that something noticed."""
+    return 100 * sum(verdict.stage != SOUND for _, verdict in judged) / max(1, len(judged))
+
+
+def options() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--sample", type=int, default=150, metavar="N", help="mutants to draw (150)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw and of the stages (0)")
+    parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas (%(default)s)")
+    parser.add_argument("--journal", type=Path, default=Path("mutation-score.jsonl"), help="(%(default)s)")
+    parser.add_argument("--least", type=float, default=0, metavar="PERCENT", help="exit 1 below it (0)")
+    parser.add_argument("--list", action="store_true", help="print the sample and end")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draw, judge what has no verdict yet, and tell."""
+    wanted = options()
+    stages = wanted.stages.split(",")
+    if unknown := set(stages) - set(STAGES):
+        sys.exit(f"--stages: no {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
+    sample = drawn(every(ROOT), wanted.sample, wanted.seed)
+    if wanted.list:
+        print(*sample, sep="\n")
+        return
+    journal = Journal(wanted.journal, {"tree": digest(ROOT), "seed": wanted.seed, "stages": stages})
+    with tempfile.TemporaryDirectory(prefix="mutation-") as place:
+        tree = Tree(ROOT, Path(place))
+        if not journal.image:
+            journal.add({"image": baseline(tree, wanted.seed, stages)})
+        for number, mutant in enumerate(sample, 1):
+            if mutant.id not in journal.found:
+                verdict = journal.found[mutant.id] = judge(tree, mutant, wanted.seed, stages, journal.image)
+                journal.add(asdict(verdict))
+                print(
+                    f"{number}/{len(sample)} {verdict.stage} {verdict.seconds:.0f} s: {mutant}",
+                    file=sys.stderr,
+                )
+    print(summary(sample, journal.found))
+    sys.exit(score([(m, journal.found[m.id]) for m in sample]) < wanted.least)
+
+
+if __name__ == "__main__":
+    main()
