@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
@@ -22,6 +22,7 @@ Work: TypeAlias = "str | os.PathLike[str] | Scenario | Source"
 Engine = Literal["auto", "interpreted", "linked"]
 Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
+Parameters = Mapping[str, int | str]
 
 
 class Choosing(TypedDict, total=False):
@@ -60,6 +61,7 @@ def open_workload(
     access: Access = "by-protection",
     lenient: bool = False,
     maps: str | os.PathLike[str] = "",
+    parameters: Parameters | None = None,
 ) -> Source:
     """A workload to run several times; "" is the bundled trace redis-bgsave.
 
@@ -68,6 +70,7 @@ def open_workload(
     access             how, where a trace does not tell reads from writes
     lenient            take a trace of which much is not understood
     maps               what the first task of a trace had mapped before: a file like its /proc/PID/maps or smaps
+    parameters         of a scenario: pages, or as the language writes them, "2MiB"; what is left out as the file says
     """
     from mmarch.runs import workloads
     from mmarch.scenario.build import Scenario
@@ -75,12 +78,13 @@ def open_workload(
     from mmarch.trace.maps import read_maps
 
     if isinstance(workload, Scenario):
-        return workloads.choose_scenario(workload.document(), scenario, backing)
+        return workloads.choose_scenario(workload.document(), scenario, backing, parameters or {})
     if isinstance(workload, str | os.PathLike):
         had = read_maps(Path(maps)) if maps else ()
         return workloads.open_workload(
-            os.fspath(workload), scenario, backing, reading=Reading(touch, access, lenient, had)
-        )
+            os.fspath(workload), scenario, backing, reading=Reading(touch, access, lenient, had),
+            parameters=parameters or {},
+        )  # fmt: skip
     return workload
 
 
@@ -153,6 +157,7 @@ def prepare(
     workload: Work,
     scenario: str,
     backing: str,
+    parameters: Parameters | None,
     note: Note,
     chosen: Choosing,
     engine: Engine = "auto",
@@ -161,6 +166,6 @@ def prepare(
     """A workload opened and lowered for a configuration; `asked` are further fields of the request."""
     from mmarch.runs.assemble import Request
 
-    source = open_workload(workload, scenario=scenario, backing=backing)
+    source = open_workload(workload, scenario=scenario, backing=backing, parameters=parameters)
     setup = configured(chosen, note, source)
     return Job(source.workload(setup), setup, Request(engine, madvise=source.advised, **asked))

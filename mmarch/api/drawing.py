@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mmarch.api.choosing import Choosing, Note, Progress, Work, open_workload, silent, unseen
+from mmarch.api.choosing import Choosing, Note, Parameters, Progress, Work, open_workload, silent, unseen
 from mmarch.api.running import ablate, between, lettered, run
 from mmarch.api.seeing import record_history
 from mmarch.errors import InputError
@@ -25,6 +25,7 @@ def make_page(
     newer: str = "",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -47,7 +48,7 @@ def make_page(
     made, sources = page.Page(), []
     for work in given or [""]:
         if (answers := page.stored(work)) is None:
-            sources.append(open_workload(work, scenario=scenario, backing=backing))
+            sources.append(open_workload(work, scenario=scenario, backing=backing, parameters=parameters))
         for answer in answers or ():
             made.add(answer)
     made.check(more=len(sources) * len(named))

@@ -12,6 +12,7 @@ from mmarch.api.choosing import (
     Choosing,
     Engine,
     Note,
+    Parameters,
     Progress,
     Work,
     as_choices,
@@ -39,6 +40,7 @@ def run(
     by: Literal["op", "hook"] = "op",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -52,7 +54,16 @@ def run(
     from mmarch.runs.run import run_with_saving
 
     job = prepare(
-        workload, scenario, backing, note, chosen, engine, by_hook=by == "hook", runs=2, sampled=True
+        workload,
+        scenario,
+        backing,
+        parameters,
+        note,
+        chosen,
+        engine,
+        by_hook=by == "hook",
+        runs=2,
+        sampled=True,
     )
     return shown(Result, run_with_saving(*job, note, progress))
 
@@ -64,6 +75,7 @@ def run_all(
     by: Literal["op", "hook"] = "op",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     reading: Reading | None = None,
     note: Note = silent,
     progress: Progress = unseen,
@@ -87,7 +99,19 @@ def run_all(
     request = Request(engine, by_hook=by == "hook", runs=2, sampled=True)
     choices = as_choices(chosen)
     done = count_all(
-        [Job(os.fspath(w), scenario, backing, choices, request, reading or Reading()) for w in workloads], progress
+        [
+            Job(
+                os.fspath(w),
+                scenario,
+                backing,
+                choices,
+                request,
+                reading or Reading(),
+                dict(parameters or {}),
+            )
+            for w in workloads
+        ],
+        progress,
     )
     for text in dict.fromkeys(text for one in done for text in one.notes):
         note(text)
@@ -100,6 +124,7 @@ def judge(
     engine: Engine = "auto",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -110,7 +135,7 @@ def judge(
     """
     from mmarch.sanitize.run import sanitize
 
-    job = prepare(workload, scenario, backing, note, chosen, engine, runs=2)
+    job = prepare(workload, scenario, backing, parameters, note, chosen, engine, runs=2)
     return job.workload, job.setup, sanitize(*job, note, progress)
 
 
@@ -121,6 +146,7 @@ def compare(
     engine: Engine = "auto",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -137,7 +163,10 @@ def compare(
     if len(named) < 2:
         raise InputError(f"compare needs 2 configurations or more, got {len(named)}; run counts one")
     works = workloads if isinstance(workloads, Sequence) and not isinstance(workloads, str) else [workloads]
-    sources = [open_workload(work, scenario=scenario, backing=backing) for work in works or [""]]
+    sources = [
+        open_workload(work, scenario=scenario, backing=backing, parameters=parameters)
+        for work in works or [""]
+    ]
     jobs = [
         (source, _side({**chosen, **changes}, note, source))
         for source in sources
@@ -153,6 +182,7 @@ def ablate(
     engine: Engine = "auto",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -160,7 +190,9 @@ def ablate(
     """Withhold each optional hook of an architecture in turn."""
     from mmarch.runs import ablation
 
-    found = ablation.ablate(*prepare(workload, scenario, backing, note, chosen, engine), note, progress)
+    found = ablation.ablate(
+        *prepare(workload, scenario, backing, parameters, note, chosen, engine), note, progress
+    )
     return shown(Ablation, found, baseline=shown(Result, found.baseline))
 
 
@@ -172,6 +204,7 @@ def between(
     engine: Engine = "auto",
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -179,8 +212,8 @@ def between(
     """Switch each feature that two releases differ in by itself: `mmarch ablate --from OLDER --to NEWER`."""
     from mmarch.runs import between as features
 
-    source = open_workload(workload, scenario=scenario, backing=backing)
-    work, before, request = prepare(source, "", "", note, {**chosen, "release": older}, engine)
+    source = open_workload(workload, scenario=scenario, backing=backing, parameters=parameters)
+    work, before, request = prepare(source, "", "", None, note, {**chosen, "release": older}, engine)
     after = configured({**chosen, "release": newer}, note, source)
     found = features.between(work, before, after, request, note, progress)
     return shown(FeatureAblation, found, older=shown(Result, found.older), newer=shown(Result, found.newer))
@@ -190,7 +223,8 @@ def trend(workload: Work = "", **given: Any) -> list[FeatureAblation]:
     """`between` for each release and the one it follows, oldest first; the keywords are the same."""
     from core_mm.releases import RELEASES
 
-    source = open_workload(workload, scenario=given.pop("scenario", ""), backing=given.pop("backing", ""))
+    which = {name: given.pop(name) for name in ("scenario", "backing", "parameters") if name in given}
+    source = open_workload(workload, **which)
     pairs = [(release.base, release.name) for release in RELEASES.values() if release.base]
     return [between(older, newer, source, **given) for older, newer in pairs]
 

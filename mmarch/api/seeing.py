@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from mmarch.api.choosing import Choosing, Note, Progress, Work, prepare, silent, unseen
+from mmarch.api.choosing import Choosing, Note, Parameters, Progress, Work, prepare, silent, unseen
 
 if TYPE_CHECKING:
     from mmarch.history import History
@@ -16,6 +16,7 @@ def record_history(
     *,
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
@@ -23,7 +24,7 @@ def record_history(
     """Run a workload and keep what happened: ``history.tables(at, task)[address]``, as `mmarch map` shows."""
     from mmarch.history import record
 
-    return record(*prepare(workload, scenario, backing, note, chosen), note, progress)
+    return record(*prepare(workload, scenario, backing, parameters, note, chosen), note, progress)
 
 
 def explain(
@@ -32,11 +33,12 @@ def explain(
     *,
     scenario: str = "",
     backing: str = "",
+    parameters: Parameters | None = None,
     note: Note = silent,
     **chosen: Unpack[Choosing],
 ) -> Story:
     """What one operation did; `op` is its row, ``line:N`` of the file, or a step."""
     from mmarch.history.story import tell
 
-    work, setup, request = prepare(workload, scenario, backing, note, chosen)
+    work, setup, request = prepare(workload, scenario, backing, parameters, note, chosen)
     return tell(work, setup, work.find(op), request, note)

@@ -29,11 +29,13 @@ def _options(
     access: o.AccessAs = "by-protection",
     lenient: o.Lenient = False,
     maps: o.Maps = None,
+    set_: o.Set = None,
 ) -> None: ...
 
 
 OPTIONS = tuple(inspect.signature(_options, eval_str=True).parameters.values())
-READING = ("touch", "access", "lenient", "maps")  # how a trace is read, which is no part of a configuration
+# How a workload is read, which is no part of a configuration.
+READING = ("touch", "access", "lenient", "maps", "set_")
 
 
 def configured(*but: str) -> Callable[[Command], Command]:

@@ -10,7 +10,7 @@ import typer
 from mmarch.cli import complete, inside
 from mmarch.cli import options as o
 from mmarch.cli.configured import configured
-from mmarch.cli.output import Talk, answer, chosen_format, how_to_read
+from mmarch.cli.output import Talk, answer, chosen_format, how_to_read, parameters
 from mmarch.errors import EXIT_FINDINGS, InputError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def run(
         with talk.progress(f"{len(named)} workloads") as progress:
             results = api.run_all(
                 named, engine=engine, by=filed, scenario=scenario, backing=backing, reading=how_to_read(),
+                parameters=parameters(),
                 note=talk.note, progress=progress, **chosen,
             )  # fmt: skip
         answer(render(results, form, costs), output)
@@ -152,7 +153,9 @@ def ablate(
     older: Annotated[
         str,
         typer.Option(
-            "--from", metavar="RELEASE", help="With --to: switch features instead of hooks.",
+            "--from",
+            metavar="RELEASE",
+            help="With --to: switch features instead of hooks.",
             autocompletion=complete.release,
         ),
     ] = "",

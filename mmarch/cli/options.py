@@ -137,7 +137,9 @@ Lenient = Annotated[
 ]
 Maps = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="What the first task of a trace had mapped before: its /proc/PID/maps or smaps."),
+    typer.Option(
+        metavar="FILE", help="What the first task of a trace had mapped before: its /proc/PID/maps or smaps."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Seed of every random choice.")]
 Scenario = Annotated[
@@ -146,6 +148,14 @@ Scenario = Annotated[
 ]
 Backing = Annotated[
     str, typer.Option(metavar="KIND", help="Which kind of memory, if a scenario has several.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A value for a parameter of the scenario, such as n=64. Repeatable.",
+    ),
 ]
 Format = Annotated[
     str,

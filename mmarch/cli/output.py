@@ -89,8 +89,19 @@ def how_to_read() -> Reading:
     from mmarch.trace.maps import read_maps
 
     options = dict(_HOW.get())
+    options.pop("set_", None)
     maps = options.pop("maps", None)
     return Reading(**options, maps=read_maps(maps) if maps else ())
+
+
+def parameters() -> dict[str, str]:
+    """As the --set options of this command say."""
+    given = _HOW.get().get("set_")
+    if not given:
+        return {}
+    from mmarch.scenario import parse_settings
+
+    return parse_settings(given)
 
 
 class Talk:
@@ -137,4 +148,4 @@ class Talk:
         from mmarch.runs.workloads import DEFAULT_TRACE, open_workload
 
         with self.progress(f"reading {workload or DEFAULT_TRACE}") as progress:
-            return open_workload(workload, scenario, backing, progress, how_to_read())
+            return open_workload(workload, scenario, backing, progress, how_to_read(), parameters())

@@ -10,7 +10,7 @@ import typer
 from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.configured import configured
-from mmarch.cli.output import Talk, answer
+from mmarch.cli.output import Talk, answer, parameters
 from mmarch.errors import InputError
 
 
@@ -66,6 +66,6 @@ def report(
     with talk.progress(f"report of {', '.join(inputs or ['redis-bgsave'])}") as progress:
         page = api.make_page(
             inputs or [""], named, hooks=hooks, older=older, newer=newer, scenario=scenario, backing=backing,
-            note=talk.note, progress=progress, **chosen,
+            parameters=parameters(), note=talk.note, progress=progress, **chosen,
         )  # fmt: skip
     answer(page, output)

@@ -51,7 +51,7 @@ def compare(comparison: Comparison, costs: Sequence[Priced] = (), by_op: bool = 
 
 
 def _work(result: Result) -> Paragraph:
-    return Paragraph(f"{result.workload.name}: {counted(result.workload.operations, 'operation')}")
+    return Paragraph(f"{result.workload.title}: {counted(result.workload.operations, 'operation')}")
 
 
 def metrics(results: Sequence[Result]) -> list[Column]:

@@ -46,7 +46,7 @@ def document(result: Result, costs: Priced | None = None) -> Document:
 
 def _workload(result: Result) -> str:
     workload = result.workload
-    text = f"{workload.name}: {counted(workload.operations, 'operation')}, {result.engine} engine"
+    text = f"{workload.title}: {counted(workload.operations, 'operation')}, {result.engine} engine"
     if workload.unmeasured:
         text += f"; {number(workload.unmeasured)} more of setup and end are not counted"
     if workload.ignored:

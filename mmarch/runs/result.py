@@ -68,6 +68,18 @@ class Provenance(Model):
     ignored: Counts = Field(default_factory=dict)
     facts: Mapping[str, str] = Field(default_factory=dict)
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Values of a scenario's parameters, in pages."""
+        mark = "parameter "
+        return {name.removeprefix(mark): v for name, v in self.facts.items() if name.startswith(mark)}
+
+    @property
+    def title(self) -> str:
+        """The name, with the parameters."""
+        values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.name} ({values})" if values else self.name
+
 
 class Operation(Model):
     """One kind of operation: how often it ran, and the events it caused."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 
 from mmarch.runs.assemble import Request
@@ -27,6 +27,7 @@ class Job:
     choices: Choices
     request: Request
     reading: Reading = PLAIN
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Done:
 def count(job: Job) -> Done:
     """Replay one; errors as from `run`."""
     notes: list[str] = []
-    source = open_workload(job.workload, job.scenario, job.backing, reading=job.reading)
+    source = open_workload(
+        job.workload, job.scenario, job.backing, reading=job.reading, parameters=job.parameters
+    )
     setup = configure(replace(job.choices, page_size=source.page_size))
     notes.extend(f"{job.workload}: {remark}" for remark in remarks(source, setup))
     request = replace(job.request, madvise=source.advised)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol
 
 from mmarch.errors import InputError
 from mmarch.runs.configure import Setup
-from mmarch.scenario import Document, Scenario, check_beside, load, lower, variants
+from mmarch.scenario import Document, Scenario, check_beside, load, lower, setting, variants
 from mmarch.suggest import unknown
 from mmarch.trace.assumed import PLAIN, Reading
 from mmarch.trace.formats import format_of, load_trace
@@ -142,28 +143,30 @@ def open_workload(
     backing: str = "",
     progress: Progress = lambda done, total: None,
     reading: Reading = PLAIN,
+    parameters: Mapping[str, int | str] = MappingProxyType({}),
 ) -> Source:
     """What WORKLOAD names: a file, a bundled trace, or the default one.
 
     scenario, backing  which one of a scenario file, on which kind of memory
     progress           is told how many bytes were read, of how many; of a pipe nobody knows
     reading            how to take a trace that does not say everything
+    parameters         values of the scenario's parameters, for those that are not as the file says
     """
     path = NAMED_STDIN if argument == STDIN else find(argument)
     stream, head = _opened(path, progress)
     try:
-        return _read(path, stream, head, scenario, backing, reading)
+        return _read(path, stream, head, reading, scenario=scenario, backing=backing, parameters=parameters)
     finally:
         stream.close()
 
 
-def _read(path: Path, stream: BinaryIO, head: bytes, scenario: str, backing: str, reading: Reading) -> Source:
+def _read(path: Path, stream: BinaryIO, head: bytes, reading: Reading, **chosen: Any) -> Source:
     if kind := _kind_of_trace(path, head):
-        if scenario or backing:
-            raise InputError(f"{path} is a trace; --scenario and --backing are for scenario files")
+        if any(chosen.values()):
+            raise InputError(f"{path} is a trace; --scenario, --backing and --set are for scenario files")
         text = _text(head).decode("latin-1")
         return Trace(load_trace(path, kind, reading, stream=stream, head=text))
-    return choose_scenario(load(path, stream), scenario, backing)
+    return choose_scenario(load(path, stream), **chosen)
 
 
 def scenario_names(argument: str) -> list[str]:
@@ -268,8 +271,14 @@ def _text(raw: bytes) -> bytes:
         return b"# tracer: "
 
 
-def choose_scenario(document: Document, name: str = "", backing: str = "") -> Script:
-    """The scenario of that name, or the only one; InputError if there is none."""
+def choose_scenario(
+    document: Document,
+    scenario: str = "",
+    backing: str = "",
+    parameters: Mapping[str, int | str] = MappingProxyType({}),
+) -> Script:
+    """The scenario of that name, or the only one, with these parameters; InputError if there is none."""
+    name = scenario
     names = [scenario.name for scenario in document.scenarios]
     if not name and len(names) != 1:
         shown = ", ".join(names) or "none"
@@ -279,4 +288,4 @@ def choose_scenario(document: Document, name: str = "", backing: str = "") -> Sc
     chosen = document.scenarios[names.index(name) if name else 0]
     if backing and backing not in chosen.kinds:
         raise unknown("backing", backing, chosen.kinds)
-    return Script(chosen, backing)
+    return Script(setting(chosen, parameters), backing)

@@ -53,6 +53,10 @@ class Scenario:
         name = f"step {how['step']}: " if "step" in how else "setup: " if how.get("setup") else ""
         return self.line(name + who + said)
 
+    def param(self, name: str, value: Size) -> Self:
+        """A parameter with its default; before the first operation."""
+        return self.line(f"param {name} = {value}")
+
     def map(self, region: str, size: Size = "", options: str = "", **how: Unpack[How]) -> Self:
         """Map memory; options: ``of FILE``, shared, private, read, write, exec, ``advised huge``."""
         return self._act(how, "map", region, size, options)

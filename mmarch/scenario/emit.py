@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from core_mm import uapi
+from mmarch.errors import InputError
 from mmarch.sizes import show_size
 from mmarch.workload import File, Region
 
 from .expr import Amount, ExpressionError
-from .model import Act, Operation, Place, Span
+from .model import Act, Operation, Param, Place, Span
 from .verbs import FILE_KINDS
 from .words import fail
 
@@ -67,6 +68,15 @@ class Emitter:
         self._place = Place("", 0, 1)
         self._line = 0
         self._row(uapi.OP_SPAWN, 0)
+
+    def define(self, name: str, param: Param) -> None:
+        """From here on `name` is that many pages; InputError if it is no whole number of them."""
+        try:
+            self.names[name] = param.amount.pages(self.names, self.page_size)
+        except ExpressionError as error:
+            if param.place:
+                fail(param.place, str(error), param.amount.column)
+            raise InputError(f"parameter {name}={param.amount}: {error}") from None
 
     def perform(self, act: Act) -> Slice:
         """Append the rows of `act`; the slice that a measurement covers."""

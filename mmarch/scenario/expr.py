@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 MAX_VALUE = 1 << 46
+SIZES = ("page", "block", "pmd", "folio", "min", "max")  # names that every scenario knows
 _LEX = re.compile(r"\d+|[A-Za-z_]\w*|[-+*/(),]")
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SIZED = re.compile(r"(.+?)(KiB|MiB|GiB)$|(.*?(?:(?<!\w)\d+|\)))([KMG])$")  # n2K may be a name

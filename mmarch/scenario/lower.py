@@ -94,6 +94,9 @@ class _Lowerer:
         self.counter = 0
 
     def run(self) -> Lowered:
+        for name, param in self.scenario.params.items():
+            self.emitter.define(name, param)
+        chosen = {f"parameter {name}": str(self.emitter.names[name]) for name in self.scenario.params}
         self._lines(self.scenario.body)
         out = self.emitter
         workload = Workload(
@@ -105,7 +108,7 @@ class _Lowerer:
             regions=tuple(out.regions),
             source=self.scenario.place.file,
             beside=self.scenario.beside,
-            provenance={"order": str(out.order), "kind": out.kind},
+            provenance={"order": str(out.order), "kind": out.kind, **chosen},
         )
         return Lowered(workload, tuple(self.infos), tuple(out.regions), out.parent.next_address)
 

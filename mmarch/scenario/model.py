@@ -92,6 +92,14 @@ class Loop:
 Line = Act | Show | Part | Loop
 
 
+@dataclass(frozen=True)
+class Param:
+    """A value that whoever runs the scenario may choose; `place` is where its default stands, None if it was chosen."""
+
+    amount: Amount
+    place: Place | None
+
+
 @dataclass
 class Scenario:
     """One scenario: its lines, and the orders and kinds of backing it runs with.
@@ -99,6 +107,7 @@ class Scenario:
     orders   enabled folio orders it is meant for; None: any
     beside   orders that are enabled together with each of them
     lists    values of loops, by name and page size in bytes
+    params   values that `--set` chooses, by name, with their defaults
     """
 
     name: str
@@ -107,6 +116,7 @@ class Scenario:
     beside: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ("anon",)
     lists: dict[str, dict[int, tuple[int, ...]]] = field(default_factory=dict)
+    params: dict[str, Param] = field(default_factory=dict)
     body: list[Line] = field(default_factory=list)
     ended: bool = False
 

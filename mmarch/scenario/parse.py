@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from mmarch.errors import InputError
 
-from .model import Act, Document, Line, Loop, Part, Place, Scenario, Show
+from .expr import SIZES
+from .model import Act, Document, Line, Loop, Param, Part, Place, Scenario, Show
 from .verbs import CHILD, MEANT, SHORT, VERBS, Known, span
 from .words import Words, fail, suggest
 
@@ -20,8 +21,9 @@ MAX_BYTES = 4 << 20
 MAX_LINES = 100_000
 MAX_ORDER = 13
 MAX_VALUES = 1000
+MAX_PARAMS = 32
 _PAGE_SIZES = {"4K": 4096, "16K": 16384, "64K": 65536}
-_HEADERS = ("scenario", "orders", "beside", "kinds", "list", "for", "done", "part", "as")
+_HEADERS = ("scenario", "orders", "beside", "kinds", "param", "list", "for", "done", "part", "as")
 _STARTS = (*_HEADERS, "dump", "step", "setup:")
 _STEP = re.compile(r"\s*step\s+(\S+?)\s*:(?=\s|$)")
 _DUMP = re.compile(r"\s*dump\s+(\S+?)\s*:(?=\s|$)")
@@ -68,6 +70,7 @@ class _Parser:
             "orders": self._orders,
             "beside": self._beside,
             "kinds": self._kinds,
+            "param": self._param,
             "list": self._list,
             "for": self._for,
             "done": self._done,
@@ -149,6 +152,20 @@ class _Parser:
         if scenario.body:
             fail(place, f"{place.text.split()[0]!r} belongs before the scenario's first operation")
 
+    def _param(self, scenario: Scenario, place: Place, words: Words) -> None:
+        self._header(scenario, place)
+        words.take("param")
+        column = words.column
+        name = words.name("a parameter")
+        if name in SIZES or name in scenario.params:
+            words.fail(f"{name!r} has a meaning already; give the parameter another name", column)
+        if len(scenario.params) == MAX_PARAMS:
+            words.fail(f"more than {MAX_PARAMS} parameters", column)
+        if not words.accept("="):
+            words.fail(f"write: param {name} = 16")
+        scenario.params[name] = Param(words.size("the value"), place)
+        words.done()
+
     def _list(self, scenario: Scenario, place: Place, words: Words) -> None:
         words.take("list")
         name = words.name("a list")
@@ -162,7 +179,10 @@ class _Parser:
 
     def _for(self, scenario: Scenario, place: Place, words: Words) -> None:
         words.take("for")
+        column = words.column
         variable = words.name("a variable")
+        if variable in scenario.params:
+            words.fail(f"{variable!r} is a parameter; give the loop's variable another name", column)
         if not words.accept("in"):
             words.fail(f"write: for {variable} in LIST")
         loop = Loop(variable, words.known("list", scenario.lists), place)

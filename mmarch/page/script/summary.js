@@ -34,6 +34,13 @@ function runFacts({ result, versions }) {
     ["memory", size(chosen.memory)],
     ["engine", result.engine],
     ["counted by", versions],
+    [
+      "parameters",
+      Object.entries(workload.facts)
+        .filter(([key]) => key.startsWith("parameter "))
+        .map(([key, value]) => `${key.slice(10)}=${value}`)
+        .join(", "),
+    ],
     ["file", workload.source.split("/").pop()],
     [
       "recorded",

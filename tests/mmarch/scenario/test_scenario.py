@@ -171,7 +171,7 @@ def test_variants_are_the_orders_and_kinds_a_scenario_is_for():
 def test_the_examples_in_the_reference_are_valid():
     """Each block of the language's page parses and lowers for both page sizes."""
     blocks = (ROOT / "docs" / "reference" / "scenarios.md").read_text().split("```\n")[1::2]
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         for scenario in parse(block).scenarios:
             for page_size in (4096, 16384):

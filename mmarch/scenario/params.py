@@ -1,0 +1,49 @@
+"""Parameters of a scenario, chosen by whoever runs it: `--set n=64`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from mmarch.errors import InputError
+from mmarch.suggest import unknown
+
+from .expr import Amount, ExpressionError, amount
+from .model import Param, Scenario
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, str]:
+    """`NAME=VALUE`, each name once; InputError for anything else."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise InputError(f"--set {text!r}: write NAME=VALUE, such as --set n=64")
+        if name in found:
+            raise InputError(f"--set {text!r}: {name} has the value {found[name]} already; give it once")
+        found[name] = value
+    return found
+
+
+def setting(scenario: Scenario, values: Mapping[str, int | str]) -> Scenario:
+    """The scenario with these values for its parameters; InputError for a name it has not, or for no amount."""
+    return replace(scenario, params={**scenario.params, **_chosen(scenario, values)}) if values else scenario
+
+
+def _chosen(scenario: Scenario, values: Mapping[str, int | str]) -> dict[str, Param]:
+    for name in values:
+        if name not in scenario.params:
+            where = f"{scenario.place.file}: scenario {scenario.name!r}"
+            if not scenario.params:
+                raise InputError(
+                    f"{where} has no parameter {name!r}, nor any other; add a line: param {name} = 16"
+                )
+            raise InputError(f"{where}: {unknown('parameter', name, scenario.params)}")
+    return {name: Param(_amount(name, str(value)), None) for name, value in values.items()}
+
+
+def _amount(name: str, text: str) -> Amount:
+    try:
+        return amount("".join(text.split()), None, 1)
+    except ExpressionError as error:
+        raise InputError(f"parameter {name}={text}: {error}") from None
