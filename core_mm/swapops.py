@@ -10,6 +10,7 @@ from core_mm.hookspecs import pte_to_swp_entry, swp_entry_to_pte
 
 DIRTY, YOUNG, EXCLUSIVE, WRITABLE, MIGRATION = 1 << 41, 1 << 42, 1 << 43, 1 << 44, 1 << 45
 FRAME = DIRTY - 1
+SWP_ENTRY_BITS = 46  # of the largest entry that swp_entry_to_pte gets
 
 
 def make_migration_pte(page: int, write: int, exclusive: int, young: int, dirty: int) -> int:

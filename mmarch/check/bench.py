@@ -15,6 +15,7 @@ from mmarch import cpus
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, DirectMachine, Replace
 from mmarch.engine.machine import Config
+from mmarch.runs.entries import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,22 @@ class Bench:
             _bit(hook.pte_young(pte)), _bit(hook.pte_dirty(pte)), _bit(hook.pte_write(pte)),
             _bit(hook.pte_special(pte)),
         )  # fmt: skip
+
+    def raw(self, pte: int) -> str:
+        """A value as the kernel prints it, with the architecture's names of its bits."""
+        words = "" if self.hook.pte_none(pte) or not self.hook.pte_present(pte) else self._named(pte)
+        return f"{pte & (1 << 64) - 1:#018x}" + (f" [{' '.join(words.split())}]" if words else "")
+
+    def _named(self, pte: int) -> str:
+        return attributes(self.config.arch.pte_names, pte)
+
+    def shown(self, pte: int) -> str:
+        """A value as core-mm sees it and as it is."""
+        return f"{self.view(pte)} ({self.raw(pte)})"
+
+    def shown_at(self, index: int) -> str:
+        """The same of an entry of the table, as it lies there."""
+        return self.shown(int(self.table[index]))
 
     def look(self, index: int) -> View:
         """What core-mm sees at an index, under the lock."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -231,13 +232,22 @@ def shrink(
     return best
 
 
-def walk(context: Context, judge: Callable[[Walker, Step], None], walks: int, length: int = 24) -> None:
-    """Random walks on every variant; CheckFailed with the shortest failing one."""
+def walk(
+    context: Context,
+    judge: Callable[[Walker, Step], None],
+    walks: int,
+    length: int = 24,
+    first: Callable[[int], Iterable[Sequence[Step]]] = lambda block: (),
+) -> None:
+    """Those of `first`, given the block's entries, then random walks on every variant.
+
+    CheckFailed with the shortest failing one.
+    """
     for variant in context.variants():
         walker = Walker(variant)
-        rng = variant.rng("walk")
-        for _ in range(max(3, int(walks * variant.share))):
-            steps = random_steps(rng, walker.bench.block, length)
+        rng, block = variant.rng("walk"), walker.bench.block
+        number = max(3, int(walks * variant.share))
+        for steps in chain(first(block), (random_steps(rng, block, length) for _ in range(number))):
             failed = shrink(walker, steps, judge)
             if failed:
                 raise failed

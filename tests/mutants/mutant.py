@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from mmarch.engine.program import TEXT
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -44,17 +46,26 @@ class Mutant:
     share: float = 1.0
 
 
-def mutate(name: str, edits: Sequence[Edit]) -> dict[FunctionType, FunctionType]:
-    """The functions of a module that edits change, old -> new; the new ones live in the same module."""
-    module = importlib.import_module(name)
+def edited(module: ModuleType, edits: Sequence[Edit]) -> str:
+    """The source of a module with edits made."""
     text = Path(str(module.__file__)).read_text(encoding="utf-8")
     for edit in edits:
         found = text.count(edit.old)
         if found != 1:
             raise LookupError(
-                f"{name} has {found} places like\n{edit.old}\nThe mutant has to follow the source"
+                f"{module.__name__} has {found} places like\n{edit.old}\nThe mutant has to follow the source"
             )
         text = text.replace(edit.old, edit.new)
+    return text
+
+
+def mutate(name: str, edits: Sequence[Edit]) -> dict[FunctionType, FunctionType]:
+    """The functions of a module that edits change, old -> new; the new ones live in the same module.
+
+    For good, the module gets names that the edits import, and keeps the text, for checks that read the source.
+    """
+    module = importlib.import_module(name)
+    text = edited(module, edits)
     space = dict(vars(module))
     exec(compile(text, str(module.__file__), "exec"), space)
     changed = {}
@@ -65,6 +76,8 @@ def mutate(name: str, edits: Sequence[Edit]) -> dict[FunctionType, FunctionType]
                 changed[old] = rehome(fresh, module, old)
     if not changed:
         raise LookupError(f"{name}: the edit changes no function")
+    vars(module).update({new: value for new, value in space.items() if new not in vars(module)})
+    setattr(module, TEXT, text)
     return changed
 
 

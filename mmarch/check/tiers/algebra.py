@@ -11,7 +11,6 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import Level, check
 
 PTE, PMD = "mm/debug_vm_pgtable.c:pte_basic_tests", "mm/debug_vm_pgtable.c:pmd_basic_tests"
-SWAP = "mm/debug_vm_pgtable.c:pte_swap_exclusive_tests"
 RANDOM = 120  # entries per protection
 Law = Callable[[Any, int], object]  # (hooks, entry) -> truth
 
@@ -89,20 +88,6 @@ laws(
     },
 )  # fmt: skip
 laws(
-    "algebra.swap", ("swp_entry_to_pte", "pte_to_swp_entry", "pte_swp_mkexclusive"), SWAP,
-    "A swap entry comes back unchanged and is neither none nor present, exclusive or not.",
-    {
-        "pte_to_swp_entry(swp_entry_to_pte(entry)) == entry": lambda h, p: _swap(h, p) == h.pte_pfn(p),
-        "a swap entry is not none": lambda h, p: not h.pte_none(h.swp_entry_to_pte(h.pte_pfn(p))),
-        "a swap entry is not present": lambda h, p: not h.pte_present(h.swp_entry_to_pte(h.pte_pfn(p))),
-        "an exclusive swap entry is exclusive": lambda h, p: h.pte_swp_exclusive(_exclusive(h, p)),
-        "an exclusive swap entry is not present": lambda h, p: not h.pte_present(_exclusive(h, p)),
-        "pte_swp_mkexclusive keeps the slot": lambda h, p: h.pte_to_swp_entry(_exclusive(h, p)) == h.pte_pfn(p),
-        "pte_swp_clear_exclusive undoes pte_swp_mkexclusive":
-            lambda h, p: h.pte_swp_clear_exclusive(_exclusive(h, p)) == h.swp_entry_to_pte(h.pte_pfn(p)),
-    },
-)  # fmt: skip
-laws(
     "algebra.special", ("pte_special", "pte_mkspecial"), "mm/debug_vm_pgtable.c:pte_special_tests",
     "Special is marked, and the frame stays.",
     {
@@ -146,14 +131,6 @@ laws(
         "pmd_none(0) && !pmd_leaf(0)": lambda h, p: h.pmd_none(0) and not h.pmd_leaf(0),
     },
 )  # fmt: skip
-
-
-def _swap(h: Any, pte: int) -> int:
-    return int(h.pte_to_swp_entry(h.swp_entry_to_pte(h.pte_pfn(pte))))
-
-
-def _exclusive(h: Any, pte: int) -> int:
-    return int(h.pte_swp_mkexclusive(h.swp_entry_to_pte(h.pte_pfn(pte))))
 
 
 def _slot(h: Any, pte: int) -> int:
@@ -249,7 +226,10 @@ def needs_flush(context: Context) -> None:
                 if was is INVALID or not was.permits & ~now.permits:
                     continue
                 huge = h.huge_pmd_needs_flush(h.pmd_mkhuge(old), h.pmd_mkhuge(new))
-                for name, flushes in (("pte_needs_flush", h.pte_needs_flush(old, new)), ("huge_pmd_needs_flush", huge)):
+                for name, flushes in (
+                    ("pte_needs_flush", h.pte_needs_flush(old, new)),
+                    ("huge_pmd_needs_flush", huge),
+                ):
                     if not flushes:
                         raise CheckFailed(
                             f"{name}({hexed(old)}, {hexed(new)}) is 0{variant.where}, though {bench.view(old)} "
@@ -257,7 +237,11 @@ def needs_flush(context: Context) -> None:
                         )
 
 
-@check("algebra.same", hooks=("pte_same",), source="mm/memory.c:do_swap_page, mm/internal.h:folio_pte_batch_flags")
+@check(
+    "algebra.same",
+    hooks=("pte_same",),
+    source="mm/memory.c:do_swap_page, mm/internal.h:folio_pte_batch_flags",
+)
 def same(context: Context) -> None:
     """pte_same tells entries apart that core-mm reads differently, and an entry is the same as itself."""
     for variant in context.variants():
@@ -265,7 +249,13 @@ def same(context: Context) -> None:
         h = bench.hook
         steps = (h.pte_mkyoung, h.pte_mkold, h.pte_mkdirty, h.pte_mkclean, h.pte_mkwrite, h.pte_wrprotect)
         for pte in values(variant, bench):
-            others = [pte, *(step(pte) for step in steps), h.pte_advance_pfn(pte, 1), h.swp_entry_to_pte(7), 0]
+            others = [
+                pte,
+                *(step(pte) for step in steps),
+                h.pte_advance_pfn(pte, 1),
+                h.swp_entry_to_pte(7),
+                0,
+            ]
             for other in others:
                 if pte == other and not h.pte_same(pte, other):
                     raise CheckFailed(f"pte_same({hexed(pte)}, {hexed(pte)}) is 0{variant.where}")

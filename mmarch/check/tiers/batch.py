@@ -11,6 +11,7 @@ from mmarch.check.batching import (
     first_with_or,
     hook,
     is_none,
+    looked_at,
     may_become,
     one,
     sweep,
@@ -144,7 +145,22 @@ def wrprotect(context: Context) -> None:
             after.young >= before.young and after.dirty >= before.dirty
         )
 
-    sweep(context, Operation("wrprotect_ptes", hook("wrprotect_ptes"), protected))
+    sweep(context, Operation("wrprotect_ptes", traps_writes(hook("wrprotect_ptes")), protected))
+
+
+def traps_writes(apply: Apply) -> Apply:
+    """And the hardware writes through none of the batch, whatever pte_write() says."""
+
+    def protect(bench: Bench, start: int, nr: int) -> int:
+        result = apply(bench, start, nr)
+        for index in looked_at(start, nr, bench.block):
+            if bench.touch(index, ACCESS_WRITE):
+                raise CheckFailed(
+                    f"the hardware still writes through entry {index}, which is {bench.shown_at(index)}"
+                )
+        return result
+
+    return protect
 
 
 @check("batch.wrprotect-one", hooks=("ptep_set_wrprotect",), source="mm/memory.c:__copy_present_ptes")
@@ -159,7 +175,9 @@ def wrprotect_one(context: Context) -> None:
     sweep(
         context,
         Operation(
-            "ptep_set_wrprotect of each", each, lambda was, now: not now.write and now.dirty >= was.dirty
+            "ptep_set_wrprotect of each",
+            traps_writes(each),
+            lambda was, now: not now.write and now.dirty >= was.dirty,
         ),
     )
 
@@ -266,7 +284,7 @@ def modify_prot(context: Context) -> None:
             now.young >= was.young and now.dirty >= was.dirty
         )
 
-    sweep(context, Operation("modify_prot_start/commit_ptes", to_read_only, read_only, first_with_or))
+    sweep(context, Operation("modify_prot_start/commit_ptes", to_read_only, read_only, first_with_or), "wx")
 
 
 @check(
@@ -294,7 +312,7 @@ def modify_prot_one(context: Context) -> None:
             raise CheckFailed(f"PROT_NONE and back made {before} into {bench.look(start)}")
         return 0
 
-    sweep(context, Operation("mprotect(PROT_NONE) and back", there_and_back, lambda was, now: True))
+    sweep(context, Operation("mprotect(PROT_NONE) and back", there_and_back, lambda was, now: True), "wx")
 
 
 @check("batch.access-flags", hooks=("ptep_set_access_flags",), source="mm/memory.c:handle_pte_fault")

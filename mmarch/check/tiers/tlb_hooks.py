@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI
 from mmarch.check.bench import PRESENT, Bench
 from mmarch.check.context import Context
@@ -49,7 +51,13 @@ def spurious(context: Context) -> None:
                 f"ptep_set_access_flags changes entry {index} and leaves its old translation cached here"
             )
 
-    walk(context, judge, walks=300)
+    walk(context, judge, walks=300, first=faults_in_block)
+
+
+def faults_in_block(block: int) -> Iterator[list[Step]]:
+    """Write faults at each end of a block of clean, writable entries, and in the middle of it."""
+    for at in (0, block // 2, block - 1):
+        yield [Step("map", block, block, 0), Step("fault", block + at, 1, 1)]
 
 
 SIZES = (
@@ -106,13 +114,31 @@ def covered(context: Context, bench: Bench, start: int, pages: int) -> None:
 
     Where no table lies in the range whole, no pointer to one can have changed: leaf entries are enough.
     """
-    model = context.arch.tlb_model
-    assert model is not None
-    names = {ARCH_EVENT + number: name for number, name in enumerate(context.arch.events)}
     if bench.machine.mach.log_len > bench.machine.cfg.log_capacity:
         bench.take_log()
         return
-    done: list[tuple[int, int]] = []
+    what = f"flush_tlb_range of {pages} pages from page {start:#x} on{context.where}"
+    at = start
+    for low, high, walks, hint in sorted(invalidated(context, bench, what, start, pages)):
+        if (walks or pages < bench.entries) and not hint:
+            if low > at:
+                break
+            at = max(at, high)
+    if at < start + pages:
+        raise CheckFailed(f"{what} leaves page {at:#x} cached, or a walk cache that leads there")
+
+
+def invalidated(
+    context: Context, bench: Bench, what: str, start: int, pages: int
+) -> list[tuple[int, int, bool, int]]:
+    """Of the log of one flush: pages [low, high) dropped on every CPU, whether walk caches go too, and the level hint.
+
+    CheckFailed if it does not wait for the last one; what names no pages counts for all of them.
+    """
+    model = context.arch.tlb_model
+    assert model is not None
+    names = {ARCH_EVENT + number: name for number, name in enumerate(context.arch.events)}
+    done: list[tuple[int, int, bool, int]] = []
     waiting = False
     for row in bench.take_log():
         name = names.get(row[1], "")
@@ -122,21 +148,47 @@ def covered(context: Context, bench: Bench, start: int, pages: int) -> None:
         if scope is None or row[4] < 0:
             continue
         waiting = not model.synchronous
-        if (scope.walk or pages < bench.entries) and not scope.local and not (row[3] >> 32) & 3:
+        if not scope.local:
             at = row[2] // bench.page
-            done.append(
+            low, high = (
                 (at, at + max(row[3] & 0xFFFFFFFF, 1)) if scope.scope == "pages" else (start, start + pages)
             )
-    what = f"flush_tlb_range of {pages} pages from page {start:#x} on{context.where}"
+            done.append((low, high, scope.walk, (row[3] >> 32) & 3))
     if waiting:
         raise CheckFailed(f"{what} does not wait for its last invalidation")
-    at = start
-    for low, high in sorted(done):
-        if low > at:
-            break
-        at = max(at, high)
-    if at < start + pages:
-        raise CheckFailed(f"{what} leaves page {at:#x} cached, or a walk cache that leads there")
+    return done
+
+
+@check(
+    "tlb.pmd-ranges",
+    hooks=("flush_pmd_tlb_range",),
+    source="mm/huge_memory.c:move_huge_pmd; include/linux/pgtable.h:flush_pmd_tlb_range",
+)
+def pmd_ranges(context: Context) -> None:
+    """flush_pmd_tlb_range drops the huge translation of every PMD in its range, not the first one alone, and waits."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    for variant in context.variants():
+        bench = variant.bench()
+        for pmds in (1, 2, 3, 17):
+            bench.take_log()
+            span, first = bench.entries, bench.base // bench.page
+            bench.hook.flush_pmd_tlb_range(bench.vma, bench.base, bench.base + pmds * span * bench.page)
+            what = f"flush_pmd_tlb_range of {pmds} PMDs at {bench.base:#x}{variant.where}"
+            done = invalidated(variant, bench, what, first, pmds * span)
+            for number in range(pmds):
+                at = first + number * span
+                wrong = pmd_flaw(done, at, at + span)
+                if wrong:
+                    raise CheckFailed(f"{what} leaves the translation of PMD {number + 1} cached: {wrong}")
+
+
+def pmd_flaw(done: Sequence[tuple[int, int, bool, int]], first: int, last: int) -> str:
+    """Why a huge translation of pages [first, last) stays, "" if it goes; one page of it is enough."""
+    hits = [hint for low, high, _, hint in done if low < last and first < high]
+    if not hits:
+        return "no invalidation names a page of it"
+    return "" if any(hint in (0, 2) for hint in hits) else f"the level hint is {hits[0]}, a PMD is at level 2"
 
 
 @check(
