@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # what, and about how many seconds; 0: nobody knows
 Show = Callable[[str, float], AbstractContextManager[None]]
+Step = tuple[str, str, float]  # its name among all processes, what, and seconds; no `what` when it ends
 _shows: list[Show] = []
 _now: list[str] = []
 _numbers = itertools.count()
@@ -65,24 +66,45 @@ def waiting(what: str, kind: str = "", size: int = 1, guess: float = 1.0) -> Ite
             write_whole(cache_dir() / "pace" / kind, repr((time.monotonic() - start) / size).encode())
 
 
-def tell(listener: Connection) -> None:
-    """From now on who has the other end of `listener` is told of this process's steps, to show them."""
+def tell(send: Callable[[Step], object]) -> None:
+    """From now on `send` is given this process's steps, for another one to show them."""
 
     @contextmanager
     def show(what: str, seconds: float) -> Iterator[None]:
-        number = next(_numbers)
-        listener.send(((os.getpid(), number), what, seconds))
+        name = f"{os.getpid()}.{next(_numbers)}"
+        send((name, what, seconds))
         try:
             yield
         finally:
-            listener.send(((os.getpid(), number), "", 0.0))
+            send((name, "", 0.0))
 
     _shows.append(show)
 
 
 @contextmanager
+def heard() -> Iterator[Callable[[Step], None]]:
+    """A function that shows the steps of other processes as if they were this one's, until they or the block end."""
+    under_way: dict[str, ExitStack] = {}
+
+    def hear(step: Step) -> None:
+        name, what, seconds = step
+        if not what:
+            under_way.pop(name).close()
+            return
+        under_way[name] = ExitStack()
+        for show in _shows:
+            under_way[name].enter_context(show(what, seconds))
+
+    try:
+        yield hear
+    finally:
+        for shown in under_way.values():
+            shown.close()
+
+
+@contextmanager
 def hearing(teller: Connection) -> Iterator[None]:
-    """Steps of the processes that have the other end of `teller` are shown as this one's are."""
+    """What comes from `teller`, to whose other end processes tell their steps, is shown."""
     over = threading.Event()
     thread = threading.Thread(target=_hear, args=(teller, over), daemon=True)
     thread.start()
@@ -94,19 +116,10 @@ def hearing(teller: Connection) -> Iterator[None]:
 
 
 def _hear(teller: Connection, over: threading.Event) -> None:
-    under_way: dict[tuple[int, int], ExitStack] = {}
-    while not over.is_set():
-        if not teller.poll(0.1):
-            continue
-        step, what, seconds = teller.recv()
-        if not what:
-            under_way.pop(step).close()
-            continue
-        under_way[step] = ExitStack()
-        for show in _shows:
-            under_way[step].enter_context(show(what, seconds))
-    for shown in under_way.values():
-        shown.close()
+    with heard() as hear:
+        while not over.is_set():
+            if teller.poll(0.1):
+                hear(teller.recv())
 
 
 def _pace(kind: str, guess: float) -> float:

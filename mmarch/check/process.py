@@ -13,7 +13,9 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from mmarch.waiting import heard
 
 REPORT = 1 << 16  # characters of the interpreter's last words
 MEMORY = 4 << 30  # bytes that a plugin may fill
@@ -39,10 +41,13 @@ def resident(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def death(process: subprocess.Popen[str], first: str) -> str:
+def death(process: subprocess.Popen[bytes], first: bytes) -> str:
     """How a process ended, and in which line, if Python could still say so."""
     assert process.stdout is not None
-    text = first + process.stdout.read(REPORT)
+    words = first
+    while len(words) < REPORT and (part := process.stdout.read(REPORT)):
+        words += part
+    text = words.decode(errors="replace")
     code = process.wait()
     how = f"exit status {code}" if code >= 0 else signal.Signals(-code).name
     place = FRAME.search(text)
@@ -55,7 +60,8 @@ class Worker:
 
     arch: str
     generic: str
-    _process: subprocess.Popen[str] | None = None
+    _process: subprocess.Popen[bytes] | None = None
+    _ahead: bytes = b""  # of what was read
 
     def run(self, job: dict[str, Any], limit: int) -> dict[str, Any]:
         """The outcome of a job; "error" if the process is lost over it."""
@@ -76,11 +82,12 @@ class Worker:
 
     def _start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self._ahead = b""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mmarch.check.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,
             start_new_session=True,  # Ctrl-C is for us alone
             env=environment,
         )
@@ -90,26 +97,39 @@ class Worker:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         with suppress(BrokenPipeError):  # its silence says the same
-            process.stdin.write(json.dumps(message) + "\n")
-            process.stdin.flush()
-        self._wait(process, seconds)
-        line = process.stdout.readline()
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError:
-            raise Lost(f"kills its process ({death(process, line)})") from None
-        return answer
-
-    def _wait(self, process: subprocess.Popen[str], seconds: float) -> None:
-        """Until there is something to read."""
+            process.stdin.write(json.dumps(message).encode() + b"\n")
         end = time.monotonic() + seconds
-        assert process.stdout is not None
+        with heard() as hear:
+            while True:
+                try:
+                    line = self._line(process.stdout, process.pid, end)
+                    answer: dict[str, Any] = json.loads(line)
+                except TimeoutError:
+                    raise Lost(f"hangs: no answer after {seconds} s, and cannot be interrupted") from None
+                except ValueError:
+                    raise Lost(f"kills its process ({death(process, line + self._ahead)})") from None
+                if "step" not in answer:
+                    return answer
+                hear(tuple(answer["step"]))
+
+    def _line(self, stream: IO[bytes], pid: int, end: float) -> bytes:
+        """The next one; what there is of it if the process ends."""
+        while b"\n" not in self._ahead:
+            self._wait(stream, pid, end)
+            if not (part := stream.read(REPORT)):
+                break
+            self._ahead += part
+        line, newline, self._ahead = self._ahead.partition(b"\n")
+        return line + newline
+
+    def _wait(self, stream: IO[bytes], pid: int, end: float) -> None:
+        """Until there is something to read; TimeoutError if that is too late."""
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(stream, selectors.EVENT_READ)
             while not selector.select(0.5):
                 if time.monotonic() > end:
-                    raise Lost(f"hangs: no answer after {seconds} s, and cannot be interrupted")
-                if resident(process.pid) > MEMORY:
+                    raise TimeoutError
+                if resident(pid) > MEMORY:
                     raise Lost(f"fills more than {MEMORY >> 30} GiB of memory")
 
     def kill(self) -> None:

@@ -22,6 +22,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import IO, Any
 
+from mmarch import waiting
 from mmarch.check.context import Context, forget_benches
 from mmarch.check.loading import load_named
 from mmarch.check.outcome import CheckFailed, Done, Skipped
@@ -109,6 +110,7 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
         return
     known = {item.id: item for item in checks()}
     tell(answers, {"loaded": True})
+    waiting.tell(lambda step: tell(answers, {"step": step}))
     for line in jobs:
         job = json.loads(line)
         told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in job["context"].items()}

@@ -57,5 +57,5 @@ def count_all(
     """All of them, in their order; the first error ends all."""
     spawn, workers = get_context("spawn"), max(1, min(cores(), len(jobs)))
     ours, theirs = spawn.Pipe(duplex=False)
-    with ours, theirs, hearing(ours), ProcessPoolExecutor(workers, spawn, tell, (theirs,)) as pool:
+    with ours, theirs, hearing(ours), ProcessPoolExecutor(workers, spawn, tell, (theirs.send,)) as pool:
         return collect(pool, count, jobs, progress)

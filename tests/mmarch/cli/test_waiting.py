@@ -114,7 +114,7 @@ def test_steps_of_other_processes_are_shown(seen: list[tuple[str, float]]) -> No
     ours, theirs = spawn.Pipe(duplex=False)
     before = list(waiting._shows)
     with ours, theirs, waiting.hearing(ours):
-        with ProcessPoolExecutor(1, spawn, waiting.tell, (theirs,)) as pool:
+        with ProcessPoolExecutor(1, spawn, waiting.tell, (theirs.send,)) as pool:
             pool.submit(exec, STEP).result()
         while not seen:
             time.sleep(0.01)
