@@ -21,6 +21,15 @@ class File:
     name: str = ""
 
 
+# facts that a table has to name beside its counts, by how they begin
+QUALIFYING = ("assumed", "mappings at the start", "page faults", "salvaged", "cut")
+
+
+def qualified(name: str, facts: Mapping[str, str]) -> str:
+    """A workload's name, and what was taken for granted, or left out, as it was read."""
+    return "; ".join([name, *(f"{key} {what}" for key, what in facts.items() if key.startswith(QUALIFYING))])
+
+
 @dataclass(frozen=True)
 class Region:
     """A name for the bytes [addr, addr + length) of `task` and of what it forks; `inside` another region or none."""
@@ -62,6 +71,7 @@ class Workload:
 
     ops      (n, 8) int64, rows as in `core_mm.uapi`
     lines    (n,) int32, the 1-based line of `source` each row came from; 0: implied by another
+    times    (n,) float64, seconds by the tracer's clock; empty if they are not known
     files    backing files, by the index that OP_MMAP rows carry
     steps    labelled slices, for scenarios; empty for traces
     regions  names of address ranges, for scenarios; empty for traces
@@ -83,6 +93,7 @@ class Workload:
     remarks: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
     beside: tuple[int, ...] = ()
+    times: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def measured(self) -> NDArray[np.bool_]:
         """Which rows count: all of a trace, of a scenario those of its steps (not `setup:`, not `end`)."""

@@ -61,6 +61,8 @@ def open_workload(
     access: Access = "by-protection",
     lenient: bool = False,
     maps: str | os.PathLike[str] = "",
+    faults: str | os.PathLike[str] = "",
+    salvage: bool = False,
     parameters: Parameters | None = None,
 ) -> Source:
     """A workload to run several times; "" is the bundled trace redis-bgsave.
@@ -70,6 +72,8 @@ def open_workload(
     access             how, where a trace does not tell reads from writes
     lenient            take a trace of which much is not understood
     maps               what the first task of a trace had mapped before: a file like its /proc/PID/maps or smaps
+    faults             page faults of the same run, by perf script, for a trace by strace
+    salvage            take of a damaged trace what stands before the damage
     parameters         of a scenario: pages, or as the language writes them, "2MiB"; what is left out as the file says
     """
     from mmarch.runs import workloads
@@ -81,10 +85,10 @@ def open_workload(
         return workloads.choose_scenario(workload.document(), scenario, backing, parameters or {})
     if isinstance(workload, str | os.PathLike):
         had = read_maps(Path(maps)) if maps else ()
+        reading = Reading(touch, access, lenient, had, Path(faults) if faults else None, salvage)
         return workloads.open_workload(
-            os.fspath(workload), scenario, backing, reading=Reading(touch, access, lenient, had),
-            parameters=parameters or {},
-        )  # fmt: skip
+            os.fspath(workload), scenario, backing, reading=reading, parameters=parameters or {}
+        )
     return workload
 
 

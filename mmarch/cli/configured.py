@@ -29,13 +29,16 @@ def _options(
     access: o.AccessAs = "by-protection",
     lenient: o.Lenient = False,
     maps: o.Maps = None,
+    faults: o.Faults = None,
+    salvage: o.Salvage = False,
     set_: o.Set = None,
 ) -> None: ...
 
 
 OPTIONS = tuple(inspect.signature(_options, eval_str=True).parameters.values())
-# How a workload is read, which is no part of a configuration.
-READING = ("touch", "access", "lenient", "maps", "set_")
+# How a trace is read, and a workload, which is no part of a configuration.
+OF_TRACES = ("touch", "access", "lenient", "maps", "faults", "salvage")
+READING = (*OF_TRACES, "set_")
 
 
 def configured(*but: str) -> Callable[[Command], Command]:
@@ -55,11 +58,28 @@ def configured(*but: str) -> Callable[[Command], Command]:
             with reading_as(how):
                 command(**given, **{PLACE: values})
 
-        own = inspect.signature(command, eval_str=True)
-        parameters: list[inspect.Parameter] = []
-        for item in own.parameters.values():
-            parameters += taken if item.name == PLACE else [item]
-        filled.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return filled
+        return _with_parameters(filled, command, PLACE, taken)
 
     return decorate
+
+
+def reading(command: Command) -> Command:
+    """Add the options of how a trace is read, in the place of the parameter `how`."""
+    taken = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in OPTIONS if item.name in READING]
+
+    @functools.wraps(command)
+    def filled(**given: Any) -> None:
+        with reading_as({item.name: given.pop(item.name) for item in taken}):
+            command(**given, how=None)
+
+    return _with_parameters(filled, command, "how", taken)
+
+
+def _with_parameters(filled: Command, command: Command, place: str, taken: list[inspect.Parameter]) -> Command:
+    """With the parameters of `command`, and others in place of one of them."""
+    own = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for item in own.parameters.values():
+        parameters += taken if item.name == place else [item]
+    filled.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return filled

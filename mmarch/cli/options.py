@@ -135,6 +135,13 @@ AccessAs = Annotated[
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="Take a trace of which much is not understood; what is, is counted.")
 ]
+Salvage = Annotated[
+    bool, typer.Option("--salvage", help="Take of a damaged trace what stands before the damage.")
+]
+Faults = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="For a trace by strace: page faults of the same run, by perf script."),
+]
 Maps = Annotated[
     Path | None,
     typer.Option(

@@ -10,7 +10,8 @@ import typer
 
 from mmarch.cli import complete
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer, reading_as
+from mmarch.cli.configured import reading
+from mmarch.cli.output import Talk, answer
 
 if TYPE_CHECKING:
     from mmarch.workload import Workload
@@ -26,6 +27,7 @@ Recording = Annotated[
 
 
 @app.command()
+@reading
 def convert(
     trace: Recording,
     output: Annotated[
@@ -34,10 +36,8 @@ def convert(
             "-o", "--output", metavar="FILE", help="The recording, in Parquet.", callback=o.writable
         ),
     ],
-    touch: o.Touch = "first",
-    access: o.AccessAs = "by-protection",
-    lenient: o.Lenient = False,
-    maps: o.Maps = None,
+    *,
+    how: None,
     quiet: o.Quiet = False,
 ) -> None:
     """Keep a trace in mmarch's own format, which loads at once and takes two bytes or so an event."""
@@ -45,28 +45,25 @@ def convert(
     from mmarch.table import counted
 
     talk = Talk(quiet)
-    with reading_as({"touch": touch, "access": access, "lenient": lenient, "maps": maps}):
-        source = talk.reading(trace, "", "")
+    source = talk.reading(trace, "", "")
     size = api.convert_trace(source, output)
     recorded = api.show_trace(source)
     talk.note(f"{output}: {counted(len(recorded.ops), 'operation')}, {counted(size, 'byte')}")
 
 
 @app.command()
+@reading
 def show(
     trace: Recording,
-    touch: o.Touch = "first",
-    access: o.AccessAs = "by-protection",
-    lenient: o.Lenient = False,
-    maps: o.Maps = None,
+    *,
+    how: None,
     json: o.Json = False,
     output: o.Output = "",
 ) -> None:
     """Tasks of a trace, what they map, operations by kind, what was left out and what it says of itself."""
     from mmarch import api
 
-    with reading_as({"touch": touch, "access": access, "lenient": lenient, "maps": maps}):
-        source = Talk(json).reading(trace, "", "")
+    source = Talk(json).reading(trace, "", "")
     workload = api.show_trace(source)
     answer(_document(workload) if json else "\n".join(_text(workload)), output)
 

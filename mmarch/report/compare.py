@@ -24,6 +24,7 @@ from mmarch.report.run import cost_note
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Ablation, Comparison, Counts, Operation, Result, Withheld, total
 from mmarch.table import counted, number
+from mmarch.workload import qualified
 
 ACCESSES = Column("PTE accesses", ("pte_read", "pte_write"))
 CONVERSIONS = Column("conversions", ("fold", "unfold"))
@@ -51,7 +52,8 @@ def compare(comparison: Comparison, costs: Sequence[Priced] = (), by_op: bool = 
 
 
 def _work(result: Result) -> Paragraph:
-    return Paragraph(f"{result.workload.title}: {counted(result.workload.operations, 'operation')}")
+    text = f"{result.workload.title}: {counted(result.workload.operations, 'operation')}"
+    return Paragraph(qualified(text, result.workload.facts))
 
 
 def metrics(results: Sequence[Result]) -> list[Column]:
@@ -151,7 +153,7 @@ def ablate(ablation: Ablation, costs: Priced | None = None) -> Document:
         parts.append([Paragraph("required, cannot be withheld:"), *why])
     head = [
         Paragraph(title(base.configuration, base.page_shift)),
-        Paragraph(f"{base.workload.name}: each hook saves"),
+        Paragraph(f"{base.workload.qualified}: each hook saves"),
     ]
     return Document(head, parts, versions(base))
 

@@ -115,7 +115,7 @@ def trend(results: Sequence[Result], steps: Sequence[FeatureAblation], page_shif
     ]
     lines = [
         *wrap(f"{first.configuration.arch}, {rest}"),
-        *wrap(f"{first.workload.name}: over all releases"),
+        *wrap(f"{first.workload.qualified}: over all releases"),
         "",
     ]
     lines += table(["release", *(column.heading for column in SHOWN)], rows)

@@ -23,6 +23,7 @@ from mmarch.runs.costs import Priced
 from mmarch.runs.result import Counts, Operation, Result, Sample
 from mmarch.sizes import show_size
 from mmarch.table import counted, number
+from mmarch.workload import qualified
 
 # Events that take time by themselves; a fold or a fault is made of these.
 PRICED = ("pte_read", "pte_write", "pte_xchg", "pte_cmpxchg", "pmd_read", "pmd_write")
@@ -52,8 +53,7 @@ def _workload(result: Result) -> str:
     if workload.ignored:
         kinds = ", ".join(f"{name} {number(count)}" for name, count in workload.ignored.items())
         text += f"; without effect on page tables, left out: {kinds}"
-    assumed = (f"{name} {what}" for name, what in workload.facts.items() if name.startswith("assumed"))
-    return "; ".join([text, *assumed])
+    return qualified(text, workload.facts)
 
 
 def by_operation(result: Result, costs: Priced | None = None) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmarch.sanitize.run import Sanitized
 from mmarch.table import counted, indented, table, wrap
-from mmarch.workload import Workload
+from mmarch.workload import Workload, qualified
 
 SHOWN = 5
 REPEAT = "tlbi_repeat"
@@ -13,7 +13,8 @@ REPEAT = "tlbi_repeat"
 def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
-    lines = wrap(f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}")
+    text = f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}"
+    lines = wrap(qualified(text, work.provenance))
     for violation in seen.violations[:SHOWN]:
         lines.append("")
         for line in str(violation).splitlines():

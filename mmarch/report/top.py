@@ -6,6 +6,7 @@ from mmarch.history import History
 from mmarch.history.top import hot
 from mmarch.report.columns import title
 from mmarch.table import number, wrap
+from mmarch.workload import qualified
 
 NAMES = {"op": "operation", "hook": "hook", "cause": "cause", "mapping": "mapping", "task": "task"}
 
@@ -16,7 +17,8 @@ def render(history: History, count: int, by: str) -> list[str]:
     shown = found[:count]
     rows = [[*map(number, numbers), label] for label, numbers in shown]
     chosen = history.setup.configuration
-    head = [*wrap(title(chosen, history.setup.geometry.page_shift)), *wrap(history.workload.name), ""]
+    work = qualified(history.workload.name, history.workload.provenance)
+    head = [*wrap(title(chosen, history.setup.geometry.page_shift)), *wrap(work), ""]
     widest = [max(len(row[i]) for row in [*rows, ["TLBIs", "unfolds", "faults"]]) for i in range(3)]
     lines = [_line(["TLBIs", "unfolds", "faults"], widest, NAMES[by])]
     for row in rows:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from mmarch.workload import qualified
+
 if TYPE_CHECKING:
     from polars import DataFrame
 
@@ -79,6 +81,11 @@ class Provenance(Model):
         """The name, with the parameters."""
         values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.name} ({values})" if values else self.name
+
+    @property
+    def qualified(self) -> str:
+        """The title, and what was taken for granted where the trace does not say it, for the head of a table."""
+        return qualified(self.title, self.facts)
 
 
 class Operation(Model):

@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import sys
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,9 +20,11 @@ from mmarch.scenario import Document, Scenario, check_beside, load, lower, setti
 from mmarch.suggest import unknown
 from mmarch.trace.assumed import PLAIN, Reading
 from mmarch.trace.formats import format_of, load_trace
-from mmarch.trace.ftrace_text import BOM, GZIP, refuse_foreign
+from mmarch.trace.ftrace_text import BOM, refuse_foreign
 from mmarch.trace.native import MAGIC
+from mmarch.trace.packed import beginning, form_of
 from mmarch.trace.page_size import RECORDED, at_page_size
+from mmarch.trace.strace_files import Merged, files_of
 from mmarch.verbose import say
 from mmarch.workload import Workload
 
@@ -166,6 +167,8 @@ def _read(path: Path, stream: BinaryIO, head: bytes, reading: Reading, **chosen:
             raise InputError(f"{path} is a trace; --scenario, --backing and --set are for scenario files")
         text = _text(head).decode("latin-1")
         return Trace(load_trace(path, kind, reading, stream=stream, head=text))
+    if form := form_of(head):
+        raise InputError(f"{path}: a scenario file packed by {form[0]}; unpack it first")
     return choose_scenario(load(path, stream), **chosen)
 
 
@@ -180,7 +183,7 @@ def scenario_names(argument: str) -> list[str]:
 
 
 def find(argument: str) -> Path:
-    """The file that an argument names."""
+    """The file that an argument names, or the name that files of strace -ff have in common."""
     bundled = bundled_traces()
     if not argument or (argument in bundled and not Path(argument).exists()):
         name = argument or DEFAULT_TRACE
@@ -190,7 +193,7 @@ def find(argument: str) -> Path:
     path = Path(argument)
     if path.is_dir():
         raise InputError(f"{argument} is a directory; name a trace or a scenario file")
-    if not path.exists():
+    if not path.exists() and not files_of(path):
         raise InputError(f"no such workload: {argument}. Bundled traces: {', '.join(bundled) or 'none'}.")
     return path
 
@@ -252,8 +255,9 @@ def _size_of(file: BinaryIO) -> int:
 
 def _opened(path: Path, progress: Progress = lambda done, total: None) -> tuple[BinaryIO, bytes]:
     """A file, a pipe or stdin, opened once, and its first bytes."""
+    several = files_of(path) if path is not NAMED_STDIN else []
     try:
-        file: BinaryIO = sys.stdin.buffer if path is NAMED_STDIN else path.open("rb")
+        file = io.BufferedReader(Merged(several)) if several else _plain(path)
         head = file.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from None
@@ -261,14 +265,15 @@ def _opened(path: Path, progress: Progress = lambda done, total: None) -> tuple[
     return io.BufferedReader(_Again(head, file, progress)), head
 
 
+def _plain(path: Path) -> BinaryIO:
+    return sys.stdin.buffer if path is NAMED_STDIN else path.open("rb")
+
+
 def _text(raw: bytes) -> bytes:
-    """The first bytes of a file's text; of a damaged gzip what can be read, for the loader to complain of."""
-    if not raw.startswith(GZIP):
+    """The first bytes of a file's text; of a packed one what can be read; the loader will complain."""
+    if form_of(raw) is None:
         return raw.removeprefix(BOM)
-    try:
-        return zlib.decompressobj(31).decompress(raw, HEAD).removeprefix(BOM) or b"# tracer: "
-    except zlib.error:
-        return b"# tracer: "
+    return beginning(raw, HEAD).removeprefix(BOM) or b"# tracer: "
 
 
 def choose_scenario(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from core_mm import uapi
@@ -27,12 +28,16 @@ class Reading:
     lenient  whether much of it may be of no use
     maps    of the first task that ran before the trace began
     access  how, where the trace does not tell reads from writes; by-protection writes where that is permitted
+    faults  page faults of the same run, by perf script, for a trace by strace
+    salvage  whether to take what stands before the first damage
     """
 
     touch: Touch = "first"
     access: Access = "by-protection"
     lenient: bool = False
     maps: tuple[Mapping, ...] = ()
+    faults: Path | None = None
+    salvage: bool = False
 
 
 PLAIN = Reading()

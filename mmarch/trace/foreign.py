@@ -8,10 +8,11 @@ from typing import BinaryIO, ClassVar
 from mmarch.errors import InputError
 from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import Syscalls
-from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines
+from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines, named
+from mmarch.trace.packed import Damaged
 from mmarch.trace.rows import Rows
 from mmarch.trace.tasks import Tasks
-from mmarch.trace.unread import Unread
+from mmarch.trace.unread import Cut, Unread
 from mmarch.workload import Workload
 
 
@@ -41,27 +42,29 @@ class Foreign:
         raise NotImplementedError
 
     def facts(self) -> dict[str, str]:
-        """What a result says of how it was read, besides what was assumed."""
+        """What a result says of how it was read, besides what was assumed; TraceError if that cannot be."""
         return {}
 
     def workload(self, path: Path, stream: BinaryIO | None = None, max_text: int = MAX_TEXT) -> Workload:
         """All of a file, or of `stream` instead; InputError, with file and line."""
-        number = 0
+        number, cut = 0, Cut(self.reading.salvage)
         try:
             for number, text in enumerate(lines(path, max_text, stream), 1):
                 self._one(text, number)
+        except (TraceError, Damaged) as error:
+            cut.ends(error, path, number, bool(self.used))
+        try:
             self.unread.check(self.used, self.reading.lenient)
+            facts = self.facts()
         except TraceError as error:
             raise InputError(f"{path}:{max(number, 1)}: {error}") from error
-        ops, numbers = self.rows.result()
         return Workload(
             name=named(path),
-            ops=ops,
-            lines=numbers,
+            **self.rows.result(),
             files=self.tasks.files.result(),
             source=str(path),
             ignored=dict(sorted({**self.rows.ignored, **self.unread.result()}.items())),
-            provenance={"format": self.FORMAT, **self.facts(), **self.assumed.facts()},
+            provenance={"format": self.FORMAT, **facts, **self.assumed.facts(), **cut.facts},
         )
 
     def _one(self, text: str, number: int) -> None:
@@ -71,11 +74,3 @@ class Foreign:
             raise
         except (ValueError, KeyError, IndexError):
             self.unread.add("line", number, text)
-
-
-def named(path: Path) -> str:
-    """A workload's name by its file's."""
-    name = path.name
-    for suffix in (".gz", ".txt", ".html", ".ftrace", ".strace", ".perf", ".events", ".lackey"):
-        name = name.removesuffix(suffix)
-    return name

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mmarch.trace.assumed import PLAIN, Reading
+from mmarch.trace.ftrace_text import BEGINS
 from mmarch.workload import Workload
 
 _OURS = re.compile(r"^# mmarch trace:|mmarch_(?:exec|vma|file|fd):", re.M)
 _FORMS = {
     "systrace": re.compile(r"\A\s*<(?:!DOCTYPE html|html)", re.I),
     "plain": re.compile(r"\A# mmarch events "),
-    "ftrace": re.compile(
-        r"^# (?:tracer|mmarch trace):|^\s*\S.*-\d+\s+(?:\(.*\)\s+)?\[\d+\]|^cpus=\d|^version = \d", re.M
-    ),
+    "ftrace": re.compile(rf"^# (?:tracer|mmarch trace):|^cpus=\d|^version = \d|{BEGINS}", re.M),
     "strace": re.compile(
         r"^\s*(?:\[pid\s+\d+\]\s+|\d+\s+)?(?:[\d:.]+\s+)?"
         r"(?:[a-z_]\w*\(.*(?:\)\s+= (?:\?|-?\d|0x)|<unfinished)|\+\+\+ exited)",
@@ -56,9 +55,10 @@ def load_trace(
         with stream or path.open("rb") as raw:
             return read_native(path, raw)
     if kind == "ftrace" and _OURS.search(head):
-        return load_ftrace(path, stream=stream)
+        return load_ftrace(path, stream=stream, salvage=reading.salvage)
     if kind in ("ftrace", "systrace"):
-        return load_ftrace(path, reading, stream=stream, faults="page_fault_" in head, html=kind == "systrace")
+        how = {"faults": "page_fault_" in head, "html": kind == "systrace", "salvage": reading.salvage}
+        return load_ftrace(path, reading, stream=stream, **how)
     headed = {"perf script": PerfScript, "perf trace": PerfTrace}
     simple = {"strace": Strace, "plain": Plain, "lackey": Lackey}
     reader = headed[kind](reading, head) if kind in headed else simple[kind](reading)

@@ -9,22 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from core_mm import uapi
-from mmarch.errors import InputError
 from mmarch.trace import error_code
 from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, Syscalls
-from mmarch.trace.ftrace_text import EVENT, MAX_TEXT, Preamble, TraceError, lines, shown, words
+from mmarch.trace.ftrace_text import HEADS, MAX_TEXT, Preamble, TraceError, lines, named, shown, words
+from mmarch.trace.packed import Damaged
 from mmarch.trace.rows import PAGE, ROW, Rows
 from mmarch.trace.tasks import ADDRESS_END, PAGE_SIZES, State, Tasks, fields
+from mmarch.trace.unread import Cut
 from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
 _FAULT = re.compile(r"address=0x([0-9a-f]{1,16}) ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
-_ARGUMENT = re.compile(r"\w+: (?:0x)?([0-9a-f]{1,16})\b")
-_RESULT = re.compile(r"(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
+_ARGUMENT = re.compile(r"\b(?!__syscall_nr|nr=)\w+(?:: |=)(?:0x)?([0-9a-f]{1,16})\b")
+_RESULT = re.compile(r"(?:(?:__syscall_)?nr=\d+ )?(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
 _EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")
 _SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(-?\d+) comm=.* pid=(\d+)")
@@ -46,13 +47,17 @@ Handler = Callable[[str, str, int], None]
 class Tracepoints:
     """One pass over a trace: what each tracepoint means."""
 
-    def __init__(self, tasks: Tasks | None = None) -> None:
+    def __init__(self, tasks: Tasks | None = None, salvage: bool = False) -> None:
+        """`salvage`: take what stands before the first damage."""
         self.tasks = tasks = tasks or Tasks(Rows())
         self.rows = tasks.rows
         self.syscalls = Syscalls(self.tasks, self.rows)
         self.preamble = Preamble()
         self.access: dict[str, int] = {}
         self.recorded_page_size = 0
+        self.cut = Cut(salvage)
+        self.heads = list(HEADS)
+        self.unit = 1.0
         self.handlers: dict[str, Handler] = {
             "task_newtask": self._newtask,
             "sched_process_exec": self._execed,
@@ -190,20 +195,34 @@ class Tracepoints:
         else:
             self.tasks.touch(task, address, access, line)
 
+    def _odd(self, line: str) -> tuple[Any, ...] | None:
+        """The parts of an event with a rarer head; the one that matched is tried first from now on."""
+        for at, (form, unit) in enumerate(self.heads[1:], 1):
+            if found := form.match(line):
+                self.heads.insert(0, self.heads.pop(at))
+                self.unit = unit
+                return found.groups()
+        return None
+
     def read(self, text: Iterator[str], path: Path) -> None:
         """Take in all lines. Faults, nine lines of ten, are handled here for speed."""
-        match, by_pid, known, pack = EVENT.match, self.tasks.by_pid, self.access, ROW.pack
-        data, numbers, op = self.rows.data, self.rows.lines, uapi.OP_TOUCH
-        number = events = 0
+        by_pid, assumed, known = self.tasks.by_pid, self.tasks.assumed, self.access
+        rows, op, pack = self.rows, uapi.OP_TOUCH, ROW.pack
+        data, numbers, times = rows.data, rows.lines, rows.times
+        match, number, events = self.heads[0][0].match, 0, 0
         try:
             for number, line in zip(range(1, MAX_LINES + 1), text, strict=False):
                 found = match(line)
-                if found is None:
+                parts: tuple[Any, ...] | None = found.groups() if found else self._odd(line)
+                if parts is None:
                     self.preamble.read(line)
                     self.page_size()
                     continue
+                if found is None:
+                    match = self.heads[0][0].match
                 events += 1
-                pid, where, error, name, separator, body = found.groups()
+                pid, when, where, error, name, separator, body = parts
+                rows.now = now = float(when) * self.unit
                 if where is None:
                     self.event(pid, name, separator, body.rstrip(), number)
                     continue
@@ -213,15 +232,18 @@ class Tracepoints:
                 if task is None or task.state or address >= task.mm.low or address >= ADDRESS_END:
                     self._odd_fault(pid, address, access, number)
                     continue
+                if task.mm.layout and assumed:
+                    assumed.touched(task.mm.layout, task.index, address, number)
                 task.last_fault = len(numbers)
                 numbers.append(number)
+                times.append(now)
                 data += pack(op, task.index, address, 1, access, 0, 0, 0)
             if number == MAX_LINES and next(text, None) is not None:
                 raise TraceError(f"more than {MAX_LINES} lines; cut the trace or record less")
             self.check_end(events)
-            self.recorded_page_size = self.page_size()
-        except TraceError as error_found:
-            raise InputError(f"{path}:{max(number, 1)}: {error_found}") from error_found
+        except (TraceError, Damaged) as error:
+            self.cut.ends(error, path, number, any(numbers))
+        self.recorded_page_size = self.page_size()
 
 
 def trace_data(text: Iterator[str]) -> Iterator[str]:
@@ -243,31 +265,31 @@ def load_ftrace(
     stream: BinaryIO | None = None,
     faults: bool = True,
     html: bool = False,
+    salvage: bool = False,
 ) -> Workload:
     """The workload recorded in `path`, plain or gzip; at most `max_text` bytes of text.
 
     reading  what to take for granted of a trace that our recorder did not make; without it, what is missing is an error
     faults   whether such a trace has page faults
     html     whether the text stands in a page, as systrace writes it
+    salvage  take what stands before the first damage
 
     `stream` is read instead of the file, once and to its end, if it is given.
 
     InputError, with file and line, for anything that is not understood, is missing, damaged,
     lost or cut off.
     """
-    loader = Tracepoints()
+    loader = Tracepoints(salvage=salvage)
     assumed = loader.assume(reading, faults) if reading else None
     text = lines(path, max_text, stream)
     loader.read(trace_data(text) if html else text, path)
-    ops, numbers = loader.rows.result()
     return Workload(
-        name=path.name.removesuffix(".gz").removesuffix(".txt").removesuffix(".ftrace"),
-        ops=ops,
-        lines=numbers,
+        name=named(path),
+        **loader.rows.result(),
         files=loader.tasks.files.result(),
         source=str(path),
         ignored=dict(sorted(loader.rows.ignored.items())),
-        provenance=loader.preamble.provenance() | (assumed.facts() if assumed else {}),
+        provenance=loader.preamble.provenance() | (assumed.facts() if assumed else {}) | loader.cut.facts,
         page_size=loader.recorded_page_size,
         remarks=error_code.remarks(loader.preamble.facts.get("arch", "")) if loader.access else (),
     )

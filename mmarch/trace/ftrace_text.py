@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from mmarch.errors import InputError
+from mmarch.trace.packed import Damaged, unpacked
 
 MAX_LINE = 4096
 MAX_TEXT = 1 << 30
-BLOCK = 1 << 20
+MANY, SHORT = 1 << 20, 8  # so many lines have to be so long on average
 SHOWN = 80
 FORMAT_KEY, FORMAT = "mmarch trace", "1"
 
@@ -23,21 +22,41 @@ _FOREIGN = {
     b"\x17\x08\x44tracing": "a trace.dat of trace-cmd; turn it into text: trace-cmd report -i {path} | mmarch run -",
     b"PERFILE2": "a perf.data of perf; turn it into text: "
     "perf script -F comm,pid,tid,time,event,addr,ip -i {path} | mmarch run -",
-    b"\xfd7zXZ": "compressed by xz; unpack it first: xz -dc {path} | mmarch run -",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it first: zstd -dc {path} | mmarch run -",
     b"BZh": "compressed by bzip2; unpack it first: bzip2 -dc {path} | mmarch run -",
     b"PK\x03\x04": "a zip archive; unpack it first: unzip -p {path} | mmarch run -",
     b"\xff\xfe": "UTF-16; turn it into plain text: iconv -f UTF-16 -t UTF-8 {path} | mmarch run -",
     b"\xfe\xff": "UTF-16; turn it into plain text: iconv -f UTF-16 -t UTF-8 {path} | mmarch run -",
 }
+SUFFIXES = (".gz", ".xz", ".zst", ".txt", ".html", ".ftrace", ".strace", ".perf", ".events", ".lackey")
 BOM = b"\xef\xbb\xbf"
-GZIP = b"\x1f\x8b"
 
-# task-pid (tgid) [cpu] flags seconds: then a page fault, or any event's name, separator and text
-EVENT = re.compile(
-    r"(?: +<\.\.\.>| *.{1,20}?)-(\d+) *(?:\([\d -]+\) *)?\[\d+\] +(?:[^\s\d]\S* +)?[\d.]+: +"
+# a page fault, or any event's name, separator and text; address, error code, name, separator and text are its groups
+_EVENT = (
     r"(?:page_fault_(?:user|kernel): +address=0x([0-9a-f]{1,16}) ip=[^ ]+ error_code=0x([0-9a-f]{1,8})\s*$"
     r"|(\w+)(: *| -> |\()(.*))"
+)
+# task-pid (tgid) [cpu] flags seconds; pid and time are the groups of a head
+EVENT = re.compile(
+    r"(?: +<\.\.\.>| *.{1,20}?)-(\d+) *(?:\([\d -]+\) *)?\[\d+\] +(?:[^\s\d]\S* +)?([\d.]+): +" + _EVENT
+)
+# trace-cmd's instance, -l, --ts-diff and --raw-ts
+_REPORT = re.compile(
+    r"(?:[\w.-]+:)? *.{1,20}?-(\d+) *(?:\([\d -]+\) *)?(?:\[\d+\] *(?:[^\s\d]\S* +)?|\d+[^\s\d]\S* +)"
+    r"([\d.]+): +(?:\(\+\d+\) +)?" + _EVENT
+)
+# options/latency-format, and with options/verbose
+_LATENCY = re.compile(r" *.{1,16}?-(\d+) +\d+[^\s\d]\S* +(\d+)us.?: +" + _EVENT)
+_VERBOSE = re.compile(
+    r" *.{1,16}? +(\d+) +\d+ \d+ [0-9a-f]{8} [0-9a-f]{8} \[[0-9a-f]+\] +([\d.]+)ms \(\+?-?[\d.]+ms\): +" + _EVENT
+)
+HEADS = ((EVENT, 1.0), (_REPORT, 1.0), (_LATENCY, 1e-6), (_VERBOSE, 1e-3))  # and seconds in a unit of each
+BEGINS = (
+    r"^(?:[\w.-]+:)?\s*\S.*-\d+\s+(?:\(.*\)\s+)?(?:\[\d+\]|\d+[^\s\d]\S*\s+[\d.]+(?:us.?)?: )"
+    r"|^\s*\S.*\]\s+[\d.]+ms \("
+)
+_HINTS = (
+    (re.compile(r".*\btype: \d+$"), "raw, hex or binary output; as text: echo 0 > options/raw, hex and bin"),
+    (re.compile(r"page_fault_\w+: |sys_\w+(?:\(| -> )"), "no task; print it: echo 1 > options/context-info"),
 )
 _LOST = re.compile(r"CPU ?:? ?\d+ \[LOST (\d+) EVENTS\]|.*\[(\d+) EVENTS DROPPED\]")
 _FACT = re.compile(r"# ([\w /-]{1,40}): (.*)")
@@ -57,6 +76,14 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
+def named(path: Path) -> str:
+    """A workload's name by its file's."""
+    name = path.name
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
 def refuse_foreign(path: Path, head: bytes) -> None:
     """InputError, with what to do, for a file whose first bytes are those of another format."""
     for magic, what in _FOREIGN.items():
@@ -66,8 +93,8 @@ def refuse_foreign(path: Path, head: bytes) -> None:
 
 
 @contextmanager
-def _opened(path: Path, stream: BinaryIO | None) -> Iterator[BinaryIO | gzip.GzipFile]:
-    """Text at its beginning, unpacked; of `stream`, which is read once, instead of the file if it is given."""
+def _opened(path: Path, stream: BinaryIO | None) -> Iterator[tuple[BinaryIO, bytes]]:
+    """A file and its first bytes; of `stream`, which is read once, instead of the file if it is given."""
     try:
         raw = stream or path.open("rb")
     except OSError as error:
@@ -78,39 +105,36 @@ def _opened(path: Path, stream: BinaryIO | None) -> Iterator[BinaryIO | gzip.Gzi
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from error
         refuse_foreign(path, head)
-        yield gzip.GzipFile(fileobj=ahead, mode="rb") if head.startswith(GZIP) else ahead
+        yield ahead, head
 
 
-def _blocks(stream: BinaryIO | gzip.GzipFile, path: Path, max_text: int) -> Iterator[str]:
+def _blocks(stream: BinaryIO, head: bytes, path: Path, max_text: int) -> Iterator[str]:
     total = 0
-    while True:
-        try:
-            block = stream.read(BLOCK)
-        except EOFError as error:
-            raise InputError(f"{path}: truncated: its gzip data ends after {total} bytes of text") from error
-        except (OSError, zlib.error) as error:
-            raise InputError(f"{path}: damaged after {total} bytes of text: {error}") from error
-        if not block:
-            return
-        if not total:
-            refuse_foreign(path, block)
-            block = block.removeprefix(BOM)
-        total += len(block)
-        if total > max_text:
-            raise InputError(f"{path}: more than {max_text} bytes of text; cut the trace or record less")
-        yield block.decode("latin-1")
+    try:
+        for block in unpacked(stream, head, str(path)):
+            if not total:
+                refuse_foreign(path, block)
+                block = block.removeprefix(BOM)
+            total += len(block)
+            if total > max_text:
+                raise InputError(f"{path}: more than {max_text} bytes of text; cut the trace or record less")
+            yield block.decode("latin-1")
+    except OSError as error:
+        raise Damaged(f"{path}: cannot be read after {total} bytes of text: {error.strerror}") from error
 
 
 def lines(path: Path, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) -> Iterator[str]:
     """Lines without their newline, be it LF or CRLF, of a file or of `stream` with its name.
 
-    InputError for damage, a line over 4 KiB or over `max_text` bytes.
+    Damaged; InputError for a line over 4 KiB, over `max_text` bytes, or hardly anything but ends of lines.
     """
-    rest, number = "", 0
-    with _opened(path, stream) as opened:
-        for block in _blocks(opened, path, max_text):
+    rest, number, size = "", 0, 0
+    with _opened(path, stream) as (opened, head):
+        for block in _blocks(opened, head, path, max_text):
             parts = (rest + block).replace("\r\n", "\n").split("\n")
-            rest = parts.pop()
+            rest, size = parts.pop(), size + len(block)
+            if number > MANY and size < SHORT * number:
+                raise InputError(f"{path}:{number}: lines of under {SHORT} bytes on average; no trace has such")
             for line in parts:
                 number += 1
                 if len(line) > MAX_LINE:
@@ -122,7 +146,7 @@ def lines(path: Path, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) 
                 number += 1
             raise InputError(f"{path}:{number}: a line longer than {MAX_LINE} bytes is not ftrace text")
     if rest:
-        raise InputError(f"{path}:{number + 1}: truncated: the last line {shown(rest)} has no end")
+        raise Damaged(f"{path}:{number + 1}: truncated: the last line {shown(rest)} has no end")
 
 
 class Preamble:
@@ -140,7 +164,8 @@ class Preamble:
         if lost := _LOST.match(line):
             raise TraceError(f"{lost[1] or lost[2]} events were lost here; record again with a larger buffer")
         if line.strip() and not line.startswith(("cpus=", "CPU ", "version =")):
-            raise TraceError(f"not an ftrace event: {shown(line)}")
+            hint = next((f" ({text})" for form, text in _HINTS if form.match(line)), "")
+            raise TraceError(f"not an ftrace event: {shown(line)}{hint}")
 
     def _fact(self, line: str) -> None:
         match = _FACT.match(line)

@@ -9,16 +9,17 @@ import re
 from dataclasses import dataclass
 
 from core_mm import uapi
-from mmarch.trace.assumed import Reading
+from mmarch.trace.assumed import UNTOLD, Reading
 from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED
+from mmarch.trace.clocks import HEAD, Clock
+from mmarch.trace.faults import HOW, Faults
 from mmarch.trace.foreign import Foreign
+from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.maps import kind_of
 from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM, State
 
 ALONE = "0"  # the pid of a trace that does not name any
 
-_TIME = r"(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+)\s+(?:\(\+\s*\d+\.\d+\)\s+)?"
-_HEAD = re.compile(rf"\s*(?:\[pid\s+(\d+)\]\s+|(\d+)\s+(?=\S))?(?:{_TIME})?(.*)")
 _CALL = re.compile(r"([a-z_]\w*)\((.*)\)\s+= (\?|-?(?:0x[0-9a-f]+|\d+))(.*)$")
 _BEGUN = re.compile(r"([a-z_]\w*)\((.*?),?\s*<unfinished \.\.\.>$")
 _RESUMED = re.compile(r"<\.\.\. ([a-z_]\w*) resumed>(.*)$")
@@ -87,11 +88,14 @@ class Strace(Foreign):
     FORMAT = "strace"
 
     def __init__(self, reading: Reading) -> None:
-        super().__init__(reading, faults=False)
+        super().__init__(reading, faults=reading.faults is not None)
+        self.clock = Clock()
+        self.faults = Faults(reading.faults) if reading.faults else None
         self.begun: dict[str, _Begun] = {}
         self.births: dict[str, int] = {}
         self.paths: dict[tuple[str, int], str] = {}
         self.cut = ""
+        self.touched = 0  # pages, by faults that perf saw
 
     def line(self, text: str, number: int) -> None:
         """One line of output; a note of strace's own may stand in its middle, and then the next one has its end."""
@@ -100,14 +104,43 @@ class Strace(Foreign):
         if note and before.strip():
             self.cut = before
             return
-        head = _HEAD.match(text)
-        pid, rest = (head[1] or head[2] or ALONE, head[3].rstrip()) if head else (ALONE, text)
+        head = HEAD.match(text)
+        pid, rest = (head[1] or head[2] or ALONE, head[4].rstrip()) if head else (ALONE, text)
         if not rest or _ASIDE.match(rest):
             return
+        self.rows.now = self.clock.read(head[3] if head else None)
+        if self.faults:
+            self._faults(self.faults, number)
         if pid not in self.tasks.by_pid:
             self._born(pid, number)
         if not self._event(pid, rest, number):
             raise ValueError(text)
+
+    def facts(self) -> dict[str, str]:
+        if self.faults is None:
+            return {}
+        if not self.used or not self.touched:
+            raise TraceError(f"no fault of {self.faults.path} is of a task here, at a time here; {HOW}")
+        how = f"{self.reading.access}: perf does not tell reads from writes"
+        return {"page faults": f"{self.touched} of {self.faults.path.name}", "assumed access": how}
+
+    def _faults(self, faults: Faults, line: int) -> None:
+        """Those before this line, of the tasks that it has seen."""
+        if not self.clock.absolute:
+            raise TraceError(f"no time since 1970, by which page faults could be merged; {HOW}")
+        now = self.rows.now
+        for fault in faults.before(now):
+            pid = fault.pid if fault.pid in self.tasks.by_pid else ALONE
+            task = self.tasks.by_pid.get(pid)
+            if task is None or task.state is State.EXITED:
+                self.rows.ignored["page faults of tasks that strace does not see"] += 1
+                continue
+            self.rows.now, self.touched = fault.when, self.touched + 1
+            if task.state is State.RUNNING:
+                self.tasks.touch(task, fault.address, UNTOLD, line)
+            else:
+                self.tasks.odd_fault(pid, fault.address, UNTOLD, line)
+        self.rows.now = now
 
     def _event(self, pid: str, rest: str, line: int) -> bool:
         if match := _CALL.match(rest):

@@ -40,7 +40,7 @@ _FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
 class Mm:
     """An address space: its break, and the kernel's own mappings in it, faults in which are not replayed.
 
-    low, high  faults between need a second look
+    low, high  faults between need a second look, for there are such mappings
     """
 
     brk: int = 0
@@ -198,7 +198,7 @@ class Tasks:
 
     def unseen(self) -> Mm:
         """An address space of which nobody knows what is mapped."""
-        return Mm(low=0, high=ADDRESS_END, layout=Layout(PAGE))
+        return Mm(layout=Layout(PAGE))
 
     def adopt(self, pid: str, line: int) -> Task:
         """A task that ran before the trace began."""

@@ -1,9 +1,11 @@
-"""Lines of a foreign trace that could not be read: counted by kind, with the first of each; too many are an error."""
+"""What could not be read: odd lines, counted by kind, too many of which are an error; where a damaged trace ends."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+from mmarch.errors import InputError
 from mmarch.trace.ftrace_text import TraceError, shown
 
 MOST = 0.01  # of the events that were used
@@ -32,3 +34,22 @@ class Unread:
     def result(self) -> dict[str, int]:
         """For the table of what was left out."""
         return {f"{kind} (not understood)": count for kind, count in self.kinds.items()}
+
+
+class Cut:
+    """The first damage of a trace: an error, or where what is taken of it ends; `facts` say so."""
+
+    def __init__(self, salvage: bool) -> None:
+        self.salvage = salvage
+        self.facts: dict[str, str] = {}
+
+    def ends(self, error: Exception, path: Path, line: int, some: bool) -> None:
+        """Damage at a line; `some`: whether anything stood before it. InputError unless it is salvaged."""
+        what = str(error).removeprefix(f"{path}:").lstrip("0123456789: ")
+        if self.salvage and some:
+            self.facts = {"salvaged": f"what stands before line {max(line, 1)}: {what}"}
+        elif isinstance(error, InputError):
+            raise error
+        else:
+            hint = "" if self.salvage or not some else "; what stands before it: --salvage"
+            raise InputError(f"{path}:{max(line, 1)}: {error}{hint}") from error

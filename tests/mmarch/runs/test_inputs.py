@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
-import lzma
 import os
 import subprocess
 import sys
@@ -183,8 +182,6 @@ def test_a_trace_of_other_events(mmarch, tmp_path: Path) -> None:
     [
         (b"\x17\x08\x44tracing6", "trace.dat", "trace-cmd report"),
         (b"PERFILE2\x68", "perf.data", "perf script"),
-        (lzma.compress(b"x"), "xz", "xz -dc"),
-        (b"\x28\xb5\x2f\xfd\x00", "zstd", "zstd -dc"),
         (bz2.compress(b"x"), "bzip2", "bzip2 -dc"),
         ("# tracer".encode("utf-16"), "UTF-16", "iconv"),
         (gzip.compress(b"PERFILE2" + bytes(99), mtime=0), "perf.data", "perf script"),
@@ -214,9 +211,9 @@ def test_pipes_are_read_once(tmp_path: Path, text: str) -> None:
     ]
     assert counts[0]
     assert counts[1] == counts[0] == counts[2]
-    packed = subprocess.run([*words, "-"], input=lzma.compress(text.encode()), capture_output=True, check=False)
-    assert packed.stderr.decode().startswith("mmarch: stdin: not text of a trace but compressed by xz")
-    assert packed.stderr.decode().endswith("xz -dc FILE | mmarch run -\n")
+    packed = subprocess.run([*words, "-"], input=bz2.compress(text.encode()), capture_output=True, check=False)
+    assert packed.stderr.decode().startswith("mmarch: stdin: not text of a trace but compressed by bzip2")
+    assert packed.stderr.decode().endswith("bzip2 -dc FILE | mmarch run -\n")
     ran = subprocess.run([*words, "-", str(path)], input=text, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert "- is no file" in ran.stderr
