@@ -71,6 +71,7 @@ class Workload:
 
     ops      (n, 8) int64, rows as in `core_mm.uapi`
     lines    (n,) int32, the 1-based line of `source` each row came from; 0: implied by another
+    pids     of the tasks, as the tracer knew them; empty if it did not
     times    (n,) float64, seconds by the tracer's clock; empty if they are not known
     files    backing files, by the index that OP_MMAP rows carry
     steps    labelled slices, for scenarios; empty for traces
@@ -93,6 +94,7 @@ class Workload:
     remarks: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
     beside: tuple[int, ...] = ()
+    pids: tuple[int, ...] = ()
     times: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def measured(self) -> NDArray[np.bool_]:

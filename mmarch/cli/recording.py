@@ -14,6 +14,7 @@ from mmarch.cli.configured import reading
 from mmarch.cli.output import Talk, answer
 
 if TYPE_CHECKING:
+    from mmarch.trace.summary import Task
     from mmarch.workload import Workload
 
 app = typer.Typer(no_args_is_help=True, help="Recordings: what is in one; mmarch's own format.")
@@ -23,6 +24,15 @@ Recording = Annotated[
     typer.Argument(
         metavar="TRACE", help="A trace, - for stdin, or a bundled one.", autocompletion=complete.workload
     ),
+]
+From = Annotated[
+    str,
+    typer.Option("--from", metavar="TIME", help="Begin there: seconds of its clock, or +SECONDS from its start."),
+]
+To = Annotated[str, typer.Option("--to", metavar="TIME", help="End there.")]
+Tasks = Annotated[
+    list[int] | None,
+    typer.Option("--task", metavar="NUMBER", help="Only this task and its threads, as show numbers them. Repeatable."),
 ]
 
 
@@ -36,18 +46,22 @@ def convert(
             "-o", "--output", metavar="FILE", help="The recording, in Parquet.", callback=o.writable
         ),
     ],
+    begin: From = "",
+    end: To = "",
+    task: Tasks = None,
     *,
     how: None,
     quiet: o.Quiet = False,
 ) -> None:
     """Keep a trace in mmarch's own format, which loads at once and takes two bytes or so an event."""
     from mmarch import api
+    from mmarch.runs.workloads import Trace
     from mmarch.table import counted
 
     talk = Talk(quiet)
     source = talk.reading(trace, "", "")
-    size = api.convert_trace(source, output)
-    recorded = api.show_trace(source)
+    recorded = api.show_trace(source, begin=begin, end=end, tasks=task or ())
+    size = api.convert_trace(Trace(recorded), output)
     talk.note(f"{output}: {counted(len(recorded.ops), 'operation')}, {counted(size, 'byte')}")
 
 
@@ -55,6 +69,9 @@ def convert(
 @reading
 def show(
     trace: Recording,
+    begin: From = "",
+    end: To = "",
+    task: Tasks = None,
     *,
     how: None,
     json: o.Json = False,
@@ -64,17 +81,18 @@ def show(
     from mmarch import api
 
     source = Talk(json).reading(trace, "", "")
-    workload = api.show_trace(source)
+    workload = api.show_trace(source, begin=begin, end=end, tasks=task or ())
     answer(_document(workload) if json else "\n".join(_text(workload)), output)
 
 
 def _document(workload: Workload) -> str:
-    from mmarch.trace.summary import kinds_of, tasks_of
+    from mmarch.trace.summary import kinds_of, span_of, tasks_of
 
     return to_json.dumps(
         {
             "name": workload.name,
             "page_size": workload.page_size,
+            "span": span_of(workload),
             "operations": kinds_of(workload),
             "tasks": [asdict(task) for task in tasks_of(workload)],
             "files": len(workload.files),
@@ -86,29 +104,40 @@ def _document(workload: Workload) -> str:
 
 
 def _text(workload: Workload) -> list[str]:
-    from mmarch.sizes import show_size
-    from mmarch.table import counted, number, table, wrap
+    from mmarch.table import number, table, wrap
     from mmarch.trace.summary import kinds_of, tasks_of
 
-    size = f"pages of {show_size(workload.page_size)}" if workload.page_size else "page size not recorded"
-    counts = f"{counted(len(workload.ops), 'operation')}, {counted(len(workload.files), 'file')}, {size}"
-    tasks = [
-        [
-            str(task.index),
-            number(task.operations),
-            show_size(task.mapped),
-            number(task.faults),
-            number(task.touched),
-        ]
-        for task in tasks_of(workload)
-    ]
     left = [[name, number(count)] for name, count in workload.ignored.items()]
     return [
-        *wrap(f"{workload.name}: {counts}"),
+        *wrap(_first(workload)),
         *(line for key, value in workload.provenance.items() for line in wrap(f"{key}: {value}")),
         "",
         *table(["operation", "count"], [[name, number(count)] for name, count in kinds_of(workload).items()]),
         "",
-        *table(["task", "operations", "mapped", "accesses", "pages"], tasks),
+        *table(
+            ["task", "pid", "operations", "mappings", "mapped", "accesses", "pages"],
+            [_row(task) for task in tasks_of(workload)],
+        ),
         *(["", *table(["left out", "count"], left)] if left else []),
     ]
+
+
+def _first(workload: Workload) -> str:
+    from mmarch.sizes import show_size
+    from mmarch.table import counted
+    from mmarch.trace.summary import span_of
+
+    size = f"pages of {show_size(workload.page_size)}" if workload.page_size else "page size not recorded"
+    begin, end = span_of(workload)
+    span = f"{end - begin:.6f} s, from {begin:.6f} to {end:.6f}" if end else "no times"
+    counts = f"{counted(len(workload.ops), 'operation')}, {counted(len(workload.files), 'file')}"
+    return f"{workload.name}: {counts}, {size}, {span}"
+
+
+def _row(task: Task) -> list[str]:
+    from mmarch.sizes import show_size
+    from mmarch.table import number
+
+    pid, counts = str(task.pid) if task.pid else "", (task.faults, task.touched)
+    mapped = [number(task.operations), number(task.mappings), show_size(task.mapped)]
+    return [str(task.index), pid, *mapped, *map(number, counts)]

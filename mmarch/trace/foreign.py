@@ -62,6 +62,7 @@ class Foreign:
             name=named(path),
             **self.rows.result(),
             files=self.tasks.files.result(),
+            pids=tuple(self.tasks.pids),
             source=str(path),
             ignored=dict(sorted({**self.rows.ignored, **self.unread.result()}.items())),
             provenance={"format": self.FORMAT, **facts, **self.assumed.facts(), **cut.facts},

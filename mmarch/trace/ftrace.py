@@ -287,6 +287,7 @@ def load_ftrace(
         name=named(path),
         **loader.rows.result(),
         files=loader.tasks.files.result(),
+        pids=tuple(loader.tasks.pids),
         source=str(path),
         ignored=dict(sorted(loader.rows.ignored.items())),
         provenance=loader.preamble.provenance() | (assumed.facts() if assumed else {}) | loader.cut.facts,

@@ -1,7 +1,7 @@
 """mmarch's own format: a recording as columns, in Parquet, two bytes or so an event.
 
 Columns: op, task, and a to f as rows have them (`core_mm.uapi`), a as the difference to that of the task's row before;
-line as the difference to the row before. The rest of the workload is JSON in the file's metadata, under "mmarch".
+line, and time in microseconds, as the difference to the row before. The rest of the workload is JSON in the file's metadata, under "mmarch".
 
 Before the footer, where readers of Parquet look at nothing, stand a mark and the digest of all other bytes: polars
 ends the process over some damaged sizes, so damage has to be known before it sees a file.
@@ -25,12 +25,13 @@ from mmarch.workload import File, Workload
 from mmarch.writing import writing
 
 MAGIC = b"PAR1"
-KEY, VERSION = "mmarch", 1
+KEY, VERSION = "mmarch", 2
 MOST_ROWS, MOST_TASKS, MOST_FILES, MOST_BYTES = 1 << 26, 1 << 16, 1 << 16, 1 << 30
 MOST_PAGES = 1 << 40
 MARK = b"mmarch recording"
 END = 8  # the length of the footer, and the magic again
-COLUMNS = ("op", "task", "a", "b", "c", "d", "e", "f", "line")
+COLUMNS = ("op", "task", "a", "b", "c", "d", "e", "f", "line", "time")
+MICRO = 1e6
 _OF_FILE = {uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_UNLINK, uapi.OP_FALLOCATE}
 _BIRTHS = (uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM)
 
@@ -47,6 +48,7 @@ class _Head(BaseModel):
     provenance: dict[str, str] = Field(default={}, max_length=200)
     page_size: int = Field(default=0, ge=0, le=1 << 16)
     remarks: tuple[str, ...] = Field(default=(), max_length=20)
+    pids: tuple[int, ...] = Field(default=(), max_length=MOST_TASKS)
 
 
 def _before(ops: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -95,10 +97,12 @@ def write_native(workload: Workload, output: str | Path) -> int:
     values: dict[str, Any] = {"op": ops[:, 0].astype(np.uint8), "task": ops[:, 1].astype(np.uint16), "a": address}
     values.update({name: ops[:, at] for at, name in enumerate("bcdef", 3)})
     values["line"] = np.diff(workload.lines, prepend=np.int32(0)).astype(np.int32)
+    times = workload.times if len(workload.times) else np.zeros(len(ops))
+    values["time"] = np.diff(np.rint(times * MICRO).astype(np.int64), prepend=np.int64(0))
     head = _Head(
         version=VERSION, name=workload.name[:200], files=[(file.kind, file.size) for file in workload.files],
         ignored=dict(workload.ignored), provenance=dict(workload.provenance), page_size=workload.page_size,
-        remarks=workload.remarks,
+        remarks=workload.remarks, pids=workload.pids,
     )  # fmt: skip
     made = io.BytesIO()
     pl.DataFrame(values).write_parquet(
@@ -119,7 +123,7 @@ def read_native(path: Path, stream: BinaryIO) -> Workload:
     if head.version != VERSION:
         raise InputError(f"{path}: a recording of version {head.version}; this mmarch reads {VERSION}")
     ops = np.zeros((len(columns["op"]), uapi.COLUMNS), np.int64)
-    for at, name in enumerate(COLUMNS[:-1]):
+    for at, name in enumerate(COLUMNS[:-2]):
         ops[:, at] = columns[name]
     order, first = _before(ops[:, 1])
     steps = ops[order, 2]
@@ -127,10 +131,12 @@ def read_native(path: Path, stream: BinaryIO) -> Workload:
     begins = np.flatnonzero(first)
     ops[order, 2] = sums - np.repeat(sums[begins] - steps[begins], np.diff([*begins, len(sums)]))
     _check(path, ops, head)
+    times = np.cumsum(columns["time"]) / MICRO
     return Workload(
         name=head.name, ops=ops, lines=np.cumsum(columns["line"], dtype=np.int64).astype(np.int32),
         files=tuple(File(kind, size) for kind, size in head.files), source=str(path), ignored=head.ignored,
-        provenance=head.provenance, page_size=head.page_size, remarks=head.remarks,
+        provenance=head.provenance, page_size=head.page_size, remarks=head.remarks, pids=head.pids,
+        times=times if times.any() else times[:0],
     )  # fmt: skip
 
 

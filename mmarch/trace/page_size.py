@@ -69,6 +69,7 @@ def at_page_size(workload: Workload, page_size: int) -> Workload:
         lines=np.array(lines, np.int32),
         ignored=dict(sorted(ignored.items())),
         page_size=page_size,
+        times=np.empty(0),
     )
 
 

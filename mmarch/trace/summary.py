@@ -1,4 +1,4 @@
-"""What a recording holds: its tasks, how much they mapped, its operations by kind."""
+"""What a recording holds: its tasks, how much they mapped, its operations by kind, how long it lasted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from mmarch.workload import Workload
 class Task:
     """One task of a recording.
 
+    pid         of the trace, 0 if it does not say
     operations  rows that it acts in
-    mapped      bytes of its mmap calls
+    mappings    its mmap calls
+    mapped      bytes of them
     touched     pages, of the recorded size, that it touched at least once
     faults      rows of accesses
     """
 
     index: int
+    pid: int
     operations: int
+    mappings: int
     mapped: int
     touched: int
     faults: int
@@ -31,14 +35,18 @@ def tasks_of(workload: Workload) -> list[Task]:
     """Every task, in the order in which they first act."""
     ops = workload.ops
     shift = (workload.page_size or 4096).bit_length() - 1
+    order = np.argsort(ops[:, 1], kind="stable")
+    numbers, begins = np.unique(ops[order, 1], return_index=True)
+    rows = np.split(order, begins[1:])
     found = []
-    for index in dict.fromkeys(ops[:, 1].tolist()):
-        own = ops[ops[:, 1] == index]
-        touches = own[own[:, 0] == uapi.OP_TOUCH]
-        single = np.unique(touches[touches[:, 3] == 1, 2] >> shift).size
-        many = int(touches[touches[:, 3] != 1, 3].sum())
-        mapped = int(own[own[:, 0] == uapi.OP_MMAP, 3].sum())
-        found.append(Task(index, len(own), mapped, single + many, len(touches)))
+    for number, own in sorted(zip(numbers.tolist(), rows, strict=True), key=lambda pair: int(pair[1][0])):
+        op = ops[own, 0]
+        touches, maps = own[op == uapi.OP_TOUCH], own[op == uapi.OP_MMAP]
+        pages = ops[touches, 3]
+        single = np.unique(ops[touches[pages == 1], 2] >> shift).size
+        pid = workload.pids[number] if number < len(workload.pids) else 0
+        mapped, touched = int(ops[maps, 3].sum()), single + int(pages[pages != 1].sum())
+        found.append(Task(number, pid, len(own), len(maps), mapped, touched, len(touches)))
     return found
 
 
@@ -47,3 +55,9 @@ def kinds_of(workload: Workload) -> dict[str, int]:
     numbers, counts = np.unique(workload.ops[:, 0], return_counts=True)
     pairs = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
     return {uapi.OP_NAMES[number]: count for count, number in pairs}
+
+
+def span_of(workload: Workload) -> tuple[float, float]:
+    """Its first and last time, in seconds by the clock of the trace; 0 and 0 if it has none."""
+    times = workload.times
+    return (float(times.min()), float(times.max())) if len(times) else (0.0, 0.0)

@@ -178,6 +178,7 @@ class Tasks:
         self.files = Files()
         self.by_pid: dict[str, Task] = {}
         self.count = 0
+        self.pids: list[int] = []
 
     def get(self, pid: str, line: int = 0) -> Task:
         """The task that acts; TraceError when the trace does not show where it came from."""
@@ -191,7 +192,8 @@ class Tasks:
             )
         return task
 
-    def new(self, mm: Mm) -> Task:
+    def new(self, mm: Mm, pid: str) -> Task:
+        self.pids.append(int(pid))
         task = Task(self.count, mm)
         self.count += 1
         return task
@@ -202,7 +204,7 @@ class Tasks:
 
     def adopt(self, pid: str, line: int) -> Task:
         """A task that ran before the trace began."""
-        task = self.by_pid[pid] = self.new(self.unseen())
+        task = self.by_pid[pid] = self.new(self.unseen(), pid)
         self.rows.add(line, uapi.OP_SPAWN, task.index)
         if self.assumed:
             maps, self.assumed.maps = self.assumed.maps, []
@@ -256,7 +258,7 @@ class Tasks:
         old = self.by_pid.get(child_pid)
         if old is not None and old.state is not State.EXITED:
             raise TraceError(f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?")
-        child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork())
+        child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork(), child_pid)
         self.by_pid[child_pid] = child
         op = uapi.OP_FORK
         if flags & CLONE_VM:
@@ -284,7 +286,7 @@ class Tasks:
     def old_mm_leaves(self, pid: str, line: int) -> None:
         """sched_prepare_exec or exit_mmap: in execve, all later faults are in the new address space."""
         if not self.by_pid:
-            root = self.by_pid[pid] = self.new(Mm())
+            root = self.by_pid[pid] = self.new(Mm(), pid)
             root.state = State.EXEC_NEW_MM
             self.rows.add(line, uapi.OP_SPAWN, root.index)
             return
