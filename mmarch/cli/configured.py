@@ -65,7 +65,7 @@ def configured(*but: str) -> Callable[[Command], Command]:
 
 def reading(command: Command) -> Command:
     """Add the options of how a trace is read, in the place of the parameter `how`."""
-    taken = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in OPTIONS if item.name in READING]
+    taken = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in OPTIONS if item.name in OF_TRACES]
 
     @functools.wraps(command)
     def filled(**given: Any) -> None:

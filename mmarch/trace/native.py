@@ -1,7 +1,8 @@
 """mmarch's own format: a recording as columns, in Parquet, two bytes or so an event.
 
 Columns: op, task, and a to f as rows have them (`core_mm.uapi`), a as the difference to that of the task's row before;
-line, and time in microseconds, as the difference to the row before. The rest of the workload is JSON in the file's metadata, under "mmarch".
+line, and time in microseconds, as the difference to the row before. The rest of the workload is JSON in the file's
+metadata, under "mmarch".
 
 Before the footer, where readers of Parquet look at nothing, stand a mark and the digest of all other bytes: polars
 ends the process over some damaged sizes, so damage has to be known before it sees a file.
