@@ -75,7 +75,9 @@ def reading(command: Command) -> Command:
     return _with_parameters(filled, command, "how", taken)
 
 
-def _with_parameters(filled: Command, command: Command, place: str, taken: list[inspect.Parameter]) -> Command:
+def _with_parameters(
+    filled: Command, command: Command, place: str, taken: list[inspect.Parameter]
+) -> Command:
     """With the parameters of `command`, and others in place of one of them."""
     own = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []

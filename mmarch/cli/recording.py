@@ -27,12 +27,16 @@ Recording = Annotated[
 ]
 From = Annotated[
     str,
-    typer.Option("--from", metavar="TIME", help="Begin there: seconds of its clock, or +SECONDS from its start."),
+    typer.Option(
+        "--from", metavar="TIME", help="Begin there: seconds of its clock, or +SECONDS from its start."
+    ),
 ]
 To = Annotated[str, typer.Option("--to", metavar="TIME", help="End there.")]
 Tasks = Annotated[
     list[int] | None,
-    typer.Option("--task", metavar="NUMBER", help="Only this task and its threads, as show numbers them. Repeatable."),
+    typer.Option(
+        "--task", metavar="NUMBER", help="Only this task and its threads, as show numbers them. Repeatable."
+    ),
 ]
 
 

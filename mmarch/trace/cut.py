@@ -51,7 +51,9 @@ def _rows(workload: Workload, begin: str, end: str) -> tuple[int, int]:
     high = _seconds(workload, end, "--to") if end else np.inf
     if low >= high:
         raise InputError(f"--from {begin} is not before --to {end}")
-    times = np.maximum.accumulate(workload.times)  # a row that waited for the end of its call stands where that is
+    times = np.maximum.accumulate(
+        workload.times
+    )  # a row that waited for the end of its call stands where that is
     return int(np.searchsorted(times, low)), int(np.searchsorted(times, high, "right"))
 
 
@@ -146,4 +148,6 @@ class _Cut:
 
 
 def _as_array(rows: list[Row]) -> NDArray[np.int64]:
-    return np.array([(*row, *(0,) * (uapi.COLUMNS - len(row))) for row in rows], np.int64).reshape(-1, uapi.COLUMNS)
+    return np.array([(*row, *(0,) * (uapi.COLUMNS - len(row))) for row in rows], np.int64).reshape(
+        -1, uapi.COLUMNS
+    )

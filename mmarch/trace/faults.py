@@ -48,7 +48,9 @@ class Faults:
                 continue
             match = _FAULT.match(line)
             if match is None:
-                raise InputError(f"{self.path}:{number}: not a page fault by perf script: {shown(line)}; {HOW}")
+                raise InputError(
+                    f"{self.path}:{number}: not a page fault by perf script: {shown(line)}; {HOW}"
+                )
             address = int(match[4], 16) & -PAGE
             if match[1] not in TRACERS and address < ADDRESS_END:
                 yield Fault(float(match[3]), match[2], address)

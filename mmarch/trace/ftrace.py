@@ -121,7 +121,9 @@ class Tracepoints:
     def _signalled(self, pid: str, body: str, _line: int) -> None:
         """A code below 0x80 is of the fault handler."""
         match = _SIGNALLED.match(body)
-        by_fault = match is not None and match[3] == pid and 0 < int(match[2]) < 0x80 and match[1] in ("7", "11")
+        by_fault = (
+            match is not None and match[3] == pid and 0 < int(match[2]) < 0x80 and match[1] in ("7", "11")
+        )
         if not (by_fault and self.tasks.signalled(pid)):
             self.rows.ignored["signal_generate"] += 1
 

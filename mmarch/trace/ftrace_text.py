@@ -47,7 +47,8 @@ _REPORT = re.compile(
 # options/latency-format, and with options/verbose
 _LATENCY = re.compile(r" *.{1,16}?-(\d+) +\d+[^\s\d]\S* +(\d+)us.?: +" + _EVENT)
 _VERBOSE = re.compile(
-    r" *.{1,16}? +(\d+) +\d+ \d+ [0-9a-f]{8} [0-9a-f]{8} \[[0-9a-f]+\] +([\d.]+)ms \(\+?-?[\d.]+ms\): +" + _EVENT
+    r" *.{1,16}? +(\d+) +\d+ \d+ [0-9a-f]{8} [0-9a-f]{8} \[[0-9a-f]+\] +([\d.]+)ms \(\+?-?[\d.]+ms\): +"
+    + _EVENT
 )
 HEADS = ((EVENT, 1.0), (_REPORT, 1.0), (_LATENCY, 1e-6), (_VERBOSE, 1e-3))  # and seconds in a unit of each
 BEGINS = (
@@ -134,7 +135,9 @@ def lines(path: Path, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) 
             parts = (rest + block).replace("\r\n", "\n").split("\n")
             rest, size = parts.pop(), size + len(block)
             if number > MANY and size < SHORT * number:
-                raise InputError(f"{path}:{number}: lines of under {SHORT} bytes on average; no trace has such")
+                raise InputError(
+                    f"{path}:{number}: lines of under {SHORT} bytes on average; no trace has such"
+                )
             for line in parts:
                 number += 1
                 if len(line) > MAX_LINE:

@@ -95,7 +95,11 @@ def write_native(workload: Workload, output: str | Path) -> int:
     step[first] = ops[order, 2][first]
     address = np.empty_like(step)
     address[order] = step
-    values: dict[str, Any] = {"op": ops[:, 0].astype(np.uint8), "task": ops[:, 1].astype(np.uint16), "a": address}
+    values: dict[str, Any] = {
+        "op": ops[:, 0].astype(np.uint8),
+        "task": ops[:, 1].astype(np.uint16),
+        "a": address,
+    }
     values.update({name: ops[:, at] for at, name in enumerate("bcdef", 3)})
     values["line"] = np.diff(workload.lines, prepend=np.int32(0)).astype(np.int32)
     times = workload.times if len(workload.times) else np.zeros(len(ops))
@@ -107,7 +111,11 @@ def write_native(workload: Workload, output: str | Path) -> int:
     )  # fmt: skip
     made = io.BytesIO()
     pl.DataFrame(values).write_parquet(
-        made, compression="zstd", compression_level=19, statistics=False, metadata={KEY: head.model_dump_json()}
+        made,
+        compression="zstd",
+        compression_level=19,
+        statistics=False,
+        metadata={KEY: head.model_dump_json()},
     )
     sealed = seal(made.getvalue())
     with writing(output) as stream:

@@ -95,7 +95,9 @@ def unpacked(stream: BinaryIO, head: bytes, where: str) -> Iterator[bytes]:
         for text, taken in _texts(stream, *form):
             total += len(text)
             if total > max(ALWAYS, MOST_RATIO * taken):
-                raise InputError(f"{where}: {taken} bytes of {form[0]} are over {total} of text; no trace is so")
+                raise InputError(
+                    f"{where}: {taken} bytes of {form[0]} are over {total} of text; no trace is so"
+                )
             yield text
     except EOFError as error:
         raise Damaged(f"{where}: truncated: {error} after {total} bytes of text") from None

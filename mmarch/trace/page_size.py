@@ -59,13 +59,17 @@ def at_page_size(workload: Workload, page_size: int) -> Workload:
         try:
             rows = moved.row(*row)
         except ValueError as error:
-            raise InputError(f"{workload.source}:{line}: with pages of {show_size(page_size)}: {error}") from None
+            raise InputError(
+                f"{workload.source}:{line}: with pages of {show_size(page_size)}: {error}"
+            ) from None
         ops += rows
         lines += [line] * len(rows)
     ignored = Counter(workload.ignored) + moved.vanished
     return replace(
         workload,
-        ops=np.array([(*row, *(0,) * (uapi.COLUMNS - len(row))) for row in ops], np.int64).reshape(-1, uapi.COLUMNS),
+        ops=np.array([(*row, *(0,) * (uapi.COLUMNS - len(row))) for row in ops], np.int64).reshape(
+            -1, uapi.COLUMNS
+        ),
         lines=np.array(lines, np.int32),
         ignored=dict(sorted(ignored.items())),
         page_size=page_size,
@@ -88,7 +92,11 @@ def continued(pieces: list[Piece]) -> list[Piece]:
     """Pieces that continue each other in all respects as one."""
     found: list[Piece] = []
     for piece in pieces:
-        if found and found[-1]._replace(end=piece.end, start=piece.start) == piece and found[-1].end == piece.start:
+        if (
+            found
+            and found[-1]._replace(end=piece.end, start=piece.start) == piece
+            and found[-1].end == piece.start
+        ):
             found[-1] = found[-1]._replace(end=piece.end)
         else:
             found.append(piece)
@@ -119,7 +127,9 @@ class _Mover:
         rows = handler(task, *cells)
         if not rows:
             touch = op == uapi.OP_TOUCH
-            self.vanished["fault where nothing is mapped" if touch else f"{uapi.OP_NAMES[op]} of no {self.size}"] += 1
+            self.vanished[
+                "fault where nothing is mapped" if touch else f"{uapi.OP_NAMES[op]} of no {self.size}"
+            ] += 1
         return rows
 
     # -- tasks ------------------------------------------------------------------------
@@ -151,7 +161,9 @@ class _Mover:
 
     # -- mappings ---------------------------------------------------------------------
 
-    def mmap(self, task: int, addr: int, size: int, prot: int, flags: int, file: int, offset: int) -> list[Row]:
+    def mmap(
+        self, task: int, addr: int, size: int, prot: int, flags: int, file: int, offset: int
+    ) -> list[Row]:
         layout, end = self.spaces[task].layout, addr + size
         gone = layout.take(addr, end)
         delta = self._delta(layout, addr, end, offset % self.page if file >= 0 else 0, gone)
@@ -178,7 +190,9 @@ class _Mover:
         """Rows for pages that lost all that was mapped in them, without those of `kept`."""
         rows: list[Row] = []
         for low, high in joined(layout.whole(piece.low, piece.high) for piece in gone):
-            for first, last in ((low, min(high, kept[0])), (max(low, kept[1]), high)) if kept[1] else ((low, high),):
+            for first, last in (
+                ((low, min(high, kept[0])), (max(low, kept[1]), high)) if kept[1] else ((low, high),)
+            ):
                 if first < last:
                     rows.append((uapi.OP_MUNMAP, task, first, last - first))
         return rows
@@ -226,7 +240,9 @@ class _Mover:
         spans = joined((layout.down(piece.low), layout.up(piece.high)) for piece in pieces)
         return [(uapi.OP_MSYNC, task, low, high - low, flags) for low, high in spans]
 
-    def mremap(self, task: int, old: int, old_size: int, new_size: int, flags: int, new: int, *_: int) -> list[Row]:
+    def mremap(
+        self, task: int, old: int, old_size: int, new_size: int, flags: int, new: int, *_: int
+    ) -> list[Row]:
         layout = self.spaces[task].layout
         kept = old + min(old_size, new_size)
         rows = self._unmapped(layout, task, layout.take(kept, old + old_size))
@@ -281,7 +297,9 @@ class _Mover:
     def brk(self, task: int, new: int, *_: int) -> list[Row]:
         space = self.spaces[task]
         layout = space.layout
-        if not space.brk:  # as in core-mm, the first call of a task without an image says where its heap begins
+        if (
+            not space.brk
+        ):  # as in core-mm, the first call of a task without an image says where its heap begins
             space.brk, space.delta = new, layout.up(new) - new
         old, end = (-(-brk // self.recorded) * self.recorded for brk in (space.brk, new))
         if end > old:

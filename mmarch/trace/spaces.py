@@ -44,7 +44,9 @@ class Space:
     def touch(self, addr: int, pages: int, access: int, *_: int) -> None:
         self.layout.find(addr)  # a stack grows
         for at in range(addr, addr + pages * self.page, self.page):
-            self.pages[at] = max(access, self.pages.get(at, 0)) if access != uapi.ACCESS_EXEC else self.pages.get(at, 0)
+            self.pages[at] = (
+                max(access, self.pages.get(at, 0)) if access != uapi.ACCESS_EXEC else self.pages.get(at, 0)
+            )
 
     def mmap(self, addr: int, size: int, prot: int, flags: int, file: int, offset: int) -> None:
         self.munmap(addr, size)

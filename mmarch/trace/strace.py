@@ -235,7 +235,9 @@ class Strace(Foreign):
             parent = next(iter(self.births))
             self.tasks.newtask(parent, pid, self.births.pop(parent), line)
             self.used += 1
-        elif pid != ALONE and ALONE in self.tasks.by_pid:  # strace names the first task when there is a second
+        elif (
+            pid != ALONE and ALONE in self.tasks.by_pid
+        ):  # strace names the first task when there is a second
             self.tasks.by_pid[pid] = self.tasks.by_pid.pop(ALONE)
 
     def _child(self, pid: str, name: str, text: str, child: int, line: int) -> None:

@@ -29,7 +29,9 @@ def _timed(path: Path, clock: Clock) -> Iterator[tuple[float, str]]:
     for number, line in enumerate(lines(path), 1):
         head = HEAD.match(line)
         if head is None or head[3] is None:
-            raise InputError(f"{path}:{number}: no time: {shown(line)}; strace -ff needs -ttt, to be in order")
+            raise InputError(
+                f"{path}:{number}: no time: {shown(line)}; strace -ff needs -ttt, to be in order"
+            )
         when = clock.read(head[3])
         if not clock.absolute and ":" not in head[3]:
             raise InputError(f"{path}:{number}: times of -r are of one task alone; strace -ff needs -ttt")

@@ -25,11 +25,15 @@ class Unread:
 
     def check(self, used: int, lenient: bool) -> None:
         """TraceError if nothing was used, or if more than one line in a hundred was not."""
-        said = "; ".join(f"{kind} {count} (first {self.first[kind]})" for kind, count in self.kinds.most_common(3))
+        said = "; ".join(
+            f"{kind} {count} (first {self.first[kind]})" for kind, count in self.kinds.most_common(3)
+        )
         if not used:
             raise TraceError(f"no event here can be replayed{f': {said}' if said else ''}")
         if not lenient and sum(self.kinds.values()) > MOST * used:
-            raise TraceError(f"of {used} events used, too many lines were not: {said}; take it as it is: --lenient")
+            raise TraceError(
+                f"of {used} events used, too many lines were not: {said}; take it as it is: --lenient"
+            )
 
     def result(self) -> dict[str, int]:
         """For the table of what was left out."""

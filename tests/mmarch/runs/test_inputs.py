@@ -211,7 +211,9 @@ def test_pipes_are_read_once(tmp_path: Path, text: str) -> None:
     ]
     assert counts[0]
     assert counts[1] == counts[0] == counts[2]
-    packed = subprocess.run([*words, "-"], input=bz2.compress(text.encode()), capture_output=True, check=False)
+    packed = subprocess.run(
+        [*words, "-"], input=bz2.compress(text.encode()), capture_output=True, check=False
+    )
     assert packed.stderr.decode().startswith("mmarch: stdin: not text of a trace but compressed by bzip2")
     assert packed.stderr.decode().endswith("bzip2 -dc FILE | mmarch run -\n")
     ran = subprocess.run([*words, "-", str(path)], input=text, capture_output=True, text=True, check=False)

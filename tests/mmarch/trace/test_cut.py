@@ -63,7 +63,9 @@ def state(found: Tables) -> tuple[set[int], set[int]]:
     return mapped, there
 
 
-@pytest.mark.parametrize(("name", "part"), [("numpy-pool", 0.5), ("redis-bgsave", 0.2), ("redis-bgsave", 0.8)])
+@pytest.mark.parametrize(
+    ("name", "part"), [("numpy-pool", 0.5), ("redis-bgsave", 0.2), ("redis-bgsave", 0.8)]
+)
 def test_the_snapshot_leads_where_the_whole_leads(name: str, part: float) -> None:
     """The twin has the same tasks, mappings and anonymous pages after it as after the rows that it stands for."""
     whole = recorded(name)

@@ -86,7 +86,9 @@ def test_every_head_means_the_same(tmp_path: Path, form: str, events: tuple[tupl
     assert rows[2][2:5] == [0x5565116C6000, 1, uapi.ACCESS_WRITE]
     assert rows[3][2:6] == [0x7F7EFAAC5000, 0x3B000, 3, 0x22]
     if "raw" not in form and "24850859908759" not in form:
-        assert workload.times.tolist() == pytest.approx([24850.859909] * 3 + [24850.860405, 24850.86063], abs=2e-6)
+        assert workload.times.tolist() == pytest.approx(
+            [24850.859909] * 3 + [24850.860405, 24850.86063], abs=2e-6
+        )
 
 
 def test_the_head_of_the_latency_format(tmp_path: Path) -> None:

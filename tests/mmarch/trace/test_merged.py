@@ -64,7 +64,9 @@ def test_the_files_of_strace_ff_are_one_trace(tmp_path: Path, mmarch: Callable[.
     """By the name that they share; in order of time; the same as from one file with pids."""
     name = several(tmp_path)
     assert done(read(name)) == ORDER
-    lines = [(line, f"{pid} {line}") for pid, text in ((11, PARENT), (12, CHILD)) for line in text.splitlines()]
+    lines = [
+        (line, f"{pid} {line}") for pid, text in ((11, PARENT), (12, CHILD)) for line in text.splitlines()
+    ]
     (tmp_path / "one").write_text("".join(f"{with_pid}\n" for _, with_pid in sorted(lines)))
     assert read(tmp_path / "one").ops.tolist() == read(name).ops.tolist()
     assert mmarch("run", name, "-q").code == 0
@@ -78,7 +80,10 @@ def test_times_of_the_day_will_do_and_none_will_not(tmp_path: Path) -> None:
         texts = [text.replace("1795780367.", instead) for text in (PARENT, CHILD)]
         if not instead:
             texts = [text.replace(text[:7], "") for text in texts]
-            texts = ["".join(line.partition(" ")[2] + "\n" for line in text.splitlines()) for text in (PARENT, CHILD)]
+            texts = [
+                "".join(line.partition(" ")[2] + "\n" for line in text.splitlines())
+                for text in (PARENT, CHILD)
+            ]
         with pytest.raises(InputError, match=rf"t\.1[12]:1: {says}"):
             read(several(tmp_path, *texts))
 
@@ -112,7 +117,15 @@ def test_a_trace_without_pids_is_of_one_task(tmp_path: Path) -> None:
     (tmp_path / "s").write_text(alone)
     (tmp_path / "perf").write_text("\n".join(PERF.splitlines()[:2]) + "\n")
     workload = read(tmp_path / "s", faults=tmp_path / "perf")
-    assert [kind for kind, _ in done(workload)] == ["spawn", "execve", "mmap", "fault", "brk", "munmap", "exit"]
+    assert [kind for kind, _ in done(workload)] == [
+        "spawn",
+        "execve",
+        "mmap",
+        "fault",
+        "brk",
+        "munmap",
+        "exit",
+    ]
 
 
 @pytest.mark.parametrize(

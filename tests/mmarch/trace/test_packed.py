@@ -24,7 +24,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-FAULTS = [event(1, f"page_fault_user: address={0x7FFD00000000 + 16 * n:#x} ip=0x1 error_code=0x6") for n in range(4000)]
+FAULTS = [
+    event(1, f"page_fault_user: address={0x7FFD00000000 + 16 * n:#x} ip=0x1 error_code=0x6")
+    for n in range(4000)
+]
 WHOLE = trace(*START, *FAULTS).encode()
 
 
@@ -96,7 +99,9 @@ def test_a_strace_is_salvaged_too(tmp_path: Path) -> None:
     assert workload.provenance["salvaged"].startswith("what stands before line 2: truncated: the last line")
 
 
-def test_ftrace_is_salvaged_up_to_the_first_line_that_is_none(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
+def test_ftrace_is_salvaged_up_to_the_first_line_that_is_none(
+    tmp_path: Path, mmarch: Callable[..., Ran]
+) -> None:
     """Zeros in the middle, as after a crash; the message names the option, the table what was done."""
     path = tmp_path / "t.txt"
     lines = WHOLE.splitlines(keepends=True)
@@ -135,7 +140,10 @@ def test_what_wants_much_memory_is_refused() -> None:
     greedy = lzma.compress(bytes(1 << 20), filters=filters)
     with pytest.raises(Damaged, match=r"[Mm]emory"):
         list(unpacked(io.BytesIO(greedy), greedy, "x"))
-    options = {zstd.CompressionParameter.window_log: 30, zstd.CompressionParameter.enable_long_distance_matching: 1}
+    options = {
+        zstd.CompressionParameter.window_log: 30,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+    }
     greedy = zstd.compress(bytes(1 << 20), options=options)
     compressor = zstd.ZstdCompressor(options=options)
     greedy = compressor.compress(bytes(1 << 20)) + compressor.flush()
