@@ -10,6 +10,9 @@ MmarchError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_PLUGIN, EXIT_INTERNAL = 0, 1, 2, 3, 4
 EXIT_INTERRUPTED, EXIT_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE
 
@@ -21,9 +24,25 @@ class MmarchError(Exception):
 
 
 class InputError(MmarchError):
-    """Bad input: names the file and the line or the option, shows the value, says the fix."""
+    """Bad input: names the file and the line or the option, shows the value, says the fix.
+
+    parameter      whose value is wrong, by the name that functions have for it, if the text does not say so
+    configuration  the one of several that it belongs to
+    """
 
     exit_code = EXIT_USAGE
+    parameter = configuration = ""
+
+
+@contextmanager
+def concerning(parameter: str = "", configuration: str = "") -> Iterator[None]:
+    """An InputError that leaves the block has these, if it had none: what is nearer to the fault knows best."""
+    try:
+        yield
+    except InputError as error:
+        error.parameter = error.parameter or parameter
+        error.configuration = error.configuration or configuration
+        raise
 
 
 class PluginError(MmarchError):

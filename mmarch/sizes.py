@@ -44,20 +44,20 @@ def parse_orders(text: str, page_shift: int, largest: int) -> tuple[int, ...]:
         if not SMALLEST_ORDER <= order <= largest:
             sizes = "..".join(show_size(1 << page_shift + edge) for edge in (SMALLEST_ORDER, largest))
             raise InputError(
-                f"--folio-orders {text!r}: order {order} is not in {SMALLEST_ORDER}..{largest} ({sizes}); "
+                f"folio orders {text!r}: order {order} is not in {SMALLEST_ORDER}..{largest} ({sizes}); "
                 "none is no large folios"
             )
     if not orders:
-        raise InputError("--folio-orders is empty; write none for no large folios")
+        raise InputError("folio orders are empty; write none for no large folios")
     return tuple(orders)
 
 
 def _order(word: str, page_shift: int) -> int:
     if word.isdecimal() and len(word) <= 2:
         return int(word)
-    size = parse_size(word, "--folio-orders")
+    size = parse_size(word, "folio order")
     if size < 1 << page_shift or size & (size - 1):
-        raise InputError(f"--folio-orders {word!r} is neither an order nor a power of two of pages")
+        raise InputError(f"folio order {word!r} is neither an order nor a power of two of pages")
     return size.bit_length() - 1 - page_shift
 
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mmarch.api.choosing import Choosing, Note, Parameters, Progress, Work, open_workload, silent, unseen
+from mmarch.api.choosing import (
+    Choosing,
+    Note,
+    Parameters,
+    Progress,
+    Work,
+    configured,
+    open_workload,
+    silent,
+    unseen,
+)
 from mmarch.api.running import ablate, between, lettered, run
 from mmarch.api.seeing import record_history
-from mmarch.errors import InputError
+from mmarch.errors import InputError, concerning
 from mmarch.runs.result import Answer
 
 if TYPE_CHECKING:
@@ -42,6 +52,10 @@ def make_page(
 
     several = isinstance(works, Sequence) and not isinstance(works, str)
     given: list[Any] = list(works) if several else [works]  # type: ignore[arg-type]
+    for which, release in (("older", older), ("newer", newer)):
+        if release:
+            with concerning(configuration=which):
+                configured({**chosen, "release": release}, silent)
     if older and not configurations:
         configurations = {name: {"release": name} for name in (older, newer)}
     named = configurations if isinstance(configurations, Mapping) else lettered(configurations or [{}])
@@ -75,7 +89,8 @@ def _runs(
             raise InputError(
                 "kernel: a report runs the twin; write compare's JSON to a file, and report on that"
             )
-        result = run(source, **telling, **how)
+        with concerning(configuration=name):
+            result = run(source, **telling, **how)
         try:
             yield Run(name, result, record_history(source, **telling, **how))
         except InputError as error:

@@ -22,7 +22,7 @@ from mmarch.api.choosing import (
     silent,
     unseen,
 )
-from mmarch.errors import InputError
+from mmarch.errors import InputError, concerning
 
 if TYPE_CHECKING:
     from mmarch.runs.configure import Setup
@@ -168,9 +168,9 @@ def compare(
         for work in works or [""]
     ]
     jobs = [
-        (source, _side({**chosen, **changes}, note, source))
+        (source, _side({**chosen, **changes}, note, source, name))
         for source in sources
-        for changes in named.values()
+        for name, changes in named.items()
     ]
     found = ablation.compare(list(named), jobs, Request(engine, sampled=True), note, progress)
     return shown(Comparison, found, results=tuple(shown(Result, one) for one in found.results))
@@ -213,8 +213,10 @@ def between(
     from mmarch.runs import between as features
 
     source = open_workload(workload, scenario=scenario, backing=backing, parameters=parameters)
-    work, before, request = prepare(source, "", "", None, note, {**chosen, "release": older}, engine)
-    after = configured({**chosen, "release": newer}, note, source)
+    with concerning(configuration="older"):
+        work, before, request = prepare(source, "", "", None, note, {**chosen, "release": older}, engine)
+    with concerning(configuration="newer"):
+        after = configured({**chosen, "release": newer}, note, source)
     found = features.between(work, before, after, request, note, progress)
     return shown(FeatureAblation, found, older=shown(Result, found.older), newer=shown(Result, found.newer))
 
@@ -229,14 +231,15 @@ def trend(workload: Work = "", **given: Any) -> list[FeatureAblation]:
     return [between(older, newer, source, **given) for older, newer in pairs]
 
 
-def _side(chosen: Choosing, note: Note, source: Source) -> Setup | KernelChoice:
-    """The twin, or a kernel."""
-    if "kernel" not in chosen:
-        return configured(chosen, note, source)
-    from mmarch.runs.kernel import kernel_choice
+def _side(chosen: Choosing, note: Note, source: Source, name: str) -> Setup | KernelChoice:
+    """The twin, or a kernel, for the configuration of that name."""
+    with concerning(configuration=name):
+        if "kernel" not in chosen:
+            return configured(chosen, note, source)
+        from mmarch.runs.kernel import kernel_choice
 
-    given = as_choices({**chosen})
-    return kernel_choice(chosen["kernel"], note, given.cpu, given.granule, given.folio_orders)
+        given = as_choices({**chosen})
+        return kernel_choice(chosen["kernel"], note, given.cpu, given.granule, given.folio_orders)
 
 
 def lettered(configurations: Sequence[Choosing]) -> dict[str, Choosing]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from mmarch.api.choosing import Choosing, Note, Parameters, Progress, Work, prepare, silent, unseen
+from mmarch.errors import concerning
 
 if TYPE_CHECKING:
     from mmarch.history import History
@@ -41,4 +42,6 @@ def explain(
     from mmarch.history.story import tell
 
     work, setup, request = prepare(workload, scenario, backing, parameters, note, chosen)
-    return tell(work, setup, work.find(op), request, note)
+    with concerning("op"):
+        row = work.find(op)
+    return tell(work, setup, row, request, note)

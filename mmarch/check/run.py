@@ -22,7 +22,7 @@ from mmarch.check.process import Lost, Refused, Worker
 from mmarch.check.registry import TIERS, Check
 from mmarch.check.results import BAD, Report, Result
 from mmarch.check.suite import checks
-from mmarch.errors import InputError, PluginError
+from mmarch.errors import InputError, PluginError, concerning
 from mmarch.plugins import LoadedArch, features, find_arch
 from mmarch.plugins.series import Chosen, applicable, choose, fits
 from mmarch.plugins.withhold import expand
@@ -156,15 +156,21 @@ def _validate_names(options: Options, known: Sequence[Check]) -> None:
             raise InputError(f"--only {name}: no check and no tier.{did_you_mean(name, names)}")
     for release in options.releases:
         if release not in RELEASES:
-            raise unknown("release", release, list(RELEASES))
+            with concerning("release"):
+                raise unknown("release", release, list(RELEASES))
 
 
 def _validate_machine(options: Options, arch: LoadedArch) -> tuple[Options, Chosen]:
     """With the CPU under its one name and the releases that the series are for; and what `with_` names."""
-    cpu = options.cpu and cpus.choose(arch.descriptor, options.cpu).name
+    with concerning("cpu"):
+        cpu = options.cpu and cpus.choose(arch.descriptor, options.cpu).name
     if options.granule and options.granule not in arch.descriptor.granules:
-        raise unknown("granule", options.granule, list(arch.descriptor.granules))
-    chosen, without = choose(arch.descriptor, options.with_), expand(arch, options.without)
+        with concerning("granule"):
+            raise unknown("granule", options.granule, list(arch.descriptor.granules))
+    with concerning("with_"):
+        chosen = choose(arch.descriptor, options.with_)
+    with concerning("without"):
+        without = expand(arch, options.without)
     releases = options.releases or tuple(applicable(chosen.series, RELEASES_CHECKED))
     for release in releases:
         fits(chosen.series, release)

@@ -23,6 +23,7 @@ from mmarch.cli import (
     trace,
     validate,
 )
+from mmarch.cli.blame import blamed
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -94,10 +95,9 @@ app.command("validate", short_help="The twin against measured kernels.")(validat
 app.command("config", short_help="A configuration as a TOML file.")(release.config)
 app.command("measure", short_help="Scenarios on a real kernel under QEMU.")(kernel.measure)
 app.command("doctor", short_help="What measuring a kernel needs.")(kernel.doctor)
-app.add_typer(kernel.app, name="kernel")
-app.add_typer(arch.app, name="arch")
-app.add_typer(cpu.app, name="cpu")
-app.add_typer(costs.app, name="costs")
-app.add_typer(release.app, name="release")
-app.add_typer(recording.app, name="trace")
-app.add_typer(series.app, name="series")
+blamed(app)
+for name, group in {
+    "kernel": kernel, "arch": arch, "cpu": cpu, "costs": costs, "release": release, "trace": recording,
+    "series": series,
+}.items():  # fmt: skip
+    app.add_typer(blamed(group.app), name=name)

@@ -10,7 +10,7 @@ from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.configured import configured
 from mmarch.cli.output import Talk, answer
-from mmarch.errors import InputError
+from mmarch.errors import InputError, concerning
 
 EVERYWHERE = (0, 1 << 62)
 
@@ -47,7 +47,8 @@ def map_(
     with talk.progress(source.name) as progress:
         history = api.record_history(source, note=talk.note, progress=progress, **chosen)
     work = history.workload
-    row = history.find(at)
+    with concerning("at"):
+        row = history.find(at)
     tables = history.tables(row, task)
     shown = covered(tables, first, last) if coverage else render(tables, first, last)
     if not shown:
@@ -98,18 +99,23 @@ def explain(
 
     talk = Talk(quiet)
     if not op:
-        raise InputError("--op is missing: a row, line:N of the file, or a step; run --top 10 lists the hottest ones")
+        raise InputError(
+            "--op is missing: a row, line:N of the file, or a step; run --top 10 lists the hottest ones"
+        )
     given = configuration or []
     if len(given) != (2 if diff else 0):
         raise InputError("--diff needs two configurations: --diff -c KEY=VALUE -c KEY=VALUE; -c needs --diff")
-    changes = parse_all(given).values() if diff else [{}]
-    if any("kernel" in one for one in changes):
+    changes = parse_all(given) if diff else {"": {}}
+    if any("kernel" in one for one in changes.values()):
         raise InputError(
             "-c: explain interprets configurations of the twin; a kernel's recording has no story"
         )
     source = talk.reading(workload, scenario, backing)
     with talk.progress(f"{source.name}, operation {op}"):
-        stories = [api.explain(source, op, note=talk.note, **{**chosen, **one}) for one in changes]
+        stories = []
+        for name, one in changes.items():
+            with concerning(configuration=name):
+                stories.append(api.explain(source, op, note=talk.note, **{**chosen, **one}))
     if json:
         from mmarch.report.seen import explained
 

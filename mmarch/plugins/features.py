@@ -26,7 +26,7 @@ def added(known: Table, names: Iterable[str]) -> frozenset[str]:
     for name in names:
         if name in HOOKS:
             raise InputError(
-                f"--with {name}: a hook is on unless --without withholds it; --with is for features"
+                f"{name!r} is a hook, which is on unless --without withholds it; --with is for features"
             )
         if name not in known:
             raise unknown("feature or series", name, known, SEE)

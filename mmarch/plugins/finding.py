@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
-from mmarch.errors import PluginError
+from mmarch.errors import PluginError, concerning
 from mmarch.suggest import unknown
 
 GROUP = "mmarch.arch"
@@ -50,7 +50,8 @@ def find_arch(name: str) -> Found:
     found = find_archs()
     if name not in found:
         installed = ", ".join(found) or "none"
-        raise unknown("arch", name, found, f"Installed: {installed}. See 'mmarch arch list'.")
+        with concerning("arch"):
+            raise unknown("arch", name, found, f"Installed: {installed}. See 'mmarch arch list'.")
     offers = found[name]
     if len(offers) > 1:
         both = " and ".join(offer.origin for offer in offers)

@@ -74,7 +74,7 @@ def expand(arch: LoadedArch, names: Iterable[str]) -> frozenset[str]:
             raise unknown("hook or feature", given, [*HOOKS, *features], see)
         reason = reason_required(arch, name)
         if reason and name in arch.hooks:
-            raise InputError(f"--without {given}: {arch.descriptor.name} requires this hook: {reason}")
+            raise InputError(f"{arch.descriptor.name} requires hook {given!r}: {reason}")
         withheld.update(_PAIRS.get(name, (name,)))
     return frozenset(withheld)
 

@@ -11,7 +11,7 @@ from core_mm.descriptor import ArchDescriptor, Geometry
 from core_mm.feature import Feature
 from core_mm.releases import DEFAULT_RELEASE, RELEASES
 from mmarch import cpus
-from mmarch.errors import InputError
+from mmarch.errors import InputError, concerning
 from mmarch.plugins import LoadedArch, features, load_arch
 from mmarch.plugins.series import LoadedSeries, choose, fits
 from mmarch.plugins.withhold import expand
@@ -107,16 +107,20 @@ def configure(choices: Choices) -> Setup:
     release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
     usual = _recorded(descriptor, choices.page_size) or descriptor.default_granule
     granule = _known("granule", choices.granule.lower() or usual, descriptor.granules)
-    chosen = choose(descriptor, choices.with_)
+    with concerning("with_"):
+        chosen = choose(descriptor, choices.with_)
     known, with_ = chosen.known, chosen.names
     own = releases.features(release, known.values())
-    without = expand(arch, choices.without)
+    with concerning("without"):
+        without = expand(arch, choices.without)
+    with concerning("cpu"):
+        cpu = cpus.choose(descriptor, choices.cpu).name
     fits(chosen.series, release)
     features.present(known, release, with_, without)
     configuration = Configuration(
         arch=descriptor.name,
         release=release,
-        cpu=cpus.choose(descriptor, choices.cpu).name,
+        cpu=cpu,
         granule=granule,
         folio_orders=_orders(choices, arch, granule),
         with_=tuple(sorted(with_ - own)),
@@ -136,7 +140,8 @@ def _recorded(descriptor: ArchDescriptor, page_size: int) -> str:
 def _known(what: str, name: str, known: Iterable[str]) -> str:
     names = list(known)
     if name not in names:
-        raise unknown(what, name, names)
+        with concerning(what):
+            raise unknown(what, name, names)
     return name
 
 
@@ -144,15 +149,17 @@ def _orders(choices: Choices, arch: LoadedArch, granule: str) -> tuple[int, ...]
     """As given; else folios of 64 KiB, whatever the architecture and the granule, so that runs compare."""
     geometry = arch.descriptor.granules[granule]
     if choices.folio_orders:
-        return parse_orders(choices.folio_orders, geometry.page_shift, geometry.pte_bits)
+        with concerning("folio_orders"):
+            return parse_orders(choices.folio_orders, geometry.page_shift, geometry.pte_bits)
     order = (DEFAULT_FOLIO >> geometry.page_shift).bit_length() - 1
     return (order,) if order >= SMALLEST_ORDER else ()
 
 
 def _memory(text: str) -> int:
-    memory = parse_size(text, "--memory")
-    if not SMALLEST_MEMORY <= memory <= 1 << 42:
-        raise InputError(f"--memory {text}: simulated memory is between 16M and 4T")
+    with concerning("memory"):
+        memory = parse_size(text, "memory")
+        if not SMALLEST_MEMORY <= memory <= 1 << 42:
+            raise InputError(f"memory {text!r}: simulated memory is between 16M and 4T")
     return memory
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from core_mm.descriptor import ArchDescriptor, Group
 from core_mm.vmstat import NAMES
-from mmarch.errors import InputError
+from mmarch.errors import InputError, concerning
 from mmarch.runs.result import Counts
 from mmarch.suggest import did_you_mean, unknown
 from mmarch.verbose import say
@@ -86,7 +86,8 @@ def load_costs(which: str, arch: ArchDescriptor) -> Priced:
         return price(_parse(known[which], which), arch, which)
     if "/" in which or which.endswith(".toml"):
         return price(_parse(Path(which), which), arch, which)
-    raise unknown("cost profile", which, known, f"Known: {', '.join(known) or 'none'}; or a TOML file.")
+    with concerning("costs"):
+        raise unknown("cost profile", which, known, f"Known: {', '.join(known) or 'none'}; or a TOML file.")
 
 
 def price(profile: CostProfile, arch: ArchDescriptor, where: str) -> Priced:

@@ -81,7 +81,7 @@ def order_of(scenario: Scenario, kernel: Kernel, folio_orders: str) -> int:
     check_beside(scenario, order, orders)
     if len(orders) > 1 and not scenario.beside:
         raise InputError(
-            f"--folio-orders {folio_orders}: a kernel is measured with one order enabled at a time, "
+            f"folio orders {folio_orders!r}: a kernel is measured with one order enabled at a time, "
             f"unless the scenario names others; write below its name: beside {' '.join(map(str, orders[:-1]))}"
         )
     return order
@@ -115,7 +115,7 @@ def result_of(measured: Measured, ran: Ran, machine: Machine) -> Result:
         page_size=meta.page_size,
         configuration=Configuration(
             arch="arm64", release=meta.kernel, cpu=meta.cpu, granule=GRANULES[meta.page_size],
-            folio_orders=ran.job.orders, memory=parse_size(machine.memory, "--memory"),
+            folio_orders=ran.job.orders, memory=parse_size(machine.memory, "memory"),
         ),
         engine="kernel",
         versions={"mmarch": mmarch.__version__, "qemu": meta.qemu},

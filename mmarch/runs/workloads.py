@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol
 
-from mmarch.errors import InputError
+from mmarch.errors import InputError, concerning
 from mmarch.runs.configure import Setup
 from mmarch.scenario import Document, Scenario, check_beside, load, lower, setting, variants
 from mmarch.suggest import unknown
@@ -289,8 +289,10 @@ def choose_scenario(
         shown = ", ".join(names) or "none"
         raise InputError(f"{document.file} has {len(names)} scenarios; choose one with --scenario: {shown}")
     if name and name not in names:
-        raise unknown("scenario", name, names)
+        with concerning("scenario"):
+            raise unknown("scenario", name, names)
     chosen = document.scenarios[names.index(name) if name else 0]
     if backing and backing not in chosen.kinds:
-        raise unknown("backing", backing, chosen.kinds)
+        with concerning("backing"):
+            raise unknown("backing", backing, chosen.kinds)
     return Script(setting(chosen, parameters), backing)
