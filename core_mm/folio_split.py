@@ -19,7 +19,7 @@ from core_mm.migrate import remove_migration_ptes, try_to_migrate
 from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_ANON, PG_LARGE, PG_ORDER_SHIFT, cfg
 from core_mm.tlb_batched import try_to_unmap_flush
 from core_mm.unmap import try_to_unmap
-from core_mm.vmstat import FOLIO_SPLIT, LOG_FOLIO, count, note
+from core_mm.vmstat import FOLIO_SPLIT, LOG_FOLIO, W_SPLIT, WARN, count, note
 
 ORDER_MASK = -1 << PG_ORDER_SHIFT
 KEPT_BY_HEAD = ~(PG_LARGE | ORDER_MASK)
@@ -27,6 +27,19 @@ KEPT_BY_HEAD = ~(PG_LARGE | ORDER_MASK)
 
 def split_folio(folio: int) -> int:
     """Split it; the caller holds one reference, which stays with the first page. 0, -EAGAIN if others do, or -EBUSY."""
+    return split_folio_to_list(folio, 0)
+
+
+def split_folio_to_list(folio: int, listed: int) -> int:
+    """The same; of `listed` pages each keeps a reference for the caller, even where nothing maps it any more."""
+    error = split_huge_page_to_list_to_order(folio, listed)
+    if not error and folio_test_large(folio):
+        WARN(W_SPLIT, folio)
+    return error
+
+
+def split_huge_page_to_list_to_order(folio: int, listed: int) -> int:
+    """Every page a folio of its own: unmap, divide what is known of it, map again."""
     if not folio_test_large(folio):
         return 0
     extra = cache_references(folio)
@@ -49,7 +62,8 @@ def split_folio(folio: int) -> int:
     if anon:
         remap_page(folio, nr)
     for page in range(folio + 1, folio + nr):
-        folio_put(page)
+        if not listed:
+            folio_put(page)
     return 0
 
 

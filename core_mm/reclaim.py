@@ -20,7 +20,7 @@ from core_mm.folio import (
     folio_test_swapbacked,
     folio_test_swapcache,
 )
-from core_mm.folio_split import split_folio
+from core_mm.folio_split import split_folio_to_list
 from core_mm.hookspecs import arch_prepare_to_swap
 from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
@@ -120,7 +120,7 @@ def add_to_swap(folio: int, top: int) -> tuple[int, int]:
     slot = get_swap_pages(folio_order(folio)) if not folio_test_large(folio) or thp_swap() else 0
     if not slot and folio_test_large(folio):
         nr = folio_nr_pages(folio)
-        if split_folio(folio):
+        if split_folio_to_list(folio, 1):
             return 0, top
         top = push_split(folio, nr, top)
         slot = get_swap_pages(0)
@@ -132,11 +132,13 @@ def add_to_swap(folio: int, top: int) -> tuple[int, int]:
 
 
 def push_split(folio: int, nr: int, top: int) -> int:
-    """The other pages of a folio that was split come next: the last first since 7.x, before that the second."""
+    """The other pages of a folio that was split, with a reference each, come next.
+
+    The last is the first of them since 7.x, before that the second is.
+    """
     for i in range(1, nr):
         page = folio + i if feature.split_in_order else folio + nr - i
         PAGE.flags[page] &= ~PG_LRU
-        folio_get(page)
         isolated[top] = page
         top += 1
     return top

@@ -24,7 +24,7 @@ from core_mm.folio import (
     folio_test_large,
     folio_test_pmd_mappable,
 )
-from core_mm.mm_types import PAGE, PG_ANON, PG_SWAPBACKED, VMA, cfg
+from core_mm.mm_types import ANON_VMA, PAGE, PG_ANON, PG_SWAPBACKED, VMA, cfg
 from core_mm.vmstat import RMAP_ADD, RMAP_REMOVE, W_MAPCOUNT, WARN, count
 
 __all__ = ["anon_vma_clone", "anon_vma_fork", "anon_vma_prepare", "anon_vma_update_vma", "unlink_anon_vmas"]
@@ -113,10 +113,11 @@ def add_ptes(folio: int, page: int, nr: int, vma: int) -> int:
 # --- anonymous folios ---
 
 
-def folio_set_anon(folio: int, vma: int, address: int) -> int:
-    """The folio becomes an anonymous one of this VMA (__folio_set_anon)."""
+def folio_set_anon(folio: int, vma: int, address: int, exclusive: int) -> int:
+    """The folio becomes an anonymous one of this VMA; of several, of the oldest that they come from (__folio_set_anon)."""
     PAGE.flags[folio] |= PG_ANON | PG_SWAPBACKED
-    PAGE.mapping[folio] = VMA.anon_vma[vma]
+    anon_vma = VMA.anon_vma[vma]
+    PAGE.mapping[folio] = anon_vma if exclusive else ANON_VMA.root[anon_vma]
     PAGE.index[folio] = linear_page_index(vma, address)
     return 0
 
@@ -129,7 +130,7 @@ def folio_move_anon_rmap(folio: int, vma: int) -> int:
 
 def folio_add_new_anon_rmap(folio: int, vma: int, address: int, exclusive: int) -> int:
     """First mapping of a new folio, by PTEs, or by a PMD where its size allows that."""
-    folio_set_anon(folio, vma, address)
+    folio_set_anon(folio, vma, address, exclusive)
     count(RMAP_ADD, 1)
     if not folio_test_large(folio):
         PAGE.mapcount[folio] = 1

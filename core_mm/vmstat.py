@@ -109,5 +109,5 @@ def WARN(code: int, value: int) -> int:
 # codes of WARN()
 (
     W_GATHER_RANGE, W_DOUBLE_FREE, W_BAD_PTE, W_REFCOUNT, W_MAPCOUNT, W_RSS, W_TABLE_LEAK, W_LOG, W_RMAP,
-    W_BBM, W_STALE, W_FAULT_LOOP, W_LAZY_MMU,
-) = range(1, 14)  # fmt: skip
+    W_BBM, W_STALE, W_FAULT_LOOP, W_LAZY_MMU, W_SPLIT,
+) = range(1, 15)  # fmt: skip

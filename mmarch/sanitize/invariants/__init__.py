@@ -1,0 +1,27 @@
+"""What is always true of core-mm between two operations: each check reads memory and says what is not so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmarch.sanitize.invariants import cache, frames, lists, owners, reverse, spaces, swap, tables
+from mmarch.sanitize.invariants.finding import Finding
+from mmarch.sanitize.state import State
+
+CHECKS = (
+    lists.idle, tables.tables, frames.blocks, frames.mapcounts, frames.references, frames.exclusive, owners.owners,
+    spaces.resident, spaces.mappings, swap.slots, cache.page_cache, reverse.reverse,
+)  # fmt: skip
+WORTH = 20  # findings of one moment; the rest follows from these
+
+__all__ = ["Finding", "broken"]
+
+
+def broken(state: State) -> list[Finding]:
+    """What is wrong at a moment, the likely cause first."""
+    return list(_limited(finding for check in CHECKS for finding in check(state)))
+
+
+def _limited(findings: Iterator[Finding]) -> Iterator[Finding]:
+    for finding, _ in zip(findings, range(WORTH), strict=False):
+        yield finding
