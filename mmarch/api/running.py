@@ -125,18 +125,19 @@ def judge(
     scenario: str = "",
     backing: str = "",
     parameters: Parameters | None = None,
+    every: int = 100,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
 ) -> tuple[Workload, Setup, Sanitized]:
     """Judge every TLB flush, and every missing one, by a TLB of unlimited memory: `mmarch run --sanitize`.
 
-    What was run, on what, and the verdict.
+    The invariants of core-mm are looked at after every `every` operations and at the end. What was run, on what, and the verdict.
     """
     from mmarch.sanitize.run import sanitize
 
     job = prepare(workload, scenario, backing, parameters, note, chosen, engine, runs=2)
-    return job.workload, job.setup, sanitize(*job, note, progress)
+    return job.workload, job.setup, sanitize(*job, note, progress, every)
 
 
 def compare(

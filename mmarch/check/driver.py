@@ -184,11 +184,8 @@ class Driver:
     def compare(self) -> None:
         """Everything: oracle, bookkeeping, contents, permissions, dirty."""
         self.system.judge(self.context.where)
+        self.system.audit(self.context.where)
         seen = self.observer.pages()
-        try:
-            self.observer.audit(seen)
-        except CheckFailed as error:
-            raise CheckFailed(f"{error}{self.context.where}", self.system.steps()) from None
         found = {
             (task, page): seen.pop((self.observer.mm_of(task), self.first + page), None)
             for task, page, _ in self.model.pages()

@@ -104,32 +104,3 @@ class Observer:
     def saved(self, pfn: int) -> bool:
         """Whether a swap slot holds what is in the frame."""
         return bool(self.frames["flags"][self.frames["head"][pfn]] & PG_SWAPCACHE)
-
-    def audit(self, pages: Mapping[Place, Seen]) -> None:
-        """Mapcounts and resident sizes, counted again; CheckFailed where core-mm counts otherwise."""
-        mapped: Counter[int] = Counter()
-        rss: dict[int, Counter[str]] = defaultdict(Counter)
-        for (mm, _), seen in pages.items():
-            if seen.swapped:
-                rss[mm]["swap"] += 1
-            elif not seen.special:
-                if not seen.huge:
-                    mapped[seen.pfn] += 1
-                rss[mm][self._kind(seen.pfn)] += 1
-        counts = self.frames["mapcount"]
-        used = np.flatnonzero(counts[: int(self.machine.mach.frontier)]).tolist()
-        for pfn in {*used, *mapped}:
-            if int(counts[pfn]) != mapped[pfn] and not self.frames["flags"][pfn] & PG_BUDDY:
-                raise CheckFailed(f"frame {pfn:#x} has mapcount {counts[pfn]}, {mapped[pfn]} entries map it")
-        for mm in self.live():
-            for kind in ("anon", "file", "shmem", "swap"):
-                if int(self.mms["rss_" + kind][mm]) != rss[mm][kind]:
-                    raise CheckFailed(
-                        f"mm {mm} counts {self.mms['rss_' + kind][mm]} {kind} pages, its tables have {rss[mm][kind]}"
-                    )
-
-    def _kind(self, pfn: int) -> str:
-        flags = int(self.frames["flags"][self.frames["head"][pfn]])
-        if flags & PG_ANON:
-            return "anon"
-        return "shmem" if flags & PG_SWAPBACKED else "file"

@@ -17,6 +17,8 @@ from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.run import error_name
 from mmarch.sanitize import Oracle, Where
+from mmarch.sanitize.invariants import broken
+from mmarch.sanitize.state import Reader
 
 ROWS = 1 << 15
 LOG = 1 << 19
@@ -44,6 +46,7 @@ class System:
         pages = [2 * (-(-size >> shift) or 1) for _, size in files]
         operations = np.zeros((ROWS, uapi.COLUMNS), np.int64)
         self._logged = 0
+        self._reader: Reader | None = None
         self.direct = engine == "direct"
         room = {"operations": operations, "files": len(files), "file_pages": sum(pages) + 8}
         roots = [syscalls.boot, syscalls.run_operations]
@@ -128,6 +131,14 @@ class System:
     def numbered(self, where: Where) -> Where:
         """The same with the number of its step instead of its row."""
         return replace(where, row=len(self.steps(where.row))) if where.row >= 0 else where
+
+    def audit(self, where: str = "") -> None:
+        """CheckFailed if an invariant of core-mm does not hold."""
+        if self._reader is None:
+            self._reader = Reader(self.machine)
+        found = broken(self._reader.read())
+        if found:
+            raise CheckFailed(f"{found[0]}{where}", self.steps())
 
     def judge(self, where: str = "") -> None:
         """CheckFailed if the oracle has found something, or the machine has warned."""

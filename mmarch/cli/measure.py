@@ -43,9 +43,14 @@ def run(
     sanitize: Annotated[
         bool,
         typer.Option(
-            "--sanitize", help="Judge every flush by a TLB of unlimited memory, instead of counting."
+            "--sanitize",
+            help="Judge every flush by a TLB of unlimited memory, and core-mm by its invariants, instead of counting.",
         ),
     ] = False,
+    every: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="With --sanitize: look at core-mm after every N operations."),
+    ] = 100,
     costs: o.Costs = "",
     scenario: o.Scenario = "",
     backing: o.Backing = "",
@@ -81,7 +86,7 @@ def run(
         return
     source = talk.reading(named[0], scenario, backing)
     if sanitize:
-        _sanitize(source, form == "json", output, talk, {"engine": engine, **chosen})
+        _sanitize(source, form == "json", output, talk, {"engine": engine, "every": every, **chosen})
         return
     with talk.progress(source.name) as progress:
         how: dict[str, Any] = {"note": talk.note, "progress": progress, **chosen}
@@ -224,5 +229,5 @@ def _sanitize(source: Source, json: bool, output: str, talk: Talk, how: dict[str
     with talk.progress(source.name) as progress:
         work, setup, seen = api.judge(source, note=talk.note, progress=progress, **how)
     answer(SanitizeDocument.of(work, setup, seen).text() if json else "\n".join(render(work, seen)), output)
-    if seen.found:
+    if seen.wrong:
         raise typer.Exit(EXIT_FINDINGS)

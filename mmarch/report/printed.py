@@ -52,6 +52,15 @@ class Violation(Model):
     place: str
 
 
+class Broken(Model):
+    """As `mmarch.sanitize.audit.Broken`; `place` is file and line of the operation."""
+
+    rule: str
+    what: str
+    where: Where
+    place: str
+
+
 class SanitizeDocument(Printed):
     """`run --sanitize`: as `mmarch.sanitize.Sanitized`, and what was run."""
 
@@ -64,6 +73,7 @@ class SanitizeDocument(Printed):
     flushes: Counts
     superfluous: Counts
     known: Counts
+    broken: tuple[Broken, ...] = ()
 
     @classmethod
     def of(cls, work: Workload, setup: Setup, seen: Sanitized) -> Self:
@@ -75,6 +85,7 @@ class SanitizeDocument(Printed):
         return cls(
             workload=work.name, configuration=setup.configuration, operations=seen.operations, found=seen.found,
             violations=violations, flushes=seen.flushes, superfluous=seen.superfluous, known=seen.known,
+            broken=tuple(Broken(**asdict(item), place=work.place(item.where.row)) for item in seen.broken),
         )  # fmt: skip
 
 

@@ -10,10 +10,23 @@ SHOWN = 5
 REPEAT = "tlbi_repeat"
 
 
+def invariants(work: Workload, seen: Sanitized) -> list[str]:
+    """What is wrong in core-mm's books after the first operation that left anything wrong."""
+    lines: list[str] = []
+    for broken in seen.broken[:SHOWN]:
+        lines.append("")
+        for line in str(broken).splitlines():
+            lines += indented(line)
+    if seen.broken:
+        lines += indented(f"  line    {work.place(seen.broken[0].where.row)}")
+    return lines
+
+
 def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
-    text = f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}"
+    books = "; an invariant of core-mm is broken" if seen.broken else ""
+    text = f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}{books}"
     lines = wrap(qualified(text, work.provenance))
     for violation in seen.violations[:SHOWN]:
         lines.append("")
@@ -23,6 +36,7 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
             lines += indented(f"  line    {work.place(violation.where.row)}")
     if seen.found > SHOWN:
         lines += ["", f"… and {seen.found - SHOWN:,} more"]
+    lines += invariants(work, seen)
     rows = [
         (
             event.removeprefix("tlbi_"),

@@ -1,4 +1,4 @@
-"""Run a workload under the TLB oracle (`mmarch run --sanitize`)."""
+"""Run a workload under the TLB oracle, with a look at core-mm's invariants now and then (`mmarch run --sanitize`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, PluginError
 from mmarch.runs.assemble import Note, Request, assemble, machine_config
 from mmarch.runs.configure import Setup
+from mmarch.sanitize.audit import EVERY, Audit, Broken, blamed, first_broken
+from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.violation import Violation
 from mmarch.workload import Workload
@@ -27,6 +29,7 @@ class Sanitized:
     flushes      TLB invalidations by event; of a scenario those of its steps, as `mmarch run` counts them
     superfluous  those of them that concerned no translation that differs from the tables
     known        how often each known hazard of the architecture showed
+    broken       invariants of core-mm that did not hold after the first operation that broke one
     """
 
     operations: int
@@ -35,6 +38,12 @@ class Sanitized:
     flushes: Mapping[str, int]
     superfluous: Mapping[str, int]
     known: Mapping[str, int]
+    broken: tuple[Broken, ...] = ()
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is."""
+        return bool(self.found or self.broken)
 
 
 def sanitize(
@@ -43,8 +52,9 @@ def sanitize(
     request: Request = Request(),
     note: Note = lambda _: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    every: int = EVERY,
 ) -> Sanitized:
-    """Run `workload` and judge every flush and every missing one.
+    """Run `workload`, judge every flush and every missing one, and look at core-mm after every `every` operations.
 
     PluginError if the architecture declares no tlb_model; InputError if one operation does more than the log holds.
     """
@@ -58,15 +68,26 @@ def sanitize(
     measured = workload.measured()
     oracle = Oracle(machine_config(setup, request), counted=lambda row: bool(measured[row]))
     total = len(workload.ops)
-    row = 0
+    row, audit, findings = 0, Audit(machine, every), list[Finding]()
     while row < total:
-        row = run_some(machine, oracle, row, total, workload)
+        row = run_some(machine, oracle, audit, row, total, workload)
+        if not findings and (audit.due(row) or row == total):
+            findings = audit.look(row)
+            last = row
         progress(row, total)
     oracle.finish()
-    return report(oracle, total)
+    broken: tuple[Broken, ...] = ()
+    if findings:
+        broken = first_broken(lambda: assemble(setup, workload, request, _silent), audit.clean, last)
+        broken = broken or blamed(findings, machine, last - 1)
+    return report(oracle, total, broken)
 
 
-def report(oracle: Oracle, operations: int) -> Sanitized:
+def _silent(line: str) -> None:
+    """What assembling said was said before."""
+
+
+def report(oracle: Oracle, operations: int, broken: tuple[Broken, ...] = ()) -> Sanitized:
     """What `oracle` has found so far."""
     return Sanitized(
         operations,
@@ -75,14 +96,18 @@ def report(oracle: Oracle, operations: int) -> Sanitized:
         dict(oracle.flushes),
         dict(oracle.superfluous),
         dict(oracle.known),
+        broken,
     )
 
 
-def run_some(machine: Machine, oracle: Oracle, row: int, total: int, workload: Workload) -> int:
-    """Run operations until the log is worth reading; the next row."""
+def run_some(machine: Machine, oracle: Oracle, audit: Audit, row: int, total: int, workload: Workload) -> int:
+    """Run operations until the log is worth reading, or a look at core-mm is due; the next row."""
+    first = row
     while row < total and machine.memory.get("mach", "log_len") < CHUNK_ROWS:
         machine.call("run_operations", row, row + 1)
         row += 1
+        if audit.due(row) and row > first:
+            break
     drain(machine, oracle, f"operation {row - 1} of {workload.name}")
     return row
 

@@ -15,6 +15,7 @@ from mmarch import cpus
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import roots
+from mmarch.sanitize.audit import Audit, Broken, blamed
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.random_rows import FILE_PAGES, Row, Writer
 from mmarch.sanitize.run import drain
@@ -26,6 +27,7 @@ LOG_ROWS = 1 << 20
 LOG_READ = 1 << 14  # rows of log after which the next operations wait for the oracle
 ASIDS = 1 << 16
 SHRINKING = 60  # seconds
+EVERY = 20  # operations between two looks at core-mm
 MB = 1 << 20
 
 
@@ -114,14 +116,18 @@ def machine(made: Round, engine: str, more_roots: Sequence[FunctionType] = ()) -
     return started
 
 
-def run_round(made: Round, soaked: Soaked, engine: str) -> Violation | None:
-    """The first violation of a round, or None; adds to `soaked`."""
+def run_round(made: Round, soaked: Soaked, engine: str, every: int = EVERY) -> Violation | Broken | None:
+    """What is wrong first in a round, or None; adds to `soaked`. Looks at core-mm after every `every` operations."""
     running, oracle = machine(made, engine), Oracle(made.config)
+    audit = Audit(running, every)
     row, total = 0, len(made.rows)
     while row < total and not oracle.violations:
         while row < total and running.memory.get("mach", "log_len") < LOG_READ:
             running.call("run_operations", row, row + 1)
             row += 1
+            findings = audit.look(row) if audit.due(row) or row == total else ()
+            if findings:
+                return blamed(findings, running, row - 1)[0]
         soaked.events += running.memory.get("mach", "log_len")
         drain(running, oracle, f"operation {row - 1} of {made.name}")
     oracle.finish()
@@ -133,11 +139,11 @@ def run_round(made: Round, soaked: Soaked, engine: str) -> Violation | None:
     return oracle.violations[0] if oracle.violations else None
 
 
-def shrink(made: Round, found: Violation, engine: str) -> tuple[Round, Violation]:
+def shrink(made: Round, found: Violation | Broken, engine: str) -> tuple[Round, Violation | Broken]:
     """The shortest part of a failing round that is found in a minute and still fails."""
 
-    def failing(rows: Sequence[Row]) -> tuple[Violation, int] | None:
-        seen = run_round(replace(made, rows=tuple(rows)), Soaked(), engine)
+    def failing(rows: Sequence[Row]) -> tuple[Violation | Broken, int] | None:
+        seen = run_round(replace(made, rows=tuple(rows)), Soaked(), engine, 1)
         return (seen, seen.where.row + 1) if seen else None
 
     found, rows = shortest(made.rows, (found, found.where.row + 1), failing, SHRINKING)

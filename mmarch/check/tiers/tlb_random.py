@@ -10,6 +10,7 @@ from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.engine.program import NotLinkable
 from mmarch.sanitize import soak
+from mmarch.sanitize.audit import Broken
 from mmarch.sanitize.soak import Round, Soaked
 from mmarch.sanitize.violation import Violation
 
@@ -19,7 +20,7 @@ MANY = 50_000  # operations that are worth an image
 
 @check("tlb.random", hooks=("tlb_flush", "flush_tlb_range"), source="Documentation/core-api/cachetlb.rst")
 def random_operations(context: Context) -> str:
-    """Random operations leave nothing cached that permits more than the tables, whatever CPU, granule and folios."""
+    """Random operations leave nothing cached that permits more than the tables, and core-mm's books in order."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     wanted = context.operations or max(200, round(OPERATIONS * context.share))
@@ -33,8 +34,10 @@ def random_operations(context: Context) -> str:
     return str(soaked)
 
 
-def numbered(found: Violation) -> Violation:
+def numbered(found: Violation | Broken) -> Violation | Broken:
     """With operations counted from 1, as the steps of a report are."""
+    if isinstance(found, Broken):
+        return replace(found, where=replace(found.where, row=found.where.row + 1))
     where, cause = (replace(place, row=place.row + 1) for place in (found.where, found.cause))
     return replace(found, where=where, cause=cause)
 
