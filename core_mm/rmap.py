@@ -114,7 +114,7 @@ def add_ptes(folio: int, page: int, nr: int, vma: int) -> int:
 
 
 def folio_set_anon(folio: int, vma: int, address: int, exclusive: int) -> int:
-    """The folio becomes an anonymous one of this VMA; of several, of the oldest that they come from (__folio_set_anon)."""
+    """The folio becomes an anonymous one of this VMA, or of the oldest that it comes from (__folio_set_anon)."""
     PAGE.flags[folio] |= PG_ANON | PG_SWAPBACKED
     anon_vma = VMA.anon_vma[vma]
     PAGE.mapping[folio] = anon_vma if exclusive else ANON_VMA.root[anon_vma]

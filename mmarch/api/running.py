@@ -132,7 +132,8 @@ def judge(
 ) -> tuple[Workload, Setup, Sanitized]:
     """Judge every TLB flush, and every missing one, by a TLB of unlimited memory: `mmarch run --sanitize`.
 
-    The invariants of core-mm are looked at after every `every` operations and at the end. What was run, on what, and the verdict.
+    The invariants of core-mm are looked at after every `every` operations and at the end. What was run, on what,
+    and the verdict.
     """
     from mmarch.sanitize.run import sanitize
 

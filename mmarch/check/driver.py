@@ -140,7 +140,8 @@ class Driver:
             expected = self.model.access(task, at, access)
             if (result == 0) != (expected == OK) or result not in (0, -mm_types.SIGSEGV):
                 raise CheckFailed(
-                    f"{self.system.steps()[-1]} returned {outcome(result)}, expected {expected}", self.system.steps()
+                    f"{self.system.steps()[-1]} returned {outcome(result)}, expected {expected}",
+                    self.system.steps(),
                 )
             if result:
                 return

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from core_mm.mm_types import PG_ANON, PG_BUDDY, PG_DIRTY, PG_SWAPBACKED, PG_SWAPCACHE
-from mmarch.check.outcome import CheckFailed
+from core_mm.mm_types import PG_DIRTY, PG_SWAPCACHE
 from mmarch.check.system import System
 from mmarch.engine.direct import DirectMachine
 

@@ -29,7 +29,7 @@ class Sanitized:
     flushes      TLB invalidations by event; of a scenario those of its steps, as `mmarch run` counts them
     superfluous  those of them that concerned no translation that differs from the tables
     known        how often each known hazard of the architecture showed
-    broken       invariants of core-mm that did not hold after the first operation that broke one
+    broken       invariants of core-mm that did not hold after the first operation that broke one; no other ran
     """
 
     operations: int
@@ -69,18 +69,17 @@ def sanitize(
     oracle = Oracle(machine_config(setup, request), counted=lambda row: bool(measured[row]))
     total = len(workload.ops)
     row, audit, findings = 0, Audit(machine, every), list[Finding]()
-    while row < total:
+    while row < total and not findings:
         row = run_some(machine, oracle, audit, row, total, workload)
-        if not findings and (audit.due(row) or row == total):
+        if audit.due(row) or row == total:
             findings = audit.look(row)
-            last = row
         progress(row, total)
     oracle.finish()
     broken: tuple[Broken, ...] = ()
     if findings:
-        broken = first_broken(lambda: assemble(setup, workload, request, _silent), audit.clean, last)
-        broken = broken or blamed(findings, machine, last - 1)
-    return report(oracle, total, broken)
+        broken = first_broken(lambda: assemble(setup, workload, request, _silent), audit.clean, row)
+        broken = broken or blamed(findings, machine, row - 1)
+    return report(oracle, row, broken)
 
 
 def _silent(line: str) -> None:

@@ -134,7 +134,8 @@ class State:
         """Leaves that map a page of a folio: those of zero pages and the like do not."""
         read, zero = self.leaves.read, self.get("huge_zero_page")
         there = (read.bits & PRESENT != 0) & (read.bits & SPECIAL == 0)
-        return there & ~(self.leaves.huge & (read.frame == zero)) & (read.frame < self.frames)
+        pages: Flags = there & ~(self.leaves.huge & (read.frame == zero)) & (read.frame < self.frames)
+        return pages
 
     @cached_property
     def mapped(self) -> Numbers:
@@ -153,7 +154,8 @@ class State:
     def swapped(self) -> Flags:
         """Leaves that stand for a page in swap."""
         read = self.leaves.read
-        return (read.bits & PRESENT == 0) & ~read.migration
+        away: Flags = (read.bits & PRESENT == 0) & ~read.migration
+        return away
 
     def whose(self, frame: int, limit: int = 3) -> str:
         """Where a frame is mapped, for messages."""

@@ -69,7 +69,9 @@ class Walk:
         self, mm: int, slot: int, level: int, base: int, tables: int, hung: Hung, found: _Found
     ) -> None:
         if not 0 < slot < tables:
-            hung.wrong.append(f"mm {mm}, page {base:#x}: an entry points to table {slot}, which does not exist")
+            hung.wrong.append(
+                f"mm {mm}, page {base:#x}: an entry points to table {slot}, which does not exist"
+            )
             return
         if slot in hung.tables:
             other = hung.tables[slot][0]

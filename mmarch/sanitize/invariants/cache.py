@@ -30,5 +30,6 @@ def page_cache(state: State) -> Iterator[Finding]:
         held, counted = np.bincount(inode[chosen], minlength=top), state.column("INODE", name, top)
         for number in np.flatnonzero(counted[1:] != held[1:top])[:3].tolist():
             yield Finding(
-                "cache", f"inode {number + 1}: {name} is {counted[number + 1]}, and {held[number + 1]} pages are"
+                "cache",
+                f"inode {number + 1}: {name} is {counted[number + 1]}, and {held[number + 1]} pages are",
             )

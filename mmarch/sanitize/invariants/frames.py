@@ -10,7 +10,7 @@ from core_mm.mm_types import PG_ANON, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RES
 from core_mm.page_alloc import ON_PCP
 from mmarch.sanitize.entries import WRITABLE, Numbers
 from mmarch.sanitize.invariants.finding import Finding
-from mmarch.sanitize.state import State
+from mmarch.sanitize.state import Flags, State
 
 SHOWN = 3  # of a kind
 
@@ -28,10 +28,14 @@ def blocks(state: State) -> Iterator[Finding]:
         yield Finding("frame", f"frame {frame:#x} {what}")
     told = state.page("head")
     for frame in np.flatnonzero((state.head != 0) & (told != state.head))[:SHOWN].tolist():
-        yield Finding("frame", f"frame {frame:#x} is part of folio {state.head[frame]:#x}, and says {told[frame]:#x}")
+        yield Finding(
+            "frame", f"frame {frame:#x} is part of folio {state.head[frame]:#x}, and says {told[frame]:#x}"
+        )
     untouched = state.constant("memory_pages") + 1 - state.frames
     if free + untouched != state.get("free_pages"):
-        yield Finding("frame", f"mach.free_pages is {state.get('free_pages')}, {free + untouched} frames are free")
+        yield Finding(
+            "frame", f"mach.free_pages is {state.get('free_pages')}, {free + untouched} frames are free"
+        )
 
 
 def _free_pages(state: State) -> Numbers:
@@ -89,18 +93,20 @@ def references(state: State) -> Iterator[Finding]:
         folio = int(used[at])
         parts = f"{mappings[at]} mappings {state.whose(folio)}, {cached[at]} of a cache, {own[at]} of others"
         yield Finding(
-            "refcount", f"folio {folio:#x} has {counts[folio]} references, {expected[at]} are accounted for: {parts}"
+            "refcount",
+            f"folio {folio:#x} has {counts[folio]} references, {expected[at]} are accounted for: {parts}",
         )
     for frame in np.flatnonzero((state.mapped != 0) & (state.head == 0))[:SHOWN].tolist():
         yield Finding("refcount", f"frame {frame:#x} is free, and mapped {state.whose(frame)}")
 
 
-def _is_cached(state: State, used: Numbers) -> Numbers:
+def _is_cached(state: State, used: Numbers) -> Flags:
     """Whether a file or a swap slot holds each folio, by the page cache itself and by the mark of the swap cache."""
     in_file = np.zeros(state.frames, np.bool_)
     _, _, values = state.cached
     in_file[values[(values > 0) & (values < state.frames)]] = True
-    return in_file[used] | (state.flags[used] & PG_SWAPCACHE != 0)
+    held: Flags = in_file[used] | (state.flags[used] & PG_SWAPCACHE != 0)
+    return held
 
 
 def _kept(state: State) -> Numbers:
@@ -110,7 +116,7 @@ def _kept(state: State) -> Numbers:
 
 
 def exclusive(state: State) -> Iterator[Finding]:
-    """An exclusive page is anonymous, mapped once, and no swap entry refers to it; a private writable one is exclusive."""
+    """An exclusive page is anonymous, mapped once, with no other entry in swap; what may be written to is exclusive."""
     marked = np.flatnonzero(state.page("anon_exclusive"))
     marked = marked[state.head[marked] != 0]
     heads = state.head[marked]
@@ -119,7 +125,9 @@ def exclusive(state: State) -> Iterator[Finding]:
     times = state.mapped[marked] + state.mapped_huge[heads]
     for at in np.flatnonzero(times > 1)[:SHOWN].tolist():
         frame = int(marked[at])
-        yield Finding("exclusive", f"frame {frame:#x} is exclusive, and mapped {times[at]} times {state.whose(frame)}")
+        yield Finding(
+            "exclusive", f"frame {frame:#x} is exclusive, and mapped {times[at]} times {state.whose(frame)}"
+        )
     yield from _swapped(state, marked)
     yield from _writable(state)
 
@@ -132,7 +140,8 @@ def _swapped(state: State, marked: Numbers) -> Iterator[Finding]:
     for at in np.flatnonzero(references)[:SHOWN].tolist():
         frame = int(marked[saved][at])
         yield Finding(
-            "exclusive", f"frame {frame:#x} is exclusive, and {references[at]} entries refer to its slot {slots[at]:#x}"
+            "exclusive",
+            f"frame {frame:#x} is exclusive, and {references[at]} entries refer to its slot {slots[at]:#x}",
         )
 
 
@@ -143,4 +152,6 @@ def _writable(state: State) -> Iterator[Finding]:
     anonymous = state.mapping & (state.flags[heads] & PG_ANON != 0) & (leaves.read.bits & WRITABLE != 0)
     for at in np.flatnonzero(anonymous & (state.page("anon_exclusive")[frames] == 0))[:SHOWN].tolist():
         place = f"mm {leaves.mm[at]} page {int(leaves.page[at]):#x}"
-        yield Finding("exclusive", f"{place} may write to anonymous frame {int(frames[at]):#x}, which is not exclusive")
+        yield Finding(
+            "exclusive", f"{place} may write to anonymous frame {int(frames[at]):#x}, which is not exclusive"
+        )

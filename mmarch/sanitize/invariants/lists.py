@@ -25,7 +25,9 @@ def idle(state: State) -> Iterator[Finding]:
     get = state.get
     if get("warned"):
         code = WARNINGS.get(get("warn_code"), str(get("warn_code")))
-        yield Finding("warning", f"core-mm warned {get('warned')} times, first {code} of {get('warn_value'):#x}")
+        yield Finding(
+            "warning", f"core-mm warned {get('warned')} times, first {code} of {get('warn_value'):#x}"
+        )
     for name, what in IDLE.items():
         if get(name):
             yield Finding("idle", f"mach.{name} is {get(name)}: {what}")

@@ -29,7 +29,9 @@ def owners(state: State) -> Iterator[Finding]:
     unmarked = shared[heads + 1] == 0
     alone, again = np.unique(heads[unmarked], return_counts=True)
     for folio in alone[again > 1][:3].tolist():
-        yield Finding("owner", f"folio {folio:#x} says that one mm maps it, and several do {state.whose(folio)}")
+        yield Finding(
+            "owner", f"folio {folio:#x} says that one mm maps it, and several do {state.whose(folio)}"
+        )
 
 
 def _mappings(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from mmarch.sanitize.entries import Numbers
 from mmarch.sanitize.invariants.finding import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
-from mmarch.sanitize.state import KINDS, State
+from mmarch.sanitize.state import KINDS, Flags, State
 
 
 def reverse(state: State) -> Iterator[Finding]:
@@ -21,11 +21,17 @@ def reverse(state: State) -> Iterator[Finding]:
     heads = state.head[frames]
     top = state.get("next_vma")
     shift = state.constant("page_shift")
-    offset = state.column("VMA", "vm_pgoff", top)[vma] + page - (state.column("VMA", "vm_start", top)[vma] >> shift)
+    offset = (
+        state.column("VMA", "vm_pgoff", top)[vma]
+        + page
+        - (state.column("VMA", "vm_start", top)[vma] >> shift)
+    )
     owner = state.page("mapping")[heads]
     anonymous = state.kind[frames] == KINDS.index("anon")
     right = state.page("index")[heads] + frames - heads == offset
-    right &= np.where(anonymous, _chained(state, vma, owner), state.column("VMA", "vm_file", top)[vma] == owner)
+    right &= np.where(
+        anonymous, _chained(state, vma, owner), state.column("VMA", "vm_file", top)[vma] == owner
+    )
     for item in np.flatnonzero(~right)[:3].tolist():
         place = f"mm {state.leaves.mm[at][item]} page {int(page[item]):#x}"
         yield Finding("rmap", f"{place}: no walk from frame {int(frames[item]):#x} leads to this entry")
@@ -48,7 +54,7 @@ def _vmas(state: State) -> tuple[Numbers, Numbers]:
     return vmas[at][inside], chosen[inside]
 
 
-def _chained(state: State, vma: Numbers, anon_vma: Numbers) -> Numbers:
+def _chained(state: State, vma: Numbers, anon_vma: Numbers) -> Flags:
     """Whether each VMA hangs in the chain of its anon_vma."""
     top = max(state.get("next_avc"), 1)
     of_vma, of_anon, same = (state.column("AVC", n, top).tolist() for n in ("vma", "anon_vma", "same_vma"))

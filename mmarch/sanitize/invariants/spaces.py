@@ -40,14 +40,17 @@ def mappings(state: State) -> Iterator[Finding]:
         last = 0
         for vma, start, end in vmas:
             if start < last or end <= start:
-                found.append(Finding("vma", f"mm {mm}: mapping {vma}, {start:#x}-{end:#x}, overlaps the one before"))
+                found.append(
+                    Finding("vma", f"mm {mm}: mapping {vma}, {start:#x}-{end:#x}, overlaps the one before")
+                )
             last = end
             starts.append(start)
             ends.append(end)
             keys.append(mm)
     yield from found
     shift = state.constant("page_shift")
-    yield from _outside(state, *(np.array(of, np.int64) for of in (keys, starts, ends)), shift)
+    where, first, after = (np.array(column, np.int64) for column in (keys, starts, ends))
+    yield from _outside(state, where, first, after, shift)
 
 
 def _outside(state: State, mms: Numbers, starts: Numbers, ends: Numbers, shift: int) -> Iterator[Finding]:
@@ -63,7 +66,9 @@ def _outside(state: State, mms: Numbers, starts: Numbers, ends: Numbers, shift: 
     else:
         outside = np.ones(len(leaves.mm), np.bool_)
     for item in np.flatnonzero(outside)[:3].tolist():
-        yield Finding("vma", f"mm {leaves.mm[item]} page {int(leaves.page[item]):#x} has an entry, and is not mapped")
+        yield Finding(
+            "vma", f"mm {leaves.mm[item]} page {int(leaves.page[item]):#x} has an entry, and is not mapped"
+        )
 
 
 def vmas_of(state: State) -> dict[int, list[tuple[int, int, int]]]:

@@ -26,13 +26,17 @@ def slots(state: State) -> Iterator[Finding]:
     named = np.concatenate([entries[entries <= size], stored[stored <= size]])
     references = np.bincount(named, minlength=size + 2)
     for slot in np.flatnonzero(counts != references)[:3].tolist():
-        yield Finding("swap", f"slot {slot:#x} counts {counts[slot]} references, {references[slot]} refer to it")
+        yield Finding(
+            "swap", f"slot {slot:#x} counts {counts[slot]} references, {references[slot]} refer to it"
+        )
     used = int(((counts != 0) | (cache != 0)).sum())
     if used != state.get("swap_used"):
         yield Finding("swap", f"mach.swap_used is {state.get('swap_used')}, {used} slots are in use")
     own = entries[leaves.read.exclusive[state.swapped] & (entries <= size)]
     for slot in own[references[own] > 1][:3].tolist():
-        yield Finding("exclusive", f"slot {slot:#x} has an exclusive entry, and {references[slot]} refer to it")
+        yield Finding(
+            "exclusive", f"slot {slot:#x} has an exclusive entry, and {references[slot]} refer to it"
+        )
     yield from _cache(state, cache)
 
 
@@ -50,5 +54,6 @@ def _cache(state: State, cache: np.ndarray) -> Iterator[Finding]:
     known = np.bincount(heads[good], minlength=state.frames)[saved]
     for at in np.flatnonzero(known != pages)[:3].tolist():
         yield Finding(
-            "swap", f"folio {int(saved[at]):#x} is in the swap cache, which has {known[at]} of its {pages[at]} pages"
+            "swap",
+            f"folio {int(saved[at]):#x} is in the swap cache, which has {known[at]} of its {pages[at]} pages",
         )

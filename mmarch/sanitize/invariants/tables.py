@@ -64,13 +64,17 @@ def _described(state: State, reserve: dict[int, list[int]]) -> Iterator[Finding]
     for slot, (mm, level) in hung.items():
         if (int(owners[slot]), int(levels[slot])) != (mm, level):
             told = f"mm {owners[slot]}, level {levels[slot]}"
-            yield Finding("table", f"table {slot} is used by mm {mm} at level {level}, and described as {told}")
+            yield Finding(
+                "table", f"table {slot} is used by mm {mm} at level {level}, and described as {told}"
+            )
         other = frames.setdefault(int(pages[slot]), slot)
         if other != slot:
             yield Finding("table", f"tables {other} and {slot} lie in one frame, {int(pages[slot]):#x}")
     lost = sorted(set(state.tables_of_frames.tolist()) ^ set(frames))
     if lost:
-        yield Finding("table", f"frame {lost[0]:#x} is marked as a table and is none, or is one without the mark")
+        yield Finding(
+            "table", f"frame {lost[0]:#x} is marked as a table and is none, or is one without the mark"
+        )
 
 
 def _counted(state: State, reserve: dict[int, list[int]]) -> Iterator[Finding]:
@@ -82,14 +86,18 @@ def _counted(state: State, reserve: dict[int, list[int]]) -> Iterator[Finding]:
             yield Finding("table", f"mm {mm}: pgtables is {counts[mm]}, and it has {number} page-table pages")
     total = sum(owned.values()) + sum(map(len, reserve.values()))
     if state.get("tables") != total:
-        yield Finding("table", f"mach.tables is {state.get('tables')}, and {total} page-table pages are in use")
+        yield Finding(
+            "table", f"mach.tables is {state.get('tables')}, and {total} page-table pages are in use"
+        )
 
 
 def _migrations(state: State) -> Iterator[Finding]:
     read = state.leaves.read
     for at in np.flatnonzero(read.migration)[:3].tolist():
         place = f"mm {state.leaves.mm[at]} page {int(state.leaves.page[at]):#x}"
-        yield Finding("migration", f"{place}: the migration entry of frame {int(read.frame[at]):#x} was left behind")
+        yield Finding(
+            "migration", f"{place}: the migration entry of frame {int(read.frame[at]):#x} was left behind"
+        )
 
 
 def _reserved(state: State, reserve: dict[int, list[int]]) -> Iterator[Finding]:

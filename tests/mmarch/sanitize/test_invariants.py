@@ -1,0 +1,145 @@
+"""The invariants of core-mm: what a sound one leaves in order, and mistakes that leave something behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core_mm import uapi
+from mmarch import api
+from mmarch.check.context import Context
+from mmarch.check.loading import load_named
+from mmarch.sanitize import audit, soak
+from mmarch.sanitize.audit import Broken
+from mmarch.sanitize.random_rows import Row
+from mmarch.sanitize.soak import Round, Soaked
+from tests.mmarch.conftest import Ran
+from tests.mmarch.sanitize.books import MISTAKES, REFUSED, Mistake
+from tests.mutants.mutant import applied
+
+SCENARIOS = Path(__file__).parents[3] / "examples" / "scenarios"
+
+
+def context(release: str = "6.12") -> Context:
+    """arm64 of a release."""
+    return Context(load_named("arm64").descriptor, load_named("generic").descriptor, release=release)
+
+
+def a_round(rows: list[Row], config_of: Context) -> Round:
+    """These operations on a machine of the default CPU."""
+    made = soak.one_round(replace(config_of.config(), granule="4k"), 0, 0, 1)
+    return replace(made, rows=tuple((*row, *[0] * (uapi.COLUMNS - len(row))) for row in rows), first_asid=0)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_named(mistake: Mistake) -> None:
+    """The first operation that it spoils, and what is wrong with which object."""
+    scenario = SCENARIOS / f"{mistake.scenario}.scn"
+    with applied((mistake.edit,)):
+        work, _, seen = api.judge(
+            scenario, engine="interpreted", every=1, arch="arm64", folio_orders=mistake.orders
+        )
+    assert seen.broken, "nothing was noticed"
+    told = [broken for broken in seen.broken if broken.rule == mistake.rule and mistake.names in broken.what]
+    assert told, [str(broken) for broken in seen.broken]
+    assert uapi.OP_NAMES[int(work.ops[told[0].where.row, 0])] == mistake.op
+    assert f"({mistake.op})" in str(told[0])
+
+
+@pytest.mark.parametrize("name", sorted({mistake.scenario for mistake in MISTAKES}))
+def test_without_the_mistake(name: str) -> None:
+    """Their scenarios leave everything in order after every operation: the tests above are about the mistakes."""
+    orders = {mistake.orders for mistake in MISTAKES if mistake.scenario == name}
+    for order in orders:
+        _, _, seen = api.judge(
+            SCENARIOS / f"{name}.scn", engine="interpreted", every=1, arch="arm64", folio_orders=order
+        )
+        assert not seen.wrong
+
+
+def test_a_split_that_claims_success() -> None:
+    """A dirty folio of a file is not split, and whoever says it was is caught (a truncation asks for it)."""
+    rows: list[Row] = [
+        (uapi.OP_SPAWN, 1),
+        (uapi.OP_PWRITE, 1, 0, 0, 16 << 12, 16 << 12),
+        (uapi.OP_FTRUNCATE, 1, 0, 8 << 12),
+    ]
+    made = a_round(rows, context("7.3"))
+    assert soak.run_round(made, Soaked(), "interpreted", 1) is None
+    with applied((REFUSED,)):
+        found = soak.run_round(made, Soaked(), "interpreted", 1)
+    assert isinstance(found, Broken) and found.where.row == 2 and "W_SPLIT" in found.what
+
+
+def test_the_operation_is_found_between_two_looks() -> None:
+    """A look every hundred operations says which one it was all the same."""
+    mistake = next(mistake for mistake in MISTAKES if mistake.rule == "refcount" and mistake.op == "fork")
+    scenario = SCENARIOS / f"{mistake.scenario}.scn"
+    with applied((mistake.edit,)):
+        exact, seldom = (
+            api.judge(scenario, engine="interpreted", every=every, arch="arm64", folio_orders="4")[2]
+            for every in (1, 100)
+        )
+    assert exact.broken == seldom.broken != ()
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+@pytest.mark.parametrize("trace", ["redis-bgsave", "numpy-pool"])
+def test_real_programs(mmarch: Callable[..., Ran], trace: str, release: str) -> None:
+    """Bundled traces leave core-mm in order, in the linked engine."""
+    ran = mmarch("run", "--sanitize", "-q", "--json", "--arch", "generic", "--release", release, trace)
+    assert ran.code == 0, ran.out + ran.err
+    assert json.loads(ran.out)["broken"] == []
+
+
+@pytest.mark.parametrize("release", ["6.7", "6.12", "7.2", "7.3"])
+def test_random_operations(release: str) -> None:
+    """A few hundred of every kind, looked at after each."""
+    for made in soak.rounds(replace(context(release).config(), granule="4k"), 400, 7):
+        found = soak.run_round(made, Soaked(), "interpreted", 1)
+        assert found is None, f"{made.name}: {found}"
+
+
+def test_swapped_in_for_several_belongs_to_the_oldest() -> None:
+    """A child that reads a shared page back from swap and goes leaves it to those whose page it is."""
+    arena, pages = 0x40000000, 32
+    rows: list[Row] = [
+        (uapi.OP_SPAWN, 1),
+        (uapi.OP_MMAP, 1, arena, pages << 12, 3, 0x32, -1),
+        (uapi.OP_TOUCH, 1, arena, 5, uapi.ACCESS_WRITE),
+        (uapi.OP_MADVISE, 1, arena, pages << 12, uapi.MADV_PAGEOUT),
+        (uapi.OP_FORK, 1, 2),
+        (uapi.OP_TOUCH, 2, arena, 5, uapi.ACCESS_READ),
+        (uapi.OP_EXIT, 2),
+        (uapi.OP_TOUCH, 1, arena, 5, uapi.ACCESS_WRITE),
+    ]
+    assert soak.run_round(a_round(rows, context()), Soaked(), "interpreted", 1) is None
+
+
+def test_pages_that_a_split_unmapped_are_reclaimed_too() -> None:
+    """Reclaim splits a folio in which one page was written; the others, mapped no more, stay its own until they go."""
+    arena, page = 0x800000000, 1 << 16
+    rows: list[Row] = [
+        (uapi.OP_SPAWN, 1),
+        (uapi.OP_MMAP, 1, arena, 64 * page, 3, 0x32, -1),
+        (uapi.OP_TOUCH, 1, arena, 1, uapi.ACCESS_WRITE),
+        (uapi.OP_MADVISE, 1, arena, 64 * page, uapi.MADV_PAGEOUT),
+    ]
+    plain = a_round(rows, context())
+    config = replace(
+        plain.config, granule="64k", anon_orders=1 << 5, overrides={"log_ptes": 1, "anon_always": 1 << 5}
+    )
+    assert soak.run_round(replace(plain, config=config), Soaked(), "interpreted", 1) is None
+
+
+def test_what_is_read_is_what_the_machine_says() -> None:
+    """A machine that has just booted is in order, and Audit does not look twice at one moment."""
+    made = a_round([(uapi.OP_SPAWN, 1)], context())
+    machine = soak.machine(made, "interpreted")
+    watch = audit.Audit(machine, 1)
+    machine.call("run_operations", 0, 1)
+    assert watch.due(1) and watch.look(1) == [] and not watch.due(1)
