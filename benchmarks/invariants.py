@@ -15,24 +15,22 @@ from mmarch.runs.assemble import assemble
 from mmarch.sanitize.audit import EVERY, Audit
 
 REPEATS = 5
+CHOSEN = {"arch": "arm64"}
 
 
 def main(workloads: list[str]) -> None:
     """A line for each workload."""
     print(f"{'workload':>24} {'plain':>9} {'watched':>9} {'ratio':>6} {'a look':>8}")
     for name in workloads or ["redis-bgsave", "numpy-pool"]:
-        chosen = {"arch": "arm64"}
-        plain, watched = in_turn(
-            lambda name=name: run(name, chosen, 0), lambda name=name: run(name, chosen, EVERY)
-        )
-        looks = -(-len(prepare(name, "", "", None, silent, chosen, "linked").workload.ops) // EVERY)
+        plain, watched = in_turn(lambda name=name: run(name, 0), lambda name=name: run(name, EVERY))
+        looks = -(-len(prepare(name, "", "", None, silent, dict(CHOSEN), "linked").workload.ops) // EVERY)
         cost = (watched - plain) / looks
         print(f"{name:>24} {plain:8.0f}m {watched:8.0f}m {watched / plain:6.2f} {cost:7.2f}m")
 
 
-def run(name: str, chosen: dict[str, str], every: int) -> None:
+def run(name: str, every: int) -> None:
     """Read the workload, assemble a machine, run all of it."""
-    job = prepare(name, "", "", None, silent, chosen, "linked")
+    job = prepare(name, "", "", None, silent, dict(CHOSEN), "linked")
     machine = assemble(job.setup, job.workload, job.request, silent)
     rows = len(job.workload.ops)
     if not every:

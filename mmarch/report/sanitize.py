@@ -26,6 +26,7 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
     books = "; an invariant of core-mm is broken" if seen.broken else ""
+    books = "; an invariant of core-mm is broken" if seen.broken else ""
     text = f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}{books}"
     lines = wrap(qualified(text, work.provenance))
     for violation in seen.violations[:SHOWN]:
@@ -50,6 +51,8 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     lines += wrap("superfluous: no translation that a TLB may hold differs from the tables it drops")
     if seen.flushes.get(REPEAT):
         lines += wrap("repeat: what a CPU erratum wants once more, not judged")
+    if not seen.broken:
+        lines += wrap("the invariants of core-mm hold")
     for reason, number in seen.known.items():
         lines += ["", *wrap(f"known hazard, {number:,} times: {reason}")]
     return lines
