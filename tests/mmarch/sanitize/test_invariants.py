@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -17,10 +19,12 @@ from mmarch.sanitize import audit, soak
 from mmarch.sanitize.audit import Broken
 from mmarch.sanitize.random_rows import Row
 from mmarch.sanitize.soak import Round, Soaked
+from mmarch.sanitize.violation import Violation
 from tests.mmarch.conftest import Ran
 from tests.mmarch.sanitize.books import MISTAKES, REFUSED, Mistake
-from tests.mutants.mutant import applied
+from tests.mutants.mutant import Edit, applied
 
+Seen = TypeVar("Seen")
 SCENARIOS = Path(__file__).parents[3] / "examples" / "scenarios"
 
 
@@ -35,18 +39,34 @@ def a_round(rows: list[Row], config_of: Context) -> Round:
     return replace(made, rows=tuple((*row, *[0] * (uapi.COLUMNS - len(row))) for row in rows), first_asid=0)
 
 
+def in_fork(function: Callable[..., Seen], *arguments: object) -> Seen:
+    """What it returns; nothing that it patches stays patched."""
+    with get_context("fork").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def judged(scenario: str, orders: str, edit: Edit, every: int = 1) -> tuple[list[int], tuple[Broken, ...]]:
+    """A scenario on a core-mm with a mistake: the kinds of its operations, and what is broken."""
+    with applied((edit,)):
+        path = SCENARIOS / f"{scenario}.scn"
+        work, _, seen = api.judge(path, engine="interpreted", every=every, arch="arm64", folio_orders=orders)
+    return work.ops[:, 0].tolist(), seen.broken
+
+
+def one_round(rows: list[Row], edit: Edit) -> Violation | Broken | None:
+    """Operations of Linux 7.3 on a core-mm with a mistake."""
+    with applied((edit,)):
+        return soak.run_round(a_round(rows, context("7.3")), Soaked(), "interpreted", 1)
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_is_named(mistake: Mistake) -> None:
     """The first operation that it spoils, and what is wrong with which object."""
-    scenario = SCENARIOS / f"{mistake.scenario}.scn"
-    with applied((mistake.edit,)):
-        work, _, seen = api.judge(
-            scenario, engine="interpreted", every=1, arch="arm64", folio_orders=mistake.orders
-        )
-    assert seen.broken, "nothing was noticed"
-    told = [broken for broken in seen.broken if broken.rule == mistake.rule and mistake.names in broken.what]
-    assert told, [str(broken) for broken in seen.broken]
-    assert uapi.OP_NAMES[int(work.ops[told[0].where.row, 0])] == mistake.op
+    kinds, found = in_fork(judged, mistake.scenario, mistake.orders, mistake.edit)
+    assert found, "nothing was noticed"
+    told = [broken for broken in found if broken.rule == mistake.rule and mistake.names in broken.what]
+    assert told, [str(broken) for broken in found]
+    assert uapi.OP_NAMES[kinds[told[0].where.row]] == mistake.op
     assert f"({mistake.op})" in str(told[0])
 
 
@@ -70,21 +90,15 @@ def test_a_split_that_claims_success() -> None:
     ]
     made = a_round(rows, context("7.3"))
     assert soak.run_round(made, Soaked(), "interpreted", 1) is None
-    with applied((REFUSED,)):
-        found = soak.run_round(made, Soaked(), "interpreted", 1)
+    found = in_fork(one_round, rows, REFUSED)
     assert isinstance(found, Broken) and found.where.row == 2 and "W_SPLIT" in found.what
 
 
 def test_the_operation_is_found_between_two_looks() -> None:
     """A look every hundred operations says which one it was all the same."""
     mistake = next(mistake for mistake in MISTAKES if mistake.rule == "refcount" and mistake.op == "fork")
-    scenario = SCENARIOS / f"{mistake.scenario}.scn"
-    with applied((mistake.edit,)):
-        exact, seldom = (
-            api.judge(scenario, engine="interpreted", every=every, arch="arm64", folio_orders="4")[2]
-            for every in (1, 100)
-        )
-    assert exact.broken == seldom.broken != ()
+    exact, seldom = (in_fork(judged, mistake.scenario, "4", mistake.edit, every) for every in (1, 100))
+    assert exact == seldom and exact[1]
 
 
 @pytest.mark.parametrize("release", ["6.12", "7.3"])
