@@ -26,7 +26,6 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
     books = "; an invariant of core-mm is broken" if seen.broken else ""
-    books = "; an invariant of core-mm is broken" if seen.broken else ""
     text = f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}{books}"
     lines = wrap(qualified(text, work.provenance))
     for violation in seen.violations[:SHOWN]:
