@@ -7,23 +7,37 @@ handed out as paths are first taken. `mach.hook` holds the path under way, less 
 from __future__ import annotations
 
 from core_mm.decl import noinline
-from core_mm.mm_types import CALL, cfg, mach
+from core_mm.mm_types import CALL, RECENT, cfg, mach
 from core_mm.vmstat import EVENTS, HOOKS
 
 ROOTS = 32 * HOOKS
+EVENT_BITS = EVENTS.bit_length() - 1
+RECENT_MASK = 4095
 
 
 def enter(function: int) -> int:
     """`function` begins; returns what `mach.hook` must be again when it ends."""
     here = mach.hook
-    operation = mach.scope // EVENTS
-    child = CALL.first[operation + here]
+    operation = mach.scope >> EVENT_BITS
+    recent = function & RECENT_MASK
+    child = RECENT.child[recent]
+    if RECENT.parent[recent] != operation + here or CALL.function[child] != function:
+        child = find_call(operation + here, function)
+    mach.hook = child - operation
+    return here
+
+
+@noinline
+def find_call(parent: int, function: int) -> int:
+    """The path of `function` below `parent`, which is new when first taken."""
+    child = CALL.first[parent]
     while child and CALL.function[child] != function:
         child = CALL.next[child]
     if child == 0:
-        child = new_call(operation + here, function)
-    mach.hook = child - operation
-    return here
+        child = new_call(parent, function)
+    RECENT.parent[function & RECENT_MASK] = parent
+    RECENT.child[function & RECENT_MASK] = child
+    return child
 
 
 @noinline

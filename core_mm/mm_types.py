@@ -30,7 +30,8 @@ class cfg(Scalars, constant=True):
     shmem_orders: int
     fault_around_bytes: int
     swap_slots: int  # 0: no swap
-    log_capacity: int  # rows of `log`, 0: no log
+    log_capacity: int  # rows of LOG, 0: no log
+    seen_capacity: int  # length of `seen`
     tlb_entries: int  # of a TLB that accesses go through, a power of two; 0: none, every access walks the tables
     log_ptes: int  # page-table writes, tables and frames go to the log too: what a TLB oracle needs
     smp: int
@@ -109,7 +110,7 @@ counters = Array("counters", "counters")  # [operation][hook][event]
 ops = Array("ops", "ops")  # the workload, uapi.COLUMNS a row
 results = Array("results", "results")  # result of each operation
 ptes = Array("ptes", "ptes")  # every page-table page, ptrs_per_pte entries each
-log = Array("log", "log")  # LOG_COLUMNS a row
+seen = Array("seen", "seen")  # what core_mm/observe.py writes
 slots = Array("slots", "slots")  # encoded pages of gather batches
 free_area = Array("free_area", "orders")  # head of the free list of each order
 i_pages = Array("i_pages", "file_pages")  # page cache: pfn of each file page, or a swap entry (negative)
@@ -117,7 +118,16 @@ isolated = Array("isolated", "frames")  # folios that reclaim took off the LRU
 swap_map = Array("swap_map", "swap")  # references to each swap slot
 swap_cache = Array("swap_cache", "swap")  # pfn cached for each swap slot
 
-LOG_COLUMNS = 6  # kind, operand a, b, c, asid, hook
+
+class LOG(Table, rows="log"):
+    """What happened, in order, from row 0 on: 31 bytes an event, in columns apart for readers that want a kind."""
+
+    kind = column(8, apart=True)  # vmstat.LOG_*
+    a = column(64, apart=True)  # operands
+    b = column(64, apart=True)
+    c = column(64, apart=True)
+    asid = column(32, apart=True)  # or vm_flags
+    call = column(16, apart=True)  # mach.hook: the outermost hook, or the path of calls less the operation's row
 
 
 class PAGE(Table, rows="frames"):
@@ -247,6 +257,13 @@ class CALL(Table, rows="calls"):
     parent = column(32)
     first = column(32)
     next = column(32)
+
+
+class RECENT(Table, rows="recent"):
+    """The path that a function was last called on, by its number's low bits, and by whom."""
+
+    parent = column(32)
+    child = column(32)
 
 
 class GATHER(Table, rows="gathers"):

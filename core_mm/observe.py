@@ -1,4 +1,4 @@
-"""All that core-mm can observe of a machine, as rows of `log`: what two kernels that mean the same agree on.
+"""All that core-mm can observe of a machine, as rows of `seen`: what two kernels that mean the same agree on.
 
 Entries are read as core-mm reads them, through the architecture. A row starts with its kind; frames and swap slots (as
 negative numbers) stand in columns of their own, so that whoever compares two machines can rename them.
@@ -18,7 +18,7 @@ from core_mm.hookspecs import (
     pte_to_swp_entry, pte_valid, pte_write, pte_young, ptep_get, table_slot,
 )  # fmt: skip
 from core_mm.mm_types import (
-    INODE, LOG_COLUMNS, MM, PAGE, TASK, VMA, cfg, i_pages, log, mach, ptes, swap_cache, swap_map,
+    INODE, MM, PAGE, TASK, VMA, cfg, i_pages, mach, ptes, seen, swap_cache, swap_map,
 )  # fmt: skip
 from core_mm.page_cache import filemap_get_page, filemap_get_swap, swapped_order
 
@@ -44,7 +44,7 @@ SEEN_VALID, SEEN_YOUNG, SEEN_DIRTY, SEEN_WRITE, SEEN_SPECIAL, SEEN_PROTNONE = 1,
 
 
 def observe() -> int:
-    """Rows of WIDTH behind what is in the log; how many there are, even where there is no room for all."""
+    """Rows of WIDTH; how many there are, even where there is no room for all."""
     mach.observed = 0
     for task in range(1, cfg.nr_tasks):
         if TASK.mm[task]:
@@ -55,23 +55,23 @@ def observe() -> int:
                 observe_cached(inode, index)
     at = new_row(SEEN_MACHINE, 0, 0)
     if at:
-        log[at + ENTRY] = cfg.memory_pages - mach.free_pages - mach.tables
-        log[at + BITS] = mach.warned
-        log[at + FLAGS] = mach.swap_used
+        seen[at + ENTRY] = cfg.memory_pages - mach.free_pages - mach.tables
+        seen[at + BITS] = mach.warned
+        seen[at + FLAGS] = mach.swap_used
     return mach.observed
 
 
 def new_row(kind: int, owner: int, at: int) -> int:
-    """Where in `log` the next row is, with nothing but its name; 0 if there is no room."""
-    first = (mach.log_len + 1) * LOG_COLUMNS + mach.observed * WIDTH
+    """Where in `seen` the next row is, with nothing but its name; 0 if there is no room."""
     mach.observed += 1
-    if first + WIDTH > cfg.log_capacity * LOG_COLUMNS:
+    first = mach.observed * WIDTH
+    if first + WIDTH > cfg.seen_capacity:
         return 0
     for column in range(WIDTH):
-        log[first + column] = 0
-    log[first + KIND] = kind
-    log[first + OWNER] = owner
-    log[first + AT] = at
+        seen[first + column] = 0
+    seen[first + KIND] = kind
+    seen[first + OWNER] = owner
+    seen[first + AT] = at
     return first
 
 
@@ -86,11 +86,11 @@ def observe_task(task: int) -> int:
         observe_table(task, MM.pgd[mm], cfg.levels - 1, 0)
     at = new_row(SEEN_MM, task, first)
     if at:
-        log[at + ENTRY] = MM.rss_file[mm]
-        log[at + BITS] = MM.rss_anon[mm]
-        log[at + PLACE] = MM.rss_swap[mm]
-        log[at + FLAGS] = MM.rss_shmem[mm]
-        log[at + REFERENCES] = MM.map_count[mm]
+        seen[at + ENTRY] = MM.rss_file[mm]
+        seen[at + BITS] = MM.rss_anon[mm]
+        seen[at + PLACE] = MM.rss_swap[mm]
+        seen[at + FLAGS] = MM.rss_shmem[mm]
+        seen[at + REFERENCES] = MM.map_count[mm]
     return 0
 
 
@@ -100,10 +100,10 @@ def observe_vmas(task: int, mm: int) -> int:
     while vma:
         at = new_row(SEEN_VMA, task, VMA.vm_start[vma] >> cfg.page_shift)
         if at:
-            log[at + ENTRY] = VMA.vm_end[vma] >> cfg.page_shift
-            log[at + BITS] = VMA.vm_flags[vma]
-            log[at + PLACE] = VMA.vm_pgoff[vma]
-            log[at + FLAGS] = VMA.vm_file[vma]
+            seen[at + ENTRY] = VMA.vm_end[vma] >> cfg.page_shift
+            seen[at + BITS] = VMA.vm_flags[vma]
+            seen[at + PLACE] = VMA.vm_pgoff[vma]
+            seen[at + FLAGS] = VMA.vm_file[vma]
         vma = VMA.vm_next[vma]
     return 0
 
@@ -131,9 +131,9 @@ def observe_entry(task: int, page: int, pte: int, kind: int) -> int:
     at = new_row(kind, task, page)
     if at:
         pfn = pte_pfn(pte)
-        log[at + FRAME] = pfn
-        log[at + ENTRY] = pte_advance_pfn(pte, -pfn)
-        log[at + BITS] = pte_bits(pte)
+        seen[at + FRAME] = pfn
+        seen[at + ENTRY] = pte_advance_pfn(pte, -pfn)
+        seen[at + BITS] = pte_bits(pte)
         if not pte_special(pte):
             observe_page(at, pfn)
     return 0
@@ -160,19 +160,19 @@ def pte_bits(pte: int) -> int:
 def observe_page(at: int, pfn: int) -> int:
     """What struct page and its folio say, in the row at `at`."""
     folio = page_folio(pfn)
-    log[at + FOLIO] = folio
-    log[at + PLACE] = pfn - folio
-    log[at + FLAGS] = PAGE.flags[folio]
-    log[at + REFERENCES] = PAGE.refcount[folio]
-    log[at + MAPCOUNT] = PAGE.mapcount[pfn]
-    log[at + EXCLUSIVE] = PAGE.anon_exclusive[pfn]
+    seen[at + FOLIO] = folio
+    seen[at + PLACE] = pfn - folio
+    seen[at + FLAGS] = PAGE.flags[folio]
+    seen[at + REFERENCES] = PAGE.refcount[folio]
+    seen[at + MAPCOUNT] = PAGE.mapcount[pfn]
+    seen[at + EXCLUSIVE] = PAGE.anon_exclusive[pfn]
     if folio_test_large(folio):
-        log[at + FOLIO_MAPCOUNT] = folio_mapcount(folio)
-        log[at + ENTIRE_MAPCOUNT] = folio_entire_mapcount(folio)
+        seen[at + FOLIO_MAPCOUNT] = folio_mapcount(folio)
+        seen[at + ENTIRE_MAPCOUNT] = folio_entire_mapcount(folio)
     if folio_test_swapcache(folio):
         slot = PAGE.private[folio] + pfn - folio
-        log[at + SLOT] = -slot
-        log[at + SLOT_REFERENCES] = swap_map[slot]
+        seen[at + SLOT] = -slot
+        seen[at + SLOT_REFERENCES] = swap_map[slot]
     return 0
 
 
@@ -181,18 +181,18 @@ def observe_swapped(task: int, page: int, pte: int) -> int:
     at = new_row(SEEN_SWAP, task, page)
     if at:
         slot = pte_to_swp_entry(pte)
-        log[at + BITS] = pte_swp_exclusive(pte)
+        seen[at + BITS] = pte_swp_exclusive(pte)
         observe_slot(at, slot)
     return 0
 
 
 def observe_slot(at: int, slot: int) -> int:
     """A swap slot, or the number that stands for none."""
-    log[at + SLOT] = -slot
+    seen[at + SLOT] = -slot
     if slot < cfg.swap_slots:
-        log[at + SLOT_REFERENCES] = swap_map[slot]
+        seen[at + SLOT_REFERENCES] = swap_map[slot]
         if swap_cache[slot]:
-            log[at + FRAME] = swap_cache[slot]
+            seen[at + FRAME] = swap_cache[slot]
             observe_page(at, swap_cache[slot])
     return 0
 
@@ -202,9 +202,9 @@ def observe_cached(inode: int, index: int) -> int:
     page = filemap_get_page(inode, index)
     at = new_row(SEEN_CACHED if page else SEEN_STORED, inode, index)
     if at and page:
-        log[at + FRAME] = page
+        seen[at + FRAME] = page
         observe_page(at, page)
     elif at:
-        log[at + ENTRY] = swapped_order(inode, index)
+        seen[at + ENTRY] = swapped_order(inode, index)
         observe_slot(at, filemap_get_swap(inode, index))
     return 0

@@ -7,7 +7,7 @@ Events below ARCH_EVENT are core-mm's; an architecture names its own from there.
 from __future__ import annotations
 
 from core_mm.decl import cold
-from core_mm.mm_types import LOG_COLUMNS, cfg, counters, log, mach
+from core_mm.mm_types import LOG, cfg, counters, mach
 
 EVENTS = 128
 HOOKS = 128  # rows of an operation: row 0 is core-mm itself
@@ -72,13 +72,12 @@ def append_log(kind: int, a: int, b: int, c: int, asid: int) -> int:
     """The row, if there is room; a full log is seen by its length."""
     row = mach.log_len
     if row < cfg.log_capacity:
-        at = row * LOG_COLUMNS
-        log[at] = kind
-        log[at + 1] = a
-        log[at + 2] = b
-        log[at + 3] = c
-        log[at + 4] = asid
-        log[at + 5] = mach.hook
+        LOG.kind[row] = kind
+        LOG.a[row] = a
+        LOG.b[row] = b
+        LOG.c[row] = c
+        LOG.asid[row] = asid
+        LOG.call[row] = mach.hook
     mach.log_len = row + 1
     return 0
 

@@ -22,6 +22,7 @@ from mmarch.api import list_kernels as list_kernels
 from mmarch.api import list_releases as list_releases
 from mmarch.api import list_series as list_series
 from mmarch.api import load_arch as load_arch
+from mmarch.api import load_history as load_history
 from mmarch.api import load_series as load_series
 from mmarch.api import make_page as make_page
 from mmarch.api import measure as measure
@@ -34,6 +35,7 @@ from mmarch.api import record_history as record_history
 from mmarch.api import render as render
 from mmarch.api import run as run
 from mmarch.api import run_all as run_all
+from mmarch.api import save_history as save_history
 from mmarch.api import show_arch as show_arch
 from mmarch.api import show_costs as show_costs
 from mmarch.api import show_cpu as show_cpu

@@ -15,12 +15,12 @@ from core_mm.context import check_and_switch_context
 from core_mm.descriptor import ArchDescriptor
 from core_mm.folio import folio_alloc
 from core_mm.fork import mm_alloc
-from core_mm.mm_types import LOG_COLUMNS
 from core_mm.pgtable import pmd_alloc, pte_alloc, pte_offset_map
 from core_mm.releases import DEFAULT_RELEASE
 from core_mm.vma_tree import vm_area_alloc
 from core_mm.vmstat import ARCH_EVENT, HOOK_CALL, LOG_TLBI, NAMES
 from mmarch.engine.hookimpls import parameters
+from mmarch.engine.log import taken
 from mmarch.engine.machine import Config, Machine
 from mmarch.plugins import load_arch
 
@@ -122,6 +122,5 @@ class Bench:
 
     def tlbi(self) -> list[tuple[str, int, int]]:
         """TLB invalidations since the last `reset`, in order: event, address, pages."""
-        rows = self.machine.memory.arrays["log"].reshape(-1)[: -1].reshape(-1, LOG_COLUMNS)
-        used = rows[: self.machine.memory.get("mach", "log_len")].tolist()
-        return [(self._names[r[1]], r[2], r[3] & 0xFFFFFFFF) for r in used if r[0] == LOG_TLBI]
+        rows = taken(self.machine.memory)
+        return [(self._names[r[1]], r[2], r[3] & 0xFFFFFFFF) for r in rows if r[0] == LOG_TLBI]

@@ -48,7 +48,7 @@ def render(
 ) -> bytes:
     """What `--format` prints, of one answer or of several results.
 
-    form   table, markdown, lkml, fastpath, csv, json, parquet, html; of a history folded, perfetto
+    form   table, markdown, lkml, fastpath, csv, json, parquet, html; of a history folded, perfetto, history
     costs  a cost profile, for the tables
     by_op  of a comparison: also a table for each system call
     sort   of features: by which count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Unpack
 
 from mmarch.api.choosing import Choosing, Note, Parameters, Progress, Work, prepare, silent, unseen
@@ -26,6 +27,20 @@ def record_history(
     from mmarch.history import record
 
     return record(*prepare(workload, scenario, backing, parameters, note, chosen), note, progress)
+
+
+def save_history(history: History, path: str | os.PathLike[str]) -> None:
+    """Write a history as a file, also ``run --format history``; InputError if it cannot be written."""
+    from mmarch.history import save
+
+    save(history, os.fspath(path))
+
+
+def load_history(path: str | os.PathLike[str]) -> History:
+    """A history that was saved. The file may be anybody's: reading executes nothing, damage is an InputError."""
+    from mmarch.history import load
+
+    return load(os.fspath(path))
 
 
 def explain(

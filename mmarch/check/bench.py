@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core_mm.mm_types import LOG_COLUMNS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
+from core_mm.mm_types import VM_EXEC, VM_READ, VM_SHARED, VM_WRITE
 from mmarch import cpus
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, DirectMachine, Replace
+from mmarch.engine.log import taken
 from mmarch.engine.machine import Config
 from mmarch.runs.entries import attributes
 
@@ -228,13 +229,8 @@ class Bench:
 
     def take_log(self) -> Sequence[Sequence[int]]:
         """Rows since the last call."""
-        mach = self.machine.mach
-        rows = min(mach.log_len, self.machine.cfg.log_capacity)
-        mach.log_len = 0
-        taken: list[list[int]] = (
-            self.machine.memory.arrays["log"][: rows * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
-        )
-        return taken
+        length, self.machine.mach.log_len = self.machine.mach.log_len, 0
+        return taken(self.machine.memory, length)
 
     def count(self, event: int) -> int:
         """A count so far, over all operations and hooks."""

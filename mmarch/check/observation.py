@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm import observe as o
-from core_mm.mm_types import LOG_COLUMNS, PG_ACTIVE, PG_DIRTY, PG_ORDER_SHIFT, PG_REFERENCED
+from core_mm.mm_types import PG_ACTIVE, PG_DIRTY, PG_ORDER_SHIFT, PG_REFERENCED
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
 
 OBSERVED = (cast(FunctionType, o.observe),)  # what a machine has to be able to call
+SEEN = 1 << 24  # and what it writes to
 Rows = NDArray[np.int64]  # (n, WIDTH) of core_mm.observe
 RENAMED = (o.FRAME, o.FOLIO, o.SLOT)
 BITS = {
@@ -49,14 +50,13 @@ class Place:
 def take(machine: Machine) -> Rows:
     """What can be observed now; a view of the machine's memory.
 
-    InputError if the log has no room for it.
+    InputError if there is no room for it.
     """
     count = machine.call("observe")
-    first = (machine.memory.get("mach", "log_len") + 1) * LOG_COLUMNS
-    log = machine.memory.arrays["log"]
-    if first + count * o.WIDTH > machine.memory.get("cfg", "log_capacity") * LOG_COLUMNS:
-        raise InputError(f"{count} things can be observed; the log has no room for them")
-    return log[first : first + count * o.WIDTH].reshape(-1, o.WIDTH)
+    room = machine.memory.get("cfg", "seen_capacity") // o.WIDTH - 1
+    if count > room:
+        raise InputError(f"{count:,} things can be observed; there is room for {room:,}")
+    return machine.memory.arrays["seen"][o.WIDTH : (count + 1) * o.WIDTH].reshape(-1, o.WIDTH)
 
 
 def canonical(rows: Rows, private: int) -> Rows:

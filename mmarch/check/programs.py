@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from core_mm import uapi
 from mmarch import cpus
-from mmarch.check.observation import OBSERVED
+from mmarch.check.observation import OBSERVED, SEEN
 from mmarch.engine.machine import Config, Machine
 from mmarch.sanitize import soak
 from mmarch.sanitize.random_rows import RW, Row, Writer
@@ -124,7 +124,8 @@ def program(config: Config, seed: int, number: int, cpu: str, granule: str) -> P
     changes = {
         "cpu": cpu, "granule": granule, "anon_orders": orders, "shmem_orders": rng.choice((0, orders)),
         "memory": (FEW if few else max(USUAL, 512 * MB >> geometry.page_shift)) << geometry.page_shift,
-        "swap_bytes": rng.choice(SLOTS) << geometry.page_shift, "log_rows": LOG_ROWS, "overrides": overrides,
+        "swap_bytes": rng.choice(SLOTS) << geometry.page_shift, "log_rows": LOG_ROWS, "seen": SEEN,
+        "overrides": overrides,
     }  # fmt: skip
     rows = Caller(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(CALLS)
     return Program(number, rows, rng.choice((0, 0, 0, ASIDS - rng.randrange(2, 40))), changes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core_mm.uapi import COLUMNS
-from mmarch.check.observation import OBSERVED
+from mmarch.check.observation import OBSERVED, SEEN
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import boot, roots, unbooted
@@ -50,6 +50,7 @@ class Replay:
             memory=16 << 30,
             swap_bytes=256 << 20,
             log_rows=LOG_ROWS,
+            seen=SEEN,
             overrides={"log_ptes": 1, **({} if self.advised else {"anon_always": self.orders})},
         )
         options = Options(attribute=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from core_mm import syscalls, uapi
-from core_mm.mm_types import LOG_COLUMNS
 from mmarch.check.context import FRAMES, Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
+from mmarch.engine.log import taken
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.run import error_name
@@ -114,10 +114,7 @@ class System:
 
     def log(self) -> list[list[int]]:
         """Rows of the last operation, as far as there was room for them."""
-        rows: list[list[int]] = (
-            self.machine.memory.arrays["log"][: self._logged * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
-        )
-        return rows
+        return taken(self.machine.memory, self._logged)
 
     def count(self, event: int) -> int:
         """Of an event so far, over all operations and hooks."""

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmarch.cli import options as o
+from mmarch.cli.configured import OPTIONS
 from mmarch.errors import InputError
 
 if TYPE_CHECKING:
     from mmarch.history import History
 
-FORMATS = ("folded", "perfetto")
+FORMATS = ("folded", "perfetto", "history")
+
+
+def saved(workload: str, chosen: dict[str, Any], scenario: str, backing: str) -> History | None:
+    """The history that an argument names, which has its configuration; None for a workload."""
+    from mmarch import api
+    from mmarch.history import is_history
+
+    if not is_history(workload):
+        return None
+    given = {"scenario": scenario, "backing": backing}
+    given |= {item.name: chosen.get(item.name) or item.default for item in OPTIONS}
+    defaults = {item.name: item.default for item in OPTIONS}
+    if other := next((name for name, value in given.items() if value != defaults.get(name, "")), ""):
+        option = other.strip("_").replace("_", "-")
+        raise InputError(
+            f"--{option}: {workload} is a saved history, which has its configuration; record another"
+        )
+    return api.load_history(workload)
 
 
 def formats(top: int, steps: bool, sanitize: bool, form: str) -> tuple[Sequence[str], str]:

@@ -84,6 +84,9 @@ def run(
         answer(render(results, form, costs), output)
         _findings(results, talk)
         return
+    if (top or steps or form in inside.FORMATS) and (past := inside.saved(named[0], chosen, scenario, backing)):
+        answer(inside.show(past, top, by, count, steps, form), output)
+        return
     source = talk.reading(named[0], scenario, backing)
     if sanitize:
         _sanitize(source, form == "json", output, talk, {"engine": engine, "every": every, **chosen})

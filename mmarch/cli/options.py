@@ -170,7 +170,7 @@ Format = Annotated[
         "--format",
         metavar="FORM",
         help="table, markdown, lkml (72 columns), fastpath (arm64 letters), csv, json, parquet; of run also "
-        "folded (stacks for flame graphs) and perfetto (tracks).",
+        "folded (stacks for flame graphs), perfetto (tracks) and history (a file that map, --top and --steps read).",
         show_default="table",
         autocompletion=complete.form,
     ),

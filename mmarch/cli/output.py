@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmarch.trace.assumed import Reading
 
 
-BYTES = ("parquet", "perfetto")  # formats that are no text
+BYTES = ("parquet", "perfetto", "history")  # formats that are no text
 
 
 def answer(text: str | bytes, output: str = "") -> None:

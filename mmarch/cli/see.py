@@ -9,6 +9,7 @@ import typer
 from mmarch.cli import complete
 from mmarch.cli import options as o
 from mmarch.cli.configured import configured
+from mmarch.cli.inside import saved
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import InputError, concerning
 
@@ -43,9 +44,11 @@ def map_(
 
     talk = Talk(quiet)
     first, last = parse_range(range_)
-    source = talk.reading(workload, scenario, backing)
-    with talk.progress(source.name) as progress:
-        history = api.record_history(source, note=talk.note, progress=progress, **chosen)
+    history = saved(workload, chosen, scenario, backing)
+    if history is None:
+        source = talk.reading(workload, scenario, backing)
+        with talk.progress(source.name) as progress:
+            history = api.record_history(source, note=talk.note, progress=progress, **chosen)
     work = history.workload
     with concerning("at"):
         row = history.find(at)

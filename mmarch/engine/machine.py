@@ -55,6 +55,7 @@ class Config:
     shmem_orders: int = 0
     memory: int = 16 << 30  # bytes of simulated RAM
     log_rows: int = 0
+    seen: int = 0  # length of what core_mm.observe writes to
     swap_bytes: int = 256 << 20
     tlb_entries: int = 0
     overrides: Mapping[str, int] = field(default_factory=dict)  # values of cfg, for tests
@@ -147,6 +148,12 @@ class Machine:
         shape = (-1, core_mm.vmstat.HOOKS, core_mm.vmstat.EVENTS)
         return self.memory.arrays["counters"].reshape(shape)
 
+    def forget_counts(self) -> None:
+        """Begin to count anew; what was never counted is not touched, which would cost memory."""
+        counters, row = self.memory.arrays["counters"], core_mm.vmstat.EVENTS
+        counters[: core_mm.calls.ROOTS * row] = 0
+        counters[core_mm.calls.ROOTS * row : self.memory.get("mach", "next_call") * row] = 0
+
     def total(self, event: int | str) -> int:
         """One event over all operations and hooks."""
         names = (*core_mm.vmstat.NAMES, *[""] * (core_mm.vmstat.ARCH_EVENT - len(core_mm.vmstat.NAMES)))
@@ -228,7 +235,7 @@ class Machine:
             "memory_pages": config.memory >> geometry.page_shift,
             "anon_orders": config.anon_orders, "shmem_orders": config.shmem_orders,
             "fault_around_bytes": 65536, "swap_slots": config.swap_bytes >> geometry.page_shift,
-            "log_capacity": config.log_rows, "smp": 1, "tlb_entries": config.tlb_entries,
+            "log_capacity": config.log_rows, "seen_capacity": config.seen, "smp": 1, "tlb_entries": config.tlb_entries,
             "max_gather_batch": (page - 16) // 8, "max_gather_batch_count": 10000 // ((page - 16) // 8),
             "max_table_batch": (page - 24) // 8,
             "max_tables": len(memory.tables["PTDESC"]), "max_batches": len(memory.tables["BATCH"]),
@@ -275,7 +282,8 @@ def sizes(
         "vmas": 1 << 20, "mms": tasks + 8, "tasks": tasks + 1, "anon_vmas": 1 << 20, "avcs": 1 << 21,
         "inodes": 2 * files + 4096, "file_pages": file_pages + (1 << 24), "gathers": 64, "batches": 4096,
         "slots": 4096 * (batch + 520), "orders": 32, "swap": (config.swap_bytes >> geometry.page_shift) + 2,
-        "tlb": max(1, config.tlb_entries), "log": config.log_rows * core_mm.mm_types.LOG_COLUMNS + 1,
+        "tlb": max(1, config.tlb_entries), "log": config.log_rows + 1, "seen": config.seen + 1,
+        "recent": core_mm.calls.RECENT_MASK + 1 if calls else 1,
         "calls": CALLS * core_mm.vmstat.HOOKS if calls else 1,
         "counters": (CALLS if calls else 32) * core_mm.vmstat.HOOKS * core_mm.vmstat.EVENTS,
         "ops": rows * uapi.COLUMNS + 1, "results": rows + 1,

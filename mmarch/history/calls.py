@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,26 @@ from core_mm.calls import ROOTS
 from core_mm.uapi import OP_NAMES
 from core_mm.vmstat import EVENTS, HOOKS
 from mmarch.engine.code import reachable
+from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Machine
 from mmarch.engine.unit import call_number
+from mmarch.runs.assemble import machine_config, roots
+from mmarch.runs.configure import Setup
+from mmarch.runs.entries import SMALL
 
 Path = tuple[str, ...]
 ENTRIES = frozenset(
     {"mmap", "munmap", "brk", "mprotect", "mremap"}
 )  # a system call and its function share a name
 DISPATCH = frozenset({"touch", "memory_operation", "process_operation", "file_operation", "run_operation"})
+
+
+def _code(machine: Machine) -> dict[str, Any]:
+    """Hooks and modules of a machine."""
+    hooks = frozenset([*machine.winners.values(), *machine.defaults.values()])
+    functions = (*(machine.roots or roots()), *hooks)
+    modules = (*{sys.modules[f.__module__] for f in functions}, *machine.config.changes.modules)
+    return {"hooks": hooks, "modules": modules}
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,6 @@ class CallTree:
     @classmethod
     def of(cls, machine: Machine) -> CallTree:
         """Of a machine that has run; its counters are the tree's from now on."""
-        hooks = frozenset([*machine.winners.values(), *machine.defaults.values()])
         last = max(machine.memory.get("mach", "next_call"), ROOTS)
         table = machine.memory.tables["CALL"]
         counters = machine.memory.arrays["counters"].reshape(-1, EVENTS)
@@ -52,11 +64,16 @@ class CallTree:
             functions=table["function"][ROOTS:last].astype(np.int64),
             parents=table["parent"][ROOTS:last].astype(np.int64),
             counts=counters[:last],
-            hooks=hooks,
-            modules=(
-                *{sys.modules[f.__module__] for f in (*machine.roots, *hooks)}, *machine.config.changes.modules,
-            ),
+            **_code(machine),
         )
+
+    @classmethod
+    def known_to(
+        cls, setup: Setup, functions: NDArray[np.int64], parents: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> CallTree:
+        """Of a run that another process made, of functions as this one has them."""
+        machine = DirectMachine(replace(machine_config(setup), memory=SMALL, log_rows=0, tlb_entries=0))
+        return cls(functions, parents, counts, **_code(machine))
 
     @cached_property
     def known(self) -> dict[int, FunctionType]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from core_mm import vmstat
 from core_mm.vmstat import EVENTS, HOOKS
+from mmarch.engine.log import Log
 from mmarch.history.calls import CallTree
 from mmarch.history.replay import Replay
 from mmarch.history.tables import Tables, tables_at
@@ -29,10 +29,6 @@ KINDS = {
     vmstat.LOG_EXIT: "exit", vmstat.LOG_TASK: "task", vmstat.LOG_VMA: "vma", vmstat.LOG_FOLIO: "folio",
     vmstat.LOG_FAULT: "fault", vmstat.LOG_CONVERT: "convert",
 }  # fmt: skip
-# a, b, c are 64-bit; asid holds vm_flags too
-DISK = np.dtype(
-    [("kind", "u1"), ("spare", "u1"), ("call", "u2"), ("asid", "i4"), ("a", "i8"), ("b", "i8"), ("c", "i8")]
-)
 
 
 class Event(NamedTuple):
@@ -51,7 +47,7 @@ class Event(NamedTuple):
 class History:
     """What happened in a run, in order.
 
-    rows      the log, six columns: kind, a, b, c, asid, call less the operation's row
+    log       its events as columns; `call` is less the operation's row
     calls     who called whom, with counts of every event by path
     complete  whether the whole run is in it
     frames    how many frames of memory were ever used
@@ -59,7 +55,7 @@ class History:
 
     setup: Setup
     workload: Workload
-    rows: NDArray[np.int64]
+    log: Log
     calls: CallTree
     complete: bool
     frames: int
@@ -67,9 +63,9 @@ class History:
     @cached_property
     def starts(self) -> NDArray[np.int64]:
         """Where the events of each operation begin, and after the last one the end."""
-        begin = np.flatnonzero(self.rows[:, 0] == vmstat.LOG_OP)
+        begin = self.log.of_kind(vmstat.LOG_OP)
         if self.complete:
-            begin = np.append(begin, len(self.rows))
+            begin = np.append(begin, len(self.log))
         return begin
 
     @property
@@ -84,7 +80,7 @@ class History:
 
     @cached_property
     def _replay(self) -> Replay:
-        return Replay(self.rows, 1 << self.setup.geometry.pte_bits, self.frames)
+        return Replay(self.log, 1 << self.setup.geometry.pte_bits, self.frames)
 
     def tables(self, at: int, task: int = 0) -> Tables:
         """The page tables and mappings of `task` after operation `at`.
@@ -110,10 +106,8 @@ class History:
 
     def events(self, first: int, last: int) -> Iterator[Event]:
         """What happened in operations [first, last)."""
-        begin = int(self.starts[first])
-        rows = self.rows[begin : int(self.starts[last])].tolist()
         operation, base = first, 0
-        for kind, a, b, c, asid, call in rows:
+        for kind, a, b, c, asid, call in self.log.rows(int(self.starts[first]), int(self.starts[last])):
             if kind == vmstat.LOG_OP:
                 operation, base = a, b * HOOKS
             else:
@@ -124,15 +118,3 @@ class History:
         """The name of every event number, "" for those that none has."""
         names = event_names(self.setup)
         return (*names, *[""] * (EVENTS - len(names)))
-
-    def packed(self) -> NDArray[np.void]:
-        """The log as it lies on disk, 32 bytes an event."""
-        found = np.zeros(len(self.rows), DISK)
-        for column, name in enumerate(("kind", "a", "b", "c", "asid", "call")):
-            found[name] = self.rows[:, column]
-        return found
-
-    def save(self, path: Path) -> None:
-        """Write the log as a .npy file."""
-        with path.open("wb") as file:
-            np.save(file, self.packed(), allow_pickle=False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from core_mm.mm_types import LOG_COLUMNS
+from mmarch.engine.log import Log
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError
 from mmarch.history.calls import CallTree
@@ -17,7 +17,7 @@ from mmarch.runs.configure import Setup
 from mmarch.runs.run import describe, error_name
 from mmarch.workload import Workload
 
-CAP = 1 << 24  # events; 32 bytes each on disk
+CAP = 1 << 24  # events; 31 bytes each in memory
 CHUNK = 4096  # operations between two looks at Ctrl-C
 
 
@@ -52,7 +52,7 @@ def record(
 
 def _history(machine: Machine, workload: Workload, setup: Setup, cap: int, done: int) -> History:
     length = machine.memory.get("mach", "log_len")
-    log = machine.memory.arrays["log"][: min(length, cap) * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
+    log = Log.of(machine.memory, length)
     history = History(
         setup, workload, log, CallTree.of(machine), length <= cap, machine.memory.get("mach", "frontier") + 1
     )

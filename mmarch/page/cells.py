@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm import vmstat
+from mmarch.engine.log import Log
 from mmarch.history import History
 from mmarch.runs.entries import Entries
 
@@ -21,28 +22,29 @@ def changes(history: History, ends: Ints) -> Ints:
     A position is what lies between two of `ends`, which are numbers of events. A cell is an entry's index in
     all tables.
     """
-    rows = history.rows
-    at = np.flatnonzero((rows[:, 0] == vmstat.LOG_PTE) | (rows[:, 0] == vmstat.LOG_HW))
+    log = history.log
+    at = log.of_kind(vmstat.LOG_PTE, vmstat.LOG_HW)
     at = at[: np.searchsorted(at, ends[-1])] if len(ends) else at[:0]
-    position, cell = np.searchsorted(ends, at, side="right"), rows[at, 1]
+    position, cell = np.searchsorted(ends, at, side="right"), log.a[at]
     order = np.lexsort((at, position, cell))
     position, cell, at = position[order], cell[order], at[order]
     last = np.ones(len(at), bool)  # of each cell in each position
     last[:-1] = (position[1:] != position[:-1]) | (cell[1:] != cell[:-1])
     position, cell, at = position[last], cell[last], at[last]
     pte_bits = history.setup.geometry.pte_bits
-    value = _broken(_values(history, rows[at, 3], _levels(rows, cell >> pte_bits, at)), cell)
+    value = _broken(_values(history, log.c[at], _levels(log, cell >> pte_bits, at)), cell)
     return _runs(position, cell, value)
 
 
-def _levels(rows: Ints, slots: Ints, at: Ints) -> Ints:
+def _levels(log: Log, slots: Ints, at: Ints) -> Ints:
     """The level of the table in each slot at the time of each event."""
-    made = np.flatnonzero((rows[:, 0] == vmstat.LOG_TABLE) & (rows[:, 2] >= 0))
-    shift = len(rows).bit_length()
-    keys = rows[made, 1] << shift | made
+    made = log.of_kind(vmstat.LOG_TABLE)
+    made = made[log.b[made] >= 0]
+    shift = len(log).bit_length()
+    keys = log.a[made] << shift | made
     order = np.argsort(keys)
     found = np.searchsorted(keys[order], slots << shift | at) - 1
-    return rows[made[order], 2][found] if len(made) else np.zeros(len(at), np.int64)
+    return log.b[made[order]][found] if len(made) else np.zeros(len(at), np.int64)
 
 
 def _values(history: History, raws: Ints, levels: Ints) -> Ints:

@@ -94,14 +94,14 @@ def _operations(history: History, every: int) -> Ints:
 
 def _counts(history: History, ends: Ints) -> Ints:
     """Events of each position, in order of COUNTED."""
-    rows = history.rows[: ends[-1]] if len(ends) else history.rows[:0]
+    log, end = history.log, int(ends[-1]) if len(ends) else 0
     found = np.zeros((len(ends), len(COUNTED)), np.int64)
     names = {name: kind for kind, name in KINDS.items()}
     for column, kind in ((0, names["tlbi"]), (4, names["fault"])):
-        at = np.flatnonzero(rows[:, 0] == kind)
+        at = np.flatnonzero(log.kind[:end] == kind)
         np.add.at(found[:, column], np.searchsorted(ends, at, side="right"), 1)
-    at = np.flatnonzero(rows[:, 0] == names["convert"])
+    at = np.flatnonzero(log.kind[:end] == names["convert"])
     for event, column in _CONVERT.items():
-        these = at[rows[at, 1] == event]
-        np.add.at(found[:, column], np.searchsorted(ends, these, side="right"), rows[these, 3])
+        these = at[log.a[at] == event]
+        np.add.at(found[:, column], np.searchsorted(ends, these, side="right"), log.c[these])
     return found

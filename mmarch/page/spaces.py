@@ -15,38 +15,38 @@ Ints = NDArray[np.int64]
 def tasks(history: History, ends: Ints) -> Ints:
     """Position, task, the mm it has from there on, 0 for none."""
     at = _events(history, ends, vmstat.LOG_TASK)
-    return _last(np.column_stack([np.searchsorted(ends, at, side="right"), history.rows[at, 1:3]]), 2)
+    return _last(np.column_stack([np.searchsorted(ends, at, side="right"), history.log.a[at], history.log.b[at]]), 2)
 
 
 def tops(history: History, ends: Ints) -> Ints:
     """Position, mm, slot of its new top-level table: it begins without mappings there."""
     at = _tops(history, ends)
-    return np.column_stack([np.searchsorted(ends, at, side="right"), history.rows[at][:, [3, 1]]])
+    return np.column_stack([np.searchsorted(ends, at, side="right"), history.log.c[at], history.log.a[at]])
 
 
 def mappings(history: History, ends: Ints) -> Ints:
     """Position, number of its table in `tops`, row, first page, page behind its end (0: gone), flags, file."""
-    rows, top = history.rows, _tops(history, ends)
+    log, top = history.log, _tops(history, ends)
     at = _events(history, ends, vmstat.LOG_VMA)
-    mm = rows[at, 1] >> MM_SHIFT & 0xFFFFF
-    made = _latest(rows[top, 3], top, mm, at)
+    mm = log.a[at] >> MM_SHIFT & 0xFFFFF
+    made = _latest(log.c[top], top, mm, at)
     at, made = at[made >= 0], made[made >= 0]
     shift = history.setup.page_shift
     found = np.column_stack([
-        np.searchsorted(ends, at, side="right"), made, rows[at, 1] & (1 << MM_SHIFT) - 1,
-        rows[at, 2] >> shift, rows[at, 3] >> shift, rows[at, 4], (rows[at, 1] >> FILE_SHIFT) - 1,
+        np.searchsorted(ends, at, side="right"), made, log.a[at] & (1 << MM_SHIFT) - 1,
+        log.b[at] >> shift, log.c[at] >> shift, log.asid[at], (log.a[at] >> FILE_SHIFT) - 1,
     ])  # fmt: skip
     return _last(found, 3)
 
 
 def _tops(history: History, ends: Ints) -> Ints:
     at = _events(history, ends, vmstat.LOG_TABLE)
-    top: Ints = at[history.rows[at, 2] == history.setup.geometry.levels - 1]
+    top: Ints = at[history.log.b[at] == history.setup.geometry.levels - 1]
     return top
 
 
 def _events(history: History, ends: Ints, kind: int) -> Ints:
-    found = np.flatnonzero(history.rows[:, 0] == kind)
+    found = history.log.of_kind(kind)
     return found[: np.searchsorted(found, ends[-1])] if len(ends) else found[:0]
 
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 
 from mmarch.errors import InputError
-from mmarch.history import History
+from mmarch.history import History, packed
 from mmarch.history.top import folded
 from mmarch.plugins import load_arch
 from mmarch.report import compare, fastpath, features, perfetto, run
@@ -20,7 +20,7 @@ FORMS: Mapping[str, Callable[[Document], str]] = {
 }  # fmt: skip
 TABLES = ("csv", "parquet")
 FORMATS = ("table", "markdown", "lkml", "fastpath", "json", *TABLES)
-INSIDE = ("folded", "perfetto")  # of a history
+INSIDE = ("folded", "perfetto", "history")  # of a history
 
 
 def render(
@@ -68,6 +68,8 @@ def _frame(answers: Sequence[Answer], form: str) -> bytes:
 def _inside(history: History, form: str, count: str) -> bytes:
     if form == "perfetto":
         return perfetto.trace(history)
+    if form == "history":
+        return packed(history)
     if form != "folded":
         raise InputError(f"a history has no format {form}; it has: {', '.join(INSIDE)}")
     return _line("\n".join(folded(history, count)))

@@ -27,7 +27,7 @@ class Leaves(NamedTuple):
 
 def leaves(state: Ints, entries: Entries, slot: int, top: int, bits: int) -> Leaves:
     """Of the tables below table `slot` of level `top`; `state` are the entries of all tables, `1 << bits` each."""
-    found = list(_walk(state.reshape(-1, 1 << bits), entries, slot, top, 0, bits))
+    found = list(_walk(state.reshape(-1, 1 << bits), entries, slot, top, 0, bits, set()))
     return Leaves(
         _joined(part[0] for part in found),
         _joined(np.full(len(part[0]), part[1]) for part in found),
@@ -40,11 +40,15 @@ def _joined(parts: Iterator[Ints]) -> Ints:
 
 
 def _walk(
-    state: Ints, entries: Entries, slot: int, level: int, page: int, bits: int
+    state: Ints, entries: Entries, slot: int, level: int, page: int, bits: int, seen: set[int]
 ) -> Iterator[tuple[Ints, int, Ints]]:
-    """Page numbers, level and raw entries of the leaves below a table that translates from `page` on."""
-    if slot >= len(state):
+    """Page numbers, level and raw entries of the leaves below a table that translates from `page` on.
+
+    A table translates in one place: a file in which tables point in circles is soon through.
+    """
+    if slot >= len(state) or slot in seen:
         return
+    seen.add(slot)
     table = state[slot]
     used = np.flatnonzero(table)
     if level == 0:
@@ -55,4 +59,4 @@ def _walk(
         if level == 1 and entries.is_leaf(entry):
             yield np.array([first]), 1, np.array([entry])
         else:
-            yield from _walk(state, entries, entries.child(entry), level - 1, first, bits)
+            yield from _walk(state, entries, entries.child(entry), level - 1, first, bits, seen)

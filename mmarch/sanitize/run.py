@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from core_mm.mm_types import LOG_COLUMNS
+from mmarch.engine.log import Log
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, PluginError
 from mmarch.runs.assemble import Note, Request, assemble, machine_config
@@ -119,7 +119,7 @@ def drain(machine: Machine, oracle: Oracle, what: str) -> None:
         raise InputError(
             f"{what} causes {length} events; the log has room for {capacity}: use a smaller workload"
         )
-    rows = machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
+    log = Log.of(machine.memory, length)
     for first in range(0, length, 1 << 16):
-        oracle.feed(rows[first : first + (1 << 16)].tolist())
+        oracle.feed(log.rows(first, first + (1 << 16)))
     machine.memory.set("mach", "log_len", 0)

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core_mm.mm_types import LOG_COLUMNS
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
+from mmarch.engine.log import taken
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement.notation import DESCRIBED, Leaf, Observed, Tlbi
@@ -146,10 +146,7 @@ def log_rows(machine: Machine) -> list[Row]:
     length = machine.memory.get("mach", "log_len")
     if length > machine.memory.get("cfg", "log_capacity"):
         raise InternalError(f"the log holds {LOG_ROWS} rows, {length} were written")
-    rows: Sequence[Row] = (
-        machine.memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS).tolist()
-    )
-    return [row for row in rows if row[0] in (LOG_TLBI, LOG_DSB)]
+    return [row for row in taken(machine.memory) if row[0] in (LOG_TLBI, LOG_DSB)]
 
 
 def event_names(machine: Machine) -> tuple[str, ...]:

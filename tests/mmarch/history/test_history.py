@@ -88,7 +88,7 @@ def test_key_frames_change_nothing(history, monkeypatch):
 
     plain = history._replay
     monkeypatch.setattr(replay, "FRAME", 1000)
-    framed = replay.Replay(history.rows, plain.ptrs, history.frames)
+    framed = replay.Replay(history.log, plain.ptrs, history.frames)
     for row in OPERATIONS:
         end = int(history.starts[row + 1])
         assert np.array_equal(framed.entries(end), plain.entries(end))
@@ -151,15 +151,6 @@ def test_coverage_by_a_pmd_leaf():
     )
 
 
-def test_an_event_takes_32_bytes_and_keeps_what_it_says(history, tmp_path):
-    """On disk, every column comes back."""
-    history.save(tmp_path / "log.npy")
-    found = np.load(tmp_path / "log.npy", allow_pickle=False)
-    assert found.dtype.itemsize == 32
-    for column, name in enumerate(("kind", "a", "b", "c", "asid", "call")):
-        assert np.array_equal(found[name], history.rows[:, column])
-
-
 def test_a_full_log_is_said_and_ends_between_two_operations(history):
     """What was recorded is what the whole history has; the rest is refused by name."""
     notes: list[str] = []
@@ -169,7 +160,7 @@ def test_a_full_log_is_said_and_ends_between_two_operations(history):
     assert any("the log holds 50,000 events" in note for note in notes)
     last = short.operations - 1
     end = int(short.starts[last + 1])
-    assert np.array_equal(short.rows[:end], history.rows[:end])
+    assert short.log.rows(0, end) == history.log.rows(0, end)
     with pytest.raises(InputError, match=f"valid: 0 to {last}"):
         short.tables(last + 1)
 
