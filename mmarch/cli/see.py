@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from mmarch.cli.inside import saved
 from mmarch.cli.output import Talk, answer
 from mmarch.errors import InputError, concerning
 
+if TYPE_CHECKING:
+    from mmarch.history import History, Tables
+
 EVERYWHERE = (0, 1 << 62)
 
 
@@ -20,8 +23,13 @@ EVERYWHERE = (0, 1 << 62)
 def map_(
     workload: o.Workload = "",
     at: Annotated[
-        str, typer.Option(metavar="N|end", help="After which operation; a step of a scenario by name.")
-    ] = "end",
+        str,
+        typer.Option(
+            metavar="N|end",
+            help="After which operation; a step of a scenario by name.",
+            show_default="the last one after which the task has something mapped",
+        ),
+    ] = "",
     task: Annotated[int, typer.Option(min=0, help="Whose tables.")] = 0,
     range_: Annotated[
         str, typer.Option("--range", metavar="ADDR-END", help="Only these addresses.", show_default="all")
@@ -51,12 +59,15 @@ def map_(
             history = api.record_history(source, note=talk.note, progress=progress, **chosen)
     work = history.workload
     with concerning("at"):
-        row = history.find(at)
+        row = history.find(at) if at else history.last_mapped(task)
+    if not at and row < history.operations - 1:
+        talk.note(
+            f"at the end task {task} has nothing mapped; this is the last moment when it had, --at {row}"
+        )
     tables = history.tables(row, task)
     shown = covered(tables, first, last) if coverage else render(tables, first, last)
     if not shown:
-        ends = f"{tables.mappings[0].start:#x}-{tables.mappings[-1].end:#x}" if tables.mappings else "none"
-        raise InputError(f"--range {range_}: nothing is mapped there; task {task} has mappings in {ends}")
+        raise InputError(nothing(history, tables, range_))
     if json:
         from mmarch.report.seen import page_tables
 
@@ -126,6 +137,16 @@ def explain(
         answer(f"[{','.join(texts)}]" if diff else texts[0], output)
         return
     answer("\n".join(side_by_side(*stories) if diff else render(*stories)), output)
+
+
+def nothing(history: History, tables: Tables, range_: str) -> str:
+    """Why there is nothing to print."""
+    if tables.mappings:
+        ends = f"{tables.mappings[0].start:#x}-{tables.mappings[-1].end:#x}"
+        return f"--range {range_}: nothing is mapped there; task {tables.task} has mappings in {ends}"
+    born = sorted(tables.replay.all_tasks - {tables.task})
+    others = f"; other tasks: --task {', '.join(map(str, born))}" if born else ""
+    return f"task {tables.task} has no mapping after operation {tables.operation}{others}"
 
 
 def parse_range(text: str) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from mmarch.suggest import unknown_number
 from mmarch.workload import Workload
 
 Note = Callable[[str], None]
+LOOKS = 100  # for the last moment at which something is mapped
 KINDS = {
     vmstat.LOG_TLBI: "tlbi", vmstat.LOG_DSB: "barrier", vmstat.LOG_ISB: "barrier", vmstat.LOG_PTE: "pte",
     vmstat.LOG_HW: "hardware", vmstat.LOG_FREE: "free", vmstat.LOG_TABLE: "table", vmstat.LOG_ASID: "asid",
@@ -99,6 +100,18 @@ class History:
         if row >= self.operations:
             raise unknown_number("operation", row, 0, self.operations - 1)
         return row
+
+    def last_mapped(self, task: int) -> int:
+        """The last operation after which `task` has something mapped, the very last one if it never has."""
+        end = self.operations - 1
+        last = end
+        if task not in self.tasks(end):
+            last = self._replay.ended(int(self.starts[-1]), task) - 1
+        writes = self.log.of_kind(vmstat.LOG_PTE)
+        changing = np.unique(np.searchsorted(self.starts, writes, side="right") - 1)
+        before = changing[changing <= last][::-1] - 1
+        rows = (row for row in (last, *before[:LOOKS].tolist()) if row >= 0 and task in self.tasks(row))
+        return next((row for row in rows if len(self.tables(row, task))), end)
 
     def tasks(self, at: int) -> dict[int, int]:
         """Task -> its mm, of the tasks that have one after operation `at`."""

@@ -54,6 +54,11 @@ class Replay:
         last = dict(zip(self.log.a[at].tolist(), self.log.b[at].tolist(), strict=True))
         return {task: mm for task, mm in last.items() if mm}
 
+    @property
+    def all_tasks(self) -> set[int]:
+        """Those that ever have one."""
+        return set(self.log.a[self._tasks].tolist())
+
     def ended(self, end: int, task: int) -> int:
         """The operation in which a task lost its mm for the last time before event `end`; 0 if it never had one."""
         at = self._tasks[: np.searchsorted(self._tasks, end)]

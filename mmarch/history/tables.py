@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -117,11 +117,7 @@ def tables_at(replay: Replay, entries: Entries, setup: Setup, end: int, at: int,
     geometry = setup.geometry
     tasks = replay.tasks(end)
     if task not in tasks:
-        known = ", ".join(map(str, sorted(tasks))) or "none"
-        raise InputError(
-            f"task {task} has no address space after operation {at}; tasks that have one: {known}"
-            + _before(replay, end, task)
-        )
+        raise InputError(_ended(replay, end, at, task, tasks))
     slot, made = replay.pgd(end, tasks[task], geometry.levels - 1)
     found = leaves(replay.entries(end), entries, slot, geometry.levels - 1, geometry.pte_bits)
     mappings = tuple(
@@ -131,10 +127,13 @@ def tables_at(replay: Replay, entries: Entries, setup: Setup, end: int, at: int,
     return Tables(at, task, geometry.page_shift, geometry.pte_bits, found, mappings, entries, replay, end)
 
 
-def _before(replay: Replay, end: int, task: int) -> str:
-    """When the task last had one, if it ever did."""
-    last = replay.ended(end, task)
-    return f". Task {task} had one until operation {last}: --at {last - 1}" if last else ""
+def _ended(replay: Replay, end: int, at: int, task: int, tasks: Iterable[int]) -> str:
+    """Why there is nothing to show, and what is."""
+    alive, ever = (", ".join(map(str, sorted(some))) for some in (tasks, replay.all_tasks))
+    others = f"tasks that have one: {alive}" if alive else f"all have ended; tasks of the run: {ever}"
+    if last := replay.ended(end, task):
+        return f"task {task} ended in operation {last}: the last one that shows it is --at {last - 1}; {others}"
+    return f"task {task} has no address space after operation {at}; {others}"
 
 
 __all__ = ["LEVELS", "Leaf", "Mapping", "Tables", "tables_at"]

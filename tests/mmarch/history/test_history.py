@@ -18,7 +18,8 @@ from mmarch.runs.configure import Choices, configure
 from mmarch.runs.run import run
 from mmarch.runs.workloads import open_workload
 
-FORK = str(Path(__file__).parents[3] / "examples" / "scenarios" / "fork.scn")
+ROOT = Path(__file__).parents[3]
+FORK = str(ROOT / "examples" / "scenarios" / "fork.scn")
 OPERATIONS = (200, 700, 9000, 16400, 17000)
 
 
@@ -178,6 +179,31 @@ def test_a_full_log_is_said_and_ends_between_two_operations(history):
 def test_map_outside_the_run(options, said, capsys):
     """Exit 2, and what is valid."""
     assert main(["map", "-q", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_map_without_a_moment_shows_the_last_one(capsys):
+    """Every task of a recording has ended at its end: the last operation before that, and it is said."""
+    assert main(["map", "redis-bgsave"]) == 0
+    printed = capsys.readouterr()
+    assert "at the end task 0 has nothing mapped" in printed.err and "--at 17723" in printed.err
+    assert main(["map", "-q", "--at", "17723", "redis-bgsave"]) == 0
+    assert capsys.readouterr().out == printed.out
+    assert main(["map", "-q", FORK]) == 0  # unmapped by its last step, while the task lives on
+    assert "rw-p anon" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["redis-bgsave", "--at", "end"], "task 0 ended in operation 17724: the last one that shows it is --at 17723"),
+        (["redis-bgsave", "--task", "99"], "tasks of the run: 0, 1, 2, "),
+        ([str(ROOT / "examples" / "scenarios" / "exit64M.scn")], "other tasks: --task 1, 2"),
+    ],
+)
+def test_map_says_what_there_is(arguments, said, capsys):
+    """Where the question has no answer."""
+    assert main(["map", "-q", *arguments]) == 2
     assert said in capsys.readouterr().err
 
 
