@@ -29,7 +29,7 @@ def main(workloads: list[str]) -> None:
     )
     print(f"{'workload':>24} {headings}")
     for name in workloads or ["redis-bgsave", "numpy-pool", BULK]:
-        job = prepare(name, "", "", silent, {}, "linked")
+        job = prepare(name, "", "", None, silent, {}, "linked")
         plain, recorded = in_turn(lambda job=job: run(*job), lambda job=job: record(*job))
         history = record(*job)
         first = seconds(lambda history=history: history.tables(0))

@@ -104,7 +104,7 @@ def test_page_tables_in_a_letter(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "said"),
     [
         (["run", "--format", "fastpth"], "Did you mean 'fastpath'?"),
-        (["run", "--format", "xml"], "It has: table, markdown, lkml, fastpath, json, csv, parquet, folded, perfetto, history."),
+        (["run", "--format", "xml"], "It has: table, markdown, lkml, fastpath, json, csv, parquet, folded, perfetto"),
         (["run", "--sanitize", "--format", "csv"], "run --sanitize has no such format. It has: table, json."),
         (["compare", "-c", "", "-c", "", "--format", "folded"], "compare has no such format."),
     ],
