@@ -2,7 +2,7 @@
 
 MmarchError
 ├── InputError      a workload, trace, scenario, result or option is wrong    exit 2
-├── PluginError     an architecture or series is wrong (MM001..MM023)            exit 3
+├── PluginError     an architecture or series is wrong (MM001..MM024)            exit 3
 ├── Interrupted     Ctrl-C; says what it stopped                             killed by SIGINT, 130 in a shell
 ├── Closed          nobody reads the answer any more                         killed by SIGPIPE, 141 in a shell
 └── InternalError   we are wrong                                             exit 4

@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from mmarch.check.loading import load_named
 from mmarch.check.outcome import CheckFailed, Done, Skipped
 from mmarch.check.registry import Check
 from mmarch.check.suite import checks
+from mmarch.engine import stopping
+from mmarch.engine.hanging import Watch, package_of
 from mmarch.errors import MmarchError
 from mmarch.plugins.series import choose
 
@@ -67,14 +70,16 @@ def blame(error: BaseException, context: Context) -> str:
     return f"raised {text}{place(traceback.walk_tb(error.__traceback__), context)}"
 
 
+def packages_of(context: Context) -> set[str]:
+    """Of the architecture and of series."""
+    names = [*context.arch.modules, *(module.__name__ for module in context.changes.modules)]
+    return {name.partition(".")[0] for name in names}
+
+
 def place(frames: Any, context: Context) -> str:
     """` in hook (file:line)` of the plugin's innermost frame."""
-    names = [*context.arch.modules, *(module.__name__ for module in context.changes.modules)]
-    packages = {name.partition(".")[0] for name in names}
-    own = [
-        (frame, line) for frame, line in frames
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
-    ]  # fmt: skip
+    packages = packages_of(context)
+    own = [(frame, line) for frame, line in frames if package_of(frame) in packages]
     if not own:
         last = traceback.format_exc().strip().splitlines()[-3:-1]
         return f" ({' '.join(line.strip() for line in last)})" if last else ""
@@ -84,14 +89,20 @@ def place(frames: Any, context: Context) -> str:
 
 @contextmanager
 def time_limit(seconds: float, context: Context) -> Iterator[None]:
-    """Raise Hung in the main thread after this long."""
+    """Raise Hung in the main thread after this long, or sooner where one hook or operation does not end."""
+    start, watch = time.monotonic(), Watch(packages_of(context))
 
     def alarm(number: int, frame: FrameType | None) -> None:
-        frames = reversed(list(traceback.walk_stack(frame)))
-        raise Hung(f"no end after {seconds:.0f} s{place(frames, context)}")
+        if watch.look(frame, time.process_time()):
+            stopping.noticed()
+            took, where = watch.found
+            raise Hung(f"no end after {took:.0f} s{where}")
+        if time.monotonic() - start > seconds - stopping.LOOK / 2:
+            frames = reversed(list(traceback.walk_stack(frame)))
+            raise Hung(f"no end after {seconds:.0f} s{place(frames, context)}")
 
     before = signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, min(stopping.LOOK, seconds), stopping.LOOK)
     try:
         yield
     finally:
@@ -146,8 +157,19 @@ def printed(caught: IO[bytes]) -> str:
     return text
 
 
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended, however it did.
+
+    PR_SET_PDEATHSIG would do so when the thread ends that started it, which is one of a pool.
+    """
+    while os.getppid() == parent:
+        time.sleep(stopping.LOOK)
+    os._exit(1)
+
+
 def main() -> None:
     """Keep both ends of the protocol to itself, catch everything else."""
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     with tempfile.TemporaryFile() as caught, open(os.dup(0)) as jobs, open(os.devnull) as nothing:
@@ -156,7 +178,7 @@ def main() -> None:
         for descriptor in (1, 2):
             os.dup2(caught.fileno(), descriptor)
         os.lseek(caught.fileno(), 0, os.SEEK_SET)
-        faulthandler.enable(file=os.fdopen(os.dup(protocol), "w"))
+        faulthandler.enable(file=os.fdopen(os.dup(protocol), "w"), all_threads=False)
         with os.fdopen(protocol, "w") as answers:
             serve(jobs, answers, caught)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import os
@@ -11,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,10 @@ from mmarch.engine.lower import Options, lower
 from mmarch.engine.memory import Memory
 from mmarch.engine.program import NotLinkable, Program
 from mmarch.engine.returns import missing_return
+from mmarch.engine.stopping import doors, guarded
 from mmarch.verbose import say
 from mmarch.waiting import waiting
 
-Entry = Callable[..., int]
 _CODE_VERSION = 3
 _CHECK = 32  # bytes of a checksum before an image
 _KEPT = 64  # images in a folder
@@ -36,7 +35,9 @@ _ONCE = threading.Lock()
 _options: list[str] = []  # given to LLVM, which takes each only once in a process
 _BUILT_IN = {"core_mm", "arches", "mmarch"}  # packages that come with mmarch
 _SECONDS = 0.01  # a function, until this computer has linked anything
-_threads: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)  # of this process that want an image
+_threads: defaultdict[Path, threading.Lock] = defaultdict(
+    threading.Lock
+)  # of this process that want an image
 
 
 class Image:
@@ -48,15 +49,24 @@ class Image:
         self._engine = _engine(llvm)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(blob))
         self._engine.finalize_object()
-        self._entries: dict[str, Entry] = {}
-        for root in code.roots:
-            name, count = root.__name__, root.__code__.co_argcount
-            kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_int64] * count)
-            self._entries[name] = kind(self._engine.get_function_address(name))
+        self._doors = doors(_loaded)
+        self._entries = {
+            root.__name__: self._engine.get_function_address(root.__name__) for root in code.roots
+        }
 
     def call(self, name: str, memory: Memory, *arguments: int) -> int:
-        """Run a root on one machine."""
-        return int(self._entries[name](memory.root.ctypes.data, *arguments))
+        """Run a root on one machine; Stopped if it does not end."""
+        return guarded(self._doors, self._entries[name], memory, arguments)
+
+
+def _loaded(assembly: str) -> Any:
+    """An engine with code that no cache keeps."""
+    import llvmlite.binding as llvm
+
+    engine = _engine(llvm)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(compile_object(assembly)))
+    engine.finalize_object()
+    return engine
 
 
 def digest(code: Code, layout: Layout, options: Options) -> str:

@@ -21,6 +21,7 @@ from core_mm import hookspecs, releases, uapi
 from core_mm.descriptor import ArchDescriptor
 from core_mm.feature import Features
 from mmarch import cpus
+from mmarch.engine import hanging
 from mmarch.engine.bind import Binder
 from mmarch.engine.changes import Changes
 from mmarch.engine.code import Code
@@ -30,6 +31,8 @@ from mmarch.engine.link import Image, link
 from mmarch.engine.lower import Options
 from mmarch.engine.memory import Memory
 from mmarch.engine.relay import blame, guard, relay_hook
+from mmarch.engine.stopping import Stopped
+from mmarch.errors import PluginError
 
 _images: dict[object, Image] = {}
 CALLS = 256  # times HOOKS rows for paths of calls, in images that tell them apart
@@ -131,10 +134,16 @@ class Machine:
     def call(self, name: str, *arguments: int) -> int:
         """Run a root."""
         if self._image is not None:
-            return self._image.call(name, self.memory, *arguments)
-        self._binder.load()
+            try:
+                return self._image.call(name, self.memory, *arguments)
+            except Stopped as stopped:
+                raise self._endless(name, stopped.seconds, self._where(name, arguments)) from None
         try:
-            return int(self._functions[name](*arguments))
+            with hanging.watched(self._plugins()):
+                return self._interpreted(name, arguments)
+        except hanging.Hung as hung:
+            self._binder.store()  # which operation it is
+            raise self._endless(name, *hung.args) from None
         except Exception as error:
             blamed = blame(error, self._hook_codes, self._packages)
             if blamed is None:
@@ -142,6 +151,34 @@ class Machine:
             raise blamed from error
         finally:
             self._binder.store()
+
+    def _interpreted(self, name: str, arguments: tuple[int, ...]) -> int:
+        self._binder.load()
+        return int(self._functions[name](*arguments))
+
+    def _endless(self, name: str, seconds: float, where: str) -> PluginError:
+        """What to say of code that was stopped."""
+        row, what = self.memory.get("mach", "op"), name
+        if name == "run_operations":
+            code = int(self.memory.arrays["ops"][row * uapi.COLUMNS])
+            what = f"operation {row} ({uapi.OP_NAMES.get(code, code)})"
+        return PluginError(
+            "MM024", f"arch {self.config.arch.name} does not come to an end: {what} ran for {seconds:.0f} s{where}; "
+            "if it only needs longer, allow that with MMARCH_HANG=SECONDS",
+        )  # fmt: skip
+
+    def _where(self, name: str, arguments: tuple[int, ...]) -> str:
+        """Where linked code was stopped, as far as running the operation once more shows it."""
+        row, hook = self.memory.get("mach", "op"), self.memory.get("mach", "hook")
+        again = Machine(self.config, "interpreted", self.roots, memory=self.memory)
+        if name == "run_operations":
+            arguments = (row, row + 1)
+        found = hanging.place(lambda: again._interpreted(name, arguments), self._plugins())
+        return found or (f" in {self.layout.hooks[hook - 1]}" if hook else "")
+
+    def _plugins(self) -> set[str]:
+        """Packages whose functions are hooks or replace core-mm's."""
+        return self.packages([self.config.generic, self.config.arch]) - {"core_mm"}
 
     def counts(self) -> NDArray[np.int64]:
         """Counters as [operation][hook][event]."""

@@ -56,6 +56,7 @@ class Memory:
         self.arrays = {name: zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
         self.tables = {name: Rows(place, sizes[place.rows]) for name, place in layout.tables.items()}
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
+        self.address = int(self.root.ctypes.data)
         self.scalars = {
             name: self.root[p.first : p.first + len(p.names)] for name, p in layout.scalars.items()
         }
