@@ -11,6 +11,7 @@ from __future__ import annotations
 from core_mm import uapi
 from mmarch.trace.ftrace_text import TraceError, words
 from mmarch.trace.rows import Rows, align
+from mmarch.trace.sysv import Segments
 from mmarch.trace.tasks import ADDRESS_END, Call, Task, Tasks
 
 ERRNO_MIN = (1 << 64) - 4095
@@ -26,6 +27,7 @@ ARGUMENTS = {
     "msync": 3,
     "ftruncate": 2,
 }
+SYSV = {"shmget": 3, "shmat": 3, "shmdt": 1}  # of readers that know their arguments
 _AT_BEGINNING = words("munmap mprotect pkey_mprotect mremap madvise msync")
 UNSUPPORTED = words("shmat remap_file_pages map_shadow_stack")
 UNMODELLED = words(
@@ -40,15 +42,16 @@ class Syscalls:
     def __init__(self, tasks: Tasks, rows: Rows) -> None:
         self.tasks = tasks
         self.rows = rows
+        self.segments = Segments(tasks, rows)
 
     def enter(self, pid: str, name: str, args: tuple[int, ...], line: int) -> None:
-        """A call begins; `args` are those that ARGUMENTS counts, none of a call that it does not name."""
+        """A call begins; `args` are those that ARGUMENTS counts, of SYSV if known, none of other calls."""
         if name in ("execve", "execveat"):
             self.tasks.exec_called(pid, line)
             return
         task = self.tasks.get(pid, line)
         if name not in ARGUMENTS:
-            task.call = Call(name, (), -1, None)
+            task.call = Call(name, args, self.rows.add(line) if name == "shmdt" and args else -1, None)
             return
         if task.call is not None and task.call.row >= 0:
             self.rows.ignored["system call without an end"] += 1
@@ -72,6 +75,8 @@ class Syscalls:
             self.rows.ignored[f"{name} that failed"] += 1
         elif name in ARGUMENTS:
             getattr(self, f"_{name}")(task, call, result, line)
+        elif name in SYSV and call.args:
+            getattr(self.segments, name)(task, call, result, line)
         else:
             self._other(name)
 

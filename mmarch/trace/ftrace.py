@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from core_mm import uapi
 from mmarch.trace import error_code
 from mmarch.trace.assumed import Assumed, Reading
-from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, Syscalls
+from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, SYSV, Syscalls
 from mmarch.trace.ftrace_text import HEADS, MAX_TEXT, Preamble, TraceError, lines, named, shown, words
 from mmarch.trace.packed import Damaged
 from mmarch.trace.rows import PAGE, ROW, Rows
@@ -128,9 +128,10 @@ class Tracepoints:
             self.rows.ignored["signal_generate"] += 1
 
     def _enter(self, pid: str, name: str, body: str, line: int) -> None:
-        args = tuple(int(value, 16) for value in _ARGUMENT.findall(body)) if name in ARGUMENTS else ()
-        if len(args) < ARGUMENTS.get(name, 0):
-            raise TraceError(f"{name} has {ARGUMENTS[name]} arguments, found {len(args)} in {shown(body)}")
+        wanted = ARGUMENTS.get(name) or SYSV.get(name, 0)
+        args = tuple(int(value, 16) for value in _ARGUMENT.findall(body)) if wanted else ()
+        if len(args) < wanted:
+            raise TraceError(f"{name} has {wanted} arguments, found {len(args)} in {shown(body)}")
         self.syscalls.enter(pid, name, args, line)
 
     def _exit(self, pid: str, name: str, body: str, line: int) -> None:

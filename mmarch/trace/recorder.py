@@ -38,7 +38,7 @@ def _both_ends(names: Iterable[str]) -> list[str]:
 
 
 NEEDED_CALLS = ("mmap", "munmap", "mprotect", "mremap", "madvise", "brk", "execve")
-WELCOME_CALLS = sorted(UNMODELLED | UNSUPPORTED | words("pkey_mprotect msync ftruncate execveat shmdt"))
+WELCOME_CALLS = sorted(UNMODELLED | UNSUPPORTED | words("pkey_mprotect msync ftruncate execveat shmget shmdt"))
 REQUIRED = [
     "exceptions/page_fault_user",
     "exceptions/page_fault_kernel",

@@ -165,7 +165,10 @@ def test_a_bad_snapshot_is_named(path, record, says):
             "mmarch_fd",
         ),
         (["sys_ftruncate(fd: 3, length: 5)", "sys_ftruncate -> 0x0"], "mmarch_fd"),
-        (["sys_shmat(shmid: 1, shmaddr: 0, shmflg: 0)", "sys_shmat -> 0x7f0000000000"], "shmat maps memory"),
+        (
+            ["sys_shmat(shmid: 1, shmaddr: 0, shmflg: 0)", "sys_shmat -> 0x7f0000000000"],
+            "no shmget says how large",
+        ),
         (["sys_munmap(addr: 0x7ffffffffffff000, len: 0xfff)", "sys_munmap -> 0x0"], "not a range"),
     ],
 )
