@@ -16,10 +16,12 @@ from mmarch.api.choosing import (
     silent,
     unseen,
 )
-from mmarch.api.running import ablate, between, lettered, run
+from mmarch.api.running import ablate, between, lettered, run, side_of
 from mmarch.api.seeing import record_history
 from mmarch.errors import InputError, concerning
-from mmarch.runs.result import Answer
+from mmarch.runs.result import Answer, Result
+
+KERNEL = "a kernel's entries are read only where a scenario dumps them, as mmarch measure prints them"
 
 if TYPE_CHECKING:
     from mmarch.page import Run
@@ -33,6 +35,7 @@ def make_page(
     hooks: bool = False,
     older: str = "",
     newer: str = "",
+    costs: str = "",
     scenario: str = "",
     backing: str = "",
     parameters: Parameters | None = None,
@@ -47,6 +50,7 @@ def make_page(
     hooks           also what each hook buys on a workload
     older, newer    also what each feature buys between these releases, which stand side by side unless
                     `configurations` says otherwise
+    costs           a cost profile: its estimates of times beside the counts
     """
     from mmarch import page
 
@@ -59,13 +63,14 @@ def make_page(
     if older and not configurations:
         configurations = {name: {"release": name} for name in (older, newer)}
     named = configurations if isinstance(configurations, Mapping) else lettered(configurations or [{}])
-    made, sources = page.Page(), []
+    made, sources = page.Page(costs=costs), []
     for work in given or [""]:
         if (answers := page.stored(work)) is None:
             sources.append(open_workload(work, scenario=scenario, backing=backing, parameters=parameters))
         for answer in answers or ():
             made.add(answer)
     made.check(more=len(sources) * len(named))
+    _check_costs(costs, [{**chosen, **changes} for changes in named.values()])
     telling: dict[str, Any] = {"note": note, "progress": progress}
     for source in sources:
         names = named if configurations else {"": Choosing()}
@@ -77,6 +82,25 @@ def make_page(
     return page.render(made)
 
 
+def _check_costs(costs: str, configurations: Sequence[Choosing]) -> None:
+    """InputError before the work."""
+    from mmarch.api.architectures import show_costs
+
+    for how in configurations if costs else ():
+        if "kernel" in how:
+            raise InputError("costs: a profile estimates times of the twin; a kernel's counts have no price")
+        show_costs(costs, arch=how.get("arch", "arm64"))
+
+
+def _measured(source: Source, how: Choosing, note: Note, name: str) -> Result:
+    """The counts of a real kernel."""
+    from mmarch.runs.kernel import KernelChoice, compare_on
+
+    side = side_of(how, note, source, name)
+    assert isinstance(side, KernelChoice)
+    return compare_on(source, side)
+
+
 def _runs(
     source: Source, named: Mapping[str, Choosing], telling: dict[str, Any], chosen: Choosing
 ) -> Iterator[Run]:
@@ -86,9 +110,8 @@ def _runs(
     for name, changes in named.items():
         how: Choosing = {**chosen, **changes}
         if "kernel" in how:
-            raise InputError(
-                "kernel: a report runs the twin; write compare's JSON to a file, and report on that"
-            )
+            yield Run(name, _measured(source, how, telling["note"], name), why=KERNEL)
+            continue
         with concerning(configuration=name):
             result = run(source, **telling, **how)
         try:

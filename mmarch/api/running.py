@@ -170,7 +170,7 @@ def compare(
         for work in works or [""]
     ]
     jobs = [
-        (source, _side({**chosen, **changes}, note, source, name))
+        (source, side_of({**chosen, **changes}, note, source, name))
         for source in sources
         for name, changes in named.items()
     ]
@@ -233,7 +233,7 @@ def trend(workload: Work = "", **given: Any) -> list[FeatureAblation]:
     return [between(older, newer, source, **given) for older, newer in pairs]
 
 
-def _side(chosen: Choosing, note: Note, source: Source, name: str) -> Setup | KernelChoice:
+def side_of(chosen: Choosing, note: Note, source: Source, name: str) -> Setup | KernelChoice:
     """The twin, or a kernel, for the configuration of that name."""
     with concerning(configuration=name):
         if "kernel" not in chosen:

@@ -44,6 +44,7 @@ def report(
     ] = "",
     *,
     chosen: o.Chosen,
+    costs: o.Costs = "",
     scenario: o.Scenario = "",
     backing: o.Backing = "",
     output: o.Output = "",
@@ -65,7 +66,7 @@ def report(
     named = parse_all(configuration) if configuration else None
     with talk.progress(f"report of {', '.join(inputs or ['redis-bgsave'])}") as progress:
         page = api.make_page(
-            inputs or [""], named, hooks=hooks, older=older, newer=newer, scenario=scenario, backing=backing,
-            parameters=parameters(), note=talk.note, progress=progress, **chosen,
+            inputs or [""], named, hooks=hooks, older=older, newer=newer, costs=costs, scenario=scenario,
+            backing=backing, parameters=parameters(), note=talk.note, progress=progress, **chosen,
         )  # fmt: skip
     answer(page, output)

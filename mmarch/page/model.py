@@ -40,10 +40,11 @@ class Bars:
 
 @dataclass
 class Page:
-    """Up to `MOST_RUNS` runs, and ablations."""
+    """Up to `MOST_RUNS` runs, and ablations; `costs` is a cost profile, whose estimates stand beside the counts."""
 
     runs: list[Run] = field(default_factory=list)
     bars: list[Bars] = field(default_factory=list)
+    costs: str = ""
 
     def add(self, found: Answer) -> None:
         """The runs of an answer, and its bars."""

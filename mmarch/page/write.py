@@ -15,6 +15,7 @@ from typing import Any
 from mmarch import __version__
 from mmarch.page.model import Bars, Page, Run
 from mmarch.page.past import past
+from mmarch.page.prices import prices
 from mmarch.report.columns import BLOCKS, BORDER, FAULTS, TLBIS, Column, title, versions
 from mmarch.report.compare import metrics
 from mmarch.runs.result import Result
@@ -47,12 +48,14 @@ def data(page: Page) -> dict[str, Any]:
     """All that the page shows, as the script reads it."""
     results = [run.result for run in page.runs]
     share = max(1, sum(run.history is not None for run in page.runs))
+    times, notes = prices(page.costs, results)
     return {
         "version": __version__,
-        "columns": [_column(column, results) for column in metrics(results)],
-        "border": [_column(column, results) for column in (FAULTS, *BORDER, *BLOCKS)],
+        "columns": [_column(column, results) for column in metrics(results)] + times,
+        "border": [_column(column, results) for column in (FAULTS, *BORDER, *BLOCKS)] + times,
         "runs": [_run(name, run, share) for name, run in zip(page.names(), page.runs, strict=True)],
-        "bars": [_bars(item) for item in page.bars],
+        "bars": [_bars(item, times) for item in page.bars],
+        "costs": notes,
     }
 
 
@@ -69,11 +72,11 @@ def _run(name: str, run: Run, share: int) -> dict[str, Any]:
     }
 
 
-def _bars(item: Bars) -> dict[str, Any]:
+def _bars(item: Bars, times: list[dict[str, Any]]) -> dict[str, Any]:
     columns = [TLBIS, FAULTS, Column("PTE accesses", ("pte_read", "pte_write")), *BORDER, *BLOCKS]
     return {
         "title": item.title,
-        "columns": [_column(column, [item.total]) for column in dict.fromkeys(columns)],
+        "columns": [_column(column, [item.total]) for column in dict.fromkeys(columns)] + times,
         "rows": [[name, dict(counts)] for name, counts in item.rows],
         "totals": dict(item.total.totals),
         "idle": list(item.idle),

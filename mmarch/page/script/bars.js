@@ -34,11 +34,14 @@ function barChart(item) {
 
 /** Of counts in which groups are summed under their names. */
 function saved(counts, column) {
+  if (column.prices) return price(counts, column);
   return column.groups.reduce((sum, event) => sum + (counts[event] ?? 0), 0);
 }
 
 function barRows(item, column) {
-  const whole = column.events.reduce((sum, event) => sum + (item.totals[event] ?? 0), 0);
+  const whole = column.prices
+    ? price(item.totals, column)
+    : column.events.reduce((sum, event) => sum + (item.totals[event] ?? 0), 0);
   const rows = item.rows
     .map(([name, counts]) => ({ name, value: saved(counts, column) }))
     .filter((row) => row.value)

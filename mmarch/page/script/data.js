@@ -9,10 +9,18 @@ const TLBI = 0,
   INSTALL = 3,
   FAULT = 4;
 
-/** Sum of the events of a column; null if the engine shows none of them. */
+/** Sum of the events of a column; null if the engine shows none of them, or not all of those that have a price. */
 function total(run, counts, column) {
+  if (column.prices)
+    return column.events.some((event) => run.unseen.includes(event)) ? null : price(counts, column);
   if (column.events.every((event) => run.unseen.includes(event))) return null;
   return column.events.reduce((sum, event) => sum + (counts[event] ?? 0), 0);
+}
+
+/** Milliseconds of counts, by the cost profile. */
+function price(counts, { prices }) {
+  const nanoseconds = Object.entries(prices).reduce((sum, [event, ns]) => sum + ns * (counts[event] ?? 0), 0);
+  return nanoseconds / 1e6;
 }
 
 /** A run's name where there are several, with its colour. */

@@ -97,13 +97,13 @@ function pageNotes() {
   for (const run of RUNS) {
     for (const note of notesOf(run)) whose.set(note, [...(whose.get(note) ?? []), run.name]);
   }
-  return [...whose].map(([note, names]) =>
+  return [...DATA.costs, ...[...whose].map(([note, names]) =>
     names.length === RUNS.length ? note : `${names.join(" and ")}: ${note}`,
-  );
+  )];
 }
 
 function notesOf({ history: past, why }) {
-  if (!past) return why ? [`No time line and no page tables: ${why}`] : [];
+  if (!past) return why ? [`No events over time and no page tables: ${why}`] : [];
   const notes = [];
   if (past.every > 1) {
     notes.push(

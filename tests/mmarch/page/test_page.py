@@ -127,11 +127,13 @@ def test_a_terminal_gets_no_page(mmarch, monkeypatch):
 
 
 def test_options_that_need_each_other(mmarch, tmp_path):
-    """--from without --to, one -c alone, a kernel: exit 2, and what to write instead."""
+    """--from without --to, one -c alone, prices of a kernel, a kernel of none: exit 2, and what to write instead."""
     for words, expected in (
         (["--from", "6.7"], "--from and --to go together"),
         (["-c", "release=6.7"], "one is given by options"),
-        (["-c", "kernel=Image", "-c", ""], "write compare's JSON"),
+        (["-c", "kernel=Image", "-c", "", "--costs", "ye2020-norange"], "a kernel's counts have no price"),
+        (["-c", "kernel=/nowhere/Image", "-c", ""], "/nowhere/Image"),
+        (["--costs", "ye2020"], "ye2020-norange"),
     ):
         ran = mmarch("report", str(FORK), "-o", tmp_path / "x.html", *words)
         assert ran.code == 2 and expected in ran.err and not (tmp_path / "x.html").exists()
