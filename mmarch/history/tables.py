@@ -132,7 +132,9 @@ def _ended(replay: Replay, end: int, at: int, task: int, tasks: Iterable[int]) -
     alive, ever = (", ".join(map(str, sorted(some))) for some in (tasks, replay.all_tasks))
     others = f"tasks that have one: {alive}" if alive else f"all have ended; tasks of the run: {ever}"
     if last := replay.ended(end, task):
-        return f"task {task} ended in operation {last}: the last one that shows it is --at {last - 1}; {others}"
+        return (
+            f"task {task} ended in operation {last}: the last one that shows it is --at {last - 1}; {others}"
+        )
     return f"task {task} has no address space after operation {at}; {others}"
 
 

@@ -196,7 +196,10 @@ def test_map_without_a_moment_shows_the_last_one(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["redis-bgsave", "--at", "end"], "task 0 ended in operation 17724: the last one that shows it is --at 17723"),
+        (
+            ["redis-bgsave", "--at", "end"],
+            "task 0 ended in operation 17724: the last one that shows it is --at 17723",
+        ),
         (["redis-bgsave", "--task", "99"], "tasks of the run: 0, 1, 2, "),
         ([str(ROOT / "examples" / "scenarios" / "exit64M.scn")], "other tasks: --task 1, 2"),
     ],
