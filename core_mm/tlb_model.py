@@ -3,7 +3,9 @@
 A log row of a TLB invalidation carries the event, a virtual address in bytes, the number of pages
 in the low half and a level hint in the high half of the next column, and the address space's ASID
 (`core_mm.vmstat.LOG_TLBI`). The hint is 0 for none, else its low two bits are the level of
-the leaf: 3 for a PTE, 2 for a PMD. The ASID -1 matches no address space.
+the leaf: 3 for a PTE, 2 for a PMD, and the two above may say the page size. An invalidation with
+a hint for another level or page size drops nothing, and cached pointers to tables in no case. The
+ASID -1 matches no address space.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ class TlbModel(BaseModel):
     """How invalidations and barriers act.
 
     tlbi         event name -> what it invalidates
-    publish      barriers after which the table walker sees earlier stores
+    publish      barriers after which table walkers see earlier stores -> whose: every CPU's or this one's alone
     complete     barriers that wait for earlier invalidations -> whose: everyone's or this CPU's
+    page_hints   page shift -> what bits 2 and 3 of a level hint say of the page size; {} if they say nothing
     synchronous  there are no barriers: stores are seen and invalidations done at once
     fault_drops  a page fault drops the translation that it was about, on the CPU that takes it
     asid_mask    bits of an ASID that tell address spaces apart
@@ -62,8 +65,9 @@ class TlbModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tlbi: Mapping[str, Tlbi]
-    publish: frozenset[str] = frozenset()
+    publish: Mapping[str, Literal["all", "local"]] = Field(default_factory=dict)
     complete: Mapping[str, Literal["all", "local"]] = Field(default_factory=dict)
+    page_hints: Mapping[int, int] = Field(default_factory=dict)
     synchronous: bool = False
     fault_drops: bool = False
     asid_mask: int = 0xFFFF

@@ -15,8 +15,9 @@ TLB_MODEL = TlbModel(
         "tlbi_vale1": LOCAL_LEAF, "tlbi_vae1": LOCAL_WALK, "tlbi_rvale1": LOCAL_LEAF, "tlbi_rvae1": LOCAL_WALK,
         "tlbi_vmalle1": Tlbi(scope="all", local=True), "tlbi_repeat": Tlbi(scope="none"),
     },
-    publish=frozenset({"dsb_ish", "dsb_ishst", "dsb_nsh", "dsb_nshst"}),
+    publish={"dsb_ish": "all", "dsb_ishst": "all", "dsb_nsh": "local", "dsb_nshst": "local"},
     complete={"dsb_ish": "all", "dsb_nsh": "local"},
+    page_hints={12: 1, 14: 2, 16: 3},
     cont_mask=PTE_CONT,
     relaxed_bbm=("bbml2_noabort", "bbml3"),
     hazards=(

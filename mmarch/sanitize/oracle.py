@@ -53,6 +53,7 @@ class Oracle:
     found: int = 0
     flushes: Counter[str] = field(default_factory=Counter)
     superfluous: Counter[str] = field(default_factory=Counter)
+    needless: Counter[tuple[int, int, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         arch = self.config.arch
@@ -79,6 +80,7 @@ class Oracle:
         self.generation = 0
         self.counting = True
         self.flushed_all = False
+        self._whole: list[int | None] = []  # ASIDs whose flush was issued and not waited for; None: all
         self.now = Where()
         self._recent: list[Stale] = []
         self._handlers = {
@@ -271,22 +273,43 @@ class Oracle:
         if scope.scope == "none":
             return
         asid &= self.model.asid_mask
-        hint = (packed >> 32) & 3
+        hint = packed >> 32
         pages = max(packed & 0xFFFFFFFF, 1)
-        hit = self.stale.invalidate(scope, asid, address >> self._shift, pages, hint)
+        hit = self.stale.invalidate(
+            scope, asid, address >> self._shift, pages, hint & 3, self._misfit(hint)
+        )
         if scope.scope != "pages" and not scope.local:
-            self.flushed_all |= scope.scope == "all"
             hit += len(self.lingering) if scope.scope == "all" else asid in self.lingering
-            self.lingering = set() if scope.scope == "all" else self.lingering - {asid}
+            self._whole.append(None if scope.scope == "all" else asid)
+            if self.model.synchronous:
+                self._complete_whole()
         if not hit and self.counting:
             self.superfluous[name] += 1
+            self.needless[self.now.op, row[5], name] += 1
+
+    def _misfit(self, hint: int) -> str:
+        """Why an invalidation with this hint drops nothing, for its page size; "" if it may drop something."""
+        size, known = hint >> 2 & 3, self.model.page_hints
+        if not size or not known or known.get(self._shift) == size:
+            return ""
+        meant = next((f"{1 << shift >> 10} KiB" for shift, value in known.items() if value == size), str(size))
+        return f"its hint was for pages of {meant}, not {1 << self._shift >> 10} KiB"
+
+    def _complete_whole(self) -> None:
+        """Flushes of whole address spaces are done: their translations are in no TLB, whoever had the ASID."""
+        for asid in self._whole:
+            self.flushed_all |= asid is None
+            self.lingering = set() if asid is None else self.lingering - {asid}
+        self._whole.clear()
 
     def _dsb(self, row: Row) -> None:
         name = self._events.get(row[1], "")
-        if name in self.model.publish:
-            self.stale.publish()
-        if self.model.complete.get(name) == "all":
-            self.stale.complete()
+        if whose := self.model.publish.get(name):
+            self.stale.publish(whose)
+        if whose := self.model.complete.get(name):
+            self.stale.complete(whose)
+            if whose == "all":
+                self._complete_whole()
 
     # -- obligations ------------------------------------------------------------------
 

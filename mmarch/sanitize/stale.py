@@ -9,7 +9,7 @@ from core_mm.tlb_model import Tlbi
 from mmarch.sanitize.decode import Leaf
 
 PTE_LEVEL, PMD_LEVEL = 3, 2
-PENDING, PUBLISHED, ISSUED = 0, 1, 2
+PENDING, SEEN_HERE, PUBLISHED, ISSUED = 0, 1, 2, 3
 
 
 @dataclass(eq=False, slots=True)
@@ -17,7 +17,8 @@ class Stale:
     """One leaf translation that was reachable until an entry changed.
 
     page, pages  virtual page number and how many it maps
-    state        PENDING until a barrier shows the change to the walker, ISSUED once invalidated
+    state        PENDING until a barrier shows the change to walkers, SEEN_HERE if only to this CPU's, ISSUED once
+                 invalidated on every CPU
     why          why an invalidation did not help, for the report
     """
 
@@ -35,7 +36,7 @@ class Stale:
     state: int = PENDING
     why: str = "there was none"
     gone: bool = False
-    local: bool = False  # invalidated on this CPU at least
+    local: bool = False  # invalidated, for certain, on this CPU at least
 
 
 @dataclass(eq=False, slots=True)
@@ -71,6 +72,7 @@ class StaleSet:
     frames: dict[int, list[Stale]] = field(default_factory=dict)
     pending: list[Cached] = field(default_factory=list)
     issued: list[Cached] = field(default_factory=list)
+    issued_here: list[Stale] = field(default_factory=list)
 
     def add(self, item: Stale) -> None:
         """A leaf changed."""
@@ -126,14 +128,19 @@ class StaleSet:
 
     # -- flushing ---------------------------------------------------------------------
 
-    def publish(self) -> None:
-        """Walkers see every store so far."""
+    def publish(self, whose: str) -> None:
+        """Walkers of all CPUs see every store so far, or this one's."""
         for item in self.pending:
-            item.state = max(item.state, PUBLISHED)
-        self.pending.clear()
+            item.state = max(item.state, PUBLISHED if whose == "all" else SEEN_HERE)
+        if whose == "all":
+            self.pending.clear()
 
-    def invalidate(self, scope: Tlbi, asid: int, page: int, pages: int, hint: int) -> int:
-        """One TLB invalidation; returns how many translations it concerns."""
+    def invalidate(self, scope: Tlbi, asid: int, page: int, pages: int, hint: int, misfit: str = "") -> int:
+        """One TLB invalidation; returns how many translations it concerns.
+
+        hint    the level of the leaf, 0 for none
+        misfit  why it drops nothing, whatever the level
+        """
         leaves: list[Stale] = []
         walks: list[Walk] = []
         if scope.scope == "all":
@@ -146,32 +153,44 @@ class StaleSet:
             leaves = list(self.at(asid, page, pages))
             walks = [w for w in self.walks.get(asid, ()) if w.page < page + pages and page < w.page + w.pages]
         for leaf in leaves:
-            if hint and hint != leaf.level:
-                leaf.why = f"its level hint was {hint}, the leaf is at level {leaf.level}"
-            else:
-                self._hit(leaf, scope)
+            wrong = f"its level hint was {hint}, the leaf is at level {leaf.level}" if hint != leaf.level else ""
+            self._hit(leaf, scope, misfit or (wrong if hint else ""))
         for walk in walks:
-            if not scope.walk:
-                walk.why = "only leaf entries were flushed"
-            else:
-                self._hit(walk, scope)
+            wrong = f"its level hint was {hint}: hardware may drop leaves alone" if hint else ""
+            self._hit(walk, scope, misfit or (wrong if scope.walk else "only leaf entries were flushed"))
         return len(leaves) + len(walks)
 
-    def _hit(self, item: Cached, scope: Tlbi) -> None:
-        if item.state != PENDING and isinstance(item, Stale):
-            item.local = True
-        if item.state == PENDING:
+    def _hit(self, item: Cached, scope: Tlbi, wrong: str) -> None:
+        """An invalidation that names it; `wrong` says why it does nothing to it all the same."""
+        if item.state == ISSUED:
+            return
+        if wrong:
+            item.why = wrong
+        elif item.state == PENDING:
             item.why = "it came before the barrier that publishes the change"
         elif scope.local:
             item.why = "it reached this CPU only"
+            if isinstance(item, Stale):
+                self.issued_here.append(item)
+        elif item.state == SEEN_HERE:
+            item.why = "the barrier before it published the change to this CPU only"
         elif self.synchronous:
             self.drop(item)
-        elif item.state == PUBLISHED:
+        else:
             item.state, item.why = ISSUED, "nobody waited for it (DSB)"
             self.issued.append(item)
+        if self.synchronous:
+            self.complete("local")
 
-    def complete(self) -> None:
-        """Invalidations issued so far are done on every CPU."""
+    def complete(self, whose: str) -> None:
+        """Invalidations issued so far are done, on every CPU or on this one."""
+        for here in self.issued_here:
+            here.local = True
+        self.issued_here.clear()
+        if whose != "all":
+            for item in self.issued:
+                item.why = "it was waited for on this CPU only"
+            return
         for item in self.issued:
             if not item.gone:
                 self.drop(item)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.mutants import border, contpte, core, flushes, lazy, plugins
+from tests.mutants import barriers, border, contpte, core, flushes, lazy, plugins
 from tests.mutants.mutant import Mutant
 
 CATALOGUE: Mapping[str, Mutant] = {
-    mutant.id: mutant for part in (contpte, flushes, core, lazy, border, plugins) for mutant in part.MUTANTS
+    mutant.id: mutant for part in (contpte, flushes, core, lazy, border, plugins, barriers) for mutant in part.MUTANTS
 }

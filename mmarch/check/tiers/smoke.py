@@ -59,7 +59,7 @@ def tlb_model(context: Context) -> None:
     model = context.arch.tlb_model
     if model is None:
         raise CheckFailed("the descriptor has no tlb_model: without it nothing can check TLB maintenance")
-    unknown = set(model.tlbi) | model.publish | set(model.complete)
+    unknown = {*model.tlbi, *model.publish, *model.complete}
     if unknown - set(context.arch.events):
         raise CheckFailed(
             f"tlb_model names {sorted(unknown - set(context.arch.events))[0]!r}, which is no event"

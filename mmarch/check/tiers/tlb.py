@@ -105,6 +105,18 @@ def munmap(s: System, pages: int) -> None:
     mapped(s, pages)
 
 
+@script("tlb.tables", ("tlb_flush",), "mm/memory.c:free_pgd_range; include/asm-generic/tlb.h:tlb_get_unmap_size")
+def tables(s: System, pages: int) -> None:
+    """A page table that is freed with nothing left in it is in no walk cache afterwards, and its memory is free."""
+    span = s.machine.memory.get("cfg", "pmd_size")
+    for at in (AT, AT + span):  # aligned to any table of theirs: the second one keeps the upper tables
+        mapped(s, 1, at=at)
+    ok(s, OP_MADVISE, 1, AT, s.page, MADV_DONTNEED)
+    ok(s, OP_MUNMAP, 1, AT, s.page)
+    mapped(s, min(pages, span // s.page))
+    ok(s, OP_MUNMAP, 1, AT, 2 * span)
+
+
 @script("tlb.mprotect", ("modify_prot_start_ptes", "pte_needs_flush"), "mm/mprotect.c:change_protection")
 def mprotect(s: System, pages: int) -> None:
     """After mprotect no translation permits what the mapping forbids."""
