@@ -49,7 +49,18 @@ class Violation(Model):
     before: int
     after: int
     missing: str
+    meaning: str = ""
     place: str
+
+
+class Needless(Model):
+    """As `mmarch.sanitize.needless.Needless`."""
+
+    call: str
+    hook: str
+    source: str
+    event: str
+    count: int
 
 
 class Broken(Model):
@@ -74,6 +85,7 @@ class SanitizeDocument(Printed):
     superfluous: Counts
     known: Counts
     broken: tuple[Broken, ...] = ()
+    needless: tuple[Needless, ...] = ()
 
     @classmethod
     def of(cls, work: Workload, setup: Setup, seen: Sanitized) -> Self:
@@ -86,6 +98,7 @@ class SanitizeDocument(Printed):
             workload=work.name, configuration=setup.configuration, operations=seen.operations, found=seen.found,
             violations=violations, flushes=seen.flushes, superfluous=seen.superfluous, known=seen.known,
             broken=tuple(Broken(**asdict(item), place=work.place(item.where.row)) for item in seen.broken),
+            needless=tuple(Needless(**asdict(item)) for item in seen.needless),
         )  # fmt: skip
 
 

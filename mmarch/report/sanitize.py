@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mmarch.sanitize.run import Sanitized
 from mmarch.table import counted, indented, table, wrap
 from mmarch.workload import Workload, qualified
 
-SHOWN = 5
+SHOWN, CAUSES = 5, 10
 REPEAT = "tlbi_repeat"
 
 
@@ -19,6 +21,23 @@ def invariants(work: Workload, seen: Sanitized) -> list[str]:
             lines += indented(line)
     if seen.broken:
         lines += indented(f"  line    {work.place(seen.broken[0].where.row)}")
+    return lines
+
+
+def by_cause(seen: Sanitized) -> list[str]:
+    """Superfluous flushes by call and hook, whatever they are called, with the hook's source."""
+    if not seen.needless:
+        return []
+    found: Counter[tuple[str, str, str]] = Counter()
+    for one in seen.needless:
+        found[one.call, one.hook, one.source] += one.count
+    rows = [
+        (f"{call} {hook}", f"{number:,}", source)
+        for (call, hook, source), number in found.most_common(CAUSES)
+    ]
+    lines = ["", *table(("superfluous, by call and hook", "flushes", "source of the hook"), rows), ""]
+    if left := len(found) - CAUSES:
+        lines += wrap(f"… and {counted(left, 'call')} more; --json has all") if left > 0 else []
     return lines
 
 
@@ -48,6 +67,7 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     rows.append(("total", f"{sum(seen.flushes.values()):,}", f"{sum(seen.superfluous.values()):,}"))
     lines += ["", *table(("flushes", "executed", "superfluous"), rows, total=True), ""]
     lines += wrap("superfluous: no translation that a TLB may hold differs from the tables it drops")
+    lines += by_cause(seen)
     if seen.flushes.get(REPEAT):
         lines += wrap("repeat: what a CPU erratum wants once more, not judged")
     if not seen.broken:

@@ -11,6 +11,7 @@ from core_mm.tlb_model import TlbModel
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
+from mmarch.runs.entries import attributes
 
 READ, WRITE, EXEC, SILENT_WRITE = 1, 2, 4, 8
 _NAMES = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (SILENT_WRITE, "d"))
@@ -40,7 +41,7 @@ class Decoder:
 
     def __init__(self, config: Config, model: TlbModel) -> None:
         machine = DirectMachine(replace(config, memory=16 << 20, log_rows=0))
-        self.hooks, self.model = machine.hooks, model
+        self.hooks, self.model, self._names = machine.hooks, model, config.arch.pte_names
         self.geometry = config.arch.granules[config.granule or config.arch.default_granule]
         self._ptes = machine.memory.arrays["ptes"]
         self._plain = _function(machine, model.plain) if model.plain else None
@@ -97,6 +98,14 @@ class Decoder:
         self._ptes[SCRATCH] = entry
         done = self.hooks["mmu_access"](2, 0, SCRATCH, WALK_LEVEL, access)
         return entry, int(self._ptes[SCRATCH]) if done else None
+
+    def words(self, raw: int) -> str:
+        """An entry as the architecture calls its bits."""
+        if self.hooks["pte_none"](raw):
+            return "none"
+        if not self.hooks["pte_present"](raw):
+            return "swap"
+        return " ".join(attributes(self._names, raw).split())
 
     # -- upper levels -----------------------------------------------------------------
 

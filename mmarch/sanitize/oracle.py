@@ -42,6 +42,7 @@ class Oracle:
     config  of the machine that writes the log
     strict  report known hazards of the architecture like anything else
     known   how often each of them showed
+    needless  superfluous flushes by operation, number of the outermost hook, event
     counted whether a row of the workload counts as a flush of its own; all do without it
     """
 
@@ -275,9 +276,7 @@ class Oracle:
         asid &= self.model.asid_mask
         hint = packed >> 32
         pages = max(packed & 0xFFFFFFFF, 1)
-        hit = self.stale.invalidate(
-            scope, asid, address >> self._shift, pages, hint & 3, self._misfit(hint)
-        )
+        hit = self.stale.invalidate(scope, asid, address >> self._shift, pages, hint & 3, self._misfit(hint))
         if scope.scope != "pages" and not scope.local:
             hit += len(self.lingering) if scope.scope == "all" else asid in self.lingering
             self._whole.append(None if scope.scope == "all" else asid)
@@ -292,7 +291,9 @@ class Oracle:
         size, known = hint >> 2 & 3, self.model.page_hints
         if not size or not known or known.get(self._shift) == size:
             return ""
-        meant = next((f"{1 << shift >> 10} KiB" for shift, value in known.items() if value == size), str(size))
+        meant = next(
+            (f"{1 << shift >> 10} KiB" for shift, value in known.items() if value == size), str(size)
+        )
         return f"its hint was for pages of {meant}, not {1 << self._shift >> 10} KiB"
 
     def _complete_whole(self) -> None:
@@ -426,9 +427,15 @@ class Oracle:
         self._add(
             Violation(
                 kind, what, self._where(hook), where, item.mm, item.page << self._shift, item.ptep, item.before,
-                item.after, self._missing(item),
+                item.after, self._missing(item), self._meaning(item),
             )
         )  # fmt: skip
+
+    def _meaning(self, item: Stale | Walk) -> str:
+        """What a leaf was and became, in the architecture's words."""
+        if not self.config.arch.pte_names or isinstance(item, Walk):
+            return ""
+        return f"{self.decoder.words(item.before)} -> {self.decoder.words(item.after)}"
 
     def _missing(self, item: Stale | Walk) -> str:
         """The flush, and what became of it."""

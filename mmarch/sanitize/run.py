@@ -12,6 +12,7 @@ from mmarch.runs.assemble import Note, Request, assemble, machine_config
 from mmarch.runs.configure import Setup
 from mmarch.sanitize.audit import EVERY, Audit, Broken, blamed, first_broken
 from mmarch.sanitize.invariants import Finding
+from mmarch.sanitize.needless import Needless, needless
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.violation import Violation
 from mmarch.workload import Workload
@@ -28,6 +29,7 @@ class Sanitized:
     found        how many there were
     flushes      TLB invalidations by event; of a scenario those of its steps, as `mmarch run` counts them
     superfluous  those of them that concerned no translation that differs from the tables
+    needless     the same by call, hook and source
     known        how often each known hazard of the architecture showed
     broken       invariants of core-mm that did not hold after the first operation that broke one; no other ran
     """
@@ -39,6 +41,7 @@ class Sanitized:
     superfluous: Mapping[str, int]
     known: Mapping[str, int]
     broken: tuple[Broken, ...] = ()
+    needless: tuple[Needless, ...] = ()
 
     @property
     def wrong(self) -> bool:
@@ -96,6 +99,7 @@ def report(oracle: Oracle, operations: int, broken: tuple[Broken, ...] = ()) -> 
         dict(oracle.superfluous),
         dict(oracle.known),
         broken,
+        needless(oracle.config, oracle.needless),
     )
 
 

@@ -153,7 +153,9 @@ class StaleSet:
             leaves = list(self.at(asid, page, pages))
             walks = [w for w in self.walks.get(asid, ()) if w.page < page + pages and page < w.page + w.pages]
         for leaf in leaves:
-            wrong = f"its level hint was {hint}, the leaf is at level {leaf.level}" if hint != leaf.level else ""
+            wrong = (
+                f"its level hint was {hint}, the leaf is at level {leaf.level}" if hint != leaf.level else ""
+            )
             self._hit(leaf, scope, misfit or (wrong if hint else ""))
         for walk in walks:
             wrong = f"its level hint was {hint}: hardware may drop leaves alone" if hint else ""

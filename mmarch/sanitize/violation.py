@@ -31,6 +31,7 @@ class Violation:
     where    when it came out
     cause    when the entry changed
     missing  the flush that should have been
+    meaning  what the entry was and what it became, as the architecture calls its bits; "" where it has no names
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Violation:
     before: int
     after: int
     missing: str
+    meaning: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.kind}: {self.what}", f"  at      {self.where}"]
@@ -50,6 +52,8 @@ class Violation:
             change = f"{self.before & _ALL:#018x} -> {self.after & _ALL:#018x}"
             lines.append(f"  mm {self.mm}, address {self.address:#x}")
             lines.append(f"  PTE {self.ptep:#x}: {change}")
+            if self.meaning:
+                lines.append(f"  that is {self.meaning}")
         if self.cause != self.where:
             lines.append(f"  changed {self.cause}")
         return "\n".join([*lines, f"  missing {self.missing}"])

@@ -32,7 +32,7 @@ MUTANTS = (
     ),
     Mutant(
         "D-page", "flush_tlb_page issues no barrier before", "tlb.cow",
-        tlbflush('    """Without waiting for completion."""\n    dsb(ISHST)\n', '    """Without waiting for completion."""\n'),
+        tlbflush('for completion."""\n    dsb(ISHST)\n', 'for completion."""\n'),
         share=0.05,
     ),
     Mutant(
@@ -54,9 +54,7 @@ MUTANTS = (
     ),
     Mutant(
         "D-local", "a local flush is not waited for", "tlb.spurious",
-        tlbflush("    range_ops(mm, start & -stride, (end - start) >> cfg.page_shift, stride, VALE1, RVALE1, level)\n"
-                 "    return dsb(NSH)\n",
-                 "    return range_ops(mm, start & -stride, (end - start) >> cfg.page_shift, stride, VALE1, RVALE1, level)\n"),
+        tlbflush("VALE1, RVALE1, level)\n    return dsb(NSH)\n", "VALE1, RVALE1, level)\n    return 0\n"),
         release="7.3",
     ),
     Mutant(

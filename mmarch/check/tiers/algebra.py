@@ -39,17 +39,10 @@ def laws(
             for pte in values(variant, bench):
                 for text, law in found.items():
                     if not law(bench.hook, pte):
-                        raise CheckFailed(
-                            f"{text} does not hold{variant.where} for {bench.view(pte)} ({hexed(pte)})"
-                        )
+                        raise CheckFailed(f"{text} does not hold{variant.where} for {bench.shown(pte)}")
 
     run.__doc__ = title
     check(id, hooks=hooks, source=source, level=level)(run)
-
-
-def hexed(pte: int) -> str:
-    """An entry as the kernel prints it."""
-    return f"{pte & (1 << 64) - 1:#018x}"
 
 
 laws(
@@ -148,9 +141,12 @@ def keep(context: Context) -> None:
         bench = variant.bench()
         for pte in values(variant, bench):
             for name, field in names.items():
-                before, after = bench.view(pte), bench.view(getattr(bench.hook, name)(pte))
+                made = getattr(bench.hook, name)(pte)
+                before, after = bench.view(pte), bench.view(made)
                 if before.but(**{field: 0}) != after.but(**{field: 0}):
-                    raise CheckFailed(f"{name}{variant.where} makes {before} ({hexed(pte)}) into {after}")
+                    raise CheckFailed(
+                        f"{name}{variant.where} makes {bench.shown(made)} of {bench.shown(pte)}"
+                    )
 
 
 @check("algebra.fresh", hooks=("pfn_pte", "vm_get_page_prot", "pte_wrprotect"), source=PTE)
@@ -180,10 +176,11 @@ def advance(context: Context) -> None:
         for pte in values(variant, bench):
             before = bench.view(pte)
             for nr in (1, 2, 15, 16, 127, 128, (1 << before.pfn.bit_length()) - before.pfn):
-                after = bench.view(bench.hook.pte_advance_pfn(pte, nr))
+                made = bench.hook.pte_advance_pfn(pte, nr)
+                after = bench.view(made)
                 if after != before.but(pfn=before.pfn + nr):
                     raise CheckFailed(
-                        f"pte_advance_pfn({hexed(pte)}, {nr}){variant.where}: {before} became {after}"
+                        f"pte_advance_pfn(…, {nr}){variant.where} makes {bench.shown(made)} of {bench.shown(pte)}"
                     )
 
 
@@ -196,11 +193,13 @@ def modify(context: Context) -> None:
         for pte in values(variant, bench):
             for perm, flags in PERMS.items():
                 before, prot = bench.view(pte), h.vm_get_page_prot(flags)
-                after, plain = bench.view(h.pte_modify(pte, prot)), bench.view(h.pfn_pte(before.pfn, prot))
+                made, plain = h.pte_modify(pte, prot), bench.view(h.pfn_pte(before.pfn, prot))
+                after = bench.view(made)
                 expected = plain.but(young=before.young, dirty=before.dirty, special=before.special)
                 if after != expected:
                     raise CheckFailed(
-                        f"pte_modify({hexed(pte)}, {perm}){variant.where}: {before} became {after}"
+                        f"pte_modify to {perm!r}{variant.where} makes {bench.shown(made)} of {bench.shown(pte)}, "
+                        f"expected {expected}"
                     )
 
 
@@ -232,8 +231,8 @@ def needs_flush(context: Context) -> None:
                 ):
                     if not flushes:
                         raise CheckFailed(
-                            f"{name}({hexed(old)}, {hexed(new)}) is 0{variant.where}, though {bench.view(old)} "
-                            f"permits more than {bench.view(new)}"
+                            f"{name} is 0{variant.where}, though {bench.shown(old)} permits more than "
+                            f"{bench.shown(new)}"
                         )
 
 
@@ -258,11 +257,12 @@ def same(context: Context) -> None:
             ]
             for other in others:
                 if pte == other and not h.pte_same(pte, other):
-                    raise CheckFailed(f"pte_same({hexed(pte)}, {hexed(pte)}) is 0{variant.where}")
+                    raise CheckFailed(
+                        f"pte_same of an entry and itself is 0{variant.where}: {bench.shown(pte)}"
+                    )
                 if h.pte_same(pte, other) and bench.view(pte) != bench.view(other):
                     raise CheckFailed(
-                        f"pte_same({hexed(pte)}, {hexed(other)}) is 1{variant.where}, though one is {bench.view(pte)} "
-                        f"and the other {bench.view(other)}"
+                        f"pte_same is 1{variant.where} for {bench.shown(pte)} and {bench.shown(other)}"
                     )
 
 

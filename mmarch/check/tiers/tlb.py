@@ -105,7 +105,9 @@ def munmap(s: System, pages: int) -> None:
     mapped(s, pages)
 
 
-@script("tlb.tables", ("tlb_flush",), "mm/memory.c:free_pgd_range; include/asm-generic/tlb.h:tlb_get_unmap_size")
+@script(
+    "tlb.tables", ("tlb_flush",), "mm/memory.c:free_pgd_range; include/asm-generic/tlb.h:tlb_get_unmap_size"
+)
 def tables(s: System, pages: int) -> None:
     """A page table that is freed with nothing left in it is in no walk cache afterwards, and its memory is free."""
     span = s.machine.memory.get("cfg", "pmd_size")
