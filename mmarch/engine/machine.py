@@ -124,7 +124,7 @@ class Machine:
         if not memory:
             self._configure(lengths)
         if operations is not None and rows:
-            self.memory.arrays["ops"][: rows * uapi.COLUMNS] = operations.reshape(-1)
+            self.memory.load("ops", operations.reshape(-1))
         self._image: Image | None = None
         if engine == "linked":
             self._image = self._link(options)

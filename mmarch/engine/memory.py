@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mmarch.engine.layout import Layout, TablePlace
 
+TAKEN = 1 << 26  # bytes from which on what is loaded is not copied
 LARGE = 1 << 20  # bytes from which on an array is a mapping of its own, which costs nothing to zero
 
 
@@ -66,6 +67,14 @@ class Memory:
             self._enter(table.root, self.tables[name].together)
             for column, (root, _) in table.apart.items():
                 self._enter(root, self.tables[name].apart[column])
+
+    def load(self, name: str, data: NDArray[np.int64]) -> None:
+        """Fill the beginning of an array; a large one takes the place of it, as it is."""
+        if data.nbytes < TAKEN:
+            self.arrays[name][: len(data)] = data
+            return
+        self.arrays[name] = np.ascontiguousarray(data)
+        self._enter(self.layout.arrays[name].root, self.arrays[name])
 
     def _enter(self, root: int, data: NDArray[Any]) -> None:
         self.root[root : root + 2] = data.ctypes.data, len(data)

@@ -18,6 +18,7 @@ from mmarch.plugins.withhold import optional_hooks
 from mmarch.runs.configure import Setup
 from mmarch.scenario.emit import pmd_size
 from mmarch.sizes import show_size
+from mmarch.spill import pieces
 from mmarch.workload import Workload
 
 Note = Callable[[str], None]
@@ -96,7 +97,9 @@ def choose_engine(workload: Workload, request: Request) -> str:
     """ "interpreted" for small jobs, else "linked", unless one was asked for."""
     if request.engine != "auto":
         return request.engine
-    touched = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH][:, 3]
+    if len(workload.ops) > SMALL:
+        return "linked"
+    touched = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH, 3]
     work = len(workload.ops) + int(np.minimum(touched, 1 << 32).sum())
     return "linked" if work * request.runs > SMALL else "interpreted"
 
@@ -161,23 +164,23 @@ def optional(setup: Setup) -> tuple[str, ...]:
 
 def tasks(workload: Workload) -> int:
     """One more than the highest task index."""
-    ops = workload.ops
-    if not len(ops):
-        return 1
-    births = ops[np.isin(ops[:, 0], (uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM))]
-    return int(max(ops[:, 1].max(), births[:, 2].max(initial=0))) + 1
+    highest = 0
+    for (ops,) in pieces(workload.ops):
+        births = np.isin(ops[:, 0], (uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM))
+        highest = max(highest, int(ops[:, 1].max()), int(ops[births, 2].max(initial=0)))
+    return highest + 1
 
 
 def file_pages(workload: Workload, page_size: int) -> list[int]:
     """Pages that each file needs at its largest; a folio of huge=always may reach behind its end."""
     largest = [file.size for file in workload.files]
-    ops = workload.ops
-    for file, length in ops[ops[:, 0] == uapi.OP_FTRUNCATE][:, 2:4].tolist():
-        largest[file] = max(largest[file], length)
-    for file, offset, length in ops[ops[:, 0] == uapi.OP_PWRITE][:, 2:5].tolist():
-        largest[file] = max(largest[file], offset + length)
-    for file, _, offset, length in ops[ops[:, 0] == uapi.OP_FALLOCATE][:, 2:6].tolist():
-        largest[file] = max(largest[file], offset + length)
+    for (ops,) in pieces(workload.ops):
+        for file, length in ops[ops[:, 0] == uapi.OP_FTRUNCATE, 2:4].tolist():
+            largest[file] = max(largest[file], length)
+        for file, offset, length in ops[ops[:, 0] == uapi.OP_PWRITE, 2:5].tolist():
+            largest[file] = max(largest[file], offset + length)
+        for file, _, offset, length in ops[ops[:, 0] == uapi.OP_FALLOCATE, 2:6].tolist():
+            largest[file] = max(largest[file], offset + length)
     whole = [pmd_size(page_size) if file.kind == uapi.FILE_TMPFS_HUGE else page_size for file in workload.files]
     pages = [-(-size // unit) * (unit // page_size) for size, unit in zip(largest, whole, strict=True)]
     if sum(pages) > MOST_FILE_PAGES:

@@ -37,6 +37,7 @@ from mmarch.runs.result import (
 from mmarch.runs.sampling import moments, sample
 from mmarch.runs.steps import Steps
 from mmarch.sizes import show_size
+from mmarch.spill import ROWS, pieces, release
 from mmarch.workload import Workload
 
 Progress = Callable[[int, int], None]  # operations done, operations in all
@@ -113,6 +114,8 @@ def _execute(
             steps.see(last)
         if last in looks:
             samples.append(sample(machine, setup, last - 1))
+        if last % ROWS < CHUNK:
+            release(workload.ops)
         progress(last, rows)
     return _Seen(samples, steps.found if steps else ())
 
@@ -217,12 +220,13 @@ def _applied(one: LoadedSeries) -> Applied:
 
 
 def _operations(names: list[str], counters: NDArray[np.int64], workload: Workload) -> dict[str, Operation]:
-    codes, numbers = np.unique(workload.ops[workload.measured()][:, 0], return_counts=True)
-    ran = dict(zip(codes.tolist(), numbers.tolist(), strict=True))
+    ran = np.zeros(max(uapi.OP_NAMES) + 1, np.int64)
+    for ops, measured in pieces(workload.ops, workload.measured()):
+        ran += np.bincount(ops[measured, 0], minlength=len(ran))
     return {
-        name: Operation(count=ran[code], events=_counts(names, counters[code].sum(axis=0)))
+        name: Operation(count=int(ran[code]), events=_counts(names, counters[code].sum(axis=0)))
         for code, name in uapi.OP_NAMES.items()
-        if code in ran
+        if ran[code]
     }
 
 
