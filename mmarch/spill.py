@@ -6,7 +6,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,15 +20,20 @@ def folder() -> str:
     return os.environ.get("TMPDIR") or ("/var/tmp" if os.path.isdir("/var/tmp") else tempfile.gettempdir())
 
 
+def file() -> BinaryIO:
+    """Without a name, so that it is gone with whoever has it open."""
+    return cast(BinaryIO, tempfile.TemporaryFile(dir=folder()))
+
+
 def room(rows: int, columns: int, dtype: DTypeLike) -> NDArray[Any]:
     """Zeros, (rows, columns), or (rows,) for 0 columns; OSError if there is no room for them."""
     shape = (rows, columns) if columns else (rows,)
     size = rows * max(columns, 1) * np.dtype(dtype).itemsize
     if size < LARGE:
         return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile(dir=folder()) as file:
-        os.posix_fallocate(file.fileno(), 0, size)
-        return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)
+    with file() as large:
+        os.posix_fallocate(large.fileno(), 0, size)
+        return np.frombuffer(mmap.mmap(large.fileno(), size), dtype).reshape(shape)
 
 
 def release(*arrays: NDArray[Any]) -> None:

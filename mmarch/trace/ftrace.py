@@ -17,7 +17,7 @@ from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, SYSV, Syscalls
 from mmarch.trace.ftrace_text import HEADS, MAX_TEXT, Preamble, TraceError, lines, named, shown, words
 from mmarch.trace.packed import Damaged
-from mmarch.trace.rows import PAGE, ROW, Rows
+from mmarch.trace.rows import MANY, PAGE, ROW, Rows
 from mmarch.trace.tasks import ADDRESS_END, PAGE_SIZES, State, Tasks, fields
 from mmarch.trace.unread import Cut
 from mmarch.workload import Workload
@@ -29,7 +29,7 @@ _RESULT = re.compile(r"(?:(?:__syscall_)?nr=\d+ )?(?:ret=|->)?\s*(?:0x)?([0-9a-f
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
 _EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")
 _SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(-?\d+) comm=.* pid=(\d+)")
-MAX_LINES = 4_000_000
+MAX_LINES = 1 << 27
 
 _SILENT = words(
     "sched_process_fork sched_process_wait sched_process_free sched_process_hang sched_switch sched_wakeup "
@@ -57,7 +57,6 @@ class Tracepoints:
         self.recorded_page_size = 0
         self.cut = Cut(salvage)
         self.heads = list(HEADS)
-        self.unit = 1.0
         self.handlers: dict[str, Handler] = {
             "task_newtask": self._newtask,
             "sched_process_exec": self._execed,
@@ -162,7 +161,7 @@ class Tracepoints:
     def check_end(self, events: int) -> None:
         """TraceError unless all events are here, and some of them replay."""
         self.preamble.check_end(events)
-        if not any(self.rows.lines):
+        if not self.rows.some:
             kinds = ", ".join(f"{name} {count}" for name, count in self.rows.ignored.most_common(4))
             raise TraceError(f"no event here can be replayed ({kinds}); record with: mmarch record")
 
@@ -199,12 +198,13 @@ class Tracepoints:
             self.tasks.touch(task, address, access, line)
 
     def _odd(self, line: str) -> tuple[Any, ...] | None:
-        """The parts of an event with a rarer head; the one that matched is tried first from now on."""
-        for at, (form, unit) in enumerate(self.heads[1:], 1):
-            if found := form.match(line):
+        """The parts of an event with another head than those before, None of no event."""
+        for at, head in enumerate(self.heads):
+            if found := head.event.match(line):
                 self.heads.insert(0, self.heads.pop(at))
-                self.unit = unit
                 return found.groups()
+        self.preamble.read(line)
+        self.page_size()
         return None
 
     def read(self, text: Iterator[str], path: Path) -> None:
@@ -212,20 +212,18 @@ class Tracepoints:
         by_pid, assumed, known = self.tasks.by_pid, self.tasks.assumed, self.access
         rows, op, pack = self.rows, uapi.OP_TOUCH, ROW.pack
         data, numbers, times = rows.data, rows.lines, rows.times
-        match, number, events = self.heads[0][0].match, 0, 0
+        (event, unit), number, events = self.heads[0], 0, 0
         try:
             for number, line in zip(range(1, MAX_LINES + 1), text, strict=False):
-                found = match(line)
+                found = event.match(line)
                 parts: tuple[Any, ...] | None = found.groups() if found else self._odd(line)
                 if parts is None:
-                    self.preamble.read(line)
-                    self.page_size()
                     continue
                 if found is None:
-                    match = self.heads[0][0].match
+                    event, unit = self.heads[0]
                 events += 1
                 pid, when, where, error, name, separator, body = parts
-                rows.now = now = float(when) * self.unit
+                rows.now = now = float(when) * unit
                 if where is None:
                     self.event(pid, name, separator, body.rstrip(), number)
                     continue
@@ -237,15 +235,17 @@ class Tracepoints:
                     continue
                 if task.mm.layout and assumed:
                     assumed.touched(task.mm.layout, task.index, address, number)
-                task.last_fault = len(numbers)
+                task.last_fault = rows.base + len(numbers)
                 numbers.append(number)
                 times.append(now)
                 data += pack(op, task.index, address, 1, access, 0, 0, 0)
+                if len(numbers) >= MANY:
+                    rows.flush()
             if number == MAX_LINES and next(text, None) is not None:
                 raise TraceError(f"more than {MAX_LINES} lines; cut the trace or record less")
             self.check_end(events)
         except (TraceError, Damaged) as error:
-            self.cut.ends(error, path, number, any(numbers))
+            self.cut.ends(error, path, number, rows.some)
         self.recorded_page_size = self.page_size()
 
 

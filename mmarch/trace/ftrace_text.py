@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from mmarch.errors import InputError
 from mmarch.trace.packed import Damaged, unpacked
 
 MAX_LINE = 4096
-MAX_TEXT = 1 << 30
+MAX_TEXT = 1 << 35
 MANY, SHORT = 1 << 20, 8  # so many lines have to be so long on average
 SHOWN = 80
 FORMAT_KEY, FORMAT = "mmarch trace", "1"
@@ -30,27 +30,42 @@ _FOREIGN = {
 SUFFIXES = (".gz", ".xz", ".zst", ".txt", ".html", ".ftrace", ".strace", ".perf", ".events", ".lackey")
 BOM = b"\xef\xbb\xbf"
 
-# a page fault, or any event's name, separator and text; address, error code, name, separator and text are its groups
-_EVENT = (
-    r"(?:page_fault_(?:user|kernel): +address=0x([0-9a-f]{1,16}) ip=[^ ]+ error_code=0x([0-9a-f]{1,8})\s*$"
-    r"|(\w+)(: *| -> |\()(.*))"
-)
-# task-pid (tgid) [cpu] flags seconds; pid and time are the groups of a head
-EVENT = re.compile(
-    r"(?: +<\.\.\.>| *.{1,20}?)-(\d+) *(?:\([\d -]+\) *)?\[\d+\] +(?:[^\s\d]\S* +)?([\d.]+): +" + _EVENT
-)
-# trace-cmd's instance, -l, --ts-diff and --raw-ts
-_REPORT = re.compile(
-    r"(?:[\w.-]+:)? *.{1,20}?-(\d+) *(?:\([\d -]+\) *)?(?:\[\d+\] *(?:[^\s\d]\S* +)?|\d+[^\s\d]\S* +)"
-    r"([\d.]+): +(?:\(\+\d+\) +)?" + _EVENT
-)
-# options/latency-format, and with options/verbose
-_LATENCY = re.compile(r" *.{1,16}?-(\d+) +\d+[^\s\d]\S* +(\d+)us.?: +" + _EVENT)
-_VERBOSE = re.compile(
-    r" *.{1,16}? +(\d+) +\d+ \d+ [0-9a-f]{8} [0-9a-f]{8} \[[0-9a-f]+\] +([\d.]+)ms \(\+?-?[\d.]+ms\): +"
-    + _EVENT
-)
-HEADS = ((EVENT, 1.0), (_REPORT, 1.0), (_LATENCY, 1e-6), (_VERBOSE, 1e-3))  # and seconds in a unit of each
+_TIME = r"(\d{1,20}\.?\d{0,9})"
+_FAULT = r"page_fault_(?:user|kernel): +address=0x([0-9a-f]{1,16}) ip=[^ ]+ error_code=0x([0-9a-f]{1,8})\s*$"
+_EVENT = rf"(?:{_FAULT}|(\w+)(: *| -> |\()(.*))"
+
+
+class Head(NamedTuple):
+    """What stands before an event: a pattern of both, and seconds in its unit of time.
+
+    Groups are pid, time, address and error code of a fault, or name, separator and text of another event.
+    """
+
+    event: re.Pattern[str]
+    unit: float
+
+
+def _head(form: str, unit: float = 1.0) -> Head:
+    return Head(re.compile(form + _EVENT), unit)
+
+
+_PLACE = rf" *(?:\([\d -]+\) *)?\[\d+\] +(?:[^\s\d]\S* +)?{_TIME}: +"
+HEADS = (
+    # task-pid (tgid) [cpu] flags seconds:
+    _head(r" *[^- ][^-]{0,19}-(\d+)" + _PLACE),  # a task's name without -, which is matched sooner
+    _head(r" *.{1,20}?-(\d+)" + _PLACE),
+    # trace-cmd's instance, -l, --ts-diff and --raw-ts
+    _head(
+        r"(?:[\w.-]+:)? *.{1,20}?-(\d+) *(?:\([\d -]+\) *)?(?:\[\d+\] *(?:[^\s\d]\S* +)?|\d+[^\s\d]\S* +)"
+        rf"{_TIME}: +(?:\(\+\d+\) +)?"
+    ),
+    # options/latency-format, and with options/verbose
+    _head(rf" *.{{1,16}}?-(\d+) +\d+[^\s\d]\S* +{_TIME}us.?: +", 1e-6),
+    _head(
+        r" *.{1,16}? +(\d+) +\d+ \d+ [0-9a-f]{8} [0-9a-f]{8} \[[0-9a-f]+\] +"
+        rf"{_TIME}ms \(\+?-?[\d.]+ms\): +", 1e-3,
+    ),
+)  # fmt: skip
 BEGINS = (
     r"^(?:[\w.-]+:)?\s*\S.*-\d+\s+(?:\(.*\)\s+)?(?:\[\d+\]|\d+[^\s\d]\S*\s+[\d.]+(?:us.?)?: )"
     r"|^\s*\S.*\]\s+[\d.]+ms \("
@@ -134,20 +149,18 @@ def lines(path: Path, max_text: int = MAX_TEXT, stream: BinaryIO | None = None) 
         for block in _blocks(opened, head, path, max_text):
             parts = (rest + block).replace("\r\n", "\n").split("\n")
             rest, size = parts.pop(), size + len(block)
+            if max(map(len, (rest, *parts))) > MAX_LINE:
+                at = next(at for at, line in enumerate((*parts, rest), 1) if len(line) > MAX_LINE)
+                yield from parts[: at - 1]
+                raise InputError(
+                    f"{path}:{number + at}: a line longer than {MAX_LINE} bytes is not ftrace text"
+                )
+            yield from parts
+            number += len(parts)
             if number > MANY and size < SHORT * number:
                 raise InputError(
                     f"{path}:{number}: lines of under {SHORT} bytes on average; no trace has such"
                 )
-            for line in parts:
-                number += 1
-                if len(line) > MAX_LINE:
-                    break
-                yield line
-            else:
-                if len(rest) <= MAX_LINE:
-                    continue
-                number += 1
-            raise InputError(f"{path}:{number}: a line longer than {MAX_LINE} bytes is not ftrace text")
     if rest:
         raise Damaged(f"{path}:{number + 1}: truncated: the last line {shown(rest)} has no end")
 

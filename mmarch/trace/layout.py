@@ -97,7 +97,9 @@ class Layout:
         """What lies in [start, end), each piece cut to it."""
         at = max(bisect_right(self._starts, start) - 1, 0)
         for piece in self._by_start[at : bisect_left(self._starts, end)]:
-            if piece.end > start:
+            if start <= piece.start and piece.end <= end:
+                yield piece
+            elif piece.end > start:
                 yield piece._replace(start=max(start, piece.start), end=min(end, piece.end))
 
     def take(self, start: int, end: int) -> list[Piece]:

@@ -72,6 +72,7 @@ class PerfScript(Foreign):
         match = LINE.match(text)
         if match is None:
             raise ValueError(text)
+        self.rows.now = float(match["time"])
         self._event(match["tid"], match["event"] or "page-faults", match["body"], number)
 
     def _event(self, tid: str, event: str, body: str, number: int) -> None:

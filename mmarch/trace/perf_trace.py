@@ -16,7 +16,7 @@ from mmarch.trace.rows import PAGE
 from mmarch.trace.strace import NAMES
 from mmarch.trace.tasks import ADDRESS_END
 
-LINE = re.compile(r"\s*\d+\.\d+ \(\s*(?:\d+\.\d+ ms)?\s*\): (?:.*?/)?(\d+) (.*)$")
+LINE = re.compile(r"\s*(\d+\.\d+) \(\s*(?:\d+\.\d+ ms)?\s*\): (?:.*?/)?(\d+) (.*)$")
 _FAULT = re.compile(r"(?:min|maj)fault \[.*\] => (?:(.*@)?0x([0-9a-f]+))")
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?(?:0x[0-9a-f]+|\d+))")
 _FIELDS = {
@@ -47,7 +47,8 @@ class PerfTrace(Foreign):
             if text.strip():
                 raise ValueError(text)
             return
-        pid, rest = match[1], match[2]
+        pid, rest = match[2], match[3]
+        self.rows.now = float(match[1]) / 1e3
         if found := _FAULT.match(rest):
             self._fault(pid, found[1], int(found[2], 16), number)
         elif found := _CALL.search(rest):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import weakref
 from array import array
 from collections import Counter
-from typing import TypedDict
+from collections.abc import Iterator
+from typing import Any, BinaryIO, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core_mm import uapi
+from mmarch import spill
 
 PAGE = 4096
+MANY = 1 << 20  # rows in memory at most
+SIZES = (8 * uapi.COLUMNS, 4, 8)  # bytes of a row's cells, line and time
+PADDING = [(0,) * (uapi.COLUMNS - cells) for cells in range(uapi.COLUMNS + 1)]
 ROW = struct.Struct(f"={uapi.COLUMNS}q")
 
 
@@ -32,7 +39,8 @@ class Columns(TypedDict):
 class Rows:
     """The workload under construction. A row taken back keeps its place as an empty one (op 0).
 
-    now  seconds, by the tracer's clock, of the line that is read; rows get it
+    now   seconds, by the tracer's clock, of the line that is read; rows get it
+    base  rows that were written to files already, since they are too many; `data`, `lines`, `times` have those after
     """
 
     def __init__(self) -> None:
@@ -40,30 +48,74 @@ class Rows:
         self.lines = array("i")
         self.times = array("d")
         self.now = 0.0
+        self.base = 0
+        self.files: tuple[BinaryIO, ...] = ()
         self.ignored: Counter[str] = Counter()
 
     def add(self, line: int, *row: int) -> int:
         """Append a row, zero-filled; its position."""
-        position = len(self.lines)
-        self.data += ROW.pack(*row, *(0,) * (uapi.COLUMNS - len(row)))
+        position = self.base + len(self.lines)
+        self.data += ROW.pack(*row, *PADDING[len(row)])
         self.lines.append(line)
         self.times.append(self.now)
+        if len(self.lines) >= MANY:
+            self.flush()
         return position
 
     def fill(self, position: int, *row: int) -> None:
         """Put a row where an empty one was reserved."""
-        ROW.pack_into(self.data, position * ROW.size, *row, *(0,) * (uapi.COLUMNS - len(row)))
+        packed = ROW.pack(*row, *PADDING[len(row)])
+        if position >= self.base:
+            at = (position - self.base) * ROW.size
+            self.data[at : at + ROW.size] = packed
+            return
+        self.files[0].seek(position * ROW.size)
+        self.files[0].write(packed)
+        self.files[0].seek(0, os.SEEK_END)
 
     def drop(self, position: int) -> None:
         self.fill(position)
 
+    def flush(self) -> None:
+        """Write what there is to files, which have no names."""
+        if not self.files:
+            self.files = tuple(spill.file() for _ in range(3))
+            weakref.finalize(self, lambda files: [file.close() for file in files], self.files)
+        self.base += len(self.lines)
+        values: tuple[Any, ...] = (self.data, self.lines, self.times)
+        for file, some in zip(self.files, values, strict=True):
+            file.write(memoryview(some))
+            del some[:]
+
+    @property
+    def some(self) -> bool:
+        """Whether any row comes from a line."""
+        return bool(self.base) or any(self.lines)
+
     def result(self) -> Columns:
         """Without the empty rows; no times where none was told."""
-        ops = np.frombuffer(self.data, np.int64).reshape(-1, uapi.COLUMNS)
-        kept = ops[:, 0] != 0
-        times = np.frombuffer(self.times, np.float64)[kept]
-        return {
-            "ops": ops[kept],
-            "lines": np.frombuffer(self.lines, np.int32)[kept],
-            "times": times if times.any() else times[:0],
-        }
+        count, kept = self.base + len(self.lines), 0
+        ops, lines = spill.room(count, uapi.COLUMNS, np.int64), spill.room(count, 0, np.int32)
+        times = spill.room(count, 0, np.float64)
+        for some, numbers, when in self._pieces():
+            full = some[:, 0] != 0
+            here = slice(kept, kept + int(full.sum()))
+            ops[here], lines[here], times[here] = some[full], numbers[full], when[full]
+            kept = here.stop
+            spill.release(ops, lines, times)
+        timed = any(when.any() for (when,) in spill.pieces(times[:kept]))
+        return {"ops": ops[:kept], "lines": lines[:kept], "times": times[: kept if timed else 0]}
+
+    def _pieces(self) -> Iterator[tuple[NDArray[Any], ...]]:
+        for file in self.files:
+            file.seek(0)
+        for _ in range(0, self.base, MANY):
+            ops, lines, times = (file.read(MANY * size) for file, size in zip(self.files, SIZES, strict=True))
+            yield _arrays(ops, lines, times)
+        if self.lines:
+            yield _arrays(self.data, self.lines, self.times)
+
+
+def _arrays(ops: Any, lines: Any, times: Any) -> tuple[NDArray[Any], ...]:
+    cells = np.frombuffer(ops, np.int64).reshape(-1, uapi.COLUMNS)
+    return cells, np.frombuffer(lines, np.int32), np.frombuffer(times, np.float64)

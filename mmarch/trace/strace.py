@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core_mm import uapi
 from mmarch.trace.assumed import UNTOLD, Reading
@@ -27,6 +28,8 @@ _ENDED = re.compile(r"\+\+\+ (?:exited with|killed by) ")
 _SIGNAL = re.compile(r"--- (SIGSEGV|SIGBUS)?")
 _ASIDE = re.compile(r"strace: |\[ Process |\+\+\+ superseded|<\.\.\. exit|\?\?\?")
 _FD = re.compile(r"(-?\d+)(?:<(.*)>)?$")
+_NESTED = re.compile(r'["([{<]')
+_NUMBER = re.compile(r"(?:0x[0-9a-f]{1,16}|-?[1-9]\d{0,19}|0)$")
 _WORD = re.compile(r"[A-Z][A-Z0-9_]+$")
 
 NAMES = {
@@ -38,11 +41,14 @@ NAMES = {
     "CLONE_VM": CLONE_VM, "CLONE_VFORK": CLONE_VFORK, "CLONE_THREAD": CLONE_THREAD,
 }  # fmt: skip
 MATTERS = UNSUPPORTED | UNMODELLED | {"execve", "execveat"}
+_OPENS = {"openat", "open", "memfd_create"}
 _BIRTHS = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK, "clone": 0, "clone3": 0}
 
 
 def arguments(text: str) -> list[str]:
     """At the commas that are in no string, braces or parentheses."""
+    if not _NESTED.search(text):
+        return text.split(", ")
     found, depth, start, quoted, at = [], 0, 0, False, 0
     while at < len(text):
         letter = text[at]
@@ -64,6 +70,12 @@ def arguments(text: str) -> list[str]:
 
 def value(text: str) -> int:
     """A number, or names joined by ``|``; ValueError for a name that is not known."""
+    return int(text, 0) if _NUMBER.match(text) else names(text)
+
+
+@lru_cache(1024)
+def names(text: str) -> int:
+    """As `value`, of names, some of which are numbers."""
     total = 0
     for word in text.split("/*")[0].split("|"):
         word = word.strip().partition("<<")[0]
@@ -106,14 +118,17 @@ class Strace(Foreign):
             return
         head = HEAD.match(text)
         pid, rest = (head[1] or head[2] or ALONE, head[4].rstrip()) if head else (ALONE, text)
-        if not rest or _ASIDE.match(rest):
+        call = _CALL.match(rest)
+        if not call and (not rest or _ASIDE.match(rest)):
             return
         self.rows.now = self.clock.read(head[3] if head else None)
         if self.faults:
             self._faults(self.faults, number)
         if pid not in self.tasks.by_pid:
             self._born(pid, number)
-        if not self._event(pid, rest, number):
+        if call:
+            self._call(pid, call[1], call[2], call[3], number)
+        elif not self._event(pid, rest, number):
             raise ValueError(text)
 
     def facts(self) -> dict[str, str]:
@@ -143,9 +158,8 @@ class Strace(Foreign):
         self.rows.now = now
 
     def _event(self, pid: str, rest: str, line: int) -> bool:
-        if match := _CALL.match(rest):
-            self._call(pid, match[1], match[2], match[3], line)
-        elif match := _BEGUN.match(rest):
+        """Anything but a call that began and ended in one line."""
+        if match := _BEGUN.match(rest):
             self._begins(pid, match[1], match[2], line)
         elif match := _RESUMED.match(rest):
             return self._resumes(pid, match[1], match[2], line)
@@ -184,7 +198,8 @@ class Strace(Foreign):
         if name in _BIRTHS:
             self._child(pid, name, text, answer, line)
             return
-        self._descriptor(pid, name, text, answer)
+        if name in _OPENS and answer >= 0:
+            self._opened(pid, name, text, answer)
         if name not in ARGUMENTS and name not in MATTERS:
             self.rows.ignored["system calls that map nothing"] += 1
             return
@@ -206,10 +221,9 @@ class Strace(Foreign):
 
     # -- files ------------------------------------------------------------------------
 
-    def _descriptor(self, pid: str, name: str, text: str, result: int) -> None:
-        if name in ("openat", "open", "memfd_create") and result >= 0:
-            path = arguments(text)[1 if name == "openat" else 0].strip('"')
-            self.paths[pid, result] = f"/memfd:{path}" if name == "memfd_create" else path
+    def _opened(self, pid: str, name: str, text: str, result: int) -> None:
+        path = arguments(text)[1 if name == "openat" else 0].strip('"')
+        self.paths[pid, result] = f"/memfd:{path}" if name == "memfd_create" else path
 
     def _file(self, pid: str, name: str, word: str, numbers: list[int]) -> int:
         """The descriptor; the task knows the file that it means."""

@@ -49,7 +49,7 @@ def trace(tmp_path: Path) -> Workload:
 
 def tables(workload: Workload, row: int) -> Iterator[tuple[int, Tables]]:
     """Of every task that lives after a row, without large folios, which come about by history."""
-    history = record(*prepare(Trace(workload), "", "", silent, {"folio_orders": "0"}, "linked"))
+    history = record(*prepare(Trace(workload), "", "", None, silent, {"folio_orders": "0"}, "linked"))
     for task in sorted(history.tasks(row)):
         yield task, history.tables(row, task)
 
