@@ -56,7 +56,7 @@ class Files:
 
     emit: Emit
     _numbers: dict[tuple[int, int], int] = field(default_factory=dict)
-    _sizes: list[int] = field(default_factory=list)
+    _told: list[tuple[int, int]] = field(default_factory=list)  # size, and when the file was last changed
     _kinds: list[str] = field(default_factory=list)
     _held: dict[int, int] = field(default_factory=dict)
 
@@ -66,23 +66,25 @@ class Files:
         key = (info.st_dev, info.st_ino)
         known = self._numbers.get(key)
         if known is None:
-            known = self._numbers[key] = len(self._sizes)
-            self._sizes.append(-1)
+            known = self._numbers[key] = len(self._told)
+            self._told.append((-1, 0))
             self._kinds.append(_kind(path, info))
             with suppress(OSError):
                 self._held[known] = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        self._size(known, info.st_size)
+        self._tell(known, info)
         return known
 
-    def _size(self, number: int, size: int) -> None:
-        if self._sizes[number] != size:
-            self._sizes[number] = size
-            self.emit(f"mmarch_file: file={number} size={size} kind={self._kinds[number]}")
+    def _tell(self, number: int, info: os.stat_result) -> None:
+        """Its size; the same one again if it may have been another meanwhile: a write is in no trace."""
+        now = info.st_size, info.st_ctime_ns
+        if self._told[number] != now:
+            self._told[number] = now
+            self.emit(f"mmarch_file: file={number} size={info.st_size} kind={self._kinds[number]}")
 
     def close(self) -> None:
         """Say the final sizes, and let the files go."""
         for number, descriptor in self._held.items():
-            self._size(number, os.fstat(descriptor).st_size)
+            self._tell(number, os.fstat(descriptor))
             os.close(descriptor)
         self._held.clear()
 

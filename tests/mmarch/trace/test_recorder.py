@@ -220,6 +220,18 @@ def test_a_file_may_grow_behind_its_mapping(tmp_path):
 
 
 @needs_tracefs
+def test_a_file_that_shrank_may_have_its_size_again(tmp_path):
+    """It is cut by ftruncate, grows by write, which no trace shows, and is mapped and read to its end."""
+    code = (
+        "import mmap, os; f = os.open('f', os.O_RDWR | os.O_CREAT); os.write(f, bytes(40960)); os.ftruncate(f, 3);"
+        "os.lseek(f, 0, 0); os.write(f, bytes(40960)); m = mmap.mmap(f, 40960, mmap.MAP_SHARED); m[40000]"
+    )
+    made = record(tmp_path / "out.txt", ["sh", "-c", f'cd {tmp_path}; exec {sys.executable} -c "{code}"'])
+    judge = Judge(load_ftrace(made.path)).run()
+    assert (judge.outside, judge.forbidden, judge.beyond) == ([], [], [])
+
+
+@needs_tracefs
 def test_a_recording_may_be_longer_than_its_buffer(tmp_path):
     """Events are taken out while the program runs: 12,000 faults where 3,300 fit."""
     made = record(tmp_path / "out.txt", [sys.executable, "-c", UNHURRIED], buffer_kib=128)
