@@ -7,11 +7,12 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 __all__ = [
-    "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "Scenario", "ablate", "between",
-    "check", "compare", "config", "convert_trace", "diff_releases", "doctor", "explain", "get_kernel",
-    "judge", "list_archs", "list_costs", "list_cpus", "list_kernels", "list_releases", "list_series",
-    "load_arch", "load_history", "load_series", "make_page", "measure", "measured_results", "new_arch", "new_series",
-    "open_workload", "record", "record_history", "render", "run", "run_all", "save_history", "show_arch", "show_costs",
+    "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "Scenario", "ablate",
+    "between", "check", "clean_recordings", "compare", "config", "convert_trace", "diff_releases",
+    "doctor", "explain", "get_kernel", "judge", "list_archs", "list_costs", "list_cpus",
+    "list_kernels", "list_releases", "list_series", "load_arch", "load_history", "load_series",
+    "make_page", "measure", "measured_results", "new_arch", "new_series", "open_workload", "record",
+    "record_history", "render", "run", "run_all", "save_history", "show_arch", "show_costs",
     "show_cpu", "show_release", "show_trace", "trend", "update_series", "validate",
 ]  # fmt: skip
 

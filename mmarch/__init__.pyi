@@ -7,6 +7,7 @@ from mmarch.api import Result as Result
 from mmarch.api import ablate as ablate
 from mmarch.api import between as between
 from mmarch.api import check as check
+from mmarch.api import clean_recordings as clean_recordings
 from mmarch.api import compare as compare
 from mmarch.api import config as config
 from mmarch.api import convert_trace as convert_trace

@@ -22,7 +22,16 @@ from mmarch.api.architectures import (
 )
 from mmarch.api.choosing import Choosing, config, open_workload
 from mmarch.api.drawing import make_page
-from mmarch.api.kernels import doctor, get_kernel, list_kernels, measure, measured_results, record, validate
+from mmarch.api.kernels import (
+    clean_recordings,
+    doctor,
+    get_kernel,
+    list_kernels,
+    measure,
+    measured_results,
+    record,
+    validate,
+)
 from mmarch.api.recordings import convert_trace, show_trace
 from mmarch.api.running import ablate, between, compare, judge, run, run_all, trend
 from mmarch.api.seeing import explain, load_history, record_history, save_history
@@ -30,9 +39,10 @@ from mmarch.api.series import list_series, load_series, new_series, update_serie
 
 __all__ = [
     "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "ablate", "between", "check",
-    "compare", "config", "convert_trace", "diff_releases", "doctor", "explain", "get_kernel", "judge",
-    "list_archs", "list_costs", "list_cpus", "list_kernels", "list_releases", "list_series", "load_arch",
-    "load_history", "load_series", "make_page", "measure", "measured_results", "new_arch", "new_series",
-    "open_workload", "record", "record_history", "render", "run", "run_all", "save_history", "show_arch", "show_costs",
-    "show_cpu", "show_release", "show_trace", "trend", "update_series", "validate",
+    "clean_recordings", "compare", "config", "convert_trace", "diff_releases", "doctor", "explain",
+    "get_kernel", "judge", "list_archs", "list_costs", "list_cpus", "list_kernels", "list_releases",
+    "list_series", "load_arch", "load_history", "load_series", "make_page", "measure", "measured_results",
+    "new_arch", "new_series", "open_workload", "record", "record_history", "render", "run", "run_all",
+    "save_history", "show_arch", "show_costs", "show_cpu", "show_release", "show_trace", "trend",
+    "update_series", "validate",
 ]  # fmt: skip

@@ -14,23 +14,46 @@ if TYPE_CHECKING:
     from mmarch.kernel.boot import Machine
     from mmarch.kernel.doctor import Finding
     from mmarch.kernel.measure import Measured
-    from mmarch.trace.recorder import Recording, Saving
+    from mmarch.trace.recording import Recording, Saving
     from mmarch.truth.validate import Report as Validation
 
 
 def record(
     output: Path,
-    command: Sequence[str],
+    command: Sequence[str] = (),
     *,
+    pid: int = 0,
+    seconds: float = 0,
+    by: str = "",
+    kernel: str = "",
     buffer_kib: int | None = None,
     huge_pages: bool = False,
+    arguments: bool = True,
     saving: Saving | None = None,
+    note: Note = silent,
 ) -> Recording:
-    """Run a program and record what it does to its memory, with ftrace (root)."""
+    """Run a program, or attach to a process, and record what it does to its memory.
+
+    pid        of a process that runs already, instead of a command
+    seconds    to record at most; 0: to its end
+    by         tracepoints, kprobe, perf or strace; the best that the machine permits if empty
+    kernel     an arm64 Image or debian:VERSION, which runs the command, a static arm64 program, under QEMU
+    arguments  whether the recording tells the program's
+    """
     from mmarch.trace import recorder
 
     shown = {} if saving is None else {"saving": saving}
-    return recorder.record(output, command, buffer_kib=buffer_kib, huge_pages=huge_pages, **shown)
+    return recorder.record(
+        output, command, pid=pid, seconds=seconds, by=by, kernel=kernel, buffer_kib=buffer_kib, huge_pages=huge_pages,
+        arguments=arguments, note=note, **shown,
+    )  # fmt: skip
+
+
+def clean_recordings() -> list[str]:
+    """Remove what recorders that were killed left in tracefs; its names."""
+    from mmarch.trace import recorder
+
+    return recorder.clean()
 
 
 def validate(

@@ -87,7 +87,7 @@ app.command("map", short_help="Page tables at any moment of a run.")(see.map_)
 app.command("explain", short_help="The story of one operation.")(see.explain)
 app.command(
     "record",
-    short_help="Record a program with ftrace (root).",
+    short_help="Record what a program does to its memory.",
     context_settings={"allow_interspersed_args": False},
 )(trace.record)
 app.command("check", short_help="Is an architecture right?")(check.check)

@@ -56,6 +56,13 @@ def kernel(incomplete: str) -> list[str]:
     return _begin((package.name for package in downloaded()), incomplete) + files
 
 
+def means(incomplete: str) -> list[str]:
+    """How to record."""
+    from mmarch.trace.means.choose import MEANS
+
+    return _begin(MEANS, incomplete)
+
+
 def form(incomplete: str) -> list[str]:
     """Forms of a report."""
     from mmarch.report.formats import FORMATS

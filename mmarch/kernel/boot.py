@@ -87,11 +87,11 @@ def boot(
     files = {"program": rows.data.tobytes()}
     if any(file.kind in (uapi.FILE_REGULAR, uapi.FILE_EXT4) for p in programs for file in p.workload.files):
         files["ext4.img"] = _ext4(programs)
-    with _work_folder() as folder:
+    with work_folder() as folder:
         with ExitStack() as booting:  # until the first program is done
             booting.enter_context(waiting(f"booting {kernel.name}", "boot", guess=BOOTING))
             watch = _Watch(folder / "out", len(programs), progress, booting)
-            ended, command = _start(kernel, machine, files, known, folder, watch)
+            ended, command = start(kernel, machine, files, known, folder, watch)
         guest = _guest(records.first_lines(folder / "text"))
         recording = records.read(folder / "out")
         _check(kernel, machine, programs, ended, recording, guest, folder)
@@ -99,8 +99,8 @@ def boot(
 
 
 @contextmanager
-def _work_folder() -> Iterator[Path]:
-    """Gone at the end, also at one by SIGTERM."""
+def work_folder() -> Iterator[Path]:
+    """For one boot; gone at the end, also at one by SIGTERM."""
 
     def end(number: int, frame: object) -> NoReturn:
         raise SystemExit(128 + number)
@@ -123,9 +123,9 @@ def symbols_of(kernel: Kernel, machine: Machine) -> Symbols:
     path = cache_dir() / "kernel" / "symbols" / kernel.image.digest
     if path.exists():
         return symbols.load(path)
-    with _work_folder() as folder:
+    with work_folder() as folder:
         with waiting(f"booting {kernel.name} for its symbols", "boot-for-symbols", guess=BOOTING):
-            ended, _ = _start(kernel, machine, {"symbols": b""}, None, folder, lambda: None)
+            ended, _ = start(kernel, machine, {"symbols": b""}, None, folder, lambda: None)
         text = (folder / "text").read_text("ascii", "replace") if (folder / "text").exists() else ""
         _, mark, listed = text.partition("\nsymbols\n")
         if ended.overdue or not mark:
@@ -160,7 +160,7 @@ class _Watch:
         self.progress(min(self.done, self.total), self.total)
 
 
-def _start(
+def start(
     kernel: Kernel,
     machine: Machine,
     files: Mapping[str, bytes],
@@ -168,7 +168,12 @@ def _start(
     folder: Path,
     watch: Callable[[], None],
 ) -> tuple[Ended, tuple[str, ...]]:
-    """Write what QEMU reads, and run it; again if it wants another plugin interface."""
+    """Write what QEMU reads, and run it; again if it wants another plugin interface.
+
+    files  of the initial ramfs, besides modules; /init measures unless it is among them
+    known  functions to count
+    watch  is called ten times a second
+    """
     contents = {"init": build.guest().read_bytes(), **files}
     contents |= {f"{name}.ko": data for name, data in kernel.modules.items()}
     contents["modules"] = "".join(f"/{name}.ko\n" for name in kernel.modules).encode()

@@ -25,6 +25,11 @@ def guest() -> Path:
     return _built("init", cross_compiler(), ["-static", "-O2"], [GUEST], [GUEST / "guest.c"])
 
 
+def recorder() -> Path:
+    """The static program that is /init of a guest that records."""
+    return _built("record", cross_compiler(), ["-static", "-O2"], [GUEST], [GUEST / "record.c"])
+
+
 def plugin(api: int = OLDEST_API) -> Path:
     """The shared object that QEMU loads; `api` is the interface it says it was made for."""
     options = ["-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-I", str(GUEST), f"-DAPI={api}"]

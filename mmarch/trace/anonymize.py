@@ -17,24 +17,28 @@ _LINE = re.compile(r"(?:.{16}|.{1,40}?)-(\d+) +(\[\d+\] \S+) +(\d+)\.(\d{6}): (.
 _FAULTS = ("page_fault_user", "page_fault_kernel")
 _EVENT = re.compile(r"(\w+)(?:: |\(| -> )")
 _MARK = "tracing_mark_write: mmarch_"
+_RUNNING = f"{_MARK}running: "
 _PID = re.compile(r"\bpid=(\d+)")
 _QUOTED = re.compile(r' "(?:[^"\\]|\\.)*"(?:\.\.\.)?')
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=([0-9a-f]+)")
 _EXECED = re.compile(r"filename=.* pid=(\d+) old_pid=(\d+)")
 _EXITED = re.compile(r"group_dead=(\w+)")
 _SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(\S+) comm=.* pid=(\d+)")
+_REGISTERS = re.compile(r"regs=0x[0-9a-f]*[1-9a-f][0-9a-f]*")  # where the kernel's stack is
 
 
 Event = tuple[int, str, str, str]  # microseconds, pid, CPU and flags, text
 
 
 class Anonymizer:
-    """Turns the kernel's lines into ours, from the first exec of `root` on."""
+    """Turns the kernel's lines into ours, from the first exec of `root` on; what ran already, from its record on."""
 
-    def __init__(self, root: int) -> None:
-        self._numbers = {str(root): 1}
+    def __init__(self, root: int, threads: Iterable[int] = ()) -> None:
+        """`threads`: all of `root`, if it runs already."""
+        tasks = dict.fromkeys((root, *sorted(threads)))
+        self._numbers = {str(pid): number for number, pid in enumerate(tasks, 1)}
         self._root = str(root)
-        self._tasks = 1
+        self._tasks = len(tasks)
         self._started = False
         self._origin = 0
         self._rules = {
@@ -42,6 +46,7 @@ class Anonymizer:
             "sched_process_exec": self._execed,
             "sched_process_exit": self._exited,
             "signal_generate": self._signalled,
+            "mmarch_fault": self._probed,
         }
         self.events: Counter[str] = Counter()
 
@@ -75,6 +80,10 @@ class Anonymizer:
         return f"sig={number} errno=0 code={code} comm=<...> pid={self._numbers.get(pid, 0)}"
 
     @staticmethod
+    def _probed(body: str) -> str:
+        return _REGISTERS.sub("regs=0x1", body)
+
+    @staticmethod
     def _fields(pattern: re.Pattern[str], body: str) -> tuple[str, ...]:
         match = pattern.search(body)
         if match is None:
@@ -102,7 +111,9 @@ class Anonymizer:
         return _PID.sub(lambda match: f"pid={self._number(match[1])}", text, count=1)
 
     def _begins(self, pid: str, text: str) -> bool:
-        """Whether `root` leaves the recorder's image here for the program's."""
+        """Whether `root` leaves the recorder's image here for the program's, or is described as it runs."""
+        if text.startswith(_RUNNING):
+            return True
         if pid != self._root:
             return False
         return text.startswith(("sched_prepare_exec:", "exit_mmap:"))

@@ -124,7 +124,7 @@ class Syscalls:
         """(kind, file index or -1): what a new mapping maps; /dev/zero is anonymous memory."""
         if flags & uapi.MAP_ANONYMOUS:
             return "anonymous", -1
-        if call.file is None and self.tasks.assumed:
+        if call.file is None and (self.tasks.assumed or self.tasks.attached):
             size = call.args[5] + align(call.args[1])
             return "regular", self.tasks.files.seen(f"descriptor {descriptor}, {call.args[5]:#x}", size)
         if call.file is None:
@@ -182,21 +182,29 @@ class Syscalls:
         if call.row >= 0:
             self.rows.fill(call.row, uapi.OP_BRK, task.index, result)
         else:
+            self._was_not_mapped(task, align(now), align(result), line)
             self.rows.add(line, uapi.OP_BRK, task.index, result)
         if self.tasks.assumed and task.mm.layout:
             self._moved_break(task, align(now), align(result), line)
 
+    def _was_not_mapped(self, task: Task, start: int, end: int, line: int) -> None:
+        """The heap grows over what was assumed around accesses beside it, so that it was not there."""
+        for piece in task.mm.layout.take(start, end) if task.mm.layout else ():
+            self.rows.add(line, uapi.OP_MUNMAP, task.index, piece.start, piece.end - piece.start)
+
     def _moved_break(self, task: Task, old: int, new: int, line: int) -> None:
         assert self.tasks.assumed and task.mm.layout
         if old < new:
-            self.tasks.assumed.mapped(task.mm.layout, task.index, old, new, uapi.PROT_READ | uapi.PROT_WRITE, line)
+            self.tasks.assumed.mapped(
+                task.mm.layout, task.index, old, new, uapi.PROT_READ | uapi.PROT_WRITE, line
+            )
         else:
             task.mm.layout.take(new, old)
 
     def _ftruncate(self, task: Task, call: Call, _result: int, line: int) -> None:
         """Only what shrinks a file touches page tables; growth is in the files' sizes."""
         files, size = self.tasks.files, call.args[1]
-        if call.file is None and self.tasks.assumed:
+        if call.file is None and (self.tasks.assumed or self.tasks.attached):
             self.rows.ignored["ftruncate of a file that is not known"] += 1
             return
         if call.file is None:

@@ -29,12 +29,15 @@ def _now() -> int:
 class Drain:
     """From the buffers of all CPUs through `names` to `text`, in order of time.
 
-    `cut` says that a buffer was full, so that the text ends with what was surely complete before.
+    `cut` says that a buffer was full, so that the text ends with what was surely complete before; what comes
+    later stays in the buffers or is dropped, so that they tell which buffer would have done: `needed_kib`.
     """
 
     def __init__(self, trace: Instance, names: Anonymizer, text: IO[str]) -> None:
         self.names = names
-        self.cut = False
+        self.cut = self._past = False
+        self.needed_kib = 0
+        self.losses: dict[str, int] = {}  # by reason, at the end
         self._trace, self._text = trace, text
         self._rest = ""
         self._held: list[Event] = []
@@ -55,7 +58,7 @@ class Drain:
 
     def _run(self) -> None:
         try:
-            while not self._over.is_set():
+            while not self._over.is_set() and not self.cut:
                 if not self._take():
                     self._over.wait(PAUSE)
         except Exception as error:  # for `finish`, in the main thread
@@ -65,8 +68,9 @@ class Drain:
         """Write what is left, once nothing is recorded any more; raises what went wrong meanwhile."""
         if self._error:
             raise self._error
+        self.losses, self.needed_kib = self._trace.lost(), self._trace.needed_kib()
         done, total = 0, self._trace.entries() + len(self._held)
-        while taken := self._take():
+        while not self._past and (taken := self._take()):
             done += taken
             progress(done, total)
         self._write(len(self._held))
@@ -82,13 +86,13 @@ class Drain:
         return len(lines)
 
     def _look_at_losses(self) -> None:
-        """Nothing that comes after the first loss is worth keeping, or recording."""
+        """Nothing that comes after the first loss is worth keeping."""
         now = _now()
-        if not self.cut and self._trace.lost():
-            self.cut = True
-            self._trace.stop()
+        self.cut = self.cut or bool(self._trace.lost())
         if self.cut:
-            del self._held[bisect_left(self._held, self._complete, key=_TIME) :]
+            kept = bisect_left(self._held, self._complete, key=_TIME)
+            self._past = kept < len(self._held)
+            del self._held[kept:]
         else:
             self._complete = now
 

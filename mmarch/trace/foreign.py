@@ -8,7 +8,7 @@ from typing import BinaryIO, ClassVar
 from mmarch.errors import InputError
 from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import Syscalls
-from mmarch.trace.ftrace_text import MAX_TEXT, TraceError, lines, named
+from mmarch.trace.ftrace_text import MAX_TEXT, Preamble, TraceError, lines, named
 from mmarch.trace.packed import Damaged
 from mmarch.trace.rows import Rows
 from mmarch.trace.tasks import Tasks
@@ -35,6 +35,7 @@ class Foreign:
         self.assumed = Assumed(self.rows, reading, faults)
         self.tasks = Tasks(self.rows, self.assumed)
         self.calls = Syscalls(self.tasks, self.rows)
+        self.preamble = Preamble()
         self.used = 0
 
     def line(self, text: str, number: int) -> None:
@@ -55,7 +56,8 @@ class Foreign:
             cut.ends(error, path, number, bool(self.used))
         try:
             self.unread.check(self.used, self.reading.lenient)
-            facts = self.facts()
+            facts = self.preamble.provenance() | self.facts()
+            page_size = self.preamble.page_size() if self.preamble.provenance() else 0
         except TraceError as error:
             raise InputError(f"{path}:{max(number, 1)}: {error}") from error
         return Workload(
@@ -66,10 +68,13 @@ class Foreign:
             source=str(path),
             ignored=dict(sorted({**self.rows.ignored, **self.unread.result()}.items())),
             provenance={"format": self.FORMAT, **facts, **self.assumed.facts(), **cut.facts},
+            page_size=page_size,
         )
 
     def _one(self, text: str, number: int) -> None:
         try:
+            if text.startswith("# "):
+                self.preamble.read(text)
             self.line(text, number)
         except TraceError:
             raise

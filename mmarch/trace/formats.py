@@ -49,6 +49,7 @@ def load_trace(
     from mmarch.trace.perf_script import PerfScript
     from mmarch.trace.perf_trace import PerfTrace
     from mmarch.trace.plain import Plain
+    from mmarch.trace.probed import FUNCTION
     from mmarch.trace.strace import Strace
 
     if kind == "native":
@@ -57,7 +58,8 @@ def load_trace(
     if kind == "ftrace" and _OURS.search(head):
         return load_ftrace(path, stream=stream, salvage=reading.salvage)
     if kind in ("ftrace", "systrace"):
-        how = {"faults": "page_fault_" in head, "html": kind == "systrace", "salvage": reading.salvage}
+        faults = "page_fault_" in head or FUNCTION in head
+        how = {"faults": faults, "html": kind == "systrace", "salvage": reading.salvage}
         return load_ftrace(path, reading, stream=stream, **how)
     headed = {"perf script": PerfScript, "perf trace": PerfTrace}
     simple = {"strace": Strace, "plain": Plain, "lackey": Lackey}

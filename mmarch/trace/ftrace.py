@@ -17,8 +17,9 @@ from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, SYSV, Syscalls
 from mmarch.trace.ftrace_text import HEADS, MAX_TEXT, Preamble, TraceError, lines, named, shown, words
 from mmarch.trace.packed import Damaged
+from mmarch.trace.probed import FUNCTION, Probed
 from mmarch.trace.rows import MANY, PAGE, ROW, Rows
-from mmarch.trace.tasks import ADDRESS_END, PAGE_SIZES, State, Tasks, fields
+from mmarch.trace.tasks import ADDRESS_END, State, Tasks, fields
 from mmarch.trace.unread import Cut
 from mmarch.workload import Workload
 
@@ -54,6 +55,7 @@ class Tracepoints:
         self.syscalls = Syscalls(self.tasks, self.rows)
         self.preamble = Preamble()
         self.access: dict[str, int] = {}
+        self.probed = Probed(self.rows.ignored)
         self.recorded_page_size = 0
         self.cut = Cut(salvage)
         self.heads = list(HEADS)
@@ -77,6 +79,9 @@ class Tracepoints:
             "mmarch_special": tasks.snapshot_special,
             "mmarch_present": tasks.snapshot_present,
             "mmarch_exec_end": tasks.snapshot_ends,
+            "mmarch_running": tasks.running_begins,
+            "mmarch_mapped": tasks.snapshot_mapped,
+            "mmarch_thread": tasks.running_thread,
         }
 
     def assume(self, reading: Reading, faults: bool) -> Assumed:
@@ -118,11 +123,10 @@ class Tracepoints:
         self.tasks.execed(match[1], match[2], line)
 
     def _signalled(self, pid: str, body: str, _line: int) -> None:
-        """A code below 0x80 is of the fault handler."""
+        """A code below 0x80 is of the fault handler, which asks for a page only what a mapping permits."""
         match = _SIGNALLED.match(body)
-        by_fault = (
-            match is not None and match[3] == pid and 0 < int(match[2]) < 0x80 and match[1] in ("7", "11")
-        )
+        refused = ("7",) if self.probed else ("7", "11")  # what is answered with SIGSEGV is not probed
+        by_fault = match is not None and match[3] == pid and 0 < int(match[2]) < 0x80 and match[1] in refused
         if not (by_fault and self.tasks.signalled(pid)):
             self.rows.ignored["signal_generate"] += 1
 
@@ -151,13 +155,6 @@ class Tracepoints:
         access = error_code.access(int(error, 16), self.preamble.facts.get("arch", ""))
         return self.access.setdefault(error, access)
 
-    def page_size(self) -> int:
-        """Of the recorded machine, 0 if the header does not say; TraceError if no machine has it."""
-        size = self.preamble.number("page size")
-        if size is not None and size not in PAGE_SIZES:
-            raise TraceError(f"'# page size: {size}' is not one of {', '.join(map(str, PAGE_SIZES))}")
-        return size or 0
-
     def check_end(self, events: int) -> None:
         """TraceError unless all events are here, and some of them replay."""
         self.preamble.check_end(events)
@@ -167,6 +164,10 @@ class Tracepoints:
 
     def event(self, pid: str, name: str, separator: str, body: str, line: int) -> None:
         """Anything but a page fault at a user address."""
+        if body.startswith(FUNCTION):
+            self._probe(pid, body, line)
+            return
+        self.probed.interrupted(pid)
         handler = self.handlers.get(name)
         if handler is not None:
             handler(pid, body, line)
@@ -184,6 +185,11 @@ class Tracepoints:
             self.rows.ignored[name] += 1
         else:
             raise TraceError(f"unknown event {name!r}: whether it changes page tables is not known")
+
+    def _probe(self, pid: str, body: str, line: int) -> None:
+        fault = self.probed.fault(pid, body)
+        if fault:
+            self._odd_fault(pid, fault[0] & -PAGE, fault[1], line)
 
     def _odd_fault(self, pid: str, address: int, access: int, line: int) -> None:
         if address >= ADDRESS_END:
@@ -204,7 +210,7 @@ class Tracepoints:
                 self.heads.insert(0, self.heads.pop(at))
                 return found.groups()
         self.preamble.read(line)
-        self.page_size()
+        self.preamble.page_size()
         return None
 
     def read(self, text: Iterator[str], path: Path) -> None:
@@ -246,7 +252,7 @@ class Tracepoints:
             self.check_end(events)
         except (TraceError, Damaged) as error:
             self.cut.ends(error, path, number, rows.some)
-        self.recorded_page_size = self.page_size()
+        self.recorded_page_size = self.preamble.page_size()
 
 
 def trace_data(text: Iterator[str]) -> Iterator[str]:

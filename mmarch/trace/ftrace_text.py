@@ -16,7 +16,9 @@ MAX_LINE = 4096
 MAX_TEXT = 1 << 35
 MANY, SHORT = 1 << 20, 8  # so many lines have to be so long on average
 SHOWN = 80
+PAGE_SIZES = (4096, 16384, 65536)
 FORMAT_KEY, FORMAT = "mmarch trace", "1"
+RECORDING_KEY = "mmarch recording"  # of a tool's text that our recorder made
 
 _FOREIGN = {
     b"\x17\x08\x44tracing": "a trace.dat of trace-cmd; turn it into text: trace-cmd report -i {path} | mmarch run -",
@@ -200,6 +202,13 @@ class Preamble:
         if len(self.facts) < 64:
             self.facts[key] = value
 
+    def page_size(self) -> int:
+        """Of the recorded machine, 0 if the head does not say; TraceError if no machine has it."""
+        size = self.number("page size")
+        if size is not None and size not in PAGE_SIZES:
+            raise TraceError(f"'# page size: {size}' is not one of {', '.join(map(str, PAGE_SIZES))}")
+        return size or 0
+
     def number(self, key: str) -> int | None:
         """The number that a fact begins with; TraceError if it begins with anything else."""
         if key not in self.facts:
@@ -211,7 +220,7 @@ class Preamble:
 
     def provenance(self) -> dict[str, str]:
         """What our recorder says of the recording."""
-        if FORMAT_KEY not in self.facts:
+        if not self.facts.keys() & {FORMAT_KEY, RECORDING_KEY}:
             return {}
         return {key: value for key, value in self.facts.items() if key not in ("tracer", "end")}
 

@@ -1,7 +1,7 @@
 """ptrace and seccomp, as little of them as recording needs.
 
 Tracees stop at exec, at the birth of a child and at system calls a seccomp filter picks;
-nothing else slows them (man 2 ptrace, man 2 seccomp). x86-64 only.
+nothing else slows them (man 2 ptrace, man 2 seccomp).
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import ctypes
 import os
 import signal
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
-AUDIT_ARCH_X86_64 = 0xC000003E
-SYS_MMAP, SYS_FTRUNCATE = 9, 77
+from mmarch.trace.machines import Machine
 
-_CONT, _SEIZE, _LISTEN, _GETEVENTMSG, _GET_SYSCALL_INFO = 7, 0x4206, 0x4208, 0x4201, 0x420E
+_CONT, _DETACH, _SEIZE, _INTERRUPT, _LISTEN = 7, 17, 0x4206, 0x4207, 0x4208
+_GETEVENTMSG, _GET_SYSCALL_INFO = 0x4201, 0x420E
 EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP = 4, 7, 128
 EVENT_BIRTHS = (1, 2, 3)  # fork, vfork, clone
 _TRACEFORK, _TRACEVFORK, _TRACECLONE, _TRACEEXEC, _TRACESECCOMP = 2, 4, 8, 16, 128
 _EXITKILL = 0x100000
-OPTIONS = _TRACEFORK | _TRACEVFORK | _TRACECLONE | _TRACEEXEC | _TRACESECCOMP | _EXITKILL
+OPTIONS = _TRACEFORK | _TRACEVFORK | _TRACECLONE | _TRACEEXEC | _TRACESECCOMP
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _PR_SET_THP_DISABLE = 22, 2, 41
 _RET_TRACE, _RET_ALLOW = 0x7FF00000, 0x7FFF0000
@@ -39,14 +40,14 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def _filter() -> list[tuple[int, int, int, int]]:
+def _filter(machine: Machine) -> list[tuple[int, int, int, int]]:
     """(code, jump if true, jump if false, operand): trace file mappings and ftruncate."""
     return [
         (_LOAD, 0, 0, _DATA_ARCH),
-        (_JUMP_EQUAL, 0, 6, AUDIT_ARCH_X86_64),
+        (_JUMP_EQUAL, 0, 6, machine.audit_arch),
         (_LOAD, 0, 0, _DATA_NR),
-        (_JUMP_EQUAL, 3, 0, SYS_FTRUNCATE),
-        (_JUMP_EQUAL, 0, 3, SYS_MMAP),
+        (_JUMP_EQUAL, 3, 0, machine.ftruncate),
+        (_JUMP_EQUAL, 0, 3, machine.mmap),
         (_LOAD, 0, 0, _DATA_FLAGS),
         (_JUMP_SET, 1, 0, _MAP_ANONYMOUS),
         (_RETURN, 0, 0, _RET_TRACE),
@@ -54,9 +55,9 @@ def _filter() -> list[tuple[int, int, int, int]]:
     ]
 
 
-def stop_at_file_syscalls() -> None:
+def stop_at_file_syscalls(machine: Machine) -> None:
     """From now on this task and its children stop for their tracer at mmap of files and ftruncate."""
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in _filter())
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in _filter(machine))
     program = _Program(len(code) // 8, code)
     if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0):
         raise OSError(ctypes.get_errno(), "seccomp filter refused")
@@ -74,9 +75,14 @@ def _ptrace(request: int, pid: int, addr: int = 0, data: int | ctypes.Array[ctyp
         raise OSError(number, os.strerror(number))
 
 
-def seize(pid: int) -> None:
-    """Trace `pid` and all its descendants; they die with us."""
-    _ptrace(_SEIZE, pid, 0, OPTIONS)
+def seize(pid: int, kill: bool = False) -> None:
+    """Trace `pid` and all its descendants; they die with us if `kill` says so."""
+    _ptrace(_SEIZE, pid, 0, OPTIONS | (_EXITKILL if kill else 0))
+
+
+def interrupt(pid: int) -> None:
+    """Stop a tracee; `wait` tells when it has."""
+    _ptrace(_INTERRUPT, pid)
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,28 @@ class Stop:
     status: int | None = None
 
 
-def wait() -> Stop:
-    """The next stop or end of any tracee; ChildProcessError when none is left."""
-    pid, status = os.waitpid(-1, _WALL)
+def wait_for(pid: int = -1) -> Stop:
+    """The next stop or end of `pid`, or of any tracee; ChildProcessError when none is left."""
+    pid, status = os.waitpid(pid, _WALL)
     if os.WIFSTOPPED(status):
         return Stop(pid, event=status >> 16, signal=os.WSTOPSIG(status))
     return Stop(pid, status=os.waitstatus_to_exitcode(status))
+
+
+def wait() -> Stop:
+    """Of any."""
+    return wait_for()
+
+
+def await_any() -> None:
+    """Until `wait` has something to tell; nothing is taken, so that nothing is lost if a signal ends this."""
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WNOWAIT | _WALL)
+
+
+def detach(stop: Stop) -> None:
+    """Let a tracee go on alone, with the signal it was about to receive; one that is gone is fine."""
+    with suppress(ProcessLookupError):
+        _ptrace(_DETACH, stop.pid, 0, 0 if stop.event else stop.signal)
 
 
 def resume(stop: Stop) -> None:
@@ -104,17 +126,15 @@ def resume(stop: Stop) -> None:
         request = _LISTEN
     elif stop.event == 0:
         deliver = stop.signal
-    try:
+    with suppress(ProcessLookupError):
         _ptrace(request, stop.pid, 0, deliver)
-    except ProcessLookupError:
-        pass
 
 
 class Tracees:
     """Who is alive. A child's own stops, even its end, may be reported before its birth is."""
 
-    def __init__(self, root: int) -> None:
-        self.alive = {root}
+    def __init__(self, alive: set[int]) -> None:
+        self.alive = set(alive)
         self._unannounced: set[int] = set()
         self._ended_early: set[int] = set()
 

@@ -9,6 +9,9 @@ The records (numbers in hex but for counts) are the recorder's and the importer'
     mmarch_special: pid=P start=A end=B             vdso, vvar: pages of the kernel's own
     mmarch_present: pid=P start=A pages=COUNT       private anonymous pages execve wrote itself
     mmarch_exec_end: pid=P
+    mmarch_running: pid=P start_brk=ADDR brk=ADDR   what runs already; parts follow, and the end, as of an image
+    mmarch_mapped: pid=P start=A pages=COUNT        other pages that it has in its tables
+    mmarch_thread: pid=T                            another thread of what runs already, after its end
 """
 
 from __future__ import annotations
@@ -17,18 +20,20 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core_mm import uapi
+from mmarch.trace.machines import page_size
 from mmarch.trace.maps import Mapping, mappings_in
 
 Emit = Callable[[str], None]
 
-PAGE = 4096
+PAGE = page_size()
 USER_END = 1 << 63
+MOST = 1 << 16  # pages in one record
 _PRESENT, _FILE_OR_SHARED = 1 << 63, 1 << 61
 _MAGIC = {0x01021994: "tmpfs", 0xEF53: "ext4", 0x858458F6: "ramfs", 0x958458F6: "hugetlbfs"}
 _START_BRK = 47 - 1
@@ -96,26 +101,42 @@ def start_brk(pid: int) -> int:
     return int(after_comm[_START_BRK - 2])
 
 
-def _runs(words: list[int]) -> Iterator[tuple[int, int]]:
-    """(first, count) of each run of present private anonymous pages in pagemap words."""
-    first = -1
-    for index, word in enumerate([*words, 0]):
-        held = bool(word & _PRESENT) and not word & _FILE_OR_SHARED
-        if held and first < 0:
-            first = index
-        elif not held and first >= 0:
+Chosen = Callable[[int], bool]
+
+
+def _anonymous(word: int) -> bool:
+    return bool(word & _PRESENT) and not word & _FILE_OR_SHARED
+
+
+def _other(word: int) -> bool:
+    return bool(word & _PRESENT) and bool(word & _FILE_OR_SHARED)
+
+
+def _any(word: int) -> bool:
+    return bool(word & _PRESENT)
+
+
+def _runs(words: Iterable[int], chosen: Chosen) -> Iterator[tuple[int, int]]:
+    """(first, count) of each run of pages whose pagemap words are chosen, at most MOST long."""
+    first, index = -1, 0
+    for index, word in enumerate((*words, 0)):
+        held = chosen(word)
+        if first >= 0 and (not held or index - first == MOST):
             yield first, index - first
             first = -1
+        if held and first < 0:
+            first = index
 
 
-def anonymous_runs(pid: int, mapping: Mapping) -> list[tuple[int, int]]:
-    """(address, pages) of the private anonymous pages present in `mapping`."""
-    pages = (mapping.end - mapping.start) // PAGE
+def present(pid: int, mapping: Mapping, chosen: Chosen = _anonymous) -> Iterator[tuple[int, int]]:
+    """(address, pages) of pages that are present in `mapping`; the private anonymous ones if nothing else is chosen."""
     with open(f"/proc/{pid}/pagemap", "rb") as pagemap:
-        pagemap.seek(mapping.start // PAGE * 8)
-        data = pagemap.read(pages * 8)
-    words = list(struct.unpack(f"={len(data) // 8}Q", data))
-    return [(mapping.start + first * PAGE, count) for first, count in _runs(words)]
+        for start in range(mapping.start, mapping.end, MOST * PAGE):
+            pages = min(MOST, (mapping.end - start) // PAGE)
+            pagemap.seek(start // PAGE * 8)
+            data = pagemap.read(pages * 8)
+            for first, count in _runs(struct.unpack(f"={len(data) // 8}Q", data), chosen):
+                yield start + first * PAGE, count
 
 
 def _emit_vma(pid: int, mapping: Mapping, files: Files, emit: Emit) -> None:
@@ -138,6 +159,35 @@ def emit_exec(pid: int, files: Files, emit: Emit) -> None:
         _emit_vma(pid, mapping, files, emit)
     for mapping in image:
         if not mapping.special and mapping.prot & uapi.PROT_WRITE:
-            for start, pages in anonymous_runs(pid, mapping):
-                emit(f"mmarch_present: pid={pid} start={start:#x} pages={pages}")
+            _emit_pages("mmarch_present", pid, present(pid, mapping), emit)
     emit(f"mmarch_exec_end: pid={pid}")
+
+
+def _emit_pages(kind: str, pid: int, runs: Iterable[tuple[int, int]], emit: Emit) -> None:
+    for start, pages in runs:
+        emit(f"{kind}: pid={pid} start={start:#x} pages={pages}")
+
+
+def _emit_touched(pid: int, mapping: Mapping, emit: Emit) -> None:
+    """As accesses that the mapping permits."""
+    if mapping.prot & uapi.PROT_WRITE:
+        _emit_pages("mmarch_present", pid, present(pid, mapping), emit)
+        _emit_pages("mmarch_mapped", pid, present(pid, mapping, _other), emit)
+    elif mapping.prot & uapi.PROT_READ:
+        _emit_pages("mmarch_mapped", pid, present(pid, mapping, _any), emit)
+
+
+def emit_running(pid: int, threads: Sequence[int], files: Files, emit: Emit) -> None:
+    """Describe what a process that is stopped has mapped and touched, and its other threads."""
+    image = [mapping for mapping in mappings(pid) if mapping.start < USER_END]
+    heap = max((mapping.end for mapping in image if mapping.name == "[heap]"), default=0)
+    emit(f"mmarch_running: pid={pid} start_brk={start_brk(pid):#x} brk={heap or start_brk(pid):#x}")
+    for mapping in image:
+        if mapping.name != "[heap]":
+            _emit_vma(pid, mapping, files, emit)
+    for mapping in image:
+        if not mapping.special:
+            _emit_touched(pid, mapping, emit)
+    emit(f"mmarch_exec_end: pid={pid}")
+    for thread in threads:
+        emit(f"mmarch_thread: pid={thread}")

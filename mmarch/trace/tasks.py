@@ -32,7 +32,6 @@ _KINDS = {
     "device": uapi.FILE_REGULAR,
     "hugetlbfs": uapi.FILE_REGULAR,
 }
-PAGE_SIZES = (4096, 16384, 65536)
 _FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
 
 
@@ -177,6 +176,7 @@ class Tasks:
         self.assumed = assumed
         self.files = Files()
         self.by_pid: dict[str, Task] = {}
+        self.attached: Task | None = None  # ran before our recorder began
         self.count = 0
         self.pids: list[int] = []
 
@@ -363,14 +363,36 @@ class Tasks:
         prot, offset = number(record, "prot", 0, 8), number(record, "off")
         self.rows.add(line, uapi.OP_MMAP, task.index, start, end - start, prot, flags, index, offset)
 
+    def running_begins(self, record: dict[str, int | str], line: int) -> None:
+        """A process that ran before the recording: its mappings follow, as those of an image."""
+        pid, start, end = str(number(record, "pid")), number(record, "start_brk"), number(record, "brk")
+        self.attached = self.by_pid[pid] = self.new(Mm(end), pid)
+        self.attached.state = State.SNAPSHOT
+        self.rows.add(line, uapi.OP_SPAWN, self.attached.index)
+        self.rows.add(line, uapi.OP_EXEC, self.attached.index, start)
+        if end > start:
+            self.rows.add(line, uapi.OP_BRK, self.attached.index, end)
+
+    def running_thread(self, record: dict[str, int | str], line: int) -> None:
+        if self.attached is None:
+            raise TraceError("mmarch_thread without the process before it (mmarch_running)")
+        pid = str(number(record, "pid"))
+        thread = self.by_pid[pid] = self.new(self.attached.mm, pid)
+        self.rows.add(line, uapi.OP_CLONE_VM, self.attached.index, thread.index)
+
     def snapshot_special(self, record: dict[str, int | str], _line: int) -> None:
         self._of(record, State.SNAPSHOT).mm.add_special(*self._range(record))
         self.rows.ignored["mapping of the kernel's own (vdso, vvar)"] += 1
 
-    def snapshot_present(self, record: dict[str, int | str], line: int) -> None:
+    def snapshot_present(
+        self, record: dict[str, int | str], line: int, access: int = uapi.ACCESS_WRITE
+    ) -> None:
         task, start = self._of(record, State.SNAPSHOT), number(record, "start")
-        pages = number(record, "pages", 1, MAX_PRESENT)
-        self.rows.add(line, uapi.OP_TOUCH, task.index, start, pages, uapi.ACCESS_WRITE)
+        pages = number(record, "pages", 1, MAX_PRESENT + 1)
+        self.rows.add(line, uapi.OP_TOUCH, task.index, start, pages, access)
+
+    def snapshot_mapped(self, record: dict[str, int | str], line: int) -> None:
+        self.snapshot_present(record, line, uapi.ACCESS_READ)
 
     def snapshot_ends(self, record: dict[str, int | str], _line: int) -> None:
         self._of(record, State.SNAPSHOT).state = State.RUNNING

@@ -1,34 +1,24 @@
 """A private ftrace instance: its own ring buffer, events, clock and marker.
 
-Nothing outside ``instances/mmarch-PID`` is written, so taking the instance away restores
-tracefs as it was (Documentation/trace/ftrace.rst, "Instances").
+Outside of ``instances/mmarch-PID`` nothing is written but a probe of the same name where one is needed, so
+taking both away restores tracefs as it was (Documentation/trace/ftrace.rst, "Instances").
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mmarch.errors import InputError
+from mmarch.trace.means.writes import Write, execute, undo
 
 PREFIX = "mmarch-"
 FULL = "dropped events"
 LOSSES = ("overrun", "commit overrun", FULL)
 MARKS = "marks"
 MIB_KIB = 1024
-
-
-def mount_point(mounts: Path = Path("/proc/mounts")) -> Path:
-    """Where tracefs is mounted; InputError when it is not."""
-    for line in mounts.read_text().splitlines():
-        fields = line.split()
-        if len(fields) > 2 and fields[2] == "tracefs":
-            return Path(fields[1])
-    raise InputError(
-        "cannot record: tracefs is not mounted; as root: mount -t tracefs nodev /sys/kernel/tracing"
-    )
+SLACK = 1.25  # no two runs are the same
 
 
 class Instance:
@@ -46,17 +36,6 @@ class Instance:
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)
-
-    def has_event(self, event: str) -> bool:
-        """Whether this kernel has the event, ``subsystem/name``."""
-        return (self.root / "events" / event).is_dir()
-
-    def enable(self, events: Sequence[str], filters: Mapping[str, str]) -> None:
-        """Switch events on, each with its filter if it has one."""
-        for event in events:
-            if event in filters:
-                self.write(f"events/{event}/filter", filters[event])
-            self.write(f"events/{event}/enable", "1")
 
     def follow(self, pid: int) -> None:
         """Record events of `pid`, and of its children from their birth."""
@@ -107,6 +86,14 @@ class Instance:
                 parts.append(part)
         return b"".join(parts).decode("latin-1")
 
+    def needed_kib(self) -> int:
+        """The buffer, in KiB a CPU, that would have held what is there and what was dropped since the last `take`."""
+        return max((_needed(stats.read_text()) for stats in self.root.glob("per_cpu/cpu*/stats")), default=0)
+
+    def start(self) -> None:
+        """Record from now on."""
+        self.write("tracing_on", "1")
+
     def stop(self) -> None:
         """Record nothing more."""
         with suppress(OSError):
@@ -130,46 +117,23 @@ def default_buffer_kib() -> int:
     return max(MIB_KIB, min(64 * MIB_KIB, share))
 
 
-def _clear_leftovers(instances: Path) -> None:
-    """Take away instances whose recorder was killed before it could."""
-    for left in instances.glob(f"{PREFIX}*"):
-        if not Path("/proc", left.name.removeprefix(PREFIX)).exists():
-            with suppress(OSError):
-                Instance(left).remove()
-
-
-def _make(root: Path) -> Instance:
-    try:
-        _clear_leftovers(root.parent)
-        root.mkdir()
-    except OSError as error:
-        raise InputError(
-            f"cannot record: {root.parent} refuses a new instance ({error.strerror}); "
-            "recording needs root and a kernel that permits tracefs"
-        ) from error
-    return Instance(root)
-
-
-def _configure(made: Instance, buffer_kib: int) -> None:
-    settings = {
-        "trace_clock": "mono",
-        "options/event-fork": "1",
-        "options/overwrite": "0",
-        "buffer_size_kb": str(buffer_kib),
-    }
-    for name, value in settings.items():
-        try:
-            made.write(name, value)
-        except OSError as error:
-            raise InputError(f"cannot record: tracefs refuses {name} = {value} ({error.strerror})") from error
+def _needed(stats: str) -> int:
+    found = dict(line.split(": ", 1) for line in stats.splitlines() if ": " in line)
+    entries, size, dropped = (int(found.get(name, 0)) for name in ("entries", "bytes", FULL))
+    if not dropped:
+        return 0
+    wanted = size * (entries + dropped) // max(1, entries) * SLACK
+    return int(wanted // 1024 // MIB_KIB + 1) * MIB_KIB
 
 
 @contextmanager
-def instance(buffer_kib: int) -> Iterator[Instance]:
-    """A fresh instance with `buffer_kib` KiB a CPU and the monotonic clock, gone on exit."""
-    made = _make(mount_point() / "instances" / f"{PREFIX}{os.getpid()}")
+def instance(root: Path, name: str, writes: Sequence[Write]) -> Iterator[Instance]:
+    """What a list of writes below the tracefs `root` sets up, with the instance called `name`; undone on exit."""
+    made = Instance(root / "instances" / name)
     try:
-        _configure(made, buffer_kib)
+        execute(root, writes)
         yield made
     finally:
-        made.remove()
+        if made.root.exists():
+            made.remove()
+        execute(root, undo(writes))

@@ -13,7 +13,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@
 #include <unistd.h>
 #include <linux/futex.h>
 
-#include "mark.h"
+#include "text.h"
 
 enum { /* core_mm/uapi.py */
     OP_MMAP = 1, OP_MUNMAP, OP_BRK, OP_MPROTECT, OP_MADVISE, OP_MREMAP, OP_TOUCH, OP_FORK, OP_VFORK, OP_CLONE_VM,
@@ -43,7 +42,7 @@ enum { /* core_mm/uapi.py */
 };
 enum { FILE_REGULAR, FILE_TMPFS, FILE_TMPFS_HUGE, FILE_EXT4, FILE_RAMFS, FILE_SHMEM };
 #define SWAP_DEVICE "/dev/zram0"
-enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, BLOCK = 2 << 20, SETTLE_US = 1000000, BAIT = 64 << 20, MAX_ORDER = 13, MAX_OWN = 16 };
+enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, SETTLE_US = 1000000, BAIT = 64 << 20, MAX_ORDER = 13, MAX_OWN = 16 };
 
 typedef struct { int64_t op, task, a, b, c, d, e, f; } row_t;
 
@@ -60,40 +59,7 @@ static int files[MAX_FILES], kinds[MAX_FILES], me, forked;
 static struct { unsigned long start, end; } own[MAX_OWN];
 static int owned;
 static char names[MAX_FILES][32];
-static char *block; /* for what is read and written: shared, so that a fork does not copy it */
 static sigjmp_buf trapped;
-
-static void say(const char *format, ...) {
-    static char text[1024];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    mark(MARK_TEXT, (long)text, n < (int)sizeof text ? n : (int)sizeof text - 1, 0, 0);
-}
-
-static int put(const char *path, const char *value) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return -errno;
-    int result = write(fd, value, strlen(value)) < 0 ? -errno : 0;
-    close(fd);
-    return result;
-}
-
-static long get(const char *path, char *text, long size) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    long n = fd < 0 ? -errno : read(fd, text, size - 1);
-    if (fd >= 0) close(fd);
-    text[n > 0 ? n : 0] = 0;
-    return n;
-}
-
-static void show(const char *path) { /* all of a file */
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    long n;
-    while (fd >= 0 && (n = read(fd, block, BLOCK)) > 0) mark(MARK_TEXT, (long)block, n, 0, 0);
-    if (fd >= 0) close(fd);
-}
 
 /* ---- what the kernel has -------------------------------------------------------------------------------- */
 
@@ -474,7 +440,7 @@ static void *map_shared(const char *path, long size) {
 int main(void) {
     struct stat status;
     page = sysconf(_SC_PAGESIZE);
-    block = mmap(0, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    make_block();
     prepare();
     mark(MARK_HELLO, (long)&page, page, 0, 0);
     syscall(SYS_getppid);

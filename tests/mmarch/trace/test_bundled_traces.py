@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mmarch
 from core_mm import uapi
 from mmarch.trace.ftrace import load_ftrace
 from tests.support.vma_model import Judge
 
 FOLDER = Path(__file__).parents[3] / "examples" / "traces"
 TRACES = sorted(FOLDER.glob("*.ftrace.txt.gz"))
+ARM64 = FOLDER / "small-fork-arm64.ftrace.txt.gz"
+PROGRAMS = [path for path in TRACES if path != ARM64]
 BLOCK = 1 << 16
 
 
-@pytest.fixture(scope="module", params=TRACES, ids=lambda path: path.name.split(".")[0])
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda path: path.name.split(".")[0])
 def workload(request):
-    """One bundled trace, loaded."""
+    """One recorded program, loaded."""
     return load_ftrace(request.param)
 
 
@@ -29,7 +32,8 @@ def number(workload, op):
 
 def test_there_are_traces():
     """The others' parameters come from the folder."""
-    assert [path.name for path in TRACES] == ["numpy-pool.ftrace.txt.gz", "redis-bgsave.ftrace.txt.gz"]
+    names = ["numpy-pool.ftrace.txt.gz", "redis-bgsave.ftrace.txt.gz", "small-fork-arm64.ftrace.txt.gz"]
+    assert [path.name for path in TRACES] == names
 
 
 def test_a_trace_holds_every_kind_of_life(workload):
@@ -123,3 +127,28 @@ def test_the_readme_counts_right(workload):
         if head in ops:
             assert int(cells[head]) == number(workload, ops[head]), head
     assert int(cells["files"]) == len(workload.files)
+
+
+def test_the_recording_of_arm64_is_of_its_source():
+    """What small-fork.c does, counted by hand: four forks, four mremaps, a thread, 1,024 pages of a table and more."""
+    found = load_ftrace(ARM64)
+    counts = {op: number(found, op) for op in uapi.OP_NAMES}
+    assert (counts[uapi.OP_FORK], counts[uapi.OP_MREMAP], counts[uapi.OP_CLONE_VM]) == (4, 4, 1)
+    assert (counts[uapi.OP_EXIT], counts[uapi.OP_EXEC]) == (6, 1)
+    table = next(row for row in found.ops.tolist() if row[0] == uapi.OP_MMAP and row[3] == 4 << 20)
+    written = {
+        row[2]
+        for row in found.ops.tolist()
+        if row[:2] == [uapi.OP_TOUCH, 0] and row[4] == uapi.ACCESS_WRITE and 0 <= row[2] - table[2] < table[3]
+    }
+    assert len(written) == 1024
+    judge = Judge(found).run()
+    assert (judge.outside, judge.forbidden, judge.beyond) == ([], [], [])
+    assert (found.page_size, found.provenance["arch"]) == (4096, "aarch64")
+    assert found.provenance["recorded by"] == "kprobe on handle_mm_fault, under QEMU"
+
+
+def test_each_recorded_fault_of_arm64_faults_in_the_twin():
+    """With base pages, as it was recorded, neither more nor fewer."""
+    result = mmarch.run(str(ARM64), folio_orders="none")
+    assert result.totals["fault"] == number(load_ftrace(ARM64), uapi.OP_TOUCH) == 4316

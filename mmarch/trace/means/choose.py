@@ -1,0 +1,48 @@
+"""The best means that the machine permits, or the one that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+
+from mmarch.errors import InputError
+from mmarch.trace.means import by_ftrace, kprobe, perf, strace, tracepoints
+from mmarch.trace.recording import Recording, Wanted
+
+Run = Callable[[], Recording]
+Ready = Callable[[Wanted], AbstractContextManager[Run]]
+
+MEANS: dict[str, tuple[str, Ready]] = {
+    "tracepoints": (tracepoints.NAME, partial(by_ftrace.ready, tracepoints)),
+    "kprobe": (kprobe.NAME, partial(by_ftrace.ready, kprobe)),
+    "perf": (perf.NAME, perf.ready),
+    "strace": (strace.NAME, strace.ready),
+}
+
+
+@contextmanager
+def chosen(by: str, wanted: Wanted) -> Iterator[tuple[str, Run]]:
+    """Set up: (by what, in a line; how to run it). InputError with what each lacks if there is none."""
+    if by and by not in MEANS:
+        raise InputError(f"--by {by}: no such means; there are {', '.join(MEANS)}")
+    refused: dict[str, str] = {}
+    for name in [by] if by else MEANS:
+        said, ready = MEANS[name]
+        with ExitStack() as stack:
+            try:
+                run = stack.enter_context(ready(wanted))
+            except InputError as error:
+                refused[name] = str(error).removeprefix("cannot record: ")
+                continue
+            yield said + _instead(refused), run
+            return
+    if len(refused) == 1:
+        raise InputError(f"cannot record: {next(iter(refused.values()))}")
+    raise InputError("cannot record:\n" + "\n".join(f"  by {name}: {why}" for name, why in refused.items()))
+
+
+def _instead(refused: dict[str, str]) -> str:
+    if not refused:
+        return ""
+    return "; not by " + "; nor by ".join(f"{name}: {why}" for name, why in refused.items())

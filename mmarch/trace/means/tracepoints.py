@@ -1,0 +1,13 @@
+"""Faults by the tracepoints of page faults: x86 has them, riscv since 6.11; arm64 has none."""
+
+from __future__ import annotations
+
+from mmarch.trace.means.writes import Write, enable
+
+NAME = "page-fault tracepoints"
+EVENTS = ["exceptions/page_fault_user", "exceptions/page_fault_kernel"]
+
+
+def writes(name: str) -> list[Write]:
+    """For the instance of that name."""
+    return enable(name, EVENTS)
