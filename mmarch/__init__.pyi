@@ -13,6 +13,7 @@ from mmarch.api import config as config
 from mmarch.api import convert_trace as convert_trace
 from mmarch.api import diff_releases as diff_releases
 from mmarch.api import doctor as doctor
+from mmarch.api import estimate_sweep as estimate_sweep
 from mmarch.api import explain as explain
 from mmarch.api import get_kernel as get_kernel
 from mmarch.api import judge as judge
@@ -31,6 +32,8 @@ from mmarch.api import measured_results as measured_results
 from mmarch.api import new_arch as new_arch
 from mmarch.api import new_series as new_series
 from mmarch.api import open_workload as open_workload
+from mmarch.api import plan_sweep as plan_sweep
+from mmarch.api import read_sweep as read_sweep
 from mmarch.api import record as record
 from mmarch.api import record_history as record_history
 from mmarch.api import render as render
@@ -41,7 +44,9 @@ from mmarch.api import show_arch as show_arch
 from mmarch.api import show_costs as show_costs
 from mmarch.api import show_cpu as show_cpu
 from mmarch.api import show_release as show_release
+from mmarch.api import show_sweep as show_sweep
 from mmarch.api import show_trace as show_trace
+from mmarch.api import sweep as sweep
 from mmarch.api import trend as trend
 from mmarch.api import update_series as update_series
 from mmarch.api import validate as validate

@@ -16,7 +16,8 @@ from pydantic.json_schema import JsonSchemaMode
 
 from mmarch import measurement
 from mmarch.check.results import Report
-from mmarch.report import printed, seen, series
+from mmarch.grid.manifest import Manifest
+from mmarch.report import printed, seen, series, sweep
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
 from tools.generated import write_or_check
@@ -28,6 +29,7 @@ PRINTED: Sequence[type[BaseModel]] = [
     printed.ArchDocument, printed.CpuListDocument, printed.CpuDocument, printed.CostsListDocument,
     printed.CostsDocument, printed.ReleasesDocument, printed.FeaturesDocument, printed.ReleaseDiffDocument,
     printed.KernelsDocument, printed.DoctorDocument, series.SeriesListDocument, series.SeriesDocument,
+    sweep.SweepDocument, sweep.TableDocument, Manifest,
 ]  # fmt: skip
 MODELS: Mapping[str, type[BaseModel]] = {
     "result": Result,

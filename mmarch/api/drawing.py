@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mmarch.api.choosing import (
@@ -45,7 +47,7 @@ def make_page(
 ) -> str:
     """One page of HTML that needs nothing else: what ran, its counts, and its page tables step by step.
 
-    works           workloads to run, results, and files of results as `--json` writes them
+    works           workloads to run, results, and files of results as `--json` writes them; or the store of one sweep
     configurations  for each workload, two to four side by side
     hooks           also what each hook buys on a workload
     older, newer    also what each feature buys between these releases, which stand side by side unless
@@ -56,6 +58,8 @@ def make_page(
 
     several = isinstance(works, Sequence) and not isinstance(works, str)
     given: list[Any] = list(works) if several else [works]  # type: ignore[arg-type]
+    if any(map(is_store, given)):
+        return _store(given, bool(configurations or older or hooks))
     for which, release in (("older", older), ("newer", newer)):
         if release:
             with concerning(configuration=which):
@@ -99,6 +103,21 @@ def _measured(source: Source, how: Choosing, note: Note, name: str) -> Result:
     side = side_of(how, note, source, name)
     assert isinstance(side, KernelChoice)
     return compare_on(source, side)
+
+
+def is_store(work: Any) -> bool:
+    """Whether it names the folder of a sweep."""
+    return isinstance(work, str | os.PathLike) and work != "" and Path(work).is_dir()
+
+
+def _store(given: list[Any], more: bool) -> str:
+    """The page of a sweep, which stands alone."""
+    from mmarch.api.sweeping import read_sweep
+    from mmarch.page.grid import render
+
+    if len(given) > 1 or more:
+        raise InputError(f"{given[0]}: the store of a sweep has a page of its own; report on it alone")
+    return render(read_sweep(given[0]))
 
 
 def _runs(

@@ -20,6 +20,7 @@ from mmarch.cli import (
     report,
     see,
     series,
+    sweep,
     trace,
     validate,
 )
@@ -97,7 +98,7 @@ app.command("measure", short_help="Scenarios on a real kernel under QEMU.")(kern
 app.command("doctor", short_help="What measuring a kernel needs.")(kernel.doctor)
 blamed(app)
 for name, group in {
-    "kernel": kernel, "arch": arch, "cpu": cpu, "costs": costs, "release": release, "trace": recording,
-    "series": series,
+    "sweep": sweep, "kernel": kernel, "arch": arch, "cpu": cpu, "costs": costs, "release": release,
+    "trace": recording, "series": series,
 }.items():  # fmt: skip
     app.add_typer(blamed(group.app), name=name)

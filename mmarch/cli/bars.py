@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Column
 
 NEARLY = 0.99  # of an estimate: that a step is done, it says itself
+
+
+def terminal() -> bool:
+    """Whether bars are shown at all."""
+    return sys.stderr.isatty()
 
 
 class Bars(Progress):

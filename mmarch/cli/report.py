@@ -19,8 +19,8 @@ def report(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="WORKLOAD|RESULT…",
-            help="Workloads to run, and JSON that run, compare or ablate wrote; up to 4 runs side by side.",
+            metavar="WORKLOAD|RESULT…|STORE",
+            help="Workloads to run, and JSON that run, compare or ablate wrote, up to 4 runs side by side; or a sweep.",
             show_default="the bundled trace redis-bgsave",
             autocompletion=complete.workload,
         ),

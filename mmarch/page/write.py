@@ -30,18 +30,23 @@ SCRIPTS = (
 
 def render(page: Page) -> str:
     """The page; nothing in it can act but its own script, whatever names workloads have."""
-    style, program = _text("style", "css", STYLES), script()
     names = {run.result.workload.name: None for run in page.runs}
+    return assembled("page.html", ", ".join(names), STYLES, script(), data(page))
+
+
+def assembled(frame: str, title: str, styles: tuple[str, ...], program: str, document: dict[str, Any]) -> str:
+    """A frame with all that belongs into it."""
+    style = text_of("style", "css", styles)
     parts = {
-        "title": html.escape(f"{', '.join(names)} – mmarch"),
+        "title": html.escape(f"{title} – mmarch"),
         "policy": f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(program)}'; "
         "base-uri 'none'; form-action 'none'",
         "style": style,
-        "data": _embedded(data(page)),
+        "data": _embedded(document),
         "script": program,
     }
-    frame = files("mmarch.page").joinpath("page.html").read_text("utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], frame)
+    text = files("mmarch.page").joinpath(frame).read_text("utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], text)
 
 
 def data(page: Page) -> dict[str, Any]:
@@ -101,11 +106,12 @@ def _embedded(document: dict[str, Any]) -> str:
 
 def script() -> str:
     """All scripts, one behind the other."""
-    return '"use strict";\n' + _text("script", "js", SCRIPTS)
+    return '"use strict";\n' + text_of("script", "js", SCRIPTS)
 
 
 @cache
-def _text(folder: str, suffix: str, names: tuple[str, ...]) -> str:
+def text_of(folder: str, suffix: str, names: tuple[str, ...]) -> str:
+    """Files of this package, one behind the other."""
     here = files("mmarch.page").joinpath(folder)
     return "\n".join(here.joinpath(f"{name}.{suffix}").read_text("utf-8") for name in names)
 

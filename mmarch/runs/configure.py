@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
@@ -99,10 +99,13 @@ class Setup:
         return replace(self, configuration=self.configuration.model_copy(update=changes))
 
 
-def configure(choices: Choices) -> Setup:
-    """Load the architecture and check every name; InputError or PluginError."""
-    arch = load_arch(choices.arch)
-    generic = arch if choices.arch == "generic" else load_arch("generic")
+def configure(choices: Choices, load: Callable[[str], LoadedArch] = load_arch) -> Setup:
+    """Load the architecture and check every name; InputError or PluginError.
+
+    load  how an architecture is loaded, for who configures thousands of times
+    """
+    arch = load(choices.arch)
+    generic = arch if choices.arch == "generic" else load("generic")
     descriptor = arch.descriptor
     release = _known("release", choices.release or DEFAULT_RELEASE, RELEASES)
     usual = _recorded(descriptor, choices.page_size) or descriptor.default_granule

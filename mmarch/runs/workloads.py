@@ -182,6 +182,13 @@ def scenario_names(argument: str) -> list[str]:
         return list(dict.fromkeys(scenario.name for scenario in load(path, stream).scenarios))
 
 
+def is_trace(path: Path) -> bool:
+    """Whether a file is a recording, not scenarios; InputError if it is neither."""
+    stream, head = _opened(path)
+    with stream:
+        return bool(_kind_of_trace(path, head))
+
+
 def find(argument: str) -> Path:
     """The file that an argument names, or the name that files of strace -ff have in common."""
     bundled = bundled_traces()

@@ -39,10 +39,11 @@ def _chosen(scenario: Scenario, values: Mapping[str, int | str]) -> dict[str, Pa
                     f"{where} has no parameter {name!r}, nor any other; add a line: param {name} = 16"
                 )
             raise InputError(f"{where}: {unknown('parameter', name, scenario.params)}")
-    return {name: Param(_amount(name, str(value)), None) for name, value in values.items()}
+    return {name: Param(parse_amount(name, str(value)), None) for name, value in values.items()}
 
 
-def _amount(name: str, text: str) -> Amount:
+def parse_amount(name: str, text: str) -> Amount:
+    """The value that a parameter is set to; InputError if it is no amount."""
     try:
         return amount("".join(text.split()), None, 1)
     except ExpressionError as error:

@@ -30,6 +30,8 @@ COMMANDS = {
     "sanitize": "run --sanitize --json TINY",
     "check": "check generic --only load --only smoke --format json",
     "validate": f"validate --json -q --measured {MEASURED}",
+    "sweep": "sweep SPEC --dry-run --json",
+    "sweep-table": "sweep show STORE --json",
     "trend": "release trend --json TINY",
     "costs-list": "costs list --json",
     "costs": "costs show ye2020-norange --json",
@@ -46,7 +48,7 @@ COMMANDS = {
     "doctor": "doctor --json",
 }
 # a file that is read, and what only boots of a kernel make
-NOT_PRINTED = {"cost-profile", "measurement", "validate-random"}
+NOT_PRINTED = {"cost-profile", "sweep-store", "measurement", "validate-random"}
 
 
 def errors(name: str, document: object) -> list[str]:
@@ -65,7 +67,13 @@ def test_a_command_prints_what_its_schema_says(
     """One object on stdout, which says itself which schema it follows."""
     tiny = tmp_path / "tiny.scn"
     tiny.write_text(SCENARIO)
-    main([str(tiny) if word == "TINY" else word for word in COMMANDS[name].split()])
+    files = {"TINY": tiny, "SPEC": tmp_path / "grid.toml", "STORE": tmp_path / "store"}
+    files["SPEC"].write_text('[axes]\nworkload = "tiny.scn"\nseed = [1, 2]\n')
+    if "STORE" in COMMANDS[name]:
+        main(["sweep", str(files["SPEC"]), "-o", str(files["STORE"]), "-q"])
+        assert errors("sweep-store", json.loads((files["STORE"] / "manifest.json").read_text())) == []
+        capsys.readouterr()
+    main([str(files.get(word, word)) for word in COMMANDS[name].split()])
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == f"mmarch.{name}/1"
     assert errors(name, document) == []

@@ -58,6 +58,8 @@ PAIRS = {
     "series show": ("load_series", ["x"]),
     "series new": ("new_series", ["x"]),
     "series update": ("update_series", ["x"]),
+    "sweep run": ("plan_sweep", ["x.toml", "-o", "x"]),
+    "sweep show": ("show_sweep", ["x"]),
     "trace convert": ("convert_trace", ["redis-bgsave", "-o", "/dev/null"]),
     "trace show": ("show_trace", ["redis-bgsave"]),
 }
