@@ -22,6 +22,7 @@ from mmarch.runs.parallel import cores
 from mmarch.waiting import hearing, tell
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+LAST = 5.0  # seconds that an idle worker has to end
 TWICE = 2  # a point that a process died of so often is given up
 
 
@@ -72,6 +73,7 @@ class Local:
         if worker.chunk is None:
             workers.remove(worker)
             worker.pipe.close()  # at which it ends
+            worker.process.join(LAST)
         else:
             worker.pipe.send(worker.chunk)
 
