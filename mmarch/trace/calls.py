@@ -28,6 +28,7 @@ ARGUMENTS = {
     "ftruncate": 2,
 }
 SYSV = {"shmget": 3, "shmat": 3, "shmdt": 1}  # of readers that know their arguments
+_MAP_TYPE, MAP_DROPPABLE = 0xF, 8  # Linux 6.11: pages that reclaim may drop; glibc 2.41 keeps getrandom's state there
 _AT_BEGINNING = words("munmap mprotect pkey_mprotect mremap madvise msync")
 UNSUPPORTED = words("shmat remap_file_pages map_shadow_stack")
 UNMODELLED = words(
@@ -114,6 +115,9 @@ class Syscalls:
             return
         if file < 0:
             flags, offset = flags | uapi.MAP_ANONYMOUS, 0
+        if flags & _MAP_TYPE == MAP_DROPPABLE:
+            flags = flags & ~_MAP_TYPE | uapi.MAP_PRIVATE
+            self.rows.ignored["MAP_DROPPABLE, taken for MAP_PRIVATE"] += 1
         if offset >= ADDRESS_END or (prot | flags) >= ADDRESS_END:
             raise TraceError(f"mmap with offset {offset:#x}, prot {prot:#x}, flags {flags:#x}")
         self.rows.add(line, uapi.OP_MMAP, task.index, start, length, prot, flags, file, offset)

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmarch.errors import InputError
-from mmarch.kernel import boot
-from mmarch.kernel.source import open_kernel
 from mmarch.trace.interrupts import termination_unwinds
 from mmarch.trace.machines import this_machine
-from mmarch.trace.means import guest, leftovers
+from mmarch.trace.means import leftovers
 from mmarch.trace.means.choose import chosen
 from mmarch.trace.means.mounted import tracefs
 from mmarch.trace.recording import Recording, Saving, Wanted, unseen
@@ -72,6 +70,10 @@ def record(
 
 
 def _in_a_guest(wanted: Wanted, kernel: str, by: str, note: Note) -> Recording:
+    from mmarch.kernel import boot
+    from mmarch.kernel.source import open_kernel
+    from mmarch.trace.means import guest
+
     if wanted.pid or wanted.seconds or by not in ("", "kprobe"):
         raise InputError("cannot record: --kernel runs a COMMAND to its end, by kprobe; drop -p, -d and --by")
     opened = open_kernel(kernel)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from core_mm import uapi
 from mmarch.trace.assumed import UNTOLD, Reading
-from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED
+from mmarch.trace.calls import ARGUMENTS, MAP_DROPPABLE, UNMODELLED, UNSUPPORTED
 from mmarch.trace.clocks import HEAD, Clock
 from mmarch.trace.faults import HOW, Faults
 from mmarch.trace.foreign import Foreign
@@ -35,7 +35,7 @@ _WORD = re.compile(r"[A-Z][A-Z0-9_]+$")
 NAMES = {
     name: value for name, value in vars(uapi).items() if name.startswith(("PROT_", "MAP_", "MREMAP_", "MADV_"))
 } | {
-    "NULL": 0, "MAP_FILE": 0, "MAP_32BIT": 0x40, "MAP_SYNC": 0x80000, "PROT_SEM": 8,
+    "NULL": 0, "MAP_FILE": 0, "MAP_32BIT": 0x40, "MAP_SYNC": 0x80000, "MAP_DROPPABLE": MAP_DROPPABLE, "PROT_SEM": 8,
     "MADV_MERGEABLE": 12, "MADV_UNMERGEABLE": 13, "MADV_DONTDUMP": 16, "MADV_DODUMP": 17,
     "MS_ASYNC": 1, "MS_INVALIDATE": 2, "MS_SYNC": 4,
     "CLONE_VM": CLONE_VM, "CLONE_VFORK": CLONE_VFORK, "CLONE_THREAD": CLONE_THREAD,

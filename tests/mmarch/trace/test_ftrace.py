@@ -390,3 +390,15 @@ def test_a_foreign_trace_without_snapshots_says_which_record_is_missing(tmp_path
         InputError, match=r"foreign\.txt:2: .*mmarch_exec records\) are missing.*mmarch record"
     ):
         load_ftrace(path)
+
+
+def test_a_droppable_mapping_is_taken_for_private_memory(tmp_path):
+    """MAP_DROPPABLE (include/uapi/linux/mman.h) is a type of mapping, beside MAP_SHARED and MAP_PRIVATE."""
+    mapped = [
+        event(1, "sys_mmap(addr: 0, len: 1000, prot: 3, flags: 28, fd: ffffffffffffffff, off: 0)"),
+        event(1, "sys_mmap -> 0x7f0000000000"),
+    ]
+    workload = load(tmp_path, *mapped, fault(1, 0x7F0000000000))
+    flags = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS
+    assert workload.ops.tolist()[-2][:6] == [uapi.OP_MMAP, 0, 0x7F0000000000, 0x1000, 3, flags]
+    assert workload.ignored["MAP_DROPPABLE, taken for MAP_PRIVATE"] == 1
