@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.drop_caches import drop_caches
 from core_mm.folio import folio_mark_dirty, folio_nr_pages, page_folio
 from core_mm.fallocate import vfs_fallocate
@@ -64,6 +65,8 @@ def pwrite(inode: int, offset: int, size: int, chunk: int) -> int:
             written = write_folio(inode, index, last - index + 1)
             if written == 0:
                 return -ENOMEM
+            if cfg.content:
+                content.file_write(inode, index, written)
             index += written
         offset = after
     INODE.size[inode] = max(INODE.size[inode], end)

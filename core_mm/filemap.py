@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import (
     folio_alloc,
@@ -55,6 +56,8 @@ def filemap_create_page(inode: int, index: int) -> int:
     folio = folio_alloc(0)
     if folio:
         filemap_add_folio(inode, folio, index, PG_LRU | PG_UPTODATE)
+        if cfg.content:
+            content.read_folio(inode, folio)
         folio_put(folio)
     return folio
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import (
     folio_alloc, folio_mapcount, folio_nr_pages, folio_put_refs, folio_ref_count, folio_test_anon,
@@ -93,6 +94,9 @@ def collapse_huge_page(vma: int, haddr: int, pmdp: int) -> int:
         pte = ptep_get(ptep + i)
         if pte_present(pte) and not pte_special(pte):
             PAGE.written[folio + i] = PAGE.written[pte_pfn(pte)]
+        if cfg.content:
+            mapped = pte_present(pte) and not pte_special(pte)
+            content.copy_user_page(folio + i, pte_pfn(pte) if mapped else 0)
     copy_succeeded(vma, haddr, ptep)
     count(COLLAPSE, 1)
     add_mm_counter(mm, MM_ANONPAGES, cfg.ptrs_per_pte - present)

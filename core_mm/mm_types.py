@@ -34,6 +34,7 @@ class cfg(Scalars, constant=True):
     seen_capacity: int  # length of `seen`
     tlb_entries: int  # of a TLB that accesses go through, a power of two; 0: none, every access walks the tables
     log_ptes: int  # page-table writes, tables and frames go to the log too: what a TLB oracle needs
+    content: int  # pages hold versions, see core_mm/content.py
     smp: int
     max_gather_batch: int
     max_gather_batch_count: int
@@ -118,6 +119,9 @@ isolated = Array("isolated", "frames")  # folios that reclaim took off the LRU
 swap_map = Array("swap_map", "swap")  # references to each swap slot
 swap_cache = Array("swap_cache", "swap")  # pfn cached for each swap slot
 
+content = Array("content", "frames")  # what each frame holds, see core_mm/content.py
+swap_content = Array("swap_content", "swap")  # each swap slot
+file_content = Array("file_content", "file_pages")  # and each page of a file on disk
 
 class LOG(Table, rows="log"):
     """What happened, in order, from row 0 on: 31 bytes an event, in columns apart for readers that want a kind."""

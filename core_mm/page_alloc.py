@@ -6,9 +6,11 @@ that a machine of millions of frames costs only what it uses.
 
 from __future__ import annotations
 
-from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, free_area, mach
+from core_mm.decl import cold
+from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, content, free_area, mach
 from core_mm.vmstat import LOG_FOLIO, LOG_FREE, W_DOUBLE_FREE, WARN, note
 
+UNINITIALISED = -1
 PCP_ORDER = 5  # what an empty list of single frames takes at once
 PCP_HIGH = 1024  # at least; they may keep a quarter of memory
 PCP_BATCH = 512
@@ -196,9 +198,19 @@ def alloc_pages(order: int) -> int:
         return 0
     mach.free_pages -= 1 << order
     prep_page(pfn)
+    if cfg.content:
+        leave_uninitialised(pfn, order)
     if order:
         prep_compound_page(pfn, order)
     return pfn
+
+
+@cold
+def leave_uninitialised(pfn: int, order: int) -> int:
+    """Nobody may see what a block held before (see core_mm/content.py)."""
+    for page in range(pfn, pfn + (1 << order)):
+        content[page] = UNINITIALISED
+    return 0
 
 
 def prep_page(pfn: int) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.folio import folio_mark_dirty, folio_nr_pages, page_folio
 from core_mm.mapping import mapping_can_writeback
 from core_mm.mkclean import folio_mkclean
-from core_mm.mm_types import INODE, PAGE, PG_DIRTY
+from core_mm.mm_types import INODE, PAGE, PG_DIRTY, cfg
 from core_mm.page_cache import filemap_get_page, pages_of_size
 
 
@@ -32,4 +33,6 @@ def folio_clear_dirty_for_io(folio: int) -> int:
     if folio_mkclean(folio):
         folio_mark_dirty(folio)
     PAGE.flags[folio] &= ~PG_DIRTY
+    if cfg.content:
+        content.writepages(PAGE.mapping[folio], folio)
     return 1

@@ -5,6 +5,7 @@ The state of `struct file_ra_state` is kept with the inode, as if it had been op
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_nr_pages, folio_put
 from core_mm.hookspecs import exec_folio_order
@@ -184,6 +185,8 @@ def ra_alloc_folio(inode: int, index: int, order: int, mark: int) -> int:
     if index <= mark < index + (1 << order):
         flags |= PG_READAHEAD
     filemap_add_folio(inode, folio, index, flags)
+    if cfg.content:
+        content.read_folio(inode, folio)
     folio_put(folio)
     return 1
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import (
     folio_get,
@@ -22,7 +23,7 @@ from core_mm.folio import (
 )
 from core_mm.folio_split import split_folio_to_list
 from core_mm.hookspecs import arch_prepare_to_swap
-from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, isolated, mach
+from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
 from core_mm.swap_state import add_to_swap_cache, delete_from_swap_cache
@@ -149,6 +150,8 @@ def pageout(folio: int) -> int:
     if folio_test_anon(folio):
         if arch_prepare_to_swap(folio):
             return 0
+        if cfg.content:
+            content.swap_writepage(folio, PAGE.private[folio])
         count(SWAP_OUT, 1)
         PAGE.flags[folio] &= ~PG_DIRTY
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_get, folio_mark_dirty, folio_order, folio_put, page_folio
 from core_mm.hookspecs import arch_prepare_to_swap, arch_swap_restore
@@ -65,6 +66,8 @@ def shmem_get_folio(inode: int, index: int, orders: int) -> int:
             folio = folio_alloc(order)
             if folio:
                 filemap_add_folio(inode, folio, first, flags)
+                if cfg.content:
+                    content.clear_user_pages(folio, 1 << order)
                 folio_put(folio)
                 return folio + index - first
         orders &= ~(1 << order)
@@ -76,6 +79,8 @@ def shmem_add_page(inode: int, index: int, flags: int) -> int:
     folio = folio_alloc(0)
     if folio:
         filemap_add_folio(inode, folio, index, flags)
+        if cfg.content:
+            content.clear_user_pages(folio, 1)
         folio_put(folio)
     return folio
 
@@ -95,6 +100,8 @@ def shmem_swapin_folio(inode: int, index: int, slot: int) -> int:
     filemap_add_folio(inode, folio, first, PG_LRU | PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
     folio_put(folio)
     arch_swap_restore(slot - (index - first), folio)
+    if cfg.content:
+        content.swap_read_folio(folio, slot - (index - first))
     INODE.swapped[inode] -= 1 << order
     swap_free_nr(slot - (index - first), 1 << order)
     return folio + index - first
@@ -129,6 +136,8 @@ def shmem_writeout(folio: int) -> int:
         PAGE.private[folio] = 0
         return 0
     PAGE.private[folio] = 0
+    if cfg.content:
+        content.swap_writepage(folio, slot)
     count(SWAP_OUT, 1)
     for i in range(1 << order):
         swap_duplicate(slot + i)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core_mm import folio_split
+from core_mm import content, folio_split
 from core_mm.folio import (
     folio_get,
     folio_mapped,
@@ -50,6 +50,8 @@ def do_truncate(inode: int, size: int) -> int:
     if unmaps:
         unmap_mapping_pages(inode, start, TO_THE_END, 1)
     if size <= old:
+        if cfg.content:
+            content.free_blocks(inode, start, INODE.pages[inode])
         truncate_inode_pages(inode, start)
         if size & (cfg.page_size - 1):
             split_at(inode, size >> cfg.page_shift, 1)
@@ -61,6 +63,8 @@ def punch_hole(inode: int, offset: int, size: int) -> int:
     start = pages_of_size(offset)
     end = (offset + size) >> cfg.page_shift
     if start < end:
+        if cfg.content:
+            content.free_blocks(inode, start, min(end, INODE.pages[inode]))
         unmap_mapping_pages(inode, start, end - start, 0)
         truncate_inode_pages_range(inode, start, end)
     return 0
@@ -76,6 +80,9 @@ def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
     truncate_whole_folios(inode, start, end)
     read_partly_swapped(inode, start)
     read_partly_swapped(inode, end - 1)
+    if cfg.content:
+        content.zero_partial(inode, start, start, end)
+        content.zero_partial(inode, end - 1, start, end)
     if split_at(inode, start, 0) + split_at(inode, end, 0):
         truncate_whole_folios(inode, start, end)
     return 0

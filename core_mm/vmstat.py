@@ -48,12 +48,13 @@ NAMES = (
 # kinds of log rows
 LOG_TLBI, LOG_DSB, LOG_ISB, LOG_PTE, LOG_FREE, LOG_OP, LOG_CALL, LOG_ARCH = 1, 2, 3, 4, 5, 6, 7, 16
 LOG_TABLE, LOG_ASID, LOG_EXIT = 8, 9, 10
-LOG_HW, LOG_TASK, LOG_VMA, LOG_FOLIO, LOG_FAULT, LOG_CONVERT = 11, 12, 13, 14, 15, 17
+LOG_HW, LOG_TASK, LOG_VMA, LOG_FOLIO, LOG_FAULT, LOG_CONVERT, LOG_CONTENT = 11, 12, 13, 14, 15, 17, 18
 # operands: TLBI event, address, pages | level hint << 32, ASID; DSB event; with cfg.log_ptes also
 # PTE index, old, new; FREE frame, pages; TABLE slot, level, mm (level -1: freed); ASID mm, asid;
 # EXIT mm (it never runs again); OP row, operation, task; HW as PTE, a change by the table walker; TASK task, its mm;
 # VMA row | mm << 24 | inode << 44, start, end, vm_flags (end 0: gone); FOLIO frame, pages, order, inode (0: none);
-# FAULT address, access, mm; CONVERT event (FOLD, UNFOLD, CONT_INSTALL), address, blocks
+# FAULT address, access, mm; CONVERT event (FOLD, UNFOLD, CONT_INSTALL), address, blocks; CONTENT event of
+# core_mm/content.py, first frame, pages, the other side
 
 
 def count(event: int, n: int) -> int:

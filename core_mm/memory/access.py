@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core_mm import mmap
+from core_mm import content, mmap
 from core_mm.decl import cold
 from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, pmd_pte, pte_pfn, table_slot
 from core_mm.memory.fault import handle_mm_fault
@@ -52,7 +52,7 @@ def access_pmd(mm: int, addr: int, end: int, access: int) -> int:
     faults = 0
     while addr < end:
         if pmdp and hardware_access(mm, addr, pmdp, access):
-            if cfg.anon_orders and access == ACCESS_WRITE:
+            if access == ACCESS_WRITE and cfg.anon_orders | cfg.content:
                 note_written(addr, ptes[pmdp])
             addr += cfg.page_size
             faults = 0
@@ -102,7 +102,7 @@ def note_written(addr: int, pmd: int) -> int:
     else:
         page = frame_at(entry_at(table_slot(pmd), addr, 0))
     PAGE.written[page] = 1
-    return 0
+    return content.program_write(page, addr) if cfg.content else 0
 
 
 def frame_at(ptep: int) -> int:

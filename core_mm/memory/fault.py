@@ -25,6 +25,7 @@ from core_mm.hookspecs import (
     update_mmu_cache_range,
     update_mmu_tlb_range,
 )
+from core_mm import content
 from core_mm.memory import file_fault, huge_fault, swap_fault
 from core_mm.memory.entry import pte_range_none, vmf_pte_changed
 from core_mm.memory.rss import add_mm_counter
@@ -119,6 +120,8 @@ def do_anonymous_page(vma: int, address: int, pmdp: int, orig: int, valid: int, 
     folio, order = alloc_anon_folio(vma, address, order)
     if not folio:
         return VM_FAULT_OOM
+    if cfg.content:
+        content.clear_user_pages(folio, 1 << order)
     return map_anon_folio(vma, address & -(cfg.page_size << order), pmdp, folio, order, orig, valid)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core_mm.features import feature
-from core_mm import filemap, shmem
+from core_mm import content, filemap, shmem
 from core_mm.folio import (
     folio_alloc,
     folio_mark_dirty,
@@ -83,6 +83,8 @@ def do_cow_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, acces
     page, ret = vm_fault_to_write(vma, address)
     if ret:
         return put_page(copy, ret)
+    if cfg.content:
+        content.copy_user_page(copy, page)
     count(FAULT_COW, 1)
     ret = finish_fault(vma, address, pmdp, copy, orig, valid, access)
     put_page(copy, ret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import (
     PageAnonExclusive,
@@ -64,6 +65,8 @@ def do_huge_pmd_anonymous_page(vma: int, address: int, pmdp: int, access: int) -
 def map_anon_folio_pmd(vma: int, haddr: int, pmdp: int, folio: int) -> int:
     """Map a new huge page; its table is in reserve already."""
     mm = VMA.vm_mm[vma]
+    if cfg.content:
+        content.clear_user_pages(folio, 1 << cfg.pmd_order)
     count(FAULT_PMD, 1)
     entry = maybe_mkwrite(pte_mkdirty(pfn_pte(folio, VMA.vm_page_prot[vma])), vma)
     folio_add_new_anon_rmap(folio, vma, haddr, 1)
@@ -76,6 +79,8 @@ def get_huge_zero_page() -> int:
     """The huge zero page; made when first wanted, kept for ever. 0 if memory is out."""
     if not mach.huge_zero_page:
         mach.huge_zero_page = folio_alloc(cfg.pmd_order)
+        if cfg.content and mach.huge_zero_page:
+            content.clear_user_pages(mach.huge_zero_page, 1 << cfg.pmd_order)
     return mach.huge_zero_page
 
 

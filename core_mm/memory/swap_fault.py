@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import (
     folio_alloc,
@@ -91,6 +92,8 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> i
     for page in range(folio, folio + (1 << order)):
         PAGE.written[page] = 1
     first = entry & (-1 << order)
+    if cfg.content:
+        content.swap_read_folio(folio, first)
     if not lone or (feature.swapin_cached and is_shared(first, 1 << order)):
         add_to_swap_cache(folio, first)
     if access == ACCESS_WRITE and order == 0 and (not lone or feature.swapin_cached):

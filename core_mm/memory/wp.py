@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import (
     PageAnonExclusive,
@@ -35,7 +36,7 @@ from core_mm.mapping import shmem_mapping
 from core_mm.memory.entry import maybe_mkwrite
 from core_mm.lru import folio_in_lru_batch
 from core_mm.memory.rss import add_mm_counter, mm_counter
-from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA
+from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA, cfg
 from core_mm.rmap import (
     anon_vma_prepare,
     folio_add_new_anon_rmap,
@@ -121,6 +122,8 @@ def wp_page_copy(vma: int, address: int, ptep: int, orig: int, page: int, folio:
         update_mmu_tlb_range(vma, address, ptep, 1)
         folio_put(new)
         return put_old(folio, 0)
+    if cfg.content:
+        content.copy_user_page(new, page)
     mm = VMA.vm_mm[vma]
     if folio and not folio_test_anon(folio):
         add_mm_counter(mm, mm_counter(folio), -1)

@@ -1,0 +1,284 @@
+"""The model after each operation of a workload, by what the manual pages say of its system calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from core_mm import uapi
+from core_mm.mm_types import EFAULT, ENOMEM, SIGBUS, SIGSEGV
+from mmarch.sanitize.invariants import Finding
+from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, Space, version
+
+ACCESS = 7  # bits of a protection
+GUARD_PAGES, STACK_BYTES = 256, 8 << 20  # stack_guard_gap, the usual RLIMIT_STACK
+ADDRESS_BITS = 48
+MADV_DONTNEED_LOCKED = 24
+SIGNALS = {SEGV: -SIGSEGV, BUS: -SIGBUS}
+ACCESSES = {uapi.ACCESS_READ: "read", uapi.ACCESS_WRITE: "write", uapi.ACCESS_EXEC: "fetch"}
+MARKS: dict[int, dict[str, bool]] = {
+    uapi.MADV_DONTFORK: {"forked": False}, uapi.MADV_DOFORK: {"forked": True},
+    uapi.MADV_WIPEONFORK: {"wiped": True}, uapi.MADV_KEEPONFORK: {"wiped": False},
+}  # fmt: skip
+Left = Callable[[int, int, int], list[tuple[int, int, int]]]
+Holds = Callable[[int, int], int | None]
+
+
+class Follow:
+    """Applies operations to a model.
+
+    left   (task, first page, after) -> (first, after, protection) of what the machine maps there
+    holds  (task, page) -> the version that is mapped there, None if nothing is. Both are asked after a call that
+           ran out of memory half-way, of which nobody can say what it has done
+    """
+
+    def __init__(
+        self, model: Model, page_size: int, levels_bits: int, holes: Iterable[bool], left: Left, holds: Holds
+    ) -> None:
+        self.model, self._page = model, page_size
+        self._top = 1 << min(levels_bits, ADDRESS_BITS)
+        self._holes, self._left, self._holds = tuple(holes), left, holds
+        self._do: dict[int, Callable[[int, int, Sequence[int], int], list[Finding] | None]] = {
+            uapi.OP_MMAP: self._mmap, uapi.OP_MUNMAP: self._munmap, uapi.OP_BRK: self._brk,
+            uapi.OP_MPROTECT: self._mprotect, uapi.OP_MADVISE: self._madvise, uapi.OP_MREMAP: self._mremap,
+            uapi.OP_TOUCH: self._touch, uapi.OP_FORK: self._fork, uapi.OP_VFORK: self._thread,
+            uapi.OP_CLONE_VM: self._thread, uapi.OP_EXEC: self._exec, uapi.OP_EXIT: self._exit,
+            uapi.OP_FTRUNCATE: self._truncate, uapi.OP_PWRITE: self._pwrite, uapi.OP_UNLINK: self._unlink,
+            uapi.OP_FALLOCATE: self._fallocate, uapi.OP_MSYNC: self._msync,
+        }  # fmt: skip
+
+    def __call__(self, row: int, operation: Sequence[int], result: int) -> list[Finding]:
+        """Operation `row` returned `result`; what cannot be."""
+        op, task, *cells = operation
+        if op == uapi.OP_SPAWN and result == 0:
+            self.model.tasks[task] = Space()
+        elif task in self.model.tasks and op in self._do:
+            return self._do[op](row, task, cells, result) or []
+        return []
+
+    def _pages(self, size: int) -> int:
+        return -(-size // self._page)
+
+    def _range(self, cells: Sequence[int]) -> tuple[int, int] | None:
+        """Pages [start, end) of an address and a length, None if they make no range."""
+        start, size = cells[0], self._pages(cells[1]) * self._page
+        if start % self._page or start < 0 or size <= 0 or start + size > self._top:
+            return None
+        return start // self._page, (start + size) // self._page
+
+    # -- mappings ---------------------------------------------------------------------
+
+    def _mmap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        where = self._range(cells)
+        if where is None or result < 0:
+            self._adopt(task, where, result)
+            return
+        _, _, prot, flags, number, offset = cells
+        kind = flags & uapi.MAP_TYPE
+        file, index = None, 0
+        if not flags & uapi.MAP_ANONYMOUS and number >= 0:
+            file, index = self.model.files[number], offset // self._page
+        elif kind != uapi.MAP_PRIVATE:
+            file = self.model.shared_memory(where[1] - where[0])
+        self.model.mmap(
+            task, Area(
+                *where, prot & ACCESS, kind != uapi.MAP_PRIVATE, file, index, bool(flags & uapi.MAP_GROWSDOWN),
+                bool(flags & uapi.MAP_LOCKED),
+            ),
+        )  # fmt: skip
+
+    def _munmap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        where = self._range(cells)
+        if where is not None and result == 0:
+            self.model.munmap(task, *where)
+        else:
+            self._adopt(task, where, result)
+
+    def _adopt(self, task: int, where: tuple[int, int] | None, result: int) -> None:
+        """A call failed half-way: what is still mapped of a range, and with which protection."""
+        if where is None or result not in (-ENOMEM, -EFAULT):
+            return
+        space, there = self.model.tasks[task], self._left(task, *where)
+        at = where[0]
+        for first, after, prot in [*there, (where[1], where[1], 0)]:
+            space.forget(at, first)
+            space.replace(at, first, [])
+            parts = [replace(area, prot=prot) for area in space.inside(first, after)]
+            space.replace(first, after, parts)
+            at = after
+
+    def _brk(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        space, new = self.model.tasks[task], cells[0]
+        if not space.start_brk and 0 < new < self._top:
+            space.start_brk = space.brk = new
+        if result == new and space.start_brk <= new:
+            self.model.brk(task, self._pages(space.brk), self._pages(new))
+            space.brk = new
+
+    def _mprotect(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        where = self._range(cells)
+        if where is None or result not in (0, -ENOMEM):
+            return
+        whole = self.model.mprotect(task, *where, cells[2] & ACCESS)
+        if whole and result:
+            self._adopt(task, where, result)
+
+    def _madvise(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        where, advice = self._range(cells), cells[2]
+        if where is None:
+            return
+        if advice in (uapi.MADV_DONTNEED, MADV_DONTNEED_LOCKED):
+            self.model.dontneed(task, *where, locked_too=advice == MADV_DONTNEED_LOCKED)
+        elif advice == uapi.MADV_FREE:
+            self.model.free(task, *where)
+        elif advice == uapi.MADV_REMOVE:
+            self.model.remove(task, *where, lambda number: number < 0 or self._holes[number])
+        elif advice in MARKS:
+            self.model.advise(task, *where, **MARKS[advice])
+
+    def _mremap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        old, old_size, new_size, flags, to = cells[:5]
+        start, pages, wanted = old // self._page, self._pages(old_size), self._pages(new_size)
+        if result < 0:
+            if flags & uapi.MREMAP_FIXED:
+                self._adopt(task, self._range((to, new_size)), result)
+                self._adopt(task, self._range((old, old_size)), result)
+            return
+        there = result // self._page
+        fixed = flags & (uapi.MREMAP_FIXED | uapi.MREMAP_DONTUNMAP)
+        if not fixed and there == start:
+            if wanted < pages:
+                self.model.munmap(task, start + wanted, start + pages)
+            elif wanted > pages:
+                self.model.grow(task, start + pages, wanted - pages)
+            return
+        if not pages:
+            self._duplicate(task, start, there, wanted)
+            return
+        if wanted != pages:
+            self.model.munmap(task, there, there + wanted)
+        if wanted < pages:
+            self.model.munmap(task, start + wanted, start + pages)
+            pages = wanted
+        self.model.move(task, start, start + pages, there, bool(flags & uapi.MREMAP_DONTUNMAP))
+        if wanted > pages:
+            self.model.grow(task, there + pages, wanted - pages)
+
+    def _duplicate(self, task: int, start: int, there: int, pages: int) -> None:
+        """mremap of no bytes: shared memory is mapped a second time."""
+        area = self.model.tasks[task].area(start)
+        if area is not None:
+            self.model.mmap(task, replace(area, start=there, end=there + pages, index=area.at(start)))
+
+    # -- tasks ------------------------------------------------------------------------
+
+    def _fork(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        if result == 0:
+            self.model.fork(task, cells[0])
+
+    def _thread(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        if result == 0:
+            self.model.thread(task, cells[0])
+
+    def _exec(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        if result == 0:
+            self.model.exec(task, cells[0])
+
+    def _exit(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        self.model.exit(task)
+
+    # -- files ------------------------------------------------------------------------
+
+    def _truncate(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        if result == 0:
+            self.model.truncate(cells[0], self._pages(cells[1]))
+
+    def _pwrite(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        number, offset, size = cells[:3]
+        if result == 0 and size:
+            file = self.model.files[number]
+            self.model.write(number, row, offset // self._page, self._pages(offset + size))
+            file.pages = max(file.pages, self._pages(offset + size))
+
+    def _unlink(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        if result == 0:
+            self.model.unlink(cells[0])
+
+    def _fallocate(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        number, mode, offset, size = cells[:4]
+        if result:
+            return
+        file = self.model.files[number]
+        if mode & uapi.FALLOC_FL_PUNCH_HOLE:
+            file.zero(self._pages(offset), (offset + size) // self._page)
+        elif not mode & uapi.FALLOC_FL_KEEP_SIZE:
+            file.pages = max(file.pages, self._pages(offset + size))
+
+    def _msync(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
+        where = self._range(cells)
+        if where is not None and result == 0 and cells[2] & 4:
+            self.model.written_back(task, *where)
+
+    # -- accesses ---------------------------------------------------------------------
+
+    def _touch(self, row: int, task: int, cells: Sequence[int], result: int) -> list[Finding]:
+        addr, pages, access = cells[:3]
+        if not 0 <= addr < self._top:
+            return [] if result == -SIGSEGV else [self._wrong(task, addr // self._page, access, SEGV, result)]
+        first = addr // self._page
+        expected, at = OK, first
+        before = self._before(task, first, pages) if result == -ENOMEM else {}
+        for at in range(first, first + min(pages, (self._top - addr + self._page - 1) // self._page)):
+            expected = self.model.access(task, at, access, row)
+            if expected == SEGV and self._expand(task, at):
+                expected = self.model.access(task, at, access, row)
+            if expected != OK:
+                break
+        if result == -ENOMEM:
+            self._undo(task, before, row)
+        elif result != SIGNALS.get(expected, 0):
+            return [self._wrong(task, at, access, expected, result)]
+        return []
+
+    def _before(self, task: int, first: int, pages: int) -> dict[int, int]:
+        """What pages hold before an access that will run out of memory."""
+        space = self.model.tasks[task]
+        known = {}
+        for page in range(first, first + pages):
+            area = space.area(page)
+            if area is not None:
+                known[page] = self.model.content(space, area, page)
+        return known
+
+    def _undo(self, task: int, before: dict[int, int], row: int) -> None:
+        """Writes that did not happen."""
+        space = self.model.tasks[task]
+        for page, held in before.items():
+            area = space.area(page)
+            if area is None or self.model.content(space, area, page) != version(row, page):
+                continue
+            if self._holds(task, page) != version(row, page):
+                self.model.put(space, area, page, held)
+
+    def _expand(self, task: int, page: int) -> bool:
+        """Whether a stack grows down to a page."""
+        space = self.model.tasks[task]
+        if space.area(page) is not None:
+            return False
+        stack = space.above(page)
+        if stack is None or not stack.stack or (stack.end - page) * self._page > STACK_BYTES:
+            return False
+        at = space.areas.index(stack)
+        below = space.areas[at - 1] if at else None
+        if below is not None and not below.stack and below.prot & ACCESS and page - below.end < GUARD_PAGES:
+            return False
+        space.replace(stack.start, stack.end, [stack.down_to(page)])
+        return True
+
+    def _wrong(self, task: int, page: int, access: int, expected: str, result: int) -> Finding:
+        names = {-SIGSEGV: SEGV, -SIGBUS: BUS, 0: "went through"}
+        should = "goes through" if expected == OK else f"ends with {expected}"
+        return Finding(
+            "access", f"task {task}: a {ACCESSES.get(access, access)} of page {page:#x} {should}, "
+            f"and here {names.get(result, f'returned {result}')}",
+        )  # fmt: skip
