@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 
 from core_mm import mm_types, uapi
 from core_mm.uapi import (
@@ -17,11 +17,13 @@ from core_mm.uapi import (
 from mmarch.check.context import Context
 from mmarch.check.contract import Contract, replacements
 from mmarch.check.lazy import Sections
-from mmarch.check.model import OK, Model
-from mmarch.check.observing import Observer, Seen
+from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.swapping import AREA, Keeper
 from mmarch.check.system import System, outcome, system
+from mmarch.sanitize.contents import Contents
+from mmarch.sanitize.invariants import Finding, broken
+from mmarch.sanitize.model import Area
 
 TASKS = 6
 FILE_PAGES = 512
@@ -45,7 +47,9 @@ class Driver:
         self.contract = Contract(self.system, sections, keeper)
         self.keeper = keeper
         self.observer = Observer(self.system)
-        self.model = Model()
+        self.contents = Contents(self.system.reader)
+        self.contents.after(0)  # the first task
+        self.model = self.contents.model
         self.page = self.system.page
         self.context = context
         geometry = context.geometry
@@ -57,9 +61,15 @@ class Driver:
 
     def _do(self, op: int, task: int, *arguments: int) -> int:
         try:
-            return self.system.do(op, task, *arguments)
+            result = self.system.do(op, task, *arguments)
         except CheckFailed as error:
             raise CheckFailed(str(error), self.system.steps()) from None
+        self._fail(self.contents.after(len(self.system.operations) - 1))
+        return result
+
+    def _fail(self, found: Sequence[Finding]) -> None:
+        if found:
+            raise CheckFailed(f"{found[0]}{self.context.where}", self.system.steps())
 
     def _succeeds(self, op: int, task: int, *arguments: int) -> None:
         result = self._do(op, task, *arguments)
@@ -75,84 +85,64 @@ class Driver:
         flags = MAP_FIXED | (MAP_SHARED if shared else MAP_PRIVATE) | (MAP_ANONYMOUS if file < 0 else 0)
         offset = index * self.page if file >= 0 else 0
         self._succeeds(uapi.OP_MMAP, task, self._addr(page), pages * self.page, prot, flags, file, offset)
-        self.model.mmap(task, page, pages, prot, shared, file, index)
 
     def munmap(self, task: int, page: int, pages: int) -> None:
         """Unmap."""
         self._succeeds(uapi.OP_MUNMAP, task, self._addr(page), pages * self.page)
-        self.model.munmap(task, page, pages)
+
+    def _areas(self, task: int, page: int, pages: int) -> list[Area]:
+        """What a range maps; nothing if it has holes."""
+        first = self.first + page
+        found = self.model.tasks[task].inside(first, first + pages)
+        return found if sum(area.end - area.start for area in found) == pages else []
 
     def mprotect(self, task: int, page: int, pages: int, prot: int) -> None:
-        """Protect; holes make it fail, and then part of it may be done, so that only whole ranges are tried."""
-        if self.model.mprotect(task, page, pages, prot):
+        """Protect a range without holes."""
+        if self._areas(task, page, pages):
             self._succeeds(uapi.OP_MPROTECT, task, self._addr(page), pages * self.page, prot)
 
     def madvise(self, task: int, page: int, pages: int, advice: int) -> None:
         """DONTNEED, FREE, COLD, PAGEOUT, on a range without holes."""
-        mapped = self.model.tasks[task].mapped
-        if any(at not in mapped for at in range(page, page + pages)):
-            return
-        anonymous = all(mapped[at].file < 0 for at in range(page, page + pages))
-        if advice == uapi.MADV_FREE and not anonymous:
-            return
-        self._succeeds(uapi.OP_MADVISE, task, self._addr(page), pages * self.page, advice)
-        if advice == uapi.MADV_DONTNEED:
-            self.model.dontneed(task, page, pages)
-        elif advice == uapi.MADV_FREE:
-            self.model.free(task, page, pages)
+        areas = self._areas(task, page, pages)
+        if areas and not (advice == uapi.MADV_FREE and any(area.file for area in areas)):
+            self._succeeds(uapi.OP_MADVISE, task, self._addr(page), pages * self.page, advice)
 
     def mremap(self, task: int, page: int, pages: int, to: int) -> None:
         """Move a range of one mapping."""
-        mapped = self.model.tasks[task].mapped
-        first = mapped.get(page)
+        areas = self._areas(task, page, pages)
         apart = to + pages <= page or page + pages <= to
-        for at in range(page, page + pages):
-            here = mapped.get(at)
-            if here is None or first is None or not apart:
+        if not areas or not apart:
+            return
+        first = areas[0]
+        for area in areas:
+            if (area.prot, area.shared, area.file) != (first.prot, first.shared, first.file):
                 return
-            if (here.prot, here.shared, here.file) != (first.prot, first.shared, first.file):
-                return
-            if here.file >= 0 and here.index - first.index != at - page:
+            if area.file and area.index - first.index != area.start - first.start:
                 return
         size = pages * self.page
         result = self._do(uapi.OP_MREMAP, task, self._addr(page), size, size, 3, self._addr(to))
-        if result >= 0:
-            self.model.mremap(task, page, pages, to)
-        elif result != -mm_types.EFAULT:  # the range may span two VMAs that look alike
+        if result < 0 and result != -mm_types.EFAULT:  # the range may span two VMAs that look alike
             raise CheckFailed(f"{self.system.steps()[-1]} returned {outcome(result)}", self.system.steps())
-        else:
-            self.model.munmap(task, to, pages)
 
     def fork(self, task: int, child: int) -> None:
         """Fork."""
         self._succeeds(uapi.OP_FORK, task, child)
-        self.model.fork(task, child)
 
     def exit(self, task: int) -> None:
         """Exit."""
         self._succeeds(uapi.OP_EXIT, task)
-        self.model.exit(task)
 
     def touch(self, task: int, page: int, pages: int, access: int) -> None:
         """Accesses one by one, so that the first error stops both sides at the same page."""
         for at in range(page, page + pages):
-            result = self._do(uapi.OP_TOUCH, task, self._addr(at), 1, access)
-            expected = self.model.access(task, at, access)
-            if (result == 0) != (expected == OK) or result not in (0, -mm_types.SIGSEGV):
-                raise CheckFailed(
-                    f"{self.system.steps()[-1]} returned {outcome(result)}, expected {expected}",
-                    self.system.steps(),
-                )
-            if result:
+            if self._do(uapi.OP_TOUCH, task, self._addr(at), 1, access):
                 return
             self._after_access(task, at, access)
 
     def msync(self, task: int, page: int, pages: int) -> None:
         """Write back, on a range without holes."""
-        mapped = self.model.tasks[task].mapped
-        if all(at in mapped for at in range(page, page + pages)):
+        if self._areas(task, page, pages):
             self._succeeds(uapi.OP_MSYNC, task, self._addr(page), pages * self.page, 4)
-            self.model.written_back(task, page, pages)
 
     def age(self) -> None:
         """One pass of the multi-generational LRU."""
@@ -183,71 +173,22 @@ class Driver:
             self._differ(task, page, f"was written and is {seen}")
 
     def compare(self) -> None:
-        """Everything: oracle, bookkeeping, contents, permissions, dirty."""
+        """Everything: TLB oracle, bookkeeping, contents, permissions, dirty."""
         self.system.judge(self.context.where)
-        self.system.audit(self.context.where)
-        seen = self.observer.pages()
-        found = {
-            (task, page): seen.pop((self.observer.mm_of(task), self.first + page), None)
-            for task, page, _ in self.model.pages()
-        }
-        if seen:
-            (mm, page), left = next(iter(seen.items()))
-            raise CheckFailed(
-                f"mm {mm} still maps page {page:#x}: {left}{self.context.where}", self.system.steps()
-            )
-        for task, page, mapping in self.model.pages():
-            self._page(task, page, mapping.prot, found[task, page])
-        self._frames(found)
-        self._dirty_files(found)
+        state = self.system.reader.read()
+        self._fail(broken(state))
+        self._fail(self.contents.wrong(state))
+        self._dirty_files()
 
-    def _page(self, task: int, page: int, prot: int, found: Seen | None) -> None:
-        """One page against what its user may expect."""
-        space = self.model.tasks[task]
-        kept = page in space.written and page not in space.lazy
-        if found is None:
-            if kept:
-                self._differ(task, page, "was written and is not mapped any more")
-            return
-        if found.swapped:
-            return
-        if found.write and not prot & uapi.PROT_WRITE:
-            self._differ(task, page, f"is writable without permission: {found}")
-        if found.valid and not prot:
-            self._differ(task, page, f"can be accessed without permission: {found}")
-        dirty = found.dirty or self.observer.folio_dirty(found.pfn) or self.observer.saved(found.pfn)
-        if kept and (found.special or not dirty):
-            self._differ(task, page, f"was written and is clean: {found}")
-
-    def _frames(self, found: dict[tuple[int, int], Seen | None]) -> None:
-        """A frame has one content, and what one process may write to privately is nobody else's."""
-        contents: dict[int, object] = {}
-        users: Counter[int] = Counter()
-        writer: dict[int, tuple[int, int]] = {}
-        for task, page, mapping in self.model.pages():
-            seen = found[task, page]
-            if seen is None or seen.swapped or seen.special:
-                continue
-            content = (
-                ("file", mapping.file, mapping.index) if mapping.shared else self.model.content(task, page)
-            )
-            if contents.setdefault(seen.pfn, content) != content:
-                self._differ(task, page, f"shares frame {seen.pfn:#x} with a page of other contents")
-            users[seen.pfn] += 1
-            if seen.write and not mapping.shared:
-                writer[seen.pfn] = task, page
-        for pfn, place in writer.items():
-            if users[pfn] > 1:
-                self._differ(*place, f"may write to frame {pfn:#x}, which others map")
-
-    def _dirty_files(self, found: dict[tuple[int, int], Seen | None]) -> None:
+    def _dirty_files(self) -> None:
         """A file page that was written through a mapping is dirty in an entry or in its folio, until written back."""
         dirty: dict[tuple[int, int], bool] = {}
-        for task, page, mapping in self.model.pages():
-            seen = found[task, page]
-            if mapping.shared and mapping.file == 0 and seen is not None and not seen.swapped:
-                place = mapping.file, mapping.index
-                dirty[place] = dirty.get(place, False) or seen.dirty or self.observer.folio_dirty(seen.pfn)
+        for task, page, area in self.model.pages():
+            if area.shared and area.file is not None and area.file.number == 0:
+                seen = self.observer.look(self.observer.mm_of(task), page)
+                if seen is not None and not seen.swapped:
+                    place = area.file.number, area.at(page)
+                    dirty[place] = dirty.get(place, False) or seen.dirty or self.observer.folio_dirty(seen.pfn)
         for place in self.model.dirty:
             if not dirty.get(place, True):
                 what = f"page {place[1]} of file {place[0]} was written and is clean{self.context.where}"

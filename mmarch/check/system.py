@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.run import error_name
 from mmarch.sanitize import Oracle, Where
-from mmarch.sanitize.invariants import broken
 from mmarch.sanitize.state import Reader
 
 ROWS = 1 << 15
@@ -46,7 +46,6 @@ class System:
         pages = [2 * (-(-size >> shift) or 1) for _, size in files]
         operations = np.zeros((ROWS, uapi.COLUMNS), np.int64)
         self._logged = 0
-        self._reader: Reader | None = None
         self.direct = engine == "direct"
         room = {"operations": operations, "files": len(files), "file_pages": sum(pages) + 8}
         roots = [syscalls.boot, syscalls.run_operations]
@@ -82,6 +81,11 @@ class System:
     def set(self, name: str, value: int) -> None:
         """Set a scalar of the machine."""
         self._set(name, value)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Of the machine's memory."""
+        return Reader(self.machine)
 
     def call(self, name: str, *arguments: int) -> int:
         """boot or run_operations."""
@@ -128,14 +132,6 @@ class System:
     def numbered(self, where: Where) -> Where:
         """The same with the number of its step instead of its row."""
         return replace(where, row=len(self.steps(where.row))) if where.row >= 0 else where
-
-    def audit(self, where: str = "") -> None:
-        """CheckFailed if an invariant of core-mm does not hold."""
-        if self._reader is None:
-            self._reader = Reader(self.machine)
-        found = broken(self._reader.read())
-        if found:
-            raise CheckFailed(f"{found[0]}{where}", self.steps())
 
     def judge(self, where: str = "") -> None:
         """CheckFailed if the oracle has found something, or the machine has warned."""

@@ -1,4 +1,7 @@
-"""Looking at the invariants of core-mm while a workload runs, and finding the operation that broke one."""
+"""Looking at core-mm while a workload runs, and finding the operation that broke something.
+
+Two things are looked at: its invariants, and what every page shows (the data oracle).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 
 from core_mm.uapi import COLUMNS
 from mmarch.engine.machine import Machine
+from mmarch.sanitize.contents import Contents
+from mmarch.sanitize.frame_history import FrameHistory
 from mmarch.sanitize.invariants import Finding, broken
 from mmarch.sanitize.state import Reader
 from mmarch.sanitize.violation import Where
@@ -16,37 +21,47 @@ EVERY = 100  # operations between two looks
 
 @dataclass(frozen=True)
 class Broken:
-    """An invariant that an operation left broken.
+    """Something that an operation left wrong.
 
-    rule   which, as `mmarch.sanitize.invariants.Finding` names it
-    what   the object, what it says, and what is so
-    where  the operation
+    rule     which, as `mmarch.sanitize.invariants.Finding` names it
+    what     the object, what it says or shows, and what is so
+    where    the operation
+    history  the last three things that happened to the frame, if one is concerned
     """
 
     rule: str
     what: str
     where: Where
+    history: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.what}\n  after   {self.where}"
+        before = [f"  before  {line}" for line in self.history]
+        return "\n".join([f"{self.rule}: {self.what}", f"  after   {self.where}", *before])
 
 
 class Audit:
-    """Looks at a machine after every `every` operations, and whenever it is told to."""
+    """Follows a machine from its first operation on, and looks at it after every `every` of them."""
 
     def __init__(self, machine: Machine, every: int = EVERY) -> None:
-        self._reader, self._every = Reader(machine), every
+        self.machine, self.reader, self._every = machine, Reader(machine), every
+        self._contents = Contents(self.reader)
         self.clean = 0  # rows up to which nothing was wrong
 
-    def due(self, row: int) -> bool:
-        """Whether to look before `row` runs."""
-        return row - self.clean >= self._every
+    def ran(self, row: int, last: bool = False) -> list[Finding]:
+        """Operation `row` was the next, or `last`, to run: what it cannot have done, or what is wrong if it is time."""
+        found = self._contents.after(row)
+        if found or (not last and row + 1 - self.clean < self._every):
+            return found
+        return self.look(row + 1)
+
+    def follow(self, row: int) -> list[Finding]:
+        """Operation `row` was the next to run: what it cannot have done."""
+        return self._contents.after(row)
 
     def look(self, row: int) -> list[Finding]:
-        """What is wrong before `row` runs; nothing if that was asked before."""
-        if row == self.clean:
-            return []
-        found = broken(self._reader.read())
+        """What is wrong before `row` runs."""
+        state = self.reader.read()
+        found = broken(state) or self._contents.wrong(state)
         if not found:
             self.clean = row
         return found
@@ -54,19 +69,30 @@ class Audit:
 
 def blamed(findings: Sequence[Finding], machine: Machine, row: int) -> tuple[Broken, ...]:
     """Findings that were made right after operation `row`."""
-    op = int(machine.memory.arrays["ops"][row * COLUMNS])
-    return tuple(Broken(finding.rule, finding.what, Where(row, op)) for finding in findings)
+    where = Where(row, op_of(machine, row))
+    return tuple(Broken(finding.rule, finding.what, where) for finding in findings)
+
+
+def op_of(machine: Machine, row: int) -> int:
+    """The kind of operation `row`."""
+    return int(machine.memory.arrays["ops"][row * COLUMNS])
 
 
 def first_broken(fresh: Callable[[], Machine], clean: int, last: int) -> tuple[Broken, ...]:
-    """What the first operation of rows [clean, last) broke that broke anything, on a `fresh` machine like the first."""
+    """What the first operation of rows [clean, last) broke that broke anything, on a `fresh` machine like the first.
+
+    The machine keeps a log, from which comes what happened to a frame before.
+    """
     machine = fresh()
-    machine.memory.set("cfg", "log_ptes", 0)
-    machine.call("run_operations", 0, clean)
-    reader = Reader(machine)
-    for row in range(clean, last):
+    machine.memory.set("cfg", "log_ptes", 1)
+    audit = Audit(machine, 1)
+    history = FrameHistory(machine, audit.reader.entries)
+    audit.clean = clean
+    for row in range(last):
         machine.call("run_operations", row, row + 1)
-        found = broken(reader.read())
+        history.take(row, op_of(machine, row))
+        found = audit.ran(row) if row >= clean else audit.follow(row)
         if found:
-            return blamed(found, machine, row)
+            where = Where(row, op_of(machine, row))
+            return tuple(Broken(one.rule, one.what, where, history.of(one.frame)) for one in found)
     return ()

@@ -9,6 +9,7 @@ import numpy as np
 
 from core_mm.page_cache import SWAP_ORDER
 from core_mm.uapi import COLUMNS, FILE_RAMFS, OP_NAMES, PROT_EXEC, PROT_WRITE
+from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Machine
 from mmarch.sanitize.entries import EXECUTES, PRESENT, READS, WRITES, Numbers
 from mmarch.sanitize.follow import Follow
@@ -41,6 +42,8 @@ class Contents:
         self._machine: Machine = reader.machine
         memory, self._page = reader.memory, reader.constant("page_size")
         memory.set("cfg", "content", 1)
+        if isinstance(self._machine, DirectMachine):
+            self._machine.cfg.content = 1
         inodes = memory.tables["INODE"]
         self._files = reader.scalar()("next_inode") - 1
         kinds = inodes["kind"][1 : self._files + 1].tolist()
@@ -143,15 +146,17 @@ class Contents:
                 space.lazy.discard(page)
                 space.written.pop(page, None)
                 continue
+            if not area.shared and space.copied.get(page) == does:
+                continue
             frame = int(shows.frame[part][at])
             where = f"frame {frame:#x}" if frame else "in swap"
             if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
                 if not shows.huge[part][at]:
-                    yield Finding("content", f"task {task} page {page:#x} shows {where} behind the end of its file")
+                    yield Finding("content", f"task {task} page {page:#x} shows {where} behind the end of its file", frame)
                 continue
             yield Finding(
                 "content", f"task {task} page {page:#x} must show {self.describe(must)}, and shows "
-                f"{self.describe(does)} ({where})",
+                f"{self.describe(does)} ({where})", frame,
             )  # fmt: skip
 
     def _expected(self, space: Space, area: Area, pages: Numbers) -> Numbers:
@@ -178,7 +183,8 @@ class Contents:
             names = ((READS, "read"), (WRITES, "written to"), (EXECUTES, "executed"))
             how = ", ".join(name for bit, name in names if int(bits[at]) & forbidden & bit)
             yield Finding("protection", f"task {task} page {int(shows.page[part][at]):#x} can be {how}, which its "
-                          f"protection forbids (frame {int(shows.frame[part][at]):#x})")  # fmt: skip
+                          f"protection forbids (frame {int(shows.frame[part][at]):#x})",
+                          int(shows.frame[part][at]))  # fmt: skip
 
     # -- files ------------------------------------------------------------------------
 
@@ -205,7 +211,7 @@ class Contents:
                 shown, frame = self.describe(int(does[at])), int(values[mine][at])
                 yield Finding(
                     "content", f"file {file.number} page {here[at]} must hold {self.describe(int(must[at]))}, and "
-                    f"holds {shown} ({f'frame {frame:#x}' if frame > 0 else 'in swap'})",
+                    f"holds {shown} ({f'frame {frame:#x}' if frame > 0 else 'in swap'})", max(frame, 0),
                 )  # fmt: skip
 
     def _on_disk(self, number: int, page: int, version: int) -> Iterator[Finding]:

@@ -86,6 +86,8 @@ class Follow:
                 bool(flags & uapi.MAP_LOCKED),
             ),
         )  # fmt: skip
+        if flags & (uapi.MAP_LOCKED | uapi.MAP_POPULATE):
+            self.model.populate(task, *where)
 
     def _munmap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         where = self._range(cells)
@@ -122,6 +124,9 @@ class Follow:
         whole = self.model.mprotect(task, *where, cells[2] & ACCESS)
         if whole and result:
             self._adopt(task, where, result)
+        for area in self.model.tasks[task].inside(*where):
+            if area.locked:
+                self.model.populate(task, area.start, area.end)
 
     def _madvise(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         where, advice = self._range(cells), cells[2]
@@ -133,6 +138,8 @@ class Follow:
             self.model.free(task, *where)
         elif advice == uapi.MADV_REMOVE:
             self.model.remove(task, *where, lambda number: number < 0 or self._holes[number])
+        elif advice == uapi.MADV_POPULATE_WRITE:
+            self.model.populate(task, *where)
         elif advice in MARKS:
             self.model.advise(task, *where, **MARKS[advice])
 

@@ -92,12 +92,14 @@ class Area:
 class Space:
     """An address space: areas in order, and the private pages that were written.
 
-    lazy  pages that MADV_FREE allows to become zeros until they are written again
+    lazy    pages that MADV_FREE allows to become zeros until they are written again
+    copied  private pages of files that a call may have copied ahead of a write, with what they held then
     """
 
     areas: list[Area] = field(default_factory=list)
     written: dict[int, int] = field(default_factory=dict)
     lazy: set[int] = field(default_factory=set)
+    copied: dict[int, int] = field(default_factory=dict)
     start_brk: int = 0
     brk: int = 0
 
@@ -144,6 +146,8 @@ class Space:
         for page in self.pages(start, end):
             del self.written[page]
             self.lazy.discard(page)
+        for page in [page for page in self.copied if start <= page < end]:
+            del self.copied[page]
 
 
 class Model:
@@ -223,6 +227,15 @@ class Model:
                 return
             space.lazy.update(space.pages(area.start, area.end))
 
+    def populate(self, task: int, start: int, end: int) -> None:
+        """A call may have prepared a range for writes, as far as it came: private pages of files are copies then."""
+        space = self.tasks[task]
+        for area in space.inside(start, end):
+            if area.file is not None and not area.shared and area.prot & PROT_WRITE:
+                for page in range(area.start, min(area.end, area.start + area.file.pages - area.index)):
+                    if page not in space.written and page not in space.copied:
+                        space.copied[page] = area.file.content(area.at(page))
+
     def remove(
         self, task: int, start: int, end: int, holes: Callable[[int], bool] = lambda number: True
     ) -> None:
@@ -239,6 +252,7 @@ class Model:
         space = self.tasks[task]
         areas = space.inside(start, end)
         pages = {page: (space.written[page], page in space.lazy) for page in space.pages(start, end)}
+        copied = {page: held for page, held in space.copied.items() if start <= page < end}
         for area in areas:  # gaps stay gaps, and leave alone what they come to lie over
             there = area.start - start + to
             space.forget(there, there + area.end - area.start)
@@ -253,6 +267,7 @@ class Model:
             space.written[page - start + to] = held
             if lazy:
                 space.lazy.add(page - start + to)
+        space.copied.update((page - start + to, held) for page, held in copied.items())
         self._evict()
 
     def grow(self, task: int, end: int, pages: int) -> None:
@@ -275,7 +290,7 @@ class Model:
         areas = [area for area in parent.areas if area.forked]
         copy = Space(
             [replace(area, locked=False) for area in areas], dict(parent.written), set(parent.lazy),
-            parent.start_brk, parent.brk,
+            dict(parent.copied), parent.start_brk, parent.brk,
         )  # fmt: skip
         for area in parent.areas:
             if area.wiped or not area.forked:
@@ -342,6 +357,7 @@ class Model:
             else:
                 space.written[page] = version(row, page)
                 space.lazy.discard(page)
+                space.copied.pop(page, None)
         return OK
 
     def content(self, space: Space, area: Area, page: int) -> int:

@@ -73,9 +73,7 @@ def sanitize(
     total = len(workload.ops)
     row, audit, findings = 0, Audit(machine, every), list[Finding]()
     while row < total and not findings:
-        row = run_some(machine, oracle, audit, row, total, workload)
-        if audit.due(row) or row == total:
-            findings = audit.look(row)
+        row, findings = run_some(machine, oracle, audit, row, total, workload)
         progress(row, total)
     oracle.finish()
     broken: tuple[Broken, ...] = ()
@@ -103,16 +101,17 @@ def report(oracle: Oracle, operations: int, broken: tuple[Broken, ...] = ()) -> 
     )
 
 
-def run_some(machine: Machine, oracle: Oracle, audit: Audit, row: int, total: int, workload: Workload) -> int:
-    """Run operations until the log is worth reading, or a look at core-mm is due; the next row."""
-    first = row
-    while row < total and machine.memory.get("mach", "log_len") < CHUNK_ROWS:
+def run_some(
+    machine: Machine, oracle: Oracle, audit: Audit, row: int, total: int, workload: Workload
+) -> tuple[int, list[Finding]]:
+    """Run operations until the log is worth reading, or core-mm has done something wrong; the next row."""
+    findings: list[Finding] = []
+    while row < total and not findings and machine.memory.get("mach", "log_len") < CHUNK_ROWS:
         machine.call("run_operations", row, row + 1)
         row += 1
-        if audit.due(row) and row > first:
-            break
+        findings = audit.ran(row - 1, row == total)
     drain(machine, oracle, f"operation {row - 1} of {workload.name}")
-    return row
+    return row, findings
 
 
 def drain(machine: Machine, oracle: Oracle, what: str) -> None:

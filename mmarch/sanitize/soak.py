@@ -15,7 +15,8 @@ from mmarch import cpus
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import roots
-from mmarch.sanitize.audit import Audit, Broken, blamed
+from mmarch.sanitize.audit import Audit, Broken, blamed, first_broken
+from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.oracle import Oracle
 from mmarch.sanitize.random_rows import FILE_PAGES, Row, Writer
 from mmarch.sanitize.run import drain
@@ -125,9 +126,9 @@ def run_round(made: Round, soaked: Soaked, engine: str, every: int = EVERY) -> V
         while row < total and running.memory.get("mach", "log_len") < LOG_READ:
             running.call("run_operations", row, row + 1)
             row += 1
-            findings = audit.look(row) if audit.due(row) or row == total else ()
+            findings = audit.ran(row - 1, row == total)
             if findings:
-                return blamed(findings, running, row - 1)[0]
+                return blame(made, engine, audit, findings, row)
         soaked.events += running.memory.get("mach", "log_len")
         drain(running, oracle, f"operation {row - 1} of {made.name}")
     oracle.finish()
@@ -137,6 +138,12 @@ def run_round(made: Round, soaked: Soaked, engine: str, every: int = EVERY) -> V
     soaked.superfluous += sum(oracle.superfluous.values())
     soaked.known.update(oracle.known)
     return oracle.violations[0] if oracle.violations else None
+
+
+def blame(made: Round, engine: str, audit: Audit, findings: Sequence[Finding], row: int) -> Broken:
+    """The first thing that is wrong, after the operation that it is wrong since."""
+    exact = first_broken(lambda: machine(made, engine), audit.clean, row)
+    return (exact or blamed(findings, audit.machine, row - 1))[0]
 
 
 def shrink(made: Round, found: Violation | Broken, engine: str) -> tuple[Round, Violation | Broken]:
