@@ -188,7 +188,9 @@ class Driver:
                 seen = self.observer.look(self.observer.mm_of(task), page)
                 if seen is not None and not seen.swapped:
                     place = area.file.number, area.at(page)
-                    dirty[place] = dirty.get(place, False) or seen.dirty or self.observer.folio_dirty(seen.pfn)
+                    dirty[place] = (
+                        dirty.get(place, False) or seen.dirty or self.observer.folio_dirty(seen.pfn)
+                    )
         for place in self.model.dirty:
             if not dirty.get(place, True):
                 what = f"page {place[1]} of file {place[0]} was written and is clean{self.context.where}"

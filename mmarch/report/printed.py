@@ -69,6 +69,7 @@ class Broken(Model):
     rule: str
     what: str
     where: Where
+    history: tuple[str, ...]
     place: str
 
 

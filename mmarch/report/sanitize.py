@@ -13,7 +13,7 @@ REPEAT = "tlbi_repeat"
 
 
 def invariants(work: Workload, seen: Sanitized) -> list[str]:
-    """What is wrong in core-mm's books after the first operation that left anything wrong."""
+    """What is wrong with core-mm after the first operation that left anything wrong."""
     lines: list[str] = []
     for broken in seen.broken[:SHOWN]:
         lines.append("")
@@ -44,7 +44,7 @@ def by_cause(seen: Sanitized) -> list[str]:
 def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"
-    books = "; an invariant of core-mm is broken" if seen.broken else ""
+    books = "; core-mm is wrong" if seen.broken else ""
     text = f"{work.name}: {counted(seen.operations, 'operation')} under the TLB oracle: {found}{books}"
     lines = wrap(qualified(text, work.provenance))
     for violation in seen.violations[:SHOWN]:
@@ -71,7 +71,7 @@ def render(work: Workload, seen: Sanitized) -> list[str]:
     if seen.flushes.get(REPEAT):
         lines += wrap("repeat: what a CPU erratum wants once more, not judged")
     if not seen.broken:
-        lines += wrap("the invariants of core-mm hold")
+        lines += wrap("the invariants of core-mm hold, and every page shows what it must")
     for reason, number in seen.known.items():
         lines += ["", *wrap(f"known hazard, {number:,} times: {reason}")]
     return lines

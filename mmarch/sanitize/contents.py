@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from mmarch.sanitize.follow import Follow
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.model import ON_DISK, PLACE, Area, Model, Space
-from mmarch.sanitize.state import Reader, State
+from mmarch.sanitize.state import Flags, Reader, State
 
 SHMEM_KINDS = (1, 2, 5)
 SHOWN = 10
@@ -31,7 +31,7 @@ class Shows:
     held: Numbers
     bits: Numbers
     frame: Numbers  # 0 of what is in swap
-    huge: Numbers
+    huge: Flags
 
 
 class Contents:
@@ -53,9 +53,9 @@ class Contents:
         )
         for file in self.model.files:
             at = int(inodes["first"][file.number + 1])
-            memory.arrays["file_content"][at : at + file.initial] = (
-                ON_DISK | file.number << 40
-            ) + np.arange(file.initial)
+            memory.arrays["file_content"][at : at + file.initial] = (ON_DISK | file.number << 40) + np.arange(
+                file.initial
+            )
         self.follow = Follow(
             self.model, self._page, reader.constant("page_shift") + reader.bits * reader.levels,
             [kind != FILE_RAMFS for kind in kinds], self._left, self._holds,
@@ -134,7 +134,9 @@ class Contents:
         for page in sorted(missing)[:3]:
             if space.written[page]:
                 held = self.describe(space.written[page])
-                yield Finding("content", f"task {task} page {page:#x} is lost: it must show {held}, and has no entry")
+                yield Finding(
+                    "content", f"task {task} page {page:#x} is lost: it must show {held}, and has no entry"
+                )
 
     def _area(self, task: int, space: Space, area: Area, shows: Shows, part: slice) -> Iterator[Finding]:
         pages, held = shows.page[part], shows.held[part]
@@ -152,7 +154,11 @@ class Contents:
             where = f"frame {frame:#x}" if frame else "in swap"
             if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
                 if not shows.huge[part][at]:
-                    yield Finding("content", f"task {task} page {page:#x} shows {where} behind the end of its file", frame)
+                    yield Finding(
+                        "content",
+                        f"task {task} page {page:#x} shows {where} behind the end of its file",
+                        frame,
+                    )
                 continue
             yield Finding(
                 "content", f"task {task} page {page:#x} must show {self.describe(must)}, and shows "
@@ -237,6 +243,6 @@ class Contents:
             number, page = (version ^ ON_DISK) >> 40, version & (1 << 40) - 1
             return f"page {page} of file {number} as it was"
         row, place = (version >> 32) - 1, version & PLACE
-        ops: Sequence[int] = self._machine.memory.arrays["ops"]
+        ops = self._machine.memory.arrays["ops"]
         op = OP_NAMES.get(int(ops[row * COLUMNS]), "?") if 0 <= row * COLUMNS < len(ops) else "?"
         return f"what operation {row} ({op}) wrote to page {place:#x}"

@@ -159,9 +159,7 @@ class Model:
 
     def __init__(self, files: Iterable[tuple[int, bool]] = (), tasks: Iterable[int] = (1,)) -> None:
         self.tasks: dict[int, Space] = {task: Space() for task in tasks}
-        self.files = [
-            File(number, pages, pages if full else 0) for number, (pages, full) in enumerate(files)
-        ]
+        self.files = [File(number, pages, pages if full else 0) for number, (pages, full) in enumerate(files)]
         self.dirty: set[tuple[int, int]] = set()
         self._shared = 0
 
@@ -203,13 +201,20 @@ class Model:
             start = area.end
         return start == end
 
-    def advise(self, task: int, start: int, end: int, **marks: bool) -> None:
-        """Whether fork copies a range (`forked`), or empties it (`wiped`)."""
+    def advise(
+        self, task: int, start: int, end: int, forked: bool | None = None, wiped: bool | None = None
+    ) -> None:
+        """Whether fork copies a range, or empties it."""
         space = self.tasks[task]
         for area in space.inside(start, end):
-            if marks.get("wiped") and (area.file or area.shared):
+            if wiped and (area.file or area.shared):
                 return
-            space.replace(area.start, area.end, [replace(area, **marks)])
+            marked = replace(
+                area,
+                forked=area.forked if forked is None else forked,
+                wiped=area.wiped if wiped is None else wiped,
+            )
+            space.replace(area.start, area.end, [marked])
 
     def dontneed(self, task: int, start: int, end: int, locked_too: bool = False) -> None:
         """Private pages fall back to what is behind them; what is locked ends it."""
@@ -239,7 +244,7 @@ class Model:
     def remove(
         self, task: int, start: int, end: int, holes: Callable[[int], bool] = lambda number: True
     ) -> None:
-        """MADV_REMOVE: holes in the files that shared, writable mappings show; another one, and none can be, ends it."""
+        """MADV_REMOVE: holes in files that shared, writable mappings show, if they can have `holes`; else it ends."""
         for area in self.tasks[task].inside(start, end):
             if area.file is None or area.locked or not area.shared or not area.prot & PROT_WRITE:
                 return

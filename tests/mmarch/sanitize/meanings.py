@@ -1,0 +1,167 @@
+"""Mistakes in core-mm after which memory shows something else than it must: data lost, mixed up, seen by others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core_mm import uapi
+from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
+from tests.mutants.mutant import Edit
+
+Row = tuple[int, ...]
+A, B = 0x40000000, 0x48000000  # addresses
+PAGES, PAGE, RW = 32, 4096, 3
+PRIVATE, SHARED = 0x32, 0x11
+SPAWN, FORK, EXIT = (uapi.OP_SPAWN, 1), (uapi.OP_FORK, 1, 2), (uapi.OP_EXIT, 2)
+REGULAR, SHMEM = 0, 1
+DROP_CACHES = (uapi.OP_DROP_CACHES, 1)
+
+
+def mmap(task: int = 1, at: int = A, file: int = -1, flags: int = PRIVATE, prot: int = RW) -> Row:
+    """Of memory or, with a file, shared."""
+    return (uapi.OP_MMAP, task, at, PAGES * PAGE, prot, flags if file < 0 else SHARED, file)
+
+
+def touch(access: int, task: int = 1, at: int = A, pages: int = PAGES) -> Row:
+    """Accesses to pages from `at` on."""
+    return (uapi.OP_TOUCH, task, at, pages, access)
+
+
+def write(task: int = 1, at: int = A, pages: int = PAGES) -> Row:
+    """To pages from `at` on."""
+    return touch(ACCESS_WRITE, task, at, pages)
+
+
+def read(task: int = 1, at: int = A, pages: int = PAGES) -> Row:
+    """Of pages from `at` on."""
+    return touch(ACCESS_READ, task, at, pages)
+
+
+def madvise(advice: int, pages: int = PAGES) -> Row:
+    """Of the mapping at A."""
+    return (uapi.OP_MADVISE, 1, A, pages * PAGE, advice)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """`edit`, and `rows` of which the last is where it shows: `rule`, and words of the report."""
+
+    name: str
+    edit: Edit
+    rows: tuple[Row, ...]
+    words: tuple[str, ...]
+    rule: str = "content"
+    orders: int = 0
+
+
+MISTAKES = (
+    Mistake(
+        "a copy on write copies nothing", Edit(
+            "core_mm.memory.wp", "        content.copy_user_page(new, page)\n", "        pass\n"),
+        (SPAWN, mmap(), write(), FORK, (uapi.OP_MPROTECT, 2, A, PAGE, 1), (uapi.OP_MPROTECT, 2, A, PAGE, RW),
+         (uapi.OP_MADVISE, 1, A, PAGES * PAGE, uapi.MADV_POPULATE_WRITE)),
+        ("must show what operation 2 (fault) wrote to page 0x40000", "what an earlier owner left")),
+    Mistake(
+        "new memory is not cleared", Edit(
+            "core_mm.memory.fault", "        content.clear_user_pages(folio, 1 << order)\n", "        pass\n"),
+        (SPAWN, mmap(), write(pages=1)), ("must show zeros", "what an earlier owner left"), orders=1 << 4),
+    Mistake(
+        "swap-in takes a neighbour's slot", Edit(
+            "core_mm.memory.swap_fault", "        content.swap_read_folio(folio, first)\n",
+            "        content.swap_read_folio(folio, first ^ 1)\n"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT), read()),
+        ("must show what operation 2 (fault) wrote to page 0x400",)),
+    Mistake(
+        "reclaim drops what it should write", Edit(
+            "core_mm.reclaim", "            content.swap_writepage(folio, PAGE.private[folio])\n",
+            "            pass\n"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT)), ("must show what operation 2", "(in swap)")),
+    Mistake(
+        "reclaim takes a dirty page for lazily freed", Edit(
+            "core_mm.unmap", "folio_mapcount(folio) and not folio_test_dirty(folio):", "folio_mapcount(folio):"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_FREE), write(), madvise(uapi.MADV_PAGEOUT)),
+        ("is lost: it must show what operation 4",)),
+    Mistake(
+        "a split takes written pages for empty ones", Edit(
+            "core_mm.folio_split", "int(to_zeropage and not PAGE.written[page])", "int(to_zeropage)"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT, 1)), ("must show what operation 2", "shows zeros"),
+        orders=1 << 4),
+    Mistake(
+        "MADV_DONTNEED passes over the last page", Edit(
+            "core_mm.madvise", "end - start, ZAP_RECLAIM_PT)\n",
+            "end - start - cfg.page_size, ZAP_RECLAIM_PT)\n"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_DONTNEED)),
+        ("task 1 page 0x4001f must show zeros, and shows what operation 2",)),
+    Mistake(
+        "a hole keeps what was in it", Edit(
+            "core_mm.truncate", "        truncate_inode_pages_range(inode, start, end)\n    return 0\n\n\ndef",
+            "        pass\n    return 0\n\n\ndef"),
+        (SPAWN, mmap(file=SHMEM), write(), madvise(uapi.MADV_REMOVE, 4)),
+        ("file 1 page 0 must hold zeros, and holds what operation 2",)),
+    Mistake(
+        "mprotect forgets the entries", Edit(
+            "core_mm.mprotect", "    change_protection(tlb, changed, start, end, cp_flags)\n", ""),
+        (SPAWN, mmap(), write(), (uapi.OP_MPROTECT, 1, A, PAGES * PAGE, 1)),
+        ("task 1 page 0x40000 can be written to, which its protection forbids",), "protection"),
+    Mistake(
+        "an access that no mapping allows", Edit(
+            "core_mm.memory.access", "        return not flags & VM_WRITE\n", "        return 0\n"),
+        (SPAWN, mmap(file=SHMEM, prot=1), write(pages=1)),
+        ("task 1: a write of page 0x40000 ends with SIGSEGV",), "access"),
+    Mistake(
+        "no SIGBUS behind the end of a file", Edit(
+            "core_mm.shmem", "    if index >= pages_of_size(INODE.size[inode]):\n        return 0, VM_FAULT_SIGBUS\n",
+            ""),
+        (SPAWN, mmap(file=SHMEM), (uapi.OP_FTRUNCATE, 1, SHMEM, 8 * PAGE), read()),
+        ("a read of page 0x40008 ends with SIGBUS, and here went through",), "access"),
+    Mistake(
+        "collapse mixes pages up", Edit(
+            "core_mm.khugepaged", "content.copy_user_page(folio + i, pte_pfn(pte) if mapped else 0)",
+            "content.copy_user_page(folio + i, pte_pfn(pte) if mapped and i else 0)"),
+        (SPAWN, (uapi.OP_MMAP, 1, A, 512 * PAGE, RW, PRIVATE, -1), write(pages=512),
+         (uapi.OP_MADVISE, 1, A, 512 * PAGE, uapi.MADV_COLLAPSE)),
+        ("task 1 page 0x40000 must show what operation 2", "shows zeros")),
+    Mistake(
+        "fork leaves the parent's pages writable", Edit(
+            "core_mm.memory.copy",
+            "        wrprotect_ptes(VMA.vm_mm[src_vma], addr, src_ptep, nr)\n        pte = pte_wrprotect(pte)\n",
+            "        pte = pte_wrprotect(pte)\n"),
+        (SPAWN, mmap(), write(), FORK), ("mm 2 page 0x40000 may write to anonymous frame", "operation 3 (fork)"),
+        "exclusive"),
+    Mistake(
+        "mremap moves everything one page further", Edit(
+            "core_mm.mremap", "move_page_tables(vma, addr, new, new_addr, old_len) < old_len",
+            "move_page_tables(vma, addr, new, new_addr + cfg.page_size, old_len - cfg.page_size) < 0"),
+        (SPAWN, mmap(), write(), (uapi.OP_MREMAP, 1, A, PAGES * PAGE, PAGES * PAGE, 3, B)),
+        ("mm 2 page 0x48001", "no walk from frame"), "rmap"),
+    Mistake(
+        "reclaim drops dirty pages of files", Edit(
+            "core_mm.reclaim", "    if folio_test_dirty(folio):\n",
+            "    if folio_test_dirty(folio) and folio_test_swapbacked(folio):\n"),
+        (SPAWN, mmap(file=REGULAR), write(), madvise(uapi.MADV_PAGEOUT)),
+        ("file 0 page 0 is lost: it must hold what operation 2",)),
+    Mistake(
+        "truncation leaves the first page mapped", Edit(
+            "core_mm.truncate", "        first = max(start, VMA.vm_pgoff[vma])\n",
+            "        first = max(start + 1, VMA.vm_pgoff[vma])\n"),
+        (SPAWN, mmap(file=SHMEM), write(), (uapi.OP_FTRUNCATE, 1, SHMEM, 8 * PAGE)),
+        ("mm 2 page 0x40008", "no walk from frame"), "rmap"),
+    Mistake(
+        "a page stays accessible behind the end of its file", Edit(
+            "core_mm.filemap", "    last = min(last, pages_of_size(INODE.size[inode]) - 1)\n", ""),
+        (SPAWN, mmap(file=SHMEM), (uapi.OP_FALLOCATE, 1, SHMEM, 1, 0, PAGES * PAGE),
+         (uapi.OP_FTRUNCATE, 1, SHMEM, 8 * PAGE), (uapi.OP_FALLOCATE, 1, SHMEM, 1, 0, PAGES * PAGE), read(pages=1)),
+        ("task 1 page 0x40008 shows frame", "behind the end of its file")),
+    Mistake(
+        "shared memory goes to swap at another place", Edit(
+            "core_mm.shmem",
+            "    filemap_remove_folio(folio, swapped_range(slot, order if feature.shmem_large_swap else 0))\n",
+            "    filemap_remove_folio(folio, swapped_range(slot ^ 1, order if feature.shmem_large_swap else 0))\n"),
+        (SPAWN, mmap(file=SHMEM), write(), madvise(uapi.MADV_PAGEOUT)),
+        ("file 1 page 0 must hold what operation 2 (fault) wrote to page 0x40000", "(in swap)")),
+    Mistake(
+        "whatever can be read can be executed", Edit(
+            "core_mm.memory.fault", "    entry = pfn_pte(folio, VMA.vm_page_prot[vma])\n",
+            "    entry = pfn_pte(folio, VMA.vm_page_prot[vma]) & ~(1 << 54)\n"),
+        (SPAWN, mmap(), write()), ("can be executed, which its protection forbids",), "protection"),
+)  # fmt: skip

@@ -1,0 +1,163 @@
+"""The data oracle: what tasks and files show, on a sound core-mm and on ones that lose, mix up or give away data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core_mm import uapi
+from mmarch.check.choices import Choice, arena, perform
+from mmarch.check.driver import Driver
+from mmarch.sanitize import soak
+from mmarch.sanitize.audit import Broken
+from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, version
+from mmarch.sanitize.soak import Soaked
+from mmarch.sanitize.violation import Violation
+from tests.mmarch.sanitize.meanings import MISTAKES, Mistake
+from tests.mmarch.sanitize.test_invariants import a_round, context, in_fork
+from tests.mutants.mutant import applied
+
+R, W, X = uapi.ACCESS_READ, uapi.ACCESS_WRITE, uapi.ACCESS_EXEC
+
+
+def outcome(mistake: Mistake, made: bool) -> Violation | Broken | None:
+    """What its operations come to, with the mistake or without."""
+    plain = a_round(list(mistake.rows), context())
+    overrides = {"log_ptes": 1, "anon_always": mistake.orders}
+    ready = replace(plain, config=replace(plain.config, anon_orders=mistake.orders, overrides=overrides))
+    with applied((mistake.edit,) if made else ()):
+        return soak.run_round(ready, Soaked(), "interpreted", 1)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_shows(mistake: Mistake) -> None:
+    """At the last operation, with page and versions; without it there is nothing to say."""
+    assert in_fork(outcome, mistake, False) is None
+    found = in_fork(outcome, mistake, True)
+    assert isinstance(found, Broken) and found.rule == mistake.rule, found
+    assert found.where.row == len(mistake.rows) - 1
+    assert [word for word in mistake.words if word not in str(found)] == [], str(found)
+
+
+def test_the_last_things_that_happened_to_the_frame() -> None:
+    """Three of them, oldest first, each with its operation."""
+    mistake = next(one for one in MISTAKES if one.name.startswith("swap-in"))
+    found = in_fork(outcome, mistake, True)
+    assert isinstance(found, Broken) and len(found.history) == 3
+    assert "was read from swap slot" in found.history[1] and "was mapped by PTE" in found.history[2]
+
+
+@pytest.mark.parametrize("engine", ["interpreted", "linked"])
+def test_random_operations_keep_the_meaning(engine: str) -> None:
+    """Every kind of system call, files and swap among them, in either engine."""
+    for made in soak.rounds(replace(context("7.3").config(), granule="4k"), 300, 11):
+        found = soak.run_round(made, Soaked(), engine, 3)
+        assert found is None, f"{made.name}: {found}"
+
+
+def test_a_page_that_came_back_clean_is_no_loss() -> None:
+    """write; pageout; read: core-mm knows that anonymous memory has no other copy, whatever the entry says of dirt."""
+    driver = Driver(context())
+    steps: list[Choice] = [
+        ("mmap", (1, 0, 4, 3, "anon", 0)), ("touch", (1, 0, 4, W)),
+        ("madvise", (1, 0, 4, uapi.MADV_PAGEOUT)), ("touch", (1, 0, 4, R)),
+    ]  # fmt: skip
+    for step in steps:
+        perform(driver, step, arena(context()))
+        driver.compare()
+
+
+def model() -> Model:
+    """Task 1 with a private mapping of pages 10 to 19; a file of four pages that holds something."""
+    made = Model([(4, True)])
+    made.mmap(1, Area(10, 20, 3))
+    return made
+
+
+def shows(made: Model, task: int, page: int) -> int:
+    """What a read sees."""
+    space = made.tasks[task]
+    area = space.area(page)
+    assert area is not None
+    return made.content(space, area, page)
+
+
+def test_what_fork_separates() -> None:
+    """Parent and child see their own writes and what was there before."""
+    made = model()
+    made.access(1, 10, W, 5)
+    made.fork(1, 2)
+    made.access(2, 10, W, 6)
+    made.access(1, 11, W, 7)
+    assert shows(made, 1, 10) == version(5, 10) and shows(made, 2, 10) == version(6, 10)
+    assert shows(made, 1, 11) == version(7, 11) and shows(made, 2, 11) == 0
+
+
+def test_what_advice_keeps_from_a_child() -> None:
+    """MADV_DONTFORK: nothing is mapped there; MADV_WIPEONFORK: zeros."""
+    made = model()
+    for page in (10, 15):
+        made.access(1, page, W, 3)
+    made.advise(1, 10, 12, forked=False)
+    made.advise(1, 15, 16, wiped=True)
+    made.fork(1, 2)
+    assert made.access(2, 10, R, 4) == SEGV and shows(made, 2, 15) == 0 and shows(made, 1, 15) != 0
+
+
+def test_a_file_is_shared_or_copied() -> None:
+    """Shared mappings show one another's writes, private ones until they write themselves."""
+    made = model()
+    file = made.files[0]
+    made.mmap(1, Area(30, 34, 3, True, file))
+    made.mmap(1, Area(40, 44, 3, False, file))
+    before = shows(made, 1, 40)
+    made.access(1, 30, W, 8)
+    assert shows(made, 1, 40) == shows(made, 1, 30) == version(8, 30) != before
+    made.access(1, 40, W, 9)
+    assert shows(made, 1, 30) == version(8, 30) and shows(made, 1, 40) == version(9, 40)
+
+
+def test_the_end_of_a_file() -> None:
+    """SIGBUS behind it, for private copies too; what grows back is zeros."""
+    made = model()
+    file = made.files[0]
+    made.mmap(1, Area(30, 34, 3, True, file))
+    made.mmap(1, Area(40, 44, 3, False, file))
+    made.access(1, 42, W, 8)
+    made.truncate(0, 2)
+    assert made.access(1, 32, R, 9) == BUS and made.access(1, 42, R, 9) == BUS
+    assert made.access(1, 31, R, 9) == OK
+    file.pages = 4
+    assert made.access(1, 42, R, 9) == OK and shows(made, 1, 42) == 0
+
+
+def test_away_and_back() -> None:
+    """mremap takes pages along, and leaves nothing behind."""
+    made = model()
+    made.access(1, 12, W, 4)
+    made.move(1, 10, 20, 110)
+    assert shows(made, 1, 112) == version(4, 12) and made.access(1, 12, R, 5) == SEGV
+    made.move(1, 110, 120, 10)
+    assert shows(made, 1, 12) == version(4, 12)
+
+
+def test_what_is_given_back() -> None:
+    """MADV_DONTNEED is certain, MADV_FREE may be until the next write."""
+    made = model()
+    space = made.tasks[1]
+    for page in (10, 11, 12):
+        made.access(1, page, W, 4)
+    made.dontneed(1, 10, 11)
+    made.free(1, 11, 13)
+    made.access(1, 12, W, 6)
+    assert shows(made, 1, 10) == 0 and space.lazy == {11} and shows(made, 1, 12) == version(6, 12)
+
+
+def test_permissions() -> None:
+    """mprotect stops at a hole, and what it changed stays changed."""
+    made = model()
+    made.munmap(1, 14, 15)
+    assert not made.mprotect(1, 12, 18, 1)
+    assert made.access(1, 13, W, 5) == SEGV and made.access(1, 15, W, 5) == OK
+    assert made.access(1, 10, X, 5) == SEGV
