@@ -12,6 +12,7 @@ from core_mm.mm_types import INODE, PAGE, cfg, content, file_content, i_pages, m
 from core_mm.vmstat import LOG_CONTENT, note
 
 PLACE_BITS = 32
+EVENT_BITS = 8  # of a row of the log, below the number of frames
 CLEARED, WRITTEN, COPIED, TO_SWAP, FROM_SWAP, FROM_FILE, TO_FILE = range(1, 8)
 
 
@@ -20,26 +21,31 @@ def version(place: int) -> int:
     return (mach.op + 1) << PLACE_BITS | place & (1 << PLACE_BITS) - 1
 
 
+def log_content(event: int, page: int, nr: int, other: int) -> int:
+    """A row about `nr` frames from `page` on, and the other side: a frame, slot, address or page of a file."""
+    return note(LOG_CONTENT, event | nr << EVENT_BITS, page, other, 0)
+
+
 @cold
 def clear_user_pages(page: int, nr: int) -> int:
     """Zeros in `nr` pages (folio_zero_user, folio_zero_range)."""
     for i in range(page, page + nr):
         content[i] = 0
-    return note(LOG_CONTENT, CLEARED, page, nr, 0)
+    return log_content(CLEARED, page, nr, 0)
 
 
 @cold
 def program_write(page: int, addr: int) -> int:
     """The program stores to a page that it has mapped."""
     content[page] = version(addr >> cfg.page_shift)
-    return note(LOG_CONTENT, WRITTEN, page, 1, addr)
+    return log_content(WRITTEN, page, 1, addr)
 
 
 @cold
 def copy_user_page(to: int, page: int) -> int:
     """A copy of one page; of nothing, zeros (copy_mc_user_highpage, clear_user_highpage)."""
     content[to] = content[page] if page else 0
-    return note(LOG_CONTENT, COPIED, to, 1, page)
+    return log_content(COPIED, to, 1, page)
 
 
 @cold
@@ -48,7 +54,7 @@ def swap_writepage(folio: int, slot: int) -> int:
     nr = folio_nr_pages(folio)
     for i in range(nr):
         swap_content[slot + i] = content[folio + i]
-    return note(LOG_CONTENT, TO_SWAP, folio, nr, slot)
+    return log_content(TO_SWAP, folio, nr, slot)
 
 
 @cold
@@ -57,7 +63,7 @@ def swap_read_folio(folio: int, slot: int) -> int:
     nr = folio_nr_pages(folio)
     for i in range(nr):
         content[folio + i] = swap_content[slot + i]
-    return note(LOG_CONTENT, FROM_SWAP, folio, nr, slot)
+    return log_content(FROM_SWAP, folio, nr, slot)
 
 
 @cold
@@ -67,7 +73,7 @@ def read_folio(inode: int, folio: int) -> int:
     first = INODE.first[inode] + PAGE.index[folio]
     for i in range(nr):
         content[folio + i] = file_content[first + i]
-    return note(LOG_CONTENT, FROM_FILE, folio, nr, PAGE.index[folio])
+    return log_content(FROM_FILE, folio, nr, PAGE.index[folio])
 
 
 @cold
@@ -77,7 +83,7 @@ def writepages(inode: int, folio: int) -> int:
     first = INODE.first[inode] + PAGE.index[folio]
     for i in range(nr):
         file_content[first + i] = content[folio + i]
-    return note(LOG_CONTENT, TO_FILE, folio, nr, PAGE.index[folio])
+    return log_content(TO_FILE, folio, nr, PAGE.index[folio])
 
 
 @cold
@@ -86,7 +92,7 @@ def file_write(inode: int, index: int, nr: int) -> int:
     for i in range(index, index + nr):
         page = i_pages[INODE.first[inode] + i]
         content[page] = version(i)
-        note(LOG_CONTENT, WRITTEN, page, 1, i << cfg.page_shift)
+        log_content(WRITTEN, page, 1, i << cfg.page_shift)
     return 0
 
 

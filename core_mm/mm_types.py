@@ -118,10 +118,10 @@ i_pages = Array("i_pages", "file_pages")  # page cache: pfn of each file page, o
 isolated = Array("isolated", "frames")  # folios that reclaim took off the LRU
 swap_map = Array("swap_map", "swap")  # references to each swap slot
 swap_cache = Array("swap_cache", "swap")  # pfn cached for each swap slot
-
 content = Array("content", "frames")  # what each frame holds, see core_mm/content.py
 swap_content = Array("swap_content", "swap")  # each swap slot
 file_content = Array("file_content", "file_pages")  # and each page of a file on disk
+
 
 class LOG(Table, rows="log"):
     """What happened, in order, from row 0 on: 31 bytes an event, in columns apart for readers that want a kind."""

@@ -54,7 +54,7 @@ LOG_HW, LOG_TASK, LOG_VMA, LOG_FOLIO, LOG_FAULT, LOG_CONVERT, LOG_CONTENT = 11, 
 # EXIT mm (it never runs again); OP row, operation, task; HW as PTE, a change by the table walker; TASK task, its mm;
 # VMA row | mm << 24 | inode << 44, start, end, vm_flags (end 0: gone); FOLIO frame, pages, order, inode (0: none);
 # FAULT address, access, mm; CONVERT event (FOLD, UNFOLD, CONT_INSTALL), address, blocks; CONTENT event of
-# core_mm/content.py, first frame, pages, the other side
+# core_mm/content.py | frames << 8, first frame, the other side
 
 
 def count(event: int, n: int) -> int:

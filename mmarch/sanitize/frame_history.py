@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 import numpy as np
 
 from core_mm import content as c
-from core_mm.mm_types import LOG_COLUMNS
+from core_mm.content import EVENT_BITS
 from core_mm.uapi import OP_NAMES
 from core_mm.vmstat import LOG_CONTENT, LOG_FREE, LOG_PTE
 from mmarch.engine.machine import Machine
@@ -32,20 +32,23 @@ class FrameHistory:
     def take(self, row: int, op: int) -> None:
         """What operation `row` has written to the log, which is emptied."""
         memory = self._machine.memory
+        log = memory.tables["LOG"]
         length = min(memory.get("mach", "log_len"), memory.get("cfg", "log_capacity"))
-        rows = memory.arrays["log"][: length * LOG_COLUMNS].reshape(-1, LOG_COLUMNS)
         memory.set("mach", "log_len", 0)
-        chosen = rows[np.isin(rows[:, 0], (LOG_CONTENT, LOG_FREE, LOG_PTE))]
-        read = self._entries.read(chosen[:, 3], chosen[:, 1])
-        mapped = np.where(read.bits & PRESENT, read.frame, 0).tolist()
+        chosen = np.flatnonzero(np.isin(log["kind"][:length], (LOG_CONTENT, LOG_FREE, LOG_PTE)))
+        kinds, a, b, c = (log[name][chosen] for name in ("kind", "a", "b", "c"))
+        read = self._entries.read(c, a)
+        mapped = np.where(read.bits & PRESENT, read.frame, 0)
         when = f"operation {row} ({OP_NAMES.get(op, op)}): it "
-        for (kind, a, b, nr, other, _), frame in zip(chosen.tolist(), mapped, strict=True):
+        rows = (column.tolist() for column in (kinds, a, b, c, mapped))
+        for kind, event, page, other, frame in zip(*rows, strict=True):
             if kind == LOG_CONTENT:
-                self._note(b, nr, when + EVENTS[a].format(other=other))
+                what = EVENTS[event & (1 << EVENT_BITS) - 1].format(other=other)
+                self._note(page, event >> EVENT_BITS, when + what)
             elif kind == LOG_FREE:
-                self._note(a, b, when + "was freed")
+                self._note(event, page, when + "was freed")
             elif frame:
-                self._note(frame, 1, when + f"was mapped by PTE {a:#x}")
+                self._note(frame, 1, when + f"was mapped by PTE {event:#x}")
 
     def _note(self, first: int, pages: int, what: str) -> None:
         for frame in range(first, first + pages):
