@@ -15,12 +15,14 @@ from mmarch.api import diff_releases as diff_releases
 from mmarch.api import doctor as doctor
 from mmarch.api import estimate_sweep as estimate_sweep
 from mmarch.api import explain as explain
+from mmarch.api import fit_costs as fit_costs
 from mmarch.api import get_kernel as get_kernel
 from mmarch.api import judge as judge
 from mmarch.api import list_archs as list_archs
 from mmarch.api import list_costs as list_costs
 from mmarch.api import list_cpus as list_cpus
 from mmarch.api import list_kernels as list_kernels
+from mmarch.api import list_papers as list_papers
 from mmarch.api import list_releases as list_releases
 from mmarch.api import list_series as list_series
 from mmarch.api import load_arch as load_arch
@@ -37,6 +39,7 @@ from mmarch.api import read_sweep as read_sweep
 from mmarch.api import record as record
 from mmarch.api import record_history as record_history
 from mmarch.api import render as render
+from mmarch.api import reproduce as reproduce
 from mmarch.api import run as run
 from mmarch.api import run_all as run_all
 from mmarch.api import save_history as save_history

@@ -32,6 +32,7 @@ from mmarch.api.kernels import (
     record,
     validate,
 )
+from mmarch.api.papers import fit_costs, list_papers, reproduce
 from mmarch.api.recordings import convert_trace, show_trace
 from mmarch.api.running import ablate, between, compare, judge, run, run_all, trend
 from mmarch.api.seeing import explain, load_history, record_history, save_history
@@ -41,9 +42,9 @@ from mmarch.api.sweeping import estimate_sweep, plan_sweep, read_sweep, show_swe
 __all__ = [
     "Ablation", "Choosing", "Comparison", "FeatureAblation", "Result", "ablate", "between", "check",
     "clean_recordings", "compare", "config", "convert_trace", "diff_releases", "doctor", "estimate_sweep",
-    "explain", "get_kernel", "judge", "list_archs", "list_costs", "list_cpus", "list_kernels",
-    "list_releases", "list_series", "load_arch", "load_history", "load_series", "make_page", "measure",
+    "explain", "fit_costs", "get_kernel", "judge", "list_archs", "list_costs", "list_cpus", "list_kernels",
+    "list_papers", "list_releases", "list_series", "load_arch", "load_history", "load_series", "make_page", "measure",
     "measured_results", "new_arch", "new_series", "open_workload", "plan_sweep", "read_sweep", "record",
-    "record_history", "render", "run", "run_all", "save_history", "show_arch", "show_costs", "show_cpu",
+    "record_history", "render", "reproduce", "run", "run_all", "save_history", "show_arch", "show_costs", "show_cpu",
     "show_release", "show_sweep", "show_trace", "sweep", "trend", "update_series", "validate",
 ]  # fmt: skip

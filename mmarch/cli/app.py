@@ -15,6 +15,7 @@ from mmarch.cli import (
     cpu,
     kernel,
     measure,
+    paper,
     recording,
     release,
     report,
@@ -92,6 +93,7 @@ app.command(
     context_settings={"allow_interspersed_args": False},
 )(trace.record)
 app.command("check", short_help="Is an architecture right?")(check.check)
+app.command("paper", short_help="Published tables, reproduced.")(paper.paper)
 app.command("validate", short_help="The twin against measured kernels.")(validate.validate)
 app.command("config", short_help="A configuration as a TOML file.")(release.config)
 app.command("measure", short_help="Scenarios on a real kernel under QEMU.")(kernel.measure)

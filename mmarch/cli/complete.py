@@ -93,6 +93,13 @@ def costs(context: typer.Context, incomplete: str) -> list[str]:
     return _begin(_descriptor(context).cost_profiles, incomplete)
 
 
+def papers(incomplete: str) -> list[str]:
+    """Letters that come with mmarch."""
+    from mmarch.papers import known
+
+    return _begin(known(), incomplete)
+
+
 def feature(context: typer.Context, incomplete: str) -> list[str]:
     """Series, features of core-mm and of the chosen architecture, then files with a series."""
     return _values(_descriptor(context), "with", incomplete) + _series_files(incomplete)

@@ -1,4 +1,4 @@
-"""`costs list` and `costs show`."""
+"""`costs list`, `costs show` and `costs fit`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import typer
 
 from mmarch.cli import complete
 from mmarch.cli import options as o
-from mmarch.cli.output import answer
+from mmarch.cli.output import Talk, answer
+from mmarch.cli.paper import Form, Series
 
 app = typer.Typer(no_args_is_help=True, help="Cost profiles: nanoseconds for events, with sources.")
 
@@ -27,6 +28,35 @@ def list_(arch: o.Arch = "arm64", json: o.Json = False, output: o.Output = "") -
         return
     lines = [line for name, text in found.items() for line in wrap(f"{name}: {text}", "    ")]
     answer("\n".join(lines) or f"{arch} ships no cost profile", output)
+
+
+@app.command()
+def fit(
+    times: Annotated[
+        str,
+        typer.Argument(metavar="TIMES", help="A table by name (m3, m3-mremap), or a TOML file."),
+    ],
+    with_: Series = None,
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="FILE", help="Also write the prices as a cost profile.")
+    ] = "",
+    format_: Form = "table",
+    output: o.Output = "",
+    quiet: o.Quiet = False,
+) -> None:
+    """Fit prices of events to measured times and the twin's counts; predict what is held out."""
+    from mmarch import api
+    from mmarch.report.forms import lkml, markdown, terminal
+    from mmarch.report.papers import fitted
+    from mmarch.writing import writing
+
+    talk = Talk(quiet)
+    with talk.progress(times) as progress:
+        found = api.fit_costs(times, with_=with_ or (), note=talk.note, progress=progress)
+    if profile:
+        with writing(profile) as file:
+            file.write(found.profile().encode())
+    answer({"table": terminal, "markdown": markdown, "lkml": lkml}[format_](fitted(found)), output)
 
 
 @app.command()
