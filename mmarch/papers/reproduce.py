@@ -21,7 +21,7 @@ Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "TLBIs": ("tlbi",), "DSBs": ("barrier",), "conversions": ("fold", "unfold"), "PTE reads": ("pte_read",),
-    "PTE writes": ("pte_write",), "batch pages": ("gather_page",),
+    "PTE writes": ("pte_write",), "rmap calls": ("folio_remove_rmap_ptes",), "batch pages": ("gather_page",),
 }  # fmt: skip
 
 

@@ -50,6 +50,8 @@ PAIRS = {
     "cpu show": ("show_cpu", ["neoverse-n1"]),
     "costs list": ("list_costs", []),
     "costs show": ("show_costs", ["x"]),
+    "costs fit": ("fit_costs", ["x"]),
+    "paper": ("reproduce", ["x"]),
     "release list": ("list_releases", []),
     "release show": ("show_release", []),
     "release diff": ("diff_releases", ["6.12", "7.3"]),
