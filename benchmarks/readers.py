@@ -51,7 +51,7 @@ def strace(line: int) -> str:
     start = BASE + line // 6 * 65536
     return (
         (
-            f"100 {line / 1e6:.6f} mmap(NULL, 65536, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {start:#x}",
+            f"100 {line / 1e6:.6f} mmap(NULL, 65536, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {start:#x}",
             f"100 {line / 1e6:.6f} mprotect({start:#x}, 4096, PROT_READ) = 0",
             f"100 {line / 1e6:.6f} munmap({start:#x}, 65536) = 0",
         )[line % 6 // 2]

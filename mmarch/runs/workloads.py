@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -263,11 +264,14 @@ def _size_of(file: BinaryIO) -> int:
 def _opened(path: Path, progress: Progress = lambda done, total: None) -> tuple[BinaryIO, bytes]:
     """A file, a pipe or stdin, opened once, and its first bytes."""
     several = files_of(path) if path is not NAMED_STDIN else []
-    try:
-        file = io.BufferedReader(Merged(several)) if several else _plain(path)
-        head = file.read(HEAD)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from None
+    with ExitStack() as closing:
+        try:
+            file = io.BufferedReader(Merged(several)) if several else _plain(path)
+            closing.callback(file.close)
+            head = file.read(HEAD)
+        except OSError as error:
+            raise InputError(f"{path}: cannot read: {error.strerror}") from None
+        closing.pop_all()
     say(f"read: workload {'from stdin' if path is NAMED_STDIN else path}")
     return io.BufferedReader(_Again(head, file, progress)), head
 

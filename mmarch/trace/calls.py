@@ -9,7 +9,7 @@ where they end, since nobody knows the address before.
 from __future__ import annotations
 
 from core_mm import uapi
-from mmarch.trace.ftrace_text import TraceError, words
+from mmarch.trace.ftrace_text import Contradiction, TraceError, shown, words
 from mmarch.trace.rows import Rows, align
 from mmarch.trace.sysv import Segments
 from mmarch.trace.tasks import ADDRESS_END, Call, Task, Tasks
@@ -100,8 +100,8 @@ class Syscalls:
         self.rows.ignored[f"{name} (not modelled)" if name in UNMODELLED else f"sys_{name}"] += 1
 
     def _range(self, start: int, length: int) -> tuple[int, int]:
-        if start + align(length) >= ADDRESS_END:
-            raise TraceError(f"{start:#x} + {length:#x} is not a range of user addresses")
+        if start < 0 or length < 0 or start + align(length) >= ADDRESS_END:
+            raise Contradiction(f"{shown(f'{start:#x} + {length:#x}')} is not a range of user addresses")
         return start, align(length)
 
     def _mmap(self, task: Task, call: Call, result: int, line: int) -> None:
@@ -119,7 +119,7 @@ class Syscalls:
             flags = flags & ~_MAP_TYPE | uapi.MAP_PRIVATE
             self.rows.ignored["MAP_DROPPABLE, taken for MAP_PRIVATE"] += 1
         if offset >= ADDRESS_END or (prot | flags) >= ADDRESS_END:
-            raise TraceError(f"mmap with offset {offset:#x}, prot {prot:#x}, flags {flags:#x}")
+            raise Contradiction(shown(f"mmap with offset {offset:#x}, prot {prot:#x}, flags {flags:#x}"))
         self.rows.add(line, uapi.OP_MMAP, task.index, start, length, prot, flags, file, offset)
         if self.tasks.assumed and task.mm.layout:
             self.tasks.assumed.mapped(task.mm.layout, task.index, start, start + length, prot & 7, line)
@@ -214,7 +214,7 @@ class Syscalls:
         if call.file is None:
             raise TraceError("ftruncate: no mmarch_fd record says of which file; record with: mmarch record")
         if size >= ADDRESS_END:
-            raise TraceError(f"ftruncate to {size:#x} bytes")
+            raise Contradiction(f"ftruncate to {size:#x} bytes")
         if files.resize(call.file, size):
             self.rows.add(line, uapi.OP_FTRUNCATE, task.index, call.file, size)
         else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from mmarch.errors import InputError
 from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import Syscalls
-from mmarch.trace.ftrace_text import MAX_TEXT, Preamble, TraceError, lines, named
+from mmarch.trace.ftrace_text import MAX_TEXT, OddLine, Preamble, TraceError, lines, named
 from mmarch.trace.packed import Damaged
 from mmarch.trace.rows import Rows
 from mmarch.trace.tasks import Tasks
@@ -76,7 +77,9 @@ class Foreign:
             if text.startswith("# "):
                 self.preamble.read(text)
             self.line(text, number)
+        except OddLine as error:
+            self.unread.add(error.kind, number, text)
         except TraceError:
             raise
-        except (ValueError, KeyError, IndexError):
-            self.unread.add("line", number, text)
+        except (ValueError, KeyError, IndexError, struct.error):  # the last one: a number that no row can hold
+            self.unread.add(OddLine.kind, number, text)

@@ -7,6 +7,7 @@ records. Every recorded fault becomes a touch: whether it faults in the twin is 
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,12 +16,22 @@ from core_mm import uapi
 from mmarch.trace import error_code
 from mmarch.trace.assumed import Assumed, Reading
 from mmarch.trace.calls import ARGUMENTS, ERRNO_MIN, SYSV, Syscalls
-from mmarch.trace.ftrace_text import HEADS, MAX_TEXT, Preamble, TraceError, lines, named, shown, words
+from mmarch.trace.ftrace_text import (
+    HEADS,
+    MAX_TEXT,
+    OddLine,
+    Preamble,
+    TraceError,
+    lines,
+    named,
+    shown,
+    words,
+)
 from mmarch.trace.packed import Damaged
 from mmarch.trace.probed import FUNCTION, Probed
 from mmarch.trace.rows import MANY, PAGE, ROW, Rows
 from mmarch.trace.tasks import ADDRESS_END, State, Tasks, fields
-from mmarch.trace.unread import Cut
+from mmarch.trace.unread import Cut, Unread
 from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
@@ -59,6 +70,8 @@ class Tracepoints:
         self.recorded_page_size = 0
         self.cut = Cut(salvage)
         self.heads = list(HEADS)
+        self.unread: Unread | None = None
+        self.lenient = False
         self.handlers: dict[str, Handler] = {
             "task_newtask": self._newtask,
             "sched_process_exec": self._execed,
@@ -87,6 +100,7 @@ class Tracepoints:
     def assume(self, reading: Reading, faults: bool) -> Assumed:
         """Take what is not shown as `reading` says; without this it is an error."""
         self.tasks.assumed = Assumed(self.rows, reading, faults)
+        self.unread, self.lenient = Unread(), reading.lenient
         return self.tasks.assumed
 
     def fault(self, pid: str, body: str, line: int) -> None:
@@ -113,13 +127,13 @@ class Tracepoints:
     def _newtask(self, pid: str, body: str, line: int) -> None:
         match = _NEWTASK.match(body)
         if match is None:
-            raise TraceError(f"task_newtask without pid and clone_flags: {shown(body)}")
+            raise OddLine(f"task_newtask without pid and clone_flags: {shown(body)}")
         self.tasks.newtask(pid, match[1], int(match[2], 16), line)
 
     def _execed(self, _pid: str, body: str, line: int) -> None:
         match = _EXECED.search(body)
         if match is None:
-            raise TraceError(f"sched_process_exec without pid and old_pid: {shown(body)}")
+            raise OddLine(f"sched_process_exec without pid and old_pid: {shown(body)}")
         self.tasks.execed(match[1], match[2], line)
 
     def _signalled(self, pid: str, body: str, _line: int) -> None:
@@ -134,13 +148,13 @@ class Tracepoints:
         wanted = ARGUMENTS.get(name) or SYSV.get(name, 0)
         args = tuple(int(value, 16) for value in _ARGUMENT.findall(body)) if wanted else ()
         if len(args) < wanted:
-            raise TraceError(f"{name} has {wanted} arguments, found {len(args)} in {shown(body)}")
+            raise OddLine(f"{name} has {wanted} arguments, found {len(args)} in {shown(body)}")
         self.syscalls.enter(pid, name, args, line)
 
     def _exit(self, pid: str, name: str, body: str, line: int) -> None:
         match = _RESULT.match(body)
         if match is None:
-            raise TraceError(f"{name} ends without a result: {shown(body)}")
+            raise OddLine(f"{name} ends without a result: {shown(body)}")
         value = int(match[1], 16)
         self.syscalls.exit(pid, name, None if value >= ERRNO_MIN else value, line)
 
@@ -148,7 +162,7 @@ class Tracepoints:
         """A fault whose address ftrace printed as a symbol: the kernel's own, so no program made it."""
         match = _SYMBOL.match(body)
         if match is None or int(match[1], 16) & error_code.PF_USER:
-            raise TraceError(f"page fault without a numeric address and error_code: {shown(body)}")
+            raise OddLine(f"page fault without a numeric address and error_code: {shown(body)}")
         self.rows.ignored["fault at a kernel address"] += 1
 
     def _access(self, error: str) -> int:
@@ -157,10 +171,14 @@ class Tracepoints:
 
     def check_end(self, events: int) -> None:
         """TraceError unless all events are here, and some of them replay."""
+        if self.unread and self.unread.kinds and not self.rows.some:
+            self.unread.check(0, self.lenient)
         self.preamble.check_end(events)
         if not self.rows.some:
             kinds = ", ".join(f"{name} {count}" for name, count in self.rows.ignored.most_common(4))
             raise TraceError(f"no event here can be replayed ({kinds}); record with: mmarch record")
+        if self.unread:
+            self.unread.check(self.rows.base + len(self.rows.lines), self.lenient)
 
     def event(self, pid: str, name: str, separator: str, body: str, line: int) -> None:
         """Anything but a page fault at a user address."""
@@ -203,15 +221,28 @@ class Tracepoints:
         else:
             self.tasks.touch(task, address, access, line)
 
-    def _odd(self, line: str) -> tuple[Any, ...] | None:
+    def _odd(self, line: str, number: int) -> tuple[Any, ...] | None:
         """The parts of an event with another head than those before, None of no event."""
         for at, head in enumerate(self.heads):
             if found := head.event.match(line):
                 self.heads.insert(0, self.heads.pop(at))
                 return found.groups()
-        self.preamble.read(line)
+        try:
+            self.preamble.read(line)
+        except OddLine as error:
+            self._without(error, number, line)
         self.preamble.page_size()
         return None
+
+    def unread_lines(self) -> dict[str, int]:
+        """By their kind."""
+        return self.unread.result() if self.unread else {}
+
+    def _without(self, error: OddLine, number: int, line: str) -> None:
+        """Go on without a line where not all of a trace has to be there; else its error."""
+        if self.unread is None:
+            raise error
+        self.unread.add(error.kind, number, line)
 
     def read(self, text: Iterator[str], path: Path) -> None:
         """Take in all lines. Faults, nine lines of ten, are handled here for speed."""
@@ -222,7 +253,7 @@ class Tracepoints:
         try:
             for number, line in zip(range(1, MAX_LINES + 1), text, strict=False):
                 found = event.match(line)
-                parts: tuple[Any, ...] | None = found.groups() if found else self._odd(line)
+                parts: tuple[Any, ...] | None = found.groups() if found else self._odd(line, number)
                 if parts is None:
                     continue
                 if found is None:
@@ -231,7 +262,10 @@ class Tracepoints:
                 pid, when, where, error, name, separator, body = parts
                 rows.now = now = float(when) * unit
                 if where is None:
-                    self.event(pid, name, separator, body.rstrip(), number)
+                    try:
+                        self.event(pid, name, separator, body.rstrip(), number)
+                    except OddLine as odd:
+                        self._without(odd, number, line)
                     continue
                 address = int(where, 16) & -PAGE
                 access = known[error] if error in known else self._access(error)
@@ -250,6 +284,8 @@ class Tracepoints:
             if number == MAX_LINES and next(text, None) is not None:
                 raise TraceError(f"more than {MAX_LINES} lines; cut the trace or record less")
             self.check_end(events)
+        except struct.error:
+            self.cut.ends(TraceError(f"a number that is too large: {shown(line)}"), path, number, rows.some)
         except (TraceError, Damaged) as error:
             self.cut.ends(error, path, number, rows.some)
         self.recorded_page_size = self.preamble.page_size()
@@ -298,7 +334,7 @@ def load_ftrace(
         files=loader.tasks.files.result(),
         pids=tuple(loader.tasks.pids),
         source=str(path),
-        ignored=dict(sorted(loader.rows.ignored.items())),
+        ignored=dict(sorted({**loader.rows.ignored, **loader.unread_lines()}.items())),
         provenance=loader.preamble.provenance() | (assumed.facts() if assumed else {}) | loader.cut.facts,
         page_size=loader.recorded_page_size,
         remarks=error_code.remarks(loader.preamble.facts.get("arch", "")) if loader.access else (),

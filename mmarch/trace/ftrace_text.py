@@ -84,6 +84,18 @@ class TraceError(ValueError):
     """Something in a trace cannot be replayed; the loader adds file and line."""
 
 
+class OddLine(TraceError):
+    """A line that says nothing, which a trace that is not ours can do without."""
+
+    kind = "line (not understood)"
+
+
+class Contradiction(OddLine):
+    """An event that cannot be after those before it."""
+
+    kind = "event that cannot be"
+
+
 def words(text: str) -> frozenset[str]:
     """A set written as words."""
     return frozenset(text.split())
@@ -182,8 +194,9 @@ class Preamble:
         if lost := _LOST.match(line):
             raise TraceError(f"{lost[1] or lost[2]} events were lost here; record again with a larger buffer")
         if line.strip() and not line.startswith(("cpus=", "CPU ", "version =")):
-            hint = next((f" ({text})" for form, text in _HINTS if form.match(line)), "")
-            raise TraceError(f"not an ftrace event: {shown(line)}{hint}")
+            if hint := next((text for form, text in _HINTS if form.match(line)), ""):
+                raise TraceError(f"not an ftrace event: {shown(line)} ({hint})")
+            raise OddLine(f"not an ftrace event: {shown(line)}")
 
     def _fact(self, line: str) -> None:
         match = _FACT.match(line)

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from core_mm import uapi
 from mmarch.trace.assumed import UNTOLD, Assumed
-from mmarch.trace.ftrace_text import TraceError, shown
+from mmarch.trace.ftrace_text import Contradiction, TraceError, shown
 from mmarch.trace.layout import Layout, Piece
 from mmarch.trace.maps import Mapping, kind_of
 from mmarch.trace.rows import PAGE, Rows
@@ -257,7 +257,7 @@ class Tasks:
         parent = self.get(pid, line)
         old = self.by_pid.get(child_pid)
         if old is not None and old.state is not State.EXITED:
-            raise TraceError(f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?")
+            raise Contradiction(f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?")
         child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork(), child_pid)
         self.by_pid[child_pid] = child
         op = uapi.OP_FORK

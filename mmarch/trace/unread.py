@@ -8,6 +8,7 @@ from pathlib import Path
 from mmarch.errors import InputError
 from mmarch.trace.ftrace_text import TraceError, shown
 
+LONGEST = 500  # letters of a message
 MOST = 0.01  # of the events that were used
 
 
@@ -37,7 +38,7 @@ class Unread:
 
     def result(self) -> dict[str, int]:
         """For the table of what was left out."""
-        return {f"{kind} (not understood)": count for kind, count in self.kinds.items()}
+        return dict(self.kinds)
 
 
 class Cut:
@@ -49,11 +50,14 @@ class Cut:
 
     def ends(self, error: Exception, path: Path, line: int, some: bool) -> None:
         """Damage at a line; `some`: whether anything stood before it. InputError unless it is salvaged."""
-        what = str(error).removeprefix(f"{path}:").lstrip("0123456789: ")
+        what = str(error)
+        if isinstance(error, InputError):
+            what = what.removeprefix(f"{path}:").lstrip("0123456789: ")
+        what = what if len(what) <= LONGEST else what[:LONGEST] + "..."
         if self.salvage and some:
             self.facts = {"salvaged": f"what stands before line {max(line, 1)}: {what}"}
         elif isinstance(error, InputError):
             raise error
         else:
             hint = "" if self.salvage or not some else "; what stands before it: --salvage"
-            raise InputError(f"{path}:{max(line, 1)}: {error}{hint}") from error
+            raise InputError(f"{path}:{max(line, 1)}: {what}{hint}") from error
