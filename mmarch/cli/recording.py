@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as to_json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,25 +84,12 @@ def show(
 
     source = Talk(json).reading(trace, "", "")
     workload = api.show_trace(source, begin=begin, end=end, tasks=task or ())
-    answer(_document(workload) if json else "\n".join(_text(workload)), output)
+    if json:
+        from mmarch.report.recorded import TraceDocument
 
-
-def _document(workload: Workload) -> str:
-    from mmarch.trace.summary import kinds_of, span_of, tasks_of
-
-    return to_json.dumps(
-        {
-            "name": workload.name,
-            "page_size": workload.page_size,
-            "span": span_of(workload),
-            "operations": kinds_of(workload),
-            "tasks": [asdict(task) for task in tasks_of(workload)],
-            "files": len(workload.files),
-            "ignored": dict(workload.ignored),
-            "facts": dict(workload.provenance),
-        },
-        indent=2,
-    )
+        answer(TraceDocument.of(workload).text(), output)
+        return
+    answer("\n".join(_text(workload)), output)
 
 
 def _text(workload: Workload) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from typer.main import get_command
 
 from mmarch.cli import main
+from mmarch.cli.app import app
 from tools.json_schemas import FOLDER
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +49,7 @@ COMMANDS = {
     "release-diff": "release diff 6.12 7.3 --json",
     "kernels": "kernel list --json",
     "doctor": "doctor --json",
+    "trace": "trace show numpy-pool --json",
 }
 # a file that is read, and what only boots of a kernel make
 NOT_PRINTED = {"cost-profile", "sweep-store", "measurement", "validate-random"}
@@ -82,6 +86,27 @@ def test_a_command_prints_what_its_schema_says(
 def test_every_schema_has_a_command() -> None:
     """None is left out above."""
     assert {path.stem for path in FOLDER.iterdir()} == set(COMMANDS) | NOT_PRINTED
+
+
+def commands(group: Any, words: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{words}{name} ")
+        else:
+            yield f"{words}{name}", command
+
+
+def test_every_option_for_json_has_a_schema() -> None:
+    """Of every command that has one, or a format of that name."""
+    having = {
+        words
+        for words, command in commands(get_command(app))
+        if any("--json" in item.opts for item in command.params)
+    }
+    missing = {words for words in having if not any(line.startswith(words) for line in COMMANDS.values())}
+    # the schema of measurements is for measure's files; sweep SPEC is short for sweep run SPEC
+    assert missing <= {"measure", "sweep run"}
 
 
 def test_a_measurement_is_what_its_schema_says() -> None:
