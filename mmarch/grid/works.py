@@ -14,7 +14,15 @@ from pathlib import Path
 from mmarch.errors import InputError
 from mmarch.grid.points import Work
 from mmarch.grid.spec import Spec
-from mmarch.runs.workloads import DEFAULT_TRACE, Source, choose_scenario, find, is_trace, open_workload
+from mmarch.runs.workloads import (
+    DEFAULT_TRACE,
+    Source,
+    bundled_traces,
+    choose_scenario,
+    find,
+    is_trace,
+    open_workload,
+)
 from mmarch.scenario import Document, load
 from mmarch.suggest import unknown
 
@@ -80,7 +88,15 @@ def _of_file(spec: Spec, label: str, path: Path, value: str) -> Iterator[Listed]
     try:
         content = _content(path)
         if is_trace(path):
-            work = Work(label, str(path), "", "", content, open_workload(str(path)).page_size)
+            bundled = path in bundled_traces().values()
+            work = Work(
+                label,
+                "" if bundled else os.path.abspath(path),
+                "",
+                "",
+                content,
+                open_workload(str(path)).page_size,
+            )
             yield Listed(work, {})
             return
         document = load(path)
@@ -89,7 +105,7 @@ def _of_file(spec: Spec, label: str, path: Path, value: str) -> Iterator[Listed]
     for scenario in {one.name: one for one in document.scenarios}.values():
         for kind in scenario.kinds:
             parameters = {name: str(param.amount) for name, param in scenario.params.items()}
-            yield Listed(Work(label, str(path), scenario.name, kind, content), parameters)
+            yield Listed(Work(label, os.path.abspath(path), scenario.name, kind, content), parameters)
 
 
 def _content(path: Path) -> str:
@@ -111,13 +127,18 @@ def source(work: Work, parameters: tuple[tuple[str, str], ...]) -> Source:
 @lru_cache(4)
 def _trace(work: Work) -> Source:
     _unchanged(work)
-    return open_workload(work.path)
+    return open_workload(str(place(work)))
 
 
 @lru_cache(32)
 def _document(work: Work) -> Document:
     _unchanged(work)
-    return load(Path(work.path))
+    return load(place(work))
+
+
+def place(work: Work) -> Path:
+    """The file: where the SPEC is, or, of what comes with mmarch, wherever this machine has it."""
+    return Path(work.path) if work.path else find(work.label)
 
 
 def _unchanged(work: Work) -> None:

@@ -87,9 +87,15 @@ def table(store: Path, kind: str) -> polars.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_one_of_two_workers_is_killed(folder: Path, running: Running) -> None:
-    """In the middle: the sweep completes, both had a part, and the rows are those of this machine alone."""
-    made = planned(folder, 60)
+def test_one_of_two_workers_is_killed(
+    folder: Path, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle: the sweep completes, both had a part, and the rows are those of this machine alone.
+
+    The SPEC is named as from its folder, where the workers are not.
+    """
+    monkeypatch.chdir(folder)
+    made = planned(Path(), 60)
     running.employ()
     running.employ()
     running.ready()

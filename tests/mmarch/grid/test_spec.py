@@ -10,6 +10,8 @@ import pytest
 from mmarch.errors import InputError
 from mmarch.grid.plan import Plan, plan
 from mmarch.grid.spec import read
+from mmarch.grid.works import place
+from mmarch.runs.workloads import bundled_traces
 
 from .conftest import SCENARIO
 
@@ -71,6 +73,13 @@ def test_equal_points_have_one_digest(folder: Path) -> None:
     )
     # grown: 2 n × (6.12 without, 6.12 with, 7.3); other: the same three
     assert (made.points, len(made.digests)) == (16, 2 * 3 + 3)
+
+
+def test_what_comes_with_mmarch_is_found_wherever_it_is(folder: Path) -> None:
+    """Its place is not that of the machine that made the plan."""
+    work = planned(folder, '[axes]\nworkload = "redis-bgsave"\n').works[0].work
+    assert (work.path, work.label) == ("", "redis-bgsave")
+    assert place(work) == bundled_traces()["redis-bgsave"]
 
 
 def test_an_axis_is_a_configuration(folder: Path) -> None:
