@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +13,9 @@ from typer.core import TyperGroup
 from mmarch.cli import options as o
 from mmarch.cli.output import Talk, answer, chosen_format
 from mmarch.errors import EXIT_FINDINGS, InputError
+
+if TYPE_CHECKING:
+    from mmarch.grid.plan import Plan
 
 NAMED = "run"
 SPOKEN = 30.0  # seconds between two lines of progress where there is no bar
@@ -74,7 +77,7 @@ def run(
     if dry_run:
         with talk.progress("timing a few points"):
             guess = api.estimate_sweep(plan)
-        before = _before(store)
+        before = _before(store, plan)
         runs = len(plan.digests) - before
         answer(
             report.SweepDocument(
@@ -98,13 +101,15 @@ def run(
         raise typer.Exit(EXIT_FINDINGS)
 
 
-def _before(store: str) -> int:
-    """Points that a store has."""
+def _before(store: str, plan: Plan) -> int:
+    """Points that a store has; InputError if it is another sweep's."""
     from mmarch import api
+    from mmarch.grid.manifest import refuse_other
 
     if not store or not (Path(store) / "manifest.json").exists():
         return 0
     grid = api.read_sweep(store)
+    refuse_other(Path(store), grid.manifest, plan)
     return grid.manifest.distinct - grid.uncounted["digest"].n_unique()
 
 

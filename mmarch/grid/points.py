@@ -18,7 +18,7 @@ KEPT = 512  # configurations
 
 @dataclass(frozen=True)
 class Work:
-    """A workload of the grid: its name in the SPEC, its file (empty: it comes with mmarch), scenario, memory, digest."""
+    """A workload of the grid: its name in the SPEC, its file (empty: comes with mmarch), scenario, memory, digest."""
 
     label: str
     path: str

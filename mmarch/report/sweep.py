@@ -123,7 +123,8 @@ def show(
     chosen = list(counts) or (["tlbi"] if columns else [name for name in USUAL if name in grid.counts])
     found = pivot(grid, list(rows) or _leading(grid, columns), columns, chosen, call)
     if people:
-        document = _document(grid, found, chosen, call, aggregate, bool(columns))
+        most = len(found.rows) if rows else SHOWN
+        document = _document(grid, found, chosen, call, aggregate, most)
         return f"{(terminal if form == 'table' else markdown)(document)}\n".encode()
     if found.spread and not aggregate:
         idle = _idle(grid, found)
@@ -146,27 +147,24 @@ def _leading(grid: Grid, columns: Sequence[str]) -> list[str]:
 
 
 def _document(
-    grid: Grid, found: Pivot, counts: Sequence[str], call: str, aggregate: Aggregate, by_axes: bool
+    grid: Grid, found: Pivot, counts: Sequence[str], call: str, aggregate: Aggregate, most: int
 ) -> Document:
-    headings = list(found.columns) if by_axes else [USUAL.get(name, name) for name in found.columns]
+    """`most` rows of it."""
+    across = bool(found.across)
+    headings = list(found.columns) if across else [USUAL.get(name, name) for name in found.columns]
     body = [
         [*(value or NONE for value in key), *(_text(cell, aggregate) for cell in cells)]
-        for key, cells in found.rows
+        for key, cells in found.rows[:most]
     ]
     what = [f"{grid.store}: {counted(grid.frame.height, 'point')}"]
-    if by_axes:
-        what.append(f"{USUAL.get(counts[0], counts[0])}")
-    if call:
-        what.append(f"of {call} alone")
-    said = Paragraph(", ".join(what))
-    return Document(
-        [said],
-        [[Table([*found.axes, *headings], body, left=len(found.axes))], _remarks(grid, found, aggregate)],
-    )
+    what += [USUAL.get(counts[0], counts[0])] * across + [f"of {call} alone"] * bool(call)
+    table = Table([*found.axes, *headings], body, left=len(found.axes))
+    remarks = _remarks(grid, found, aggregate, len(found.rows) - len(body))
+    return Document([Paragraph(", ".join(what))], [[table], remarks] if remarks else [[table]])
 
 
-def _remarks(grid: Grid, found: Pivot, aggregate: Aggregate) -> list[Paragraph]:
-    said = []
+def _remarks(grid: Grid, found: Pivot, aggregate: Aggregate, more: int) -> list[Paragraph]:
+    said = [f"{counted(more, 'row')} more: --rows picks axes, --format csv has all of them"] * bool(more)
     if found.spread:
         what = f"the {aggregate}" if aggregate else "least–most"
         said.append(f"a cell is {what} of points that differ in: {', '.join(_idle(grid, found))}")

@@ -64,6 +64,19 @@ def test_by_itself_it_shows_what_varies(store: Path, mmarch: Mmarch) -> None:
     ]  # fmt: skip
 
 
+def test_more_rows_than_a_person_reads(store: Path, mmarch: Mmarch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of them, unless the axes were asked for."""
+    from mmarch.report import sweep as report
+
+    monkeypatch.setattr(report, "SHOWN", 1)
+    _, out, _ = mmarch("sweep", "show", store)
+    assert lines(out)[2][:2] == ["6.12", "4–8"]
+    assert "1 row more: --rows picks axes, --format csv has all of them" in out
+    _, out, _ = mmarch("sweep", "show", store, "--rows", "n,seed", "--count", "fault")
+    assert len([line for line in lines(out) if len(line) == 3 and line[0] in "248"]) == 6
+    assert "more:" not in out
+
+
 def test_of_one_call(store: Path, mmarch: Mmarch) -> None:
     """Faults take no TLBI, DONTNEED does; groups are summed."""
     code, out, _ = mmarch("sweep", "show", store, "--rows", "n", "--call", "fault", "--count", "tlbi,fault")

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars
 import pytest
 
+from mmarch.cli import main
 from mmarch.errors import InputError
 from mmarch.grid import segments, store
 from mmarch.grid.crew import Pace, chunks
@@ -314,6 +315,7 @@ def test_a_store_of_another_spec_is_refused(folder: Path, monkeypatch: pytest.Mo
     spec, scenario = folder / "grid.toml", folder / "grown.scn"
     before = spec.read_text()
     spec.write_text(before.replace("last = 4", "last = 8"))
+    assert main(["sweep", str(spec), "-o", str(folder / "store"), "--dry-run", "-q"]) == 2
     with pytest.raises(InputError, match=r"store of another sweep: .* \(line 7 is new: n = .*last = 8"):
         swept(folder)
     spec.write_text(before)
