@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from mmarch.workload import qualified
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -85,6 +84,8 @@ class Provenance(Model):
     @property
     def qualified(self) -> str:
         """The title, and what was taken for granted where the trace does not say it, for the head of a table."""
+        from mmarch.workload import qualified  # with numpy, which `arch list` does without
+
         return qualified(self.title, self.facts)
 
 
