@@ -35,12 +35,12 @@ def pte_present(pte: int) -> int:
 
 @hookspec
 def pte_valid(pte: int) -> int:
-    """Whether the hardware may translate through the entry now (PROT_NONE is present, not valid)."""
+    """Whether the hardware may translate through the entry once it is young (PROT_NONE is present, not valid)."""
 
 
 @hookspec
 def pte_young(pte: int) -> int:
-    """The accessed flag."""
+    """The accessed flag; where the hardware has only a valid bit for it, a software flag, which that bit follows."""
 
 
 @hookspec
@@ -110,7 +110,7 @@ def pte_mkspecial(pte: int) -> int:
 
 @hookspec
 def pte_modify(pte: int, newprot: int) -> int:
-    """Replace the permissions by those of `newprot`; keeps PFN, young, dirty and software bits."""
+    """Take the permissions of `newprot`; keeps PFN, young, dirty (if writable also for the hardware), special."""
 
 
 @hookspec
@@ -152,12 +152,12 @@ def vm_get_page_prot(vm_flags: int) -> int:
 
 @hookspec
 def swp_entry_to_pte(entry: int) -> int:
-    """A non-present descriptor that carries swap slot `entry` (`__swp_entry_to_pte`)."""
+    """A non-present descriptor, not none, that carries `entry`: a slot, 0 too, or migration, of 46 bits in all."""
 
 
 @hookspec
 def pte_to_swp_entry(pte: int) -> int:
-    """The swap slot in a swap descriptor (`__pte_to_swp_entry`)."""
+    """All 46 bits (`core_mm.swapops.SWP_ENTRY_BITS`) of what is in it, marked or not (`__pte_to_swp_entry`)."""
 
 
 @hookspec
@@ -200,7 +200,7 @@ def pmd_pte(pmd: int) -> int:
 
 @hookspec
 def pmd_mkinvalid(pmd: int) -> int:
-    """The leaf with its valid bit off, still present."""
+    """The leaf not valid, yet `pmd_leaf`, and of its `pmd_pte` still `pte_present`, with frame, A/D, permissions."""
 
 
 @hookspec

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from core_mm.descriptor import ArchDescriptor, Geometry
-from core_mm.releases import DEFAULT_RELEASE
+from core_mm.releases import DEFAULT_RELEASE, RELEASES
 from mmarch import cpus
 from mmarch.check.bench import Bench
 from mmarch.engine.changes import Changes
@@ -98,7 +98,10 @@ class Context:
         return bench
 
     def variants(self) -> Iterator[Context]:
-        """This context, then other granules and CPUs at a small share of the cases, those that can do what it needs."""
+        """This context, then others at a small share of the cases, those that can do what it needs.
+
+        Together they have every granule and every CPU; over the releases of a full run each CPU meets each granule.
+        """
         able = [variant for variant in self._variants() if self.requires <= variant.capabilities]
         if self.quick and len(able) > 2:
             able = [able[0], self.rng("variants").choice(able[1:])][: 1 if self.share < TINY else 2]
@@ -108,14 +111,17 @@ class Context:
 
     def _variants(self) -> Iterator[Context]:
         yield self
-        side = self.share * SIDE
-        if not self.granule:
-            for granule in self.arch.granules:
-                if granule != self.arch.default_granule:
-                    yield replace(self, granule=granule, share=side)
-        if not self.cpu:
-            for cpu in cpus.covering(self.arch)[1:]:
-                yield replace(self, cpu=cpu, share=side)
+        usual = "", self.arch.default_granule
+        granules = (
+            [self.granule] if self.granule else ["", *(g for g in self.arch.granules if g not in usual)]
+        )
+        models = [self.cpu] if self.cpu else ["", *cpus.covering(self.arch)[1:]]
+        turn = list(RELEASES).index(self.release)
+        for number in range(max(len(granules), len(models))):
+            cpu = models[number % len(models)]
+            granule = granules[(number + turn) % len(granules)]
+            if (cpu, granule) != (self.cpu, self.granule):
+                yield replace(self, cpu=cpu, granule=granule, share=self.share * SIDE)
 
     @property
     def where(self) -> str:

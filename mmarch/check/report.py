@@ -53,6 +53,17 @@ def skips(report: Report) -> Mapping[str, list[str]]:
     }
 
 
+def in_tiers(report: Report, skipped: list[str]) -> list[str]:
+    """The same checks; of a tier that is skipped whole, and alike, its name alone."""
+    tiers: dict[str, set[str]] = {}
+    for result in report.results:
+        tiers.setdefault(result.check.partition(".")[0], set()).add(result.check)
+    whole = {tier for tier, checks in tiers.items() if len(checks) > 1 and checks <= set(skipped)}
+    return list(
+        dict.fromkeys(tier if (tier := name.partition(".")[0]) in whole else name for name in skipped)
+    )
+
+
 def _configuration(report: Report) -> Iterator[str]:
     """What differs from the architecture's own, in a line."""
     chosen = {
@@ -86,7 +97,7 @@ def table(report: Report) -> str:
         if result.status in (*BAD, "xfail"):
             lines += [*details(report, result), ""]
     for reason, skipped in skips(report).items():
-        lines += wrap(f"{len(skipped)} skipped, {reason}: {', '.join(skipped)}")
+        lines += wrap(f"{len(skipped)} skipped, {reason}: {', '.join(in_tiers(report, skipped))}")
     if skips(report):
         lines.append("")
     lines.append(

@@ -346,6 +346,12 @@ class Oracle:
             missing = "a flush of this ASID, or of everything when ASIDs begin anew"
             self._add(Violation("asid", what, self._where(row[5]), self.now, mm, 0, 0, 0, 0, missing))
             self.lingering.discard(asid)
+        shared = next((other for other, its in self.asids.items() if its == asid and other != mm), None)
+        if shared is not None and shared not in self.dying:
+            what = f"ASID {asid:#x} handed to mm {mm} while mm {shared} has it: each runs on the other's translations"
+            self._add(
+                Violation("asid", what, self._where(row[5]), self.now, mm, 0, 0, 0, 0, "an ASID of its own")
+            )
         self.asids[mm] = asid
 
     def _exit(self, row: Row) -> None:

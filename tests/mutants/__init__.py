@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.mutants import barriers, border, contpte, core, flushes, lazy, plugins
+from tests.mutants import barriers, border, contpte, core, flushes, frontier, lazy, plugins
 from tests.mutants.mutant import Mutant
 
-CATALOGUE: Mapping[str, Mutant] = {
-    mutant.id: mutant for part in (contpte, flushes, core, lazy, border, plugins, barriers) for mutant in part.MUTANTS
-}
+PARTS = (contpte, flushes, core, lazy, border, plugins, barriers, frontier)
+CATALOGUE: Mapping[str, Mutant] = {mutant.id: mutant for part in PARTS for mutant in part.MUTANTS}

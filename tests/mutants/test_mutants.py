@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mmarch.check.suite import checks
-from tests.mutants import CATALOGUE, barriers, border, contpte, core, flushes, lazy, plugins
+from tests.mutants import CATALOGUE, PARTS
 from tests.mutants.process import Runner, setting
 from tests.mutants.rows import ROWS
 from tests.mutants.table import PAGE, mutants_of, page
@@ -44,9 +44,7 @@ def test_every_check_named_exists() -> None:
 
 def test_no_two_mutants_share_an_id() -> None:
     """The one would hide the other."""
-    assert len(CATALOGUE) == sum(
-        len(part.MUTANTS) for part in (contpte, flushes, core, lazy, border, plugins, barriers)
-    )
+    assert len(CATALOGUE) == sum(len(part.MUTANTS) for part in PARTS)
 
 
 def test_the_history_is_complete() -> None:

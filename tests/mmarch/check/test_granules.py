@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
 from core_mm import mm_types
+from mmarch import cpus
 from mmarch.check import Options
 from mmarch.check import run as suite
+from mmarch.check.context import Context
+from mmarch.check.loading import load_named
+from mmarch.check.run import ALSO_IN_FULL, RELEASES_CHECKED
 from mmarch.check.system import outcome
 
 LARGE = ("tlb.file", "tlb.shmem", "tlb.deferred", "gather.delayed", "gather.capacity")
@@ -18,7 +25,9 @@ def test_checks_have_files_and_memory_of_any_page_size(granule: str) -> None:
     only = tuple(item.id for item in suite.checks() if item.id in LARGE)
     report = suite.check("arm64", Options(only=only, releases=("6.12",), granule=granule))
     assert {result.check for result in report.results} == set(only)
-    assert report.ok, [f"{result.check}: {result.message}" for result in report.results if result.status != "pass"]
+    assert report.ok, [
+        f"{result.check}: {result.message}" for result in report.results if result.status != "pass"
+    ]
 
 
 def test_errors_are_shown_by_name() -> None:
@@ -26,3 +35,29 @@ def test_errors_are_shown_by_name() -> None:
     assert outcome(-mm_types.SIGBUS) == "SIGBUS"
     assert outcome(-mm_types.ENOMEM) == "ENOMEM"
     assert outcome(3) == "3"
+
+
+@pytest.mark.parametrize("arch", ["arm64", "generic"])
+def test_each_cpu_meets_each_page_size(arch: str) -> None:
+    """On every release each page size and each CPU has its turn, and over a full run every pair of the two."""
+    loaded, generic = load_named(arch).descriptor, load_named("generic").descriptor
+    models, granules = set(cpus.covering(loaded)), set(loaded.granules)
+    pairs = set()
+    for release in (*RELEASES_CHECKED, *ALSO_IN_FULL):
+        context = Context(loaded, generic, release=release)
+        seen = {
+            (v.cpu or loaded.default_cpu, v.granule or loaded.default_granule) for v in context.variants()
+        }
+        assert {cpu for cpu, _ in seen} == models
+        assert {granule for _, granule in seen} == granules
+        pairs |= seen
+    assert pairs == set(product(models, granules))
+
+
+def test_a_chosen_machine_is_kept() -> None:
+    """--cpu and --granule leave the other one to vary, and both together nothing."""
+    arm64, generic = load_named("arm64").descriptor, load_named("generic").descriptor
+    context = Context(arm64, generic, granule="64k")
+    assert {v.granule for v in context.variants()} == {"64k"}
+    assert {v.granule for v in replace(context, granule="", cpu="max").variants()} == {"", "16k", "64k"}
+    assert len(list(replace(context, cpu="max").variants())) == 1
