@@ -142,7 +142,5 @@ def place(work: Work) -> Path:
 
 
 def _unchanged(work: Work) -> None:
-    if _content(Path(work.path)) != work.content:
-        raise InputError(
-            f"{work.path} has changed since the sweep began; begin another STORE, or put it back"
-        )
+    if _content(path := place(work)) != work.content:
+        raise InputError(f"{path} has changed since the sweep began; begin another STORE, or put it back")

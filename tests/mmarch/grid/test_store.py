@@ -76,6 +76,18 @@ def test_a_row_for_each_point(folder: Path) -> None:
     assert all(0 < faults <= 2 * int(n) for faults, n in found.select("fault", "n").rows())
 
 
+def test_a_bundled_trace(folder: Path) -> None:
+    """Counts what `run` counts of it."""
+    from mmarch import api
+
+    (folder / "grid.toml").write_text('[axes]\nworkload = "redis-bgsave"\n')
+    assert swept(folder).failures == ()
+    row = rows(folder).to_dicts()[0]
+    alone = api.run("redis-bgsave")
+    assert {name: row[name] for name in alone.totals} == alone.totals
+    assert (row["operations"], row["workload"]) == (alone.workload.operations, "redis-bgsave")
+
+
 def test_a_sweep_goes_on_where_it_was_stopped(folder: Path) -> None:
     """After any number of chunks; no digest is counted twice, and the rows are those of a sweep in one go."""
     swept(folder, rebuild=False)
