@@ -34,8 +34,10 @@ SUFFIX = ".ftrace.txt.gz"
 KINDS = ("anon", "file", "shmem")
 RELEASE = "7.3"  # nearest to the recording kernel, 6.18
 PAGE = 4096
-FAULT = re.compile(r" +<\.\.\.>-(\d+) .*: page_fault_\w+: address=\S+ ip=(\w+)")
-DISABLED = "copy_folio_from_iter_atomic"  # write() copies with page faults off, then lets the page fault (mm/filemap.c)
+FAULT = re.compile(r" +<\.\.\.>-(\d+) +\[\d+\] (\S+) .*: page_fault_\w+: address=\S+ ip=(\w+)")
+# Copied with page faults off, and tried again after the page has faulted: what write() takes (mm/filemap.c), and the
+# state that a signal saves on the stack, which D shows: bottom halves are off as well (arch/x86/kernel/fpu/signal.c).
+DISABLED = re.compile(r"\S+ copy_folio_from_iter_atomic|D\S* copy_fpstate_to_sigframe")
 FAULTS = (
     "trace",
     "tasks",
@@ -81,7 +83,7 @@ def recorded(path: Path, workload: Workload) -> list[Recorded]:
     """By task."""
     matches = [match for match in map(FAULT.match, lines(path)) if match]
     faults = Counter(int(match[1]) - 1 for match in matches)
-    disabled = Counter(int(match[1]) - 1 for match in matches if match[2] == DISABLED)
+    disabled = Counter(int(match[1]) - 1 for match in matches if DISABLED.match(f"{match[2]} {match[3]}"))
     execs = Counter(workload.ops[workload.ops[:, 0] == uapi.OP_EXEC][:, 1].tolist())
     tasks = int((workload.ops[:, 0] == uapi.OP_EXIT).sum())
     return [Recorded(faults[task], disabled[task], execs[task]) for task in range(tasks)]
