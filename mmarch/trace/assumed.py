@@ -56,8 +56,12 @@ class Assumed:
     def facts(self) -> dict[str, str]:
         """What a result says of it; nothing if all was recorded."""
         found = {}
-        if self.reading.maps:
-            found["mappings at the start"] = f"{len(self.reading.maps)} of one task, as --maps says"
+        if self.maps:
+            found["mappings at the start"] = "not used: no task here ran before the trace began"
+        elif self.reading.maps:
+            there = sum(pages for mapping in self.reading.maps for _, pages, _ in mapping.there)
+            pages = f", with {there} pages that its pagemap has" if there else ""
+            found["mappings at the start"] = f"{len(self.reading.maps)} of one task, as --maps says{pages}"
         if self.mappings:
             found["assumed mappings"] = f"{self.mappings} that were there before the trace began"
         if not self.faults:

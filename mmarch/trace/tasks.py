@@ -216,16 +216,26 @@ class Tasks:
         """A mapping of a task that ran before the trace began."""
         start, size = mapping.start, mapping.end - mapping.start
         kind = kind_of(mapping.name) if mapping.inode else "anonymous"
+        private = any(anonymous for *_, anonymous in mapping.there)
+        before = mapping.prot | (uapi.PROT_READ | uapi.PROT_WRITE if private else 0)
         if mapping.special or kind == "device":
             task.mm.add_special(start, mapping.end)
-        elif mapping.name == "[heap]":
+            return
+        if mapping.name == "[heap]":
             self.rows.add(line, uapi.OP_BRK, task.index, start)
             self.rows.add(line, uapi.OP_BRK, task.index, mapping.end)
             task.mm.brk = mapping.end
         else:
             file = self.files.seen(mapping.name, mapping.offset + size, kind) if mapping.inode else -1
-            cells = start, size, mapping.prot, mapping.flags, file, mapping.offset if file >= 0 else 0
+            cells = start, size, before, mapping.flags, file, mapping.offset if file >= 0 else 0
             self.rows.add(line, uapi.OP_MMAP, task.index, *cells)
+        for advice in mapping.advice:
+            self.rows.add(line, uapi.OP_MADVISE, task.index, start, size, advice)
+        for first, pages, anonymous in mapping.there:
+            access = uapi.ACCESS_WRITE if anonymous else uapi.ACCESS_READ
+            self.rows.add(line, uapi.OP_TOUCH, task.index, first, pages, access)
+        if before != mapping.prot:
+            self.rows.add(line, uapi.OP_MPROTECT, task.index, start, size, mapping.prot)
         if task.mm.layout:
             grows = mapping.name == "[stack]"
             task.mm.layout.add(Piece(start, mapping.end, 0, mapping.prot, mapping.flags, -1, 0, grows))

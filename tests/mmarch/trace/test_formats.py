@@ -430,3 +430,42 @@ def test_what_is_no_file(tmp_path: Path, mmarch: Callable[..., Ran], name: str) 
     ran = mmarch("run", name if name.startswith("/") else tmp_path / name)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.count("\n") == 1
+
+
+def test_a_pagemap_beside_maps_says_which_pages_were_there(tmp_path: Path) -> None:
+    """Anonymous ones were written, which a mapping may forbid by now; those of a file were read; advice is given."""
+    saved = tmp_path / "maps"
+    saved.write_text("""\
+10000000-10003000 r--p 00000000 fe:00 77                         /usr/bin/program
+VmFlags: rd mr mw me
+20000000-20002000 rw-p 00000000 00:00 0
+VmFlags: rd wr mr mw me ac hg
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0          [vsyscall]
+""")
+    there, file = 1 << 63, 1 << 61
+    words = [there | file, 0, there | 5, 1 << 62, there | 7]
+    (tmp_path / "maps.pagemap").write_bytes(b"".join(word.to_bytes(8, "little") for word in words))
+    workload = load(tmp_path, "# mmarch events 1\n7 fault 0x10000000 r\n", Reading(maps=read_maps(saved)))
+    assert [row[:5] for row in workload.ops.tolist()] == [
+        [uapi.OP_SPAWN, 0, 0, 0, 0],
+        [uapi.OP_MMAP, 0, 0x10000000, 0x3000, 3],
+        [uapi.OP_TOUCH, 0, 0x10000000, 1, uapi.ACCESS_READ],
+        [uapi.OP_TOUCH, 0, 0x10002000, 1, uapi.ACCESS_WRITE],
+        [uapi.OP_MPROTECT, 0, 0x10000000, 0x3000, 1],
+        [uapi.OP_MMAP, 0, 0x20000000, 0x2000, 3],
+        [uapi.OP_MADVISE, 0, 0x20000000, 0x2000, uapi.MADV_HUGEPAGE],
+        [uapi.OP_TOUCH, 0, 0x20001000, 1, uapi.ACCESS_WRITE],
+        [uapi.OP_TOUCH, 0, 0x10000000, 1, uapi.ACCESS_READ],
+    ]
+    said = workload.provenance["mappings at the start"]
+    assert said == "2 of one task, as --maps says, with 3 pages that its pagemap has"
+    (tmp_path / "maps.pagemap").write_bytes(bytes(8))
+    with pytest.raises(InputError, match=r"maps.pagemap: 8 bytes; the mappings have 5 pages, which are 40 bytes"):
+        read_maps(saved)
+
+
+def test_maps_that_nobody_needed_are_said(tmp_path: Path) -> None:
+    """A trace that begins with an exec has no task that ran before."""
+    (tmp_path / "maps").write_text(MAPS)
+    workload = load(tmp_path, PLAIN, Reading(maps=read_maps(tmp_path / "maps")))
+    assert workload.provenance["mappings at the start"].startswith("not used")
