@@ -11,6 +11,9 @@ X86 = 0x8000_80FF
 # arm64: arch/arm64/include/asm/esr.h; exception classes of aborts from EL0 and EL1
 ESR_CLASS_SHIFT, ESR_WNR, ESR_CM = 26, 1 << 6, 1 << 8
 INSTRUCTION_ABORTS, DATA_ABORTS = (0x20, 0x21), (0x24, 0x25)
+# riscv: arch/riscv/include/asm/csr.h, exceptions by fetch, load and store
+RISCV = "riscv64"
+RISCV_CAUSES = {12: uapi.ACCESS_EXEC, 13: uapi.ACCESS_READ, 15: uapi.ACCESS_WRITE}
 X86_NAMES, ARM64_NAMES = ("", "x86_64", "x86", "i386", "i686", "amd64"), ("aarch64", "arm64")
 
 
@@ -20,7 +23,9 @@ def access(code: int, machine: str) -> int:
         return _x86(code)
     if machine in ARM64_NAMES:
         return _arm64(code)
-    raise TraceError(f"error codes of {machine!r} are not known; of x86_64 and aarch64 they are")
+    if machine == RISCV:
+        return _riscv(code)
+    raise TraceError(f"error codes of {machine!r} are not known; of x86_64, aarch64 and riscv64 they are")
 
 
 def remarks(machine: str) -> tuple[str, ...]:
@@ -30,6 +35,13 @@ def remarks(machine: str) -> tuple[str, ...]:
         if machine in ARM64_NAMES
         else ()
     )
+
+
+def _riscv(code: int) -> int:
+    """As arch/riscv/mm/fault.c:handle_page_fault tells them apart."""
+    if code not in RISCV_CAUSES:
+        raise TraceError(f"cause {code:#x} is no page fault of riscv, which is 12, 13 or 15")
+    return RISCV_CAUSES[code]
 
 
 def _x86(code: int) -> int:

@@ -36,6 +36,7 @@ from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
 _FAULT = re.compile(r"address=0x([0-9a-f]{1,16}) ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
+_CAUSE = re.compile(r"\w+ page fault, address=0x([0-9a-f]{1,16}) epc=\S+ cause=0x([0-9a-f]{1,8})\s*$")  # riscv
 _ARGUMENT = re.compile(r"\b(?!__syscall_nr|nr=)\w+(?:: |=)(?:0x)?([0-9a-f]{1,16})\b")
 _RESULT = re.compile(r"(?:(?:__syscall_)?nr=\d+ )?(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
@@ -158,8 +159,12 @@ class Tracepoints:
         value = int(match[1], 16)
         self.syscalls.exit(pid, name, None if value >= ERRNO_MIN else value, line)
 
-    def _kernel_fault(self, _pid: str, body: str, _line: int) -> None:
+    def _kernel_fault(self, pid: str, body: str, line: int) -> None:
         """A fault whose address ftrace printed as a symbol: the kernel's own, so no program made it."""
+        if match := _CAUSE.match(body):
+            access = error_code.access(int(match[2], 16), error_code.RISCV)
+            self._odd_fault(pid, int(match[1], 16) & -PAGE, access, line)
+            return
         match = _SYMBOL.match(body)
         if match is None or int(match[1], 16) & error_code.PF_USER:
             raise OddLine(f"page fault without a numeric address and error_code: {shown(body)}")

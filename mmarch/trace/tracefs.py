@@ -41,6 +41,10 @@ class Instance:
         """Record events of `pid`, and of its children from their birth."""
         self.write("set_event_pid", f"{pid}\n")
 
+    def follow_nobody(self) -> None:
+        """Forget whom to follow."""
+        os.close(os.open(self.root / "set_event_pid", os.O_WRONLY | os.O_TRUNC))
+
     def mark(self, text: str) -> None:
         """Put a line of ours on the timeline."""
         if self._marker < 0:

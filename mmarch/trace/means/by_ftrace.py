@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import platform
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from typing import IO
 from mmarch.errors import InputError
 from mmarch.trace import following, tracefs
 from mmarch.trace.anonymize import Anonymizer
-from mmarch.trace.drain import Drain
+from mmarch.trace.drain import READS, Drain
 from mmarch.trace.machines import this_machine
 from mmarch.trace.means import events, leftovers
 from mmarch.trace.means.mounted import tracefs as mounted
@@ -29,9 +31,9 @@ UNKNOWN_PID = (
 FAULTS = ("page_fault_user", "page_fault_kernel", "mmarch_fault")
 
 
-def set_up(name: str, buffer_kib: int, faults: ModuleType) -> list[Write]:
+def set_up(name: str, buffer_kib: int, faults: ModuleType, machine: str) -> list[Write]:
     """The whole list, with faults by one of the means; what is executed on this machine, or in a guest."""
-    return [*instance(name, buffer_kib), *faults.writes(name), *events.writes(name)]
+    return [*instance(name, buffer_kib), *faults.writes(name, machine), *events.writes(name)]
 
 
 @contextmanager
@@ -42,8 +44,22 @@ def ready(faults: ModuleType, wanted: Wanted) -> Iterator[Callable[[], Recording
     name = f"{tracefs.PREFIX}{os.getpid()}"
     with mounted() as root:
         leftovers.clean(root)
-        with tracefs.instance(root, name, set_up(name, size, faults)) as trace:
+        with tracefs.instance(root, name, set_up(name, size, faults, platform.machine())) as trace:
+            _prove(trace, faults.NAME)
             yield partial(_record, wanted, trace, faults.NAME, size)
+
+
+def _prove(trace: tracefs.Instance, means: str) -> None:
+    """InputError unless a fault of our own is recorded: a kernel may take a probe, and then nothing from it."""
+    trace.follow(os.getpid())
+    trace.start()
+    with mmap.mmap(-1, mmap.PAGESIZE) as page:
+        page[0] = 1
+    trace.stop()
+    text = trace.take(READS)
+    trace.follow_nobody()
+    if not any(f" {name}: " in text for name in FAULTS):
+        raise InputError(f"cannot record: this kernel takes a {means}, and records nothing by it")
 
 
 def _record(wanted: Wanted, trace: tracefs.Instance, means: str, size: int) -> Recording:

@@ -33,7 +33,7 @@ def record(wanted: Wanted, kernel: Kernel, machine: boot.Machine) -> Recording:
     """Run a static arm64 program on `kernel`, and write what it and its descendants did."""
     words = (Path(wanted.command[0]).name, *wanted.command[1:])
     name = f"{tracefs.PREFIX}1"
-    listed = set_up(name, wanted.buffer_kib or BUFFER_KIB, kprobe)
+    listed = set_up(name, wanted.buffer_kib or BUFFER_KIB, kprobe, "aarch64")
     files = {
         "init": build.recorder().read_bytes(),
         "writes": writes.as_text(listed).encode(),

@@ -13,6 +13,9 @@ NAME = "kprobe on handle_mm_fault"
 FILE = "kprobe_events"
 EVENT = "mmarch_fault"
 ARGUMENTS = "address=$arg2:x64 flags=$arg3:x32 regs=$arg4:x64"
+PROBED = f"handle_mm_fault {ARGUMENTS}"
+# riscv refuses a probe on what ftrace patches, two instructions; there, arguments have no names but of registers
+BEHIND_FTRACE = {"riscv64": "handle_mm_fault+8 address=%a1:x64 flags=%a2:x32 regs=%a3:x64"}
 NO_GUP = "regs != 0"
 
 
@@ -21,7 +24,7 @@ def group(name: str) -> str:
     return name.replace("-", "_")
 
 
-def writes(name: str) -> list[Write]:
-    """For the instance of that name."""
-    probe = f"p:{group(name)}/{EVENT} handle_mm_fault {ARGUMENTS}"
+def writes(name: str, machine: str) -> list[Write]:
+    """For the instance of that name, on a machine as uname -m calls it."""
+    probe = f"p:{group(name)}/{EVENT} {BEHIND_FTRACE.get(machine, PROBED)}"
     return [Write(FILE, probe), *enable(name, [f"{group(name)}/{EVENT}"], filtered=NO_GUP)]

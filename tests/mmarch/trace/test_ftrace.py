@@ -402,3 +402,12 @@ def test_a_droppable_mapping_is_taken_for_private_memory(tmp_path):
     flags = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS
     assert workload.ops.tolist()[-2][:6] == [uapi.OP_MMAP, 0, 0x7F0000000000, 0x1000, 3, flags]
     assert workload.ignored["MAP_DROPPABLE, taken for MAP_PRIVATE"] == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "access"), [(12, uapi.ACCESS_EXEC), (13, uapi.ACCESS_READ), (15, uapi.ACCESS_WRITE)]
+)
+def test_a_fault_of_riscv_has_a_cause(tmp_path, cause, access):
+    """Its tracepoints' text is another; causes are those of the privileged architecture, section on scause."""
+    text = event(1, f"page_fault_user: user page fault, address={STACK + 8:#x} epc=0x401000 cause={cause:#x}")
+    assert rows(tmp_path, text) == [row(uapi.OP_TOUCH, 0, STACK, 1, access)]
