@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from core_mm.uapi import OP_NAMES
+from core_mm.uapi import OP_NAMES, OP_TOUCH
 from mmarch.engine.hookimpls import short_where
 from mmarch.history.story import Call, Story
 from mmarch.report.columns import title
@@ -23,8 +23,21 @@ def render(story: Story) -> list[str]:
         f"{story.workload.place(story.operation)}: operation {story.operation}, {OP_NAMES[op]} of task {task}"
     )
     lines = [*wrap(title(story.setup.configuration, story.setup.geometry.page_shift)), *wrap(head), ""]
+    if not story.top.parts:
+        return [*lines, *wrap(nothing(story))]
     lines += list(_lines(story, story.top, 0))
     return [*lines, "", "function: in the twin, in Linux", *_legend(story)]
+
+
+def nothing(story: Story) -> str:
+    """Why there is no story to tell."""
+    op, _, address, *_ = story.workload.ops[story.operation].tolist()
+    if op != OP_TOUCH:
+        return "Nothing: core-mm reads and changes no entry, and flushes nothing."
+    return (
+        f"Nothing: {address:#x} is mapped as the access needs it by then, so the CPU walks the tables and core-mm is "
+        "not asked. What was a fault where this was recorded is none here, as folios or readahead may be others."
+    )
 
 
 def _lines(story: Story, call: Call, depth: int, step: int = 2) -> Iterator[str]:
@@ -83,9 +96,11 @@ def kernel_name(call: Call) -> str:
 def side_by_side(a: Story, b: Story) -> list[str]:
     """Two stories in two columns, lines that differ marked."""
     half = (width() - 3) // 2
-    left, right = _plain(a), _plain(b)
+    left, right = (_plain(story) or ["nothing"] for story in (a, b))
     lines = [*wrap(f"A  {title(a.setup.configuration, a.setup.geometry.page_shift)}")]
     lines += [*wrap(f"B  {title(b.setup.configuration, b.setup.geometry.page_shift)}"), ""]
+    if not (a.top.parts or b.top.parts):
+        return [*lines, *wrap(nothing(a))]
     for one, other in _aligned(left, right):
         same = " " if one == other else "|"
         lines.append(f"{_cut(one, half):{half}} {same} {_cut(other, half)}".rstrip())
