@@ -138,6 +138,6 @@ def instance(root: Path, name: str, writes: Sequence[Write]) -> Iterator[Instanc
         execute(root, writes)
         yield made
     finally:
-        if made.root.exists():
+        if os.path.exists(made.root):  # False, too, where we may not look
             made.remove()
         execute(root, undo(writes))

@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import ModuleType
 from typing import IO
@@ -43,7 +43,8 @@ def ready(faults: ModuleType, wanted: Wanted) -> Iterator[Callable[[], Recording
     size = wanted.buffer_kib or tracefs.default_buffer_kib()
     name = f"{tracefs.PREFIX}{os.getpid()}"
     with mounted() as root:
-        leftovers.clean(root)
+        with suppress(OSError):  # what may not be looked at is refused below, by name
+            leftovers.clean(root)
         with tracefs.instance(root, name, set_up(name, size, faults, platform.machine())) as trace:
             _prove(trace, faults.NAME)
             yield partial(_record, wanted, trace, faults.NAME, size)

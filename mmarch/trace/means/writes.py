@@ -73,7 +73,8 @@ def _execute(path: Path, write: Write) -> None:
 def _complaint(write: Write, error: OSError) -> str:
     if "/events/" in write.path and error.errno in _NO_EVENT:
         event = write.path.partition("/events/")[2].rpartition("/")[0]
-        return f"cannot record: this kernel has no event {event} (system calls need CONFIG_FTRACE_SYSCALLS)"
+        option = " (CONFIG_FTRACE_SYSCALLS)" if event.startswith("syscalls/") else ""
+        return f"cannot record: this kernel has no event {event}{option}"
     if write.path.endswith("_events"):
         missing = (
             "no probes of its functions (CONFIG_KPROBE_EVENTS)" if error.errno in _NO_EVENT else write.text

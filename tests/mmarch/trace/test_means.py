@@ -160,6 +160,25 @@ def test_what_is_only_welcome_may_be_missing(tmp_path):
     execute(root, writes[1:])
 
 
+def test_a_tracefs_that_may_not_be_looked_at_is_refused(tmp_path, monkeypatch):
+    """As without root: by what was refused, and with what it needs."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    @contextmanager
+    def closed():
+        yield tmp_path
+
+    monkeypatch.setattr(by_ftrace, "mounted", closed)
+    monkeypatch.setattr(leftovers, "clean", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "exists", refuse)
+    said = r"refuses a new instances/mmarch-\d+/ \(Permission denied\).*needs root"
+    with pytest.raises(InputError, match=said), by_ftrace.ready(tracepoints, Wanted(tmp_path / "out.txt")):
+        pass
+
+
 def test_a_kernel_without_probes_is_told(tmp_path):
     """By the option that it would need."""
     with pytest.raises(InputError, match="CONFIG_KPROBE_EVENTS"):
