@@ -58,7 +58,7 @@ class Contents:
             )
         self.follow = Follow(
             self.model, self._page, reader.constant("page_shift") + reader.bits * reader.levels,
-            [kind != FILE_RAMFS for kind in kinds], self._left, self._holds,
+            [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed,
         )  # fmt: skip
         self._no_execute = self._can_forbid_execution()
 
@@ -123,6 +123,11 @@ class Contents:
         at = int(np.searchsorted(shows.page, page))
         return int(shows.held[at]) if at < len(shows.page) and shows.page[at] == page else None
 
+    def _filed(self, number: int, index: int) -> int | None:
+        memory = self._reader.memory
+        frame = int(memory.arrays["i_pages"][int(memory.tables["INODE"]["first"][number + 1]) + index])
+        return int(memory.arrays["content"][frame]) if frame > 0 else None
+
     # -- tasks ------------------------------------------------------------------------
 
     def _space(self, task: int, space: Space, shows: Shows) -> Iterator[Finding]:
@@ -153,7 +158,7 @@ class Contents:
             frame = int(shows.frame[part][at])
             where = f"frame {frame:#x}" if frame else "in swap"
             if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
-                if not shows.huge[part][at]:
+                if not area.file.memory:
                     yield Finding(
                         "content",
                         f"task {task} page {page:#x} shows {where} behind the end of its file",

@@ -28,16 +28,18 @@ class Follow:
     """Applies operations to a model.
 
     left   (task, first page, after) -> (first, after, protection) of what the machine maps there
-    holds  (task, page) -> the version that is mapped there, None if nothing is. Both are asked after a call that
-           ran out of memory half-way, of which nobody can say what it has done
+    holds  (task, page) -> the version that is mapped there, None if nothing is
+    filed  (file, page) -> the version that is cached there. All are asked after a call that ran out of memory
+           half-way, of which nobody can say what it has done
     """
 
     def __init__(
-        self, model: Model, page_size: int, levels_bits: int, holes: Iterable[bool], left: Left, holds: Holds
-    ) -> None:
+        self, model: Model, page_size: int, levels_bits: int, holes: Iterable[bool], left: Left, holds: Holds,
+        filed: Holds,
+    ) -> None:  # fmt: skip
         self.model, self._page = model, page_size
         self._top = 1 << min(levels_bits, ADDRESS_BITS)
-        self._holes, self._left, self._holds = tuple(holes), left, holds
+        self._holes, self._left, self._holds, self._filed = tuple(holes), left, holds, filed
         self._do: dict[int, Callable[[int, int, Sequence[int], int], list[Finding] | None]] = {
             uapi.OP_MMAP: self._mmap, uapi.OP_MUNMAP: self._munmap, uapi.OP_BRK: self._brk,
             uapi.OP_MPROTECT: self._mprotect, uapi.OP_MADVISE: self._madvise, uapi.OP_MREMAP: self._mremap,
@@ -202,7 +204,11 @@ class Follow:
 
     def _pwrite(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         number, offset, size = cells[:3]
-        if result == 0 and size:
+        if result == -ENOMEM:
+            for index in range(offset // self._page, self._pages(offset + size)):
+                if self._filed(number, index) == version(row, index):
+                    self.model.write(number, row, index, index + 1)
+        elif result == 0 and size:
             file = self.model.files[number]
             self.model.write(number, row, offset // self._page, self._pages(offset + size))
             file.pages = max(file.pages, self._pages(offset + size))
@@ -239,6 +245,9 @@ class Follow:
             expected = self.model.access(task, at, access, row)
             if expected == SEGV and self._expand(task, at):
                 expected = self.model.access(task, at, access, row)
+            if expected == BUS and self._behind(task, at):
+                self.model.reach(task, self._area(task, at), at, access, row)
+                expected = OK
             if expected != OK:
                 break
         if result == -ENOMEM:
@@ -247,17 +256,26 @@ class Follow:
             return [self._wrong(task, at, access, expected, result)]
         return []
 
-    def _before(self, task: int, first: int, pages: int) -> dict[int, int]:
-        """What pages hold before an access that will run out of memory."""
-        space = self.model.tasks[task]
-        known = {}
-        for page in range(first, first + pages):
-            area = space.area(page)
-            if area is not None:
-                known[page] = self.model.content(space, area, page)
-        return known
+    def _area(self, task: int, page: int) -> Area:
+        area = self.model.tasks[task].area(page)
+        assert area is not None
+        return area
 
-    def _undo(self, task: int, before: dict[int, int], row: int) -> None:
+    def _behind(self, task: int, page: int) -> bool:
+        """Whether a page of shared memory behind its end is mapped all the same, with the folio it is part of."""
+        file = self._area(task, page).file
+        return file is not None and file.memory and self._holds(task, page) is not None
+
+    def _before(self, task: int, first: int, pages: int) -> dict[int, int | None]:
+        """What was written to pages before an access that will run out of memory."""
+        space = self.model.tasks[task]
+        return {
+            page: self.model.written_to(space, area, page)
+            for page in range(first, first + pages)
+            if (area := space.area(page)) is not None
+        }
+
+    def _undo(self, task: int, before: dict[int, int | None], row: int) -> None:
         """Writes that did not happen."""
         space = self.model.tasks[task]
         for page, held in before.items():

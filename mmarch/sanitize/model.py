@@ -32,6 +32,7 @@ class File:
     initial  pages that hold something since before the workload
     written  page -> version of those that were written, or zeroed, since
     names    0 after unlink: what nobody maps any more is gone
+    memory   shared memory: a large folio may show what is behind the end, which Linux leaves so on purpose
     """
 
     number: int
@@ -39,6 +40,7 @@ class File:
     initial: int = 0
     written: dict[int, int] = field(default_factory=dict)
     names: int = 1
+    memory: bool = False
 
     def content(self, index: int) -> int:
         """Of a page."""
@@ -159,7 +161,10 @@ class Model:
 
     def __init__(self, files: Iterable[tuple[int, bool]] = (), tasks: Iterable[int] = (1,)) -> None:
         self.tasks: dict[int, Space] = {task: Space() for task in tasks}
-        self.files = [File(number, pages, pages if full else 0) for number, (pages, full) in enumerate(files)]
+        self.files = [
+            File(number, pages, pages if full else 0, memory=not full)
+            for number, (pages, full) in enumerate(files)
+        ]
         self.dirty: set[tuple[int, int]] = set()
         self._shared = 0
 
@@ -182,7 +187,7 @@ class Model:
     def shared_memory(self, pages: int) -> File:
         """What a shared anonymous mapping maps."""
         self._shared -= 1
-        return File(self._shared, pages, names=0)
+        return File(self._shared, pages, names=0, memory=True)
 
     def munmap(self, task: int, start: int, end: int) -> None:
         """Forget a range."""
@@ -355,6 +360,12 @@ class Model:
             return SEGV
         if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
             return BUS
+        self.reach(task, area, page, access, row)
+        return OK
+
+    def reach(self, task: int, area: Area, page: int, access: int, row: int) -> None:
+        """What an access does that goes through."""
+        space = self.tasks[task]
         if access == ACCESS_WRITE:
             if area.shared and area.file is not None:
                 area.file.written[area.at(page)] = version(row, page)
@@ -363,7 +374,6 @@ class Model:
                 space.written[page] = version(row, page)
                 space.lazy.discard(page)
                 space.copied.pop(page, None)
-        return OK
 
     def content(self, space: Space, area: Area, page: int) -> int:
         """What a read would see."""
@@ -371,14 +381,21 @@ class Model:
             return space.written[page]
         return area.file.content(area.at(page)) if area.file is not None else 0
 
-    def put(self, space: Space, area: Area, page: int, held: int) -> None:
-        """Give a page another content."""
+    def written_to(self, space: Space, area: Area, page: int) -> int | None:
+        """The version that was last written to a page; None if what is behind it shows."""
         if area.shared and area.file is not None:
-            area.file.written[area.at(page)] = held
-        elif held or area.file is not None:
-            space.written[page] = held
+            return area.file.written.get(area.at(page))
+        return space.written.get(page)
+
+    def put(self, space: Space, area: Area, page: int, held: int | None) -> None:
+        """That is what was last written to it."""
+        written, place = space.written, page
+        if area.shared and area.file is not None:
+            written, place = area.file.written, area.at(page)
+        if held is None:
+            written.pop(place, None)
         else:
-            space.written.pop(page, None)
+            written[place] = held
 
     def written_back(self, task: int, start: int, end: int) -> None:
         """msync: the file pages mapped there are clean."""
