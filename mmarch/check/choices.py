@@ -20,6 +20,16 @@ def arena(context: Context) -> int:
     return 5 * (context.geometry.cont_ptes if context.geometry.cont_ptes > 1 else 16)
 
 
+def written_run(driver: Driver, task: int, page: int, size: int) -> tuple[int, int]:
+    """Pages from the next one on that is mapped, as far as the mapping goes."""
+    first = driver.first + page
+    area = driver.model.tasks[task].above(first)
+    if area is None or area.start >= driver.first + size:
+        return page, 1
+    start = max(area.start, first)
+    return start - driver.first, max(1, min(area.end, driver.first + size) - start)
+
+
 def random_choice(rng: random.Random, driver: Driver, size: int) -> Choice:
     """An operation that makes sense now, with its arguments."""
     task = rng.choice(sorted(driver.model.tasks))
@@ -34,6 +44,8 @@ def random_choice(rng: random.Random, driver: Driver, size: int) -> Choice:
         ("munmap", (task, page, pages)), ("mprotect", (task, page, pages, rng.choice(PROTS))),
         ("madvise", (task, page, pages, rng.choice(ADVICE))), ("mremap", (task, page, pages, rng.randrange(size))),
         ("msync", (task, page, pages)), ("age", ()), ("clear_refs", (task,)),
+        ("madvise", (task, *written_run(driver, task, page, size), MADV_PAGEOUT)),
+        ("touch", (task, page, min(pages, 40), ACCESS_READ)),
     ]  # fmt: skip
     if free:
         choices.append(("fork", (task, free[0])))

@@ -39,8 +39,8 @@ class Writer:
     """
 
     weights: ClassVar[Mapping[str, int]] = {
-        "touch": 40, "mmap": 8, "munmap": 6, "mprotect": 9, "madvise": 14, "mremap": 5, "fork": 5, "exit": 3,
-        "spawn": 1, "file": 5, "age": 4,
+        "touch": 400, "mmap": 80, "munmap": 60, "mprotect": 90, "madvise": 140, "mremap": 50, "fork": 50, "exit": 30,
+        "spawn": 10, "file": 50, "fallocate": 15, "heap": 20, "age": 40, "swapoff": 1,
     }  # fmt: skip
 
     def __init__(self, rng: random.Random, page: int, block: int, entries: int) -> None:
@@ -189,6 +189,25 @@ class Writer:
             self._add(uapi.OP_DROP_CACHES, task)
         else:
             self._add(uapi.OP_MSYNC, task, *self._bytes(*self._mapped(task)), 4)
+
+    def fallocate(self) -> None:
+        """Pages of a file made ahead of their use, or a hole."""
+        hole = uapi.FALLOC_FL_PUNCH_HOLE | uapi.FALLOC_FL_KEEP_SIZE
+        mode = self.rng.choice((0, uapi.FALLOC_FL_KEEP_SIZE, hole, hole))
+        start, pages = self.rng.randrange(FILE_PAGES // 2), self.rng.randrange(1, 2 * self.block)
+        file = self.rng.randrange(2)
+        self._add(uapi.OP_FALLOCATE, self._task(), file, mode, start * self.page, pages * self.page)
+
+    def heap(self) -> None:
+        """brk up or down, and accesses to what there may be; the heap begins above the arena."""
+        task, start = self._task(), self.base + 8 * self.entries
+        self._add(uapi.OP_BRK, task, (start + self.rng.randrange(2 * self.block)) * self.page)
+        access = self.rng.choice((ACCESS_READ, ACCESS_WRITE))
+        self._add(uapi.OP_TOUCH, task, (start + self.rng.randrange(self.block)) * self.page, self.block, access)
+
+    def swapoff(self) -> None:
+        """Everything comes back from swap, which is gone."""
+        self._add(uapi.OP_SWAPOFF, self._task())
 
     def age(self) -> None:
         """Aging, or clearing accessed flags."""

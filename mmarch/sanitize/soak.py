@@ -30,6 +30,7 @@ ASIDS = 1 << 16
 SHRINKING = 60  # seconds
 EVERY = 20  # operations between two looks at core-mm
 MB = 1 << 20
+TIGHT_PAGES, TIGHT_SLOTS = (1200, 2000, 4000), (64, 300, 1000)  # of every third machine
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,21 @@ def one_round(config: Config, seed: int, number: int, count: int) -> Round:
         config, anon_orders=orders, shmem_orders=rng.choice((0, orders)), memory=512 * MB, swap_bytes=64 * MB,
         log_rows=LOG_ROWS, overrides={"log_ptes": 1, "anon_always": orders},
     )  # fmt: skip
+    if number % 3 == 1:
+        config = tight(config, seed, number, geometry.page_shift)
     rows = Writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(count)
     return Round(number, config, rows, rng.choice((0, 0, ASIDS - rng.randrange(2, 40))))
+
+
+def tight(config: Config, seed: int, number: int, page_shift: int) -> Config:
+    """Little memory, little swap, fragmentation, and pages of slots that a gather does not get: calls fail half-way."""
+    rng = random.Random(f"tight {seed} {number}")
+    overrides = {
+        **config.overrides, "fragmentation": rng.choice((0, 30, 60)), "fail_nowait": rng.choice((0, 1, 40)),
+        "fail_dup_swap": rng.choice((0, 0, 300)),
+    }  # fmt: skip
+    memory, swap = rng.choice(TIGHT_PAGES), rng.choice(TIGHT_SLOTS)
+    return replace(config, memory=memory << page_shift, swap_bytes=swap << page_shift, overrides=overrides)
 
 
 def machine(made: Round, engine: str, more_roots: Sequence[FunctionType] = ()) -> Machine:
