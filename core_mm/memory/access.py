@@ -108,9 +108,10 @@ def note_written(addr: int, pmd: int) -> int:
 def frame_at(ptep: int) -> int:
     """The frame that an entry maps, read past the counters; every entry of a block may hold the block's first."""
     page = pte_pfn(ptes[ptep])
-    first = ptep
-    while first & (cfg.ptrs_per_pte - 1) and pte_pfn(ptes[first - 1]) == page:
-        first -= 1
+    first = ptep & -cfg.cont_ptes
+    for other in range(first, first + cfg.cont_ptes):
+        if pte_pfn(ptes[other]) != page:
+            return page
     return page + ptep - first
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core_mm.mm_types import PG_LARGE
 from core_mm.page_cache import SWAP_ORDER
 from core_mm.uapi import COLUMNS, FILE_RAMFS, OP_NAMES, PROT_EXEC, PROT_WRITE
 from mmarch.engine.direct import DirectMachine
@@ -58,7 +59,7 @@ class Contents:
             )
         self.follow = Follow(
             self.model, self._page, reader.constant("page_shift") + reader.bits * reader.levels,
-            [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed,
+            [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed, self._large,
         )  # fmt: skip
         self._no_execute = self._can_forbid_execution()
 
@@ -122,6 +123,14 @@ class Contents:
         shows = self._shows(self._reader.read(), mm)
         at = int(np.searchsorted(shows.page, page))
         return int(shows.held[at]) if at < len(shows.page) and shows.page[at] == page else None
+
+    def _large(self, task: int, page: int) -> bool:
+        state, mm = self._reader.read(), int(self._reader.memory.tables["TASK"]["mm"][task + 1])
+        shows = self._shows(state, mm)
+        at = int(np.searchsorted(shows.page, page))
+        if at >= len(shows.page) or shows.page[at] != page:
+            return False
+        return bool(state.flags[state.head[int(shows.frame[at])]] & PG_LARGE)
 
     def _filed(self, number: int, index: int) -> int | None:
         memory = self._reader.memory

@@ -29,17 +29,19 @@ class Follow:
 
     left   (task, first page, after) -> (first, after, protection) of what the machine maps there
     holds  (task, page) -> the version that is mapped there, None if nothing is
+    large  (task, page) -> whether a large folio is mapped there
     filed  (file, page) -> the version that is cached there. All are asked after a call that ran out of memory
            half-way, of which nobody can say what it has done
     """
 
     def __init__(
         self, model: Model, page_size: int, levels_bits: int, holes: Iterable[bool], left: Left, holds: Holds,
-        filed: Holds,
+        filed: Holds, large: Callable[[int, int], bool],
     ) -> None:  # fmt: skip
         self.model, self._page = model, page_size
         self._top = 1 << min(levels_bits, ADDRESS_BITS)
         self._holes, self._left, self._holds, self._filed = tuple(holes), left, holds, filed
+        self._large = large
         self._do: dict[int, Callable[[int, int, Sequence[int], int], list[Finding] | None]] = {
             uapi.OP_MMAP: self._mmap, uapi.OP_MUNMAP: self._munmap, uapi.OP_BRK: self._brk,
             uapi.OP_MPROTECT: self._mprotect, uapi.OP_MADVISE: self._madvise, uapi.OP_MREMAP: self._mremap,
@@ -264,7 +266,7 @@ class Follow:
     def _behind(self, task: int, page: int) -> bool:
         """Whether a page of shared memory behind its end is mapped all the same, with the folio it is part of."""
         file = self._area(task, page).file
-        return file is not None and file.memory and self._holds(task, page) is not None
+        return file is not None and file.memory and self._large(task, page)
 
     def _before(self, task: int, first: int, pages: int) -> dict[int, int | None]:
         """What was written to pages before an access that will run out of memory."""
@@ -276,14 +278,16 @@ class Follow:
         }
 
     def _undo(self, task: int, before: dict[int, int | None], row: int) -> None:
-        """Writes that did not happen."""
+        """Writes that did not happen: those behind the last one that can be seen; two pages may be one of a file."""
         space = self.model.tasks[task]
-        for page, held in before.items():
-            area = space.area(page)
-            if area is None or self.model.content(space, area, page) != version(row, page):
-                continue
-            if self._holds(task, page) != version(row, page):
-                self.model.put(space, area, page, held)
+        held = {self._holds(task, page) for page in before}
+        done = max((page for page in before if version(row, page) in held), default=-1)
+        areas = {page: area for page in before if (area := space.area(page)) is not None}
+        for page, area in areas.items():
+            self.model.put(space, area, page, before[page])
+        for page, area in areas.items():
+            if page <= done:
+                self.model.reach(task, area, page, uapi.ACCESS_WRITE, row)
 
     def _expand(self, task: int, page: int) -> bool:
         """Whether a stack grows down to a page."""

@@ -203,7 +203,9 @@ class Writer:
         task, start = self._task(), self.base + 8 * self.entries
         self._add(uapi.OP_BRK, task, (start + self.rng.randrange(2 * self.block)) * self.page)
         access = self.rng.choice((ACCESS_READ, ACCESS_WRITE))
-        self._add(uapi.OP_TOUCH, task, (start + self.rng.randrange(self.block)) * self.page, self.block, access)
+        self._add(
+            uapi.OP_TOUCH, task, (start + self.rng.randrange(self.block)) * self.page, self.block, access
+        )
 
     def swapoff(self) -> None:
         """Everything comes back from swap, which is gone."""

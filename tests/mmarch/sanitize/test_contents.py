@@ -68,6 +68,17 @@ def test_a_page_that_came_back_clean_is_no_loss() -> None:
         driver.compare()
 
 
+def test_neighbours_that_are_one_page_of_a_file() -> None:
+    """Two entries side by side with the same frame are no contiguous block: both writes go to that frame."""
+    arena = 0x40000000
+    rows = [
+        (uapi.OP_SPAWN, 1),
+        *((uapi.OP_MMAP, 1, arena + at * 4096, 4096, 3, 0x11, 1) for at in range(2)),
+        (uapi.OP_TOUCH, 1, arena, 2, W),
+    ]
+    assert soak.run_round(a_round(rows, context()), Soaked(), "interpreted", 1) is None
+
+
 def model() -> Model:
     """Task 1 with a private mapping of pages 10 to 19; a file of four pages that holds something."""
     made = Model([(4, True)])
