@@ -32,7 +32,7 @@ class Shows:
     held: Numbers
     bits: Numbers
     frame: Numbers  # 0 of what is in swap
-    huge: Flags
+    large: Flags  # part of a large folio
 
 
 class Contents:
@@ -107,7 +107,8 @@ class Contents:
         swapped = np.where(cached > 0, content[cached], state.array("swap_content")[slot])
         held = np.where(bits & PRESENT, content[frame], swapped)
         order = np.argsort(page, kind="stable")
-        return Shows(page[order], held[order], bits[order], frame[order], leaves.huge[at][order])
+        large = state.flags[state.head[np.minimum(frame, state.frames - 1)]] & PG_LARGE != 0
+        return Shows(page[order], held[order], bits[order], frame[order], large[order])
 
     def _left(self, task: int, start: int, end: int) -> list[tuple[int, int, int]]:
         state, mm = self._reader.read(), int(self._reader.memory.tables["TASK"]["mm"][task + 1])
@@ -125,12 +126,12 @@ class Contents:
         return int(shows.held[at]) if at < len(shows.page) and shows.page[at] == page else None
 
     def _large(self, task: int, page: int) -> bool:
-        state, mm = self._reader.read(), int(self._reader.memory.tables["TASK"]["mm"][task + 1])
-        shows = self._shows(state, mm)
+        mm = int(self._reader.memory.tables["TASK"]["mm"][task + 1])
+        shows = self._shows(self._reader.read(), mm)
         at = int(np.searchsorted(shows.page, page))
         if at >= len(shows.page) or shows.page[at] != page:
             return False
-        return bool(state.flags[state.head[int(shows.frame[at])]] & PG_LARGE)
+        return bool(shows.large[at])
 
     def _filed(self, number: int, index: int) -> int | None:
         memory = self._reader.memory
@@ -167,7 +168,7 @@ class Contents:
             frame = int(shows.frame[part][at])
             where = f"frame {frame:#x}" if frame else "in swap"
             if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
-                if not area.file.memory:
+                if not (area.file.memory and shows.large[part][at]):
                     yield Finding(
                         "content",
                         f"task {task} page {page:#x} shows {where} behind the end of its file",
