@@ -185,10 +185,10 @@ class Machine:
         shape = (-1, core_mm.vmstat.HOOKS, core_mm.vmstat.EVENTS)
         return self.memory.arrays["counters"].reshape(shape)
 
-    def forget_counts(self) -> None:
-        """Begin to count anew; what was never counted is not touched, which would cost memory."""
+    def forget_boot(self) -> None:
+        """Drop what booting counted, which is no operation; rows that it has not touched cost no memory."""
         counters, row = self.memory.arrays["counters"], core_mm.vmstat.EVENTS
-        counters[: core_mm.calls.ROOTS * row] = 0
+        counters[: core_mm.vmstat.HOOKS * row] = 0
         counters[core_mm.calls.ROOTS * row : self.memory.get("mach", "next_call") * row] = 0
 
     def total(self, event: int | str) -> int:

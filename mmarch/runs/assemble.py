@@ -148,7 +148,7 @@ def unbooted(
 def boot(machine: Machine) -> Machine:
     """The same machine, booted; InputError if its memory is too small."""
     error = machine.call("boot")
-    machine.forget_counts()  # booting is no operation
+    machine.forget_boot()
     if error:
         size = show_size(machine.config.memory)
         raise InputError(f"the machine does not boot with --memory {size} (error {error})")

@@ -25,7 +25,8 @@ _FOREIGN = {
     b"PERFILE2": "a perf.data of perf; turn it into text: "
     "perf script -F comm,pid,tid,time,event,addr,ip -i {path} | mmarch run -",
     b"BZh": "compressed by bzip2; unpack it first: bzip2 -dc {path} | mmarch run -",
-    b"PK\x03\x04": "a zip archive; unpack it first: unzip -p {path} | mmarch run -",
+    b"PK\x03\x04": "a zip archive; unpack it first: unzip -p {path} | mmarch run -; if it is a saved history, map, "
+    "run --top, --steps and --format folded read it",
     b"\xff\xfe": "UTF-16; turn it into plain text: iconv -f UTF-16 -t UTF-8 {path} | mmarch run -",
     b"\xfe\xff": "UTF-16; turn it into plain text: iconv -f UTF-16 -t UTF-8 {path} | mmarch run -",
 }
