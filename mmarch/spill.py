@@ -6,10 +6,13 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from mmarch.errors import InputError
 
 LARGE = 1 << 28  # bytes
 ROWS = 1 << 19  # so many are worked on at a time
@@ -25,27 +28,68 @@ def file() -> BinaryIO:
     return cast(BinaryIO, tempfile.TemporaryFile(dir=folder()))
 
 
+@contextmanager
+def enough_room() -> Iterator[None]:
+    """InputError, with what to do, if such a file cannot grow."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{folder()}: {error.strerror}; set TMPDIR to a folder with more room") from error
+
+
+class _Mapped(mmap.mmap):
+    """A file's memory, which knows its file."""
+
+    descriptor = -1
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
 def room(rows: int, columns: int, dtype: DTypeLike) -> NDArray[Any]:
-    """Zeros, (rows, columns), or (rows,) for 0 columns; OSError if there is no room for them."""
+    """Zeros, (rows, columns), or (rows,) for 0 columns; filled with `put`, which notices when there is no room."""
     shape = (rows, columns) if columns else (rows,)
     size = rows * max(columns, 1) * np.dtype(dtype).itemsize
     if size < LARGE:
         return np.zeros(shape, dtype)
     with file() as large:
-        os.posix_fallocate(large.fileno(), 0, size)
-        return np.frombuffer(mmap.mmap(large.fileno(), size), dtype).reshape(shape)
+        os.ftruncate(large.fileno(), size)
+        mapped = _Mapped(large.fileno(), size)
+        mapped.descriptor = os.dup(large.fileno())
+    return np.frombuffer(mapped, dtype).reshape(shape)
+
+
+def _mapped(array: NDArray[Any]) -> _Mapped | None:
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    base = base.obj if isinstance(base, memoryview) else base
+    return base if isinstance(base, _Mapped) else None
+
+
+def put(array: NDArray[Any], first: int, values: NDArray[Any]) -> None:
+    """Rows of what `room` gave, from `first` on; written to the file, which is faster than to its memory.
+
+    InputError if there is no room.
+    """
+    mapped = _mapped(array)
+    if mapped is None:
+        array[first : first + len(values)] = values
+        return
+    raw: Any = np.ascontiguousarray(values, array.dtype).reshape(-1).view(np.uint8)
+    rest, at = memoryview(raw), first * array.strides[0]
+    with enough_room():
+        while rest:
+            written = os.pwrite(mapped.descriptor, rest, at)
+            rest, at = rest[written:], at + written
 
 
 def release(*arrays: NDArray[Any]) -> None:
     """Let go of the memory that parts of such arrays have come to take; nothing is lost."""
     for array in arrays:
-        base: Any = array
-        while isinstance(base, np.ndarray):
-            base = base.base
-        if isinstance(base, memoryview):
-            base = base.obj
-        if isinstance(base, mmap.mmap):
-            base.madvise(mmap.MADV_DONTNEED)
+        if (mapped := _mapped(array)) is not None:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def pieces(*arrays: NDArray[Any]) -> Iterator[tuple[NDArray[Any], ...]]:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core_mm import uapi
 from mmarch.errors import InputError
-from mmarch.spill import ROWS, pieces, release, room
+from mmarch.spill import ROWS, pieces, put, room
 from mmarch.workload import File, Workload
 from mmarch.writing import writing
 
@@ -206,19 +206,20 @@ def _rows(
     ops, lines, times = room(rows, uapi.COLUMNS, np.int64), room(rows, 0, np.int32), room(rows, 0, np.float64)
     before, line, time = np.zeros(MOST_TASKS, np.int64), 0, 0
     for first in range(0, rows, ROWS):
-        here = slice(first, min(first + ROWS, rows))
         frame = lazy.slice(first, ROWS).collect()
         if any(dtype not in _INTEGERS for dtype in map(str, frame.dtypes)) or sum(frame.null_count().row(0)):
             raise InputError(f"{path}: damaged: columns are not numbers")
         values = {name: frame[name].to_numpy() for name in COLUMNS}
+        cells = np.empty((len(frame), uapi.COLUMNS), np.int64)
         for number, name in enumerate(CELLS):
-            ops[here, number] = values[name]
-        _check_tasks(path, ops[here], first)
-        ops[here, 2] = _sums(ops[here, 1], ops[here, 2], before)
-        _check(path, ops[here], head, first)
+            cells[:, number] = values[name]
+        _check_tasks(path, cells, first)
+        cells[:, 2] = _sums(cells[:, 1], cells[:, 2], before)
+        _check(path, cells, head, first)
         lined, micro = np.cumsum(values["line"], dtype=np.int64) + line, np.cumsum(values["time"]) + time
-        lines[here], times[here], line, time = lined, micro / MICRO, int(lined[-1]), int(micro[-1])
-        release(ops, lines, times)
+        for whole, part in ((ops, cells), (lines, lined), (times, micro / MICRO)):
+            put(whole, first, part)
+        line, time = int(lined[-1]), int(micro[-1])
     return ops, lines, times
 
 

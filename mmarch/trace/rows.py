@@ -84,7 +84,8 @@ class Rows:
         self.base += len(self.lines)
         values: tuple[Any, ...] = (self.data, self.lines, self.times)
         for file, some in zip(self.files, values, strict=True):
-            file.write(memoryview(some))
+            with spill.enough_room():
+                file.write(memoryview(some))
             del some[:]
 
     @property
@@ -99,10 +100,9 @@ class Rows:
         times = spill.room(count, 0, np.float64)
         for some, numbers, when in self._pieces():
             full = some[:, 0] != 0
-            here = slice(kept, kept + int(full.sum()))
-            ops[here], lines[here], times[here] = some[full], numbers[full], when[full]
-            kept = here.stop
-            spill.release(ops, lines, times)
+            for whole, part in ((ops, some), (lines, numbers), (times, when)):
+                spill.put(whole, kept, part[full])
+            kept += int(full.sum())
         timed = any(when.any() for (when,) in spill.pieces(times[:kept]))
         return {"ops": ops[:kept], "lines": lines[:kept], "times": times[: kept if timed else 0]}
 

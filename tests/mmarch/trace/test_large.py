@@ -10,6 +10,7 @@ import pytest
 
 import mmarch
 from mmarch import spill
+from mmarch.errors import InputError
 from mmarch.runs.workloads import Trace, bundled_traces
 from mmarch.trace.assumed import PLAIN
 from mmarch.trace.formats import load_trace
@@ -99,3 +100,15 @@ def test_room_is_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.Monke
 def resident() -> int:
     """Bytes of memory that this process has (/proc/self/statm)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_no_room_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which folder, and what to set."""
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(InputError, match=r"No space left on device; set TMPDIR to a folder with more room"):
+        load_ftrace(TRACE)
