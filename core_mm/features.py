@@ -243,6 +243,21 @@ class feature(Features):
         since="6.18",
         source='19773df031bc "mm/fault: try to map the entire file folio in finish_fault()"',
     )
+    map_within_eof: int = behaviour(
+        "a fault maps no page of a large folio that lies behind the end of the file",
+        since="6.18",
+        source='74207de2ba10 "mm/memory: do not populate page table entries beyond i_size"',
+    )
+    truncate_unmaps_unsplit: int = behaviour(
+        "truncation unmaps a folio that it cannot split, as one that is dirty on disk",
+        since="6.18",
+        source='fa04f5b60fda "mm/truncate: unmap large folio on split failure"',
+    )
+    split_nonuniform: int = behaviour(
+        "truncation splits a large folio in halves around its border; before, into single pages",
+        since="6.15",
+        source='7460b470a131 "mm/truncate: use folio_split() in truncate operation"',
+    )
     fault_pte_dirty: int = behaviour(
         "a read fault of a writable mapping installs a dirty PTE if the folio is dirty already",
         since="6.16",

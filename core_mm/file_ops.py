@@ -8,10 +8,11 @@ from core_mm.folio import folio_mark_dirty, folio_nr_pages, page_folio
 from core_mm.fallocate import vfs_fallocate
 from core_mm.inode import file_inode, unlink
 from core_mm.mapping import shmem_mapping
+from core_mm.log2 import ilog2
 from core_mm.mm_types import EINVAL, ENOMEM, INODE, PAGE, cfg, ops
 from core_mm.msync import msync
 from core_mm.page_cache import filemap_get_page, range_is_empty
-from core_mm.readahead import ilog2, mapping_large_folio_support, ra_alloc_folio
+from core_mm.readahead import mapping_large_folio_support, ra_alloc_folio
 from core_mm.shmem import shmem_write
 from core_mm.swapoff import swapoff
 from core_mm.task_mmu import clear_refs

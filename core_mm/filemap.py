@@ -92,6 +92,8 @@ def filemap_map_pages(
     if index < 0:
         return 0
     folio = page_folio(filemap_get_page(inode, index))
+    if pmd_is_free(pmdp) and feature.map_within_eof and not can_map_large(inode, folio):
+        return 0  # who would have put the table in place (filemap_map_pmd) is not asked
     if pmd_is_free(pmdp) and folio_order(folio) == cfg.pmd_order:
         folio_get(folio)
         if not do_set_pmd(vma, address, pmdp, folio, access):

@@ -1,4 +1,4 @@
-"""Splitting a large folio into single pages (mm/huge_memory.c:split_huge_page_to_list_to_order; 6.12, 7.3)."""
+"""Splitting a large folio, into single pages or around one (mm/huge_memory.c:__folio_split; Linux 6.12, 7.3)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core_mm.folio import (
     folio_test_swapcache,
 )
 from core_mm.mapping import mapping_can_writeback
+from core_mm.log2 import ilog2
 from core_mm.migrate import remove_migration_ptes, try_to_migrate
 from core_mm.mm_types import EAGAIN, EBUSY, PAGE, PG_ANON, PG_LARGE, PG_ORDER_SHIFT, cfg
 from core_mm.tlb_batched import try_to_unmap_flush
@@ -26,20 +27,28 @@ KEPT_BY_HEAD = ~(PG_LARGE | ORDER_MASK)
 
 
 def split_folio(folio: int) -> int:
-    """Split it; the caller holds one reference, which stays with the first page. 0, -EAGAIN if others do, or -EBUSY."""
+    """Split it into single pages; the caller holds one reference, which stays with the first.
+
+    Returns 0, -EAGAIN if others have one, -EBUSY if the file system has something to write.
+    """
     return split_folio_to_list(folio, 0)
 
 
 def split_folio_to_list(folio: int, listed: int) -> int:
     """The same; of `listed` pages each keeps a reference for the caller, even where nothing maps it any more."""
-    error = split_huge_page_to_list_to_order(folio, listed)
+    error = __folio_split(folio, 0, listed)
     if not error and folio_test_large(folio):
         WARN(W_SPLIT, folio)
     return error
 
 
-def split_huge_page_to_list_to_order(folio: int, listed: int) -> int:
-    """Every page a folio of its own: unmap, divide what is known of it, map again."""
+def folio_split(folio: int, page: int) -> int:
+    """In halves around `page`, which alone is single afterwards; before 6.15, into single pages."""
+    return __folio_split(folio, page if feature.split_nonuniform else 0, 0)
+
+
+def __folio_split(folio: int, around: int, listed: int) -> int:
+    """Every part a folio of its own: unmap, divide what is known of it, map again."""
     if not folio_test_large(folio):
         return 0
     extra = cache_references(folio)
@@ -58,12 +67,14 @@ def split_huge_page_to_list_to_order(folio: int, listed: int) -> int:
             remove_migration_ptes(folio, 0)
         return -EAGAIN
     count(FOLIO_SPLIT, 1)
-    split_pages(folio, nr, extra != 0)
+    split_pages(folio, nr, extra != 0, around)
     if anon:
         remap_page(folio, nr)
-    for page in range(folio + 1, folio + nr):
-        if not listed:
-            folio_put(page)
+    page = folio + folio_nr_pages(folio)
+    while page < folio + nr and not listed:
+        after = page + folio_nr_pages(page)
+        folio_put(page)
+        page = after
     return 0
 
 
@@ -89,18 +100,30 @@ def cache_references(folio: int) -> int:
     return folio_nr_pages(folio)
 
 
-def split_pages(folio: int, nr: int, cached: int) -> int:
-    """Every page becomes a folio with the caller's reference, and one of the cache if that holds it."""
+def split_pages(folio: int, nr: int, cached: int, around: int) -> int:
+    """Every part becomes a folio with the caller's reference, and those of the cache if that holds it."""
     flags = PAGE.flags[folio] & KEPT_BY_HEAD
     mapping, index, private = PAGE.mapping[folio], PAGE.index[folio], PAGE.private[folio]
-    if cfg.log_ptes:
-        note(LOG_FOLIO, folio, nr, 0, 0 if flags & PG_ANON else mapping)
-    for i in range(nr):
-        page = folio + i
-        PAGE.flags[page] = flags
-        PAGE.refcount[page] = 1 + cached
-        PAGE.head[page] = page
+    i = 0
+    while i < nr:
+        page, order = folio + i, 0
+        if around and page != around:
+            order = ilog2(i ^ (around - folio))
+        prep_part(page, order, flags, 0 if flags & PG_ANON else mapping)
+        PAGE.refcount[page] = 1 + (cached << order)
         PAGE.mapping[page] = mapping
         PAGE.index[page] = index + i
         PAGE.private[page] = private + i if private else 0
+        i += 1 << order
     return page_cache.drop_beyond_eof(folio, nr)
+
+
+def prep_part(page: int, order: int, flags: int, inode: int) -> int:
+    """A folio of what was part of a larger one; nobody maps it."""
+    if cfg.log_ptes:
+        note(LOG_FOLIO, page, 1 << order, order, inode)
+    PAGE.flags[page] = flags | (PG_LARGE | order << PG_ORDER_SHIFT if order else 0)
+    for tail in range(page, page + (1 << order)):
+        PAGE.head[tail] = page
+        PAGE.private[tail] = 0
+    return 0

@@ -82,7 +82,7 @@ def unlink(inode: int) -> int:
 
 def evict_inode(inode: int) -> int:
     """Free the pages, and the row if it stood for anonymous memory."""
-    truncate.truncate_inode_pages(inode, 0)
+    truncate.truncate_inode_pages_range(inode, 0, INODE.pages[inode] << cfg.page_shift)
     INODE.size[inode] = 0
     if INODE.kind[inode] == FILE_SHMEM:
         INODE.i_mmap[inode] = mach.free_inodes

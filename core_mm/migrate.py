@@ -5,7 +5,6 @@ from __future__ import annotations
 from core_mm import huge_memory
 from core_mm.folio import PageAnonExclusive, folio_get, folio_put, folio_test_dirty, folio_test_pmd_mappable
 from core_mm.hookspecs import (
-    arch_tlbbatch_should_defer,
     arch_unmap_one,
     pfn_pte,
     pmd_leaf,
@@ -32,7 +31,7 @@ from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_add_anon_rmap_ptes, folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.rmap_walk import page_in_folio, rmap_first, rmap_next, rmap_vma, vma_address_range
 from core_mm.swapops import DIRTY, EXCLUSIVE, FRAME, WRITABLE, YOUNG, make_migration_pte, migration_entry
-from core_mm.tlb_batched import set_tlb_ubc_flush_pending
+from core_mm.tlb_batched import set_tlb_ubc_flush_pending, should_defer_flush
 from core_mm.vmstat import PTEP_CLEAR_FLUSH, count
 
 
@@ -92,7 +91,7 @@ def try_to_migrate_pte(folio: int, vma: int, address: int, ptep: int) -> int:
 def unhook_pte(vma: int, address: int, ptep: int) -> int:
     """Clear an entry, its flush deferred where the architecture can; returns what it was."""
     mm = VMA.vm_mm[vma]
-    if arch_tlbbatch_should_defer(mm):
+    if should_defer_flush(mm):
         pte = ptep_get_and_clear(mm, address, ptep)
         set_tlb_ubc_flush_pending(mm, pte, address, address + cfg.page_size)
         return pte

@@ -98,6 +98,7 @@ class mach(Scalars):
     lazy_enabled: int  # struct lazy_mmu_state: sections open
     lazy_paused: int  # and pauses
     tlb_ubc: int  # deferred flushes wait for arch_tlbbatch_flush()
+    ttu_at_once: int  # who unmaps now does not defer them: no TTU_BATCH_FLUSH
     nr_isolated: int  # folios that reclaim took off the LRU
     lru_batched: int  # folios put in an LRU batch so far
     lru_drained: int  # of these, how many left it

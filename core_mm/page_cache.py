@@ -6,7 +6,7 @@ was swapped above it.
 
 from __future__ import annotations
 
-from core_mm.folio import folio_nr_pages, folio_order, folio_put_refs, folio_ref_add, folio_test_anon, page_folio
+from core_mm.folio import folio_nr_pages, folio_order, folio_put_refs, folio_ref_add, folio_test_anon
 from core_mm.mm_types import INODE, PAGE, cfg, i_pages
 from core_mm.vmstat import LOG_FOLIO, note
 
@@ -84,12 +84,15 @@ def filemap_remove_folio(folio: int, shadow: int) -> int:
 
 
 def drop_beyond_eof(page: int, nr: int) -> int:
-    """Of the pages a folio was just split into, forget those behind the end of the file."""
+    """Of the folios that one was just split into, forget those behind the end of the file."""
     inode = PAGE.mapping[page]
     if folio_test_anon(page) or not inode:
         return 0
     end = pages_of_size(INODE.size[inode])
-    for i in range(page, page + nr):
-        if PAGE.index[i] >= end:
-            filemap_remove_folio(page_folio(i), 0)
+    last = page + nr
+    while page < last:
+        after = page + folio_nr_pages(page)
+        if PAGE.index[page] >= end:
+            filemap_remove_folio(page, 0)
+        page = after
     return 0

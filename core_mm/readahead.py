@@ -9,6 +9,7 @@ from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_nr_pages, folio_put
 from core_mm.hookspecs import exec_folio_order
+from core_mm.log2 import ilog2
 from core_mm.mm_types import (
     INODE,
     PAGE,
@@ -189,13 +190,3 @@ def ra_alloc_folio(inode: int, index: int, order: int, mark: int) -> int:
         content.read_folio(inode, folio)
     folio_put(folio)
     return 1
-
-
-def ilog2(value: int) -> int:
-    """log2, rounded down."""
-    result = 0
-    while value >> (result + 1):
-        result += 1
-    return result
-
-

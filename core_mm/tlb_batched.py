@@ -6,6 +6,7 @@ from core_mm.hookspecs import (
     arch_flush_tlb_batched_pending,
     arch_tlbbatch_add_pending,
     arch_tlbbatch_flush,
+    arch_tlbbatch_should_defer,
     pte_accessible,
     pte_dirty,
 )
@@ -20,6 +21,11 @@ def flush_tlb_batched_pending(mm: int) -> int:
         arch_flush_tlb_batched_pending(mm)
         MM.tlb_flush_batched[mm] = 0
     return 0
+
+
+def should_defer_flush(mm: int) -> int:
+    """Whether who unmaps puts flushes off, and the architecture gains by it."""
+    return 0 if mach.ttu_at_once else arch_tlbbatch_should_defer(mm)
 
 
 def set_tlb_ubc_flush_pending(mm: int, pte: int, start: int, end: int) -> int:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from core_mm import content, folio_split
+from core_mm.features import feature
 from core_mm.folio import (
     folio_get,
     folio_mapped,
+    folio_mark_dirty,
     folio_nr_pages,
     folio_put,
+    folio_test_dirty,
     folio_test_large,
     page_folio,
 )
 from core_mm.mapping import shmem_mapping
 from core_mm.memory import zap
-from core_mm.mm_types import INODE, PAGE, VMA, cfg, i_pages
+from core_mm.mm_types import INODE, PAGE, VMA, cfg, i_pages, mach
 from core_mm.page_cache import (
     filemap_get_page, filemap_get_swap, filemap_remove_folio, pages_of_size, swapped_order,
 )  # fmt: skip
 from core_mm.shmem import shmem_swapin_folio
 from core_mm.swapfile import swap_free_nr
+from core_mm.unmap import try_to_unmap
 
 TO_THE_END = 1 << 40  # pages; no file has more
 
@@ -52,9 +56,7 @@ def do_truncate(inode: int, size: int) -> int:
     if size <= old:
         if cfg.content:
             content.free_blocks(inode, start, INODE.pages[inode])
-        truncate_inode_pages(inode, start)
-        if size & (cfg.page_size - 1):
-            split_at(inode, size >> cfg.page_shift, 1)
+        truncate_inode_pages_range(inode, size, TO_THE_END << cfg.page_shift)
     return unmap_mapping_pages(inode, start, TO_THE_END, 1) if unmaps else 0
 
 
@@ -66,26 +68,32 @@ def punch_hole(inode: int, offset: int, size: int) -> int:
         if cfg.content:
             content.free_blocks(inode, start, min(end, INODE.pages[inode]))
         unmap_mapping_pages(inode, start, end - start, 0)
-        truncate_inode_pages_range(inode, start, end)
+        truncate_inode_pages_range(inode, offset, offset + size)
     return 0
 
 
-def truncate_inode_pages(inode: int, start: int) -> int:
-    """Drop the pages from page `start` on."""
-    return truncate_inode_pages_range(inode, start, INODE.pages[inode])
-
-
-def truncate_inode_pages_range(inode: int, start: int, end: int) -> int:
-    """Drop pages [start, end): whole folios first, then parts of others, which are split or stay."""
+def truncate_inode_pages_range(inode: int, lstart: int, lend: int) -> int:
+    """Drop bytes [lstart, lend): whole folios first, then parts of others, which are split or stay."""
+    start, end = pages_of_size(lstart), min(lend >> cfg.page_shift, INODE.pages[inode])
+    first, last = lstart >> cfg.page_shift, (lend - 1) >> cfg.page_shift
     truncate_whole_folios(inode, start, end)
-    read_partly_swapped(inode, start)
-    read_partly_swapped(inode, end - 1)
-    if cfg.content:
-        content.zero_partial(inode, start, start, end)
-        content.zero_partial(inode, end - 1, start, end)
-    if split_at(inode, start, 0) + split_at(inode, end, 0):
-        truncate_whole_folios(inode, start, end)
-    return 0
+    folio = get_partial_folio(inode, first)
+    same = int(first == last)
+    if folio:
+        index, after = PAGE.index[folio], PAGE.index[folio] + folio_nr_pages(folio)
+        same = int(last < after)
+        if not truncate_inode_partial_folio(folio, lstart, lend):
+            start = after
+            if same:
+                end = index
+        folio_put(folio)
+    folio = 0 if same else get_partial_folio(inode, last)
+    if folio:
+        index = PAGE.index[folio]
+        if not truncate_inode_partial_folio(folio, lstart, lend):
+            end = index
+        folio_put(folio)
+    return truncate_whole_folios(inode, start, end)
 
 
 def truncate_whole_folios(inode: int, start: int, end: int) -> int:
@@ -117,25 +125,66 @@ def drop_swapped(inode: int, index: int, slot: int, nr: int) -> int:
     return swap_free_nr(slot, nr)
 
 
-def read_partly_swapped(inode: int, index: int) -> int:
-    """The folio in swap that only a part of is to go comes back, to be split (mm/shmem.c:shmem_get_partial_folio)."""
-    slot = filemap_get_swap(inode, index)
-    return shmem_swapin_folio(inode, index, slot) if slot else 0
+def get_partial_folio(inode: int, index: int) -> int:
+    """The folio of a page with a reference, 0 if there is none; from swap too.
 
-
-def split_at(inode: int, index: int, inside: int) -> int:
-    """Split the folio across the border before page `index`, or with `inside` the one of that page; whether it did.
-
-    mm/truncate.c:truncate_inode_partial_folio.
+    mm/shmem.c:shmem_get_partial_folio.
     """
-    page = filemap_get_page(inode, index)
-    if not page or not folio_test_large(page_folio(page)) or (page_folio(page) == page and not inside):
+    page, slot = filemap_get_page(inode, index), filemap_get_swap(inode, index)
+    if slot:
+        page = shmem_swapin_folio(inode, index, slot)
+    if not page:
         return 0
     folio = page_folio(page)
     folio_get(folio)
-    error = folio_split.split_folio(folio)
-    folio_put(folio)
-    return int(error == 0)
+    if shmem_mapping(inode):
+        folio_mark_dirty(folio)
+    return folio
+
+
+def truncate_inode_partial_folio(folio: int, lstart: int, lend: int) -> int:
+    """Drop of a folio what lies in bytes [lstart, lend): it is split for that. 0 if it cannot be, and stays."""
+    inode, first, nr = PAGE.mapping[folio], PAGE.index[folio], folio_nr_pages(folio)
+    before = max((lstart >> cfg.page_shift) - first, 0)
+    after = (lend >> cfg.page_shift) - first
+    if lstart <= first << cfg.page_shift and nr <= after:
+        truncate_inode_folio(folio)
+        return 1
+    if not folio_test_large(folio):
+        return 1
+    if cfg.content:
+        content.zero_partial(inode, first, pages_of_size(lstart), lend >> cfg.page_shift)
+    if folio_split_or_unmap(folio, folio + before):
+        if folio_test_dirty(folio):
+            return 0
+        truncate_inode_folio(folio)
+    elif after < nr:
+        split_at_end(inode, first + after)
+    return 1
+
+
+def split_at_end(inode: int, index: int) -> int:
+    """Where a hole ends, in what is still large after the split at its start."""
+    page = filemap_get_page(inode, index)
+    if page and folio_test_large(page_folio(page)):
+        folio = page_folio(page)
+        folio_get(folio)
+        folio_split_or_unmap(folio, page)
+        folio_put(folio)
+    return 0
+
+
+def folio_split_or_unmap(folio: int, page: int) -> int:
+    """Split it around `page`, or unmap it, so that who touches it again finds the end of the file; 0 or -errno.
+
+    Shared memory has always been mapped beyond it.
+    """
+    error = folio_split.folio_split(folio, page)
+    if error and feature.truncate_unmaps_unsplit and not shmem_mapping(PAGE.mapping[folio]):
+        mach.ttu_at_once = 1
+        try_to_unmap(folio)
+        mach.ttu_at_once = 0
+    return error
 
 
 def truncate_inode_folio(folio: int) -> int:

@@ -17,7 +17,6 @@ from core_mm.folio import (
     folio_test_swapbacked,
 )
 from core_mm.hookspecs import (
-    arch_tlbbatch_should_defer,
     arch_unmap_one,
     clear_ptes,
     flush_tlb_range,
@@ -42,7 +41,7 @@ from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.rmap_walk import page_in_folio, rmap_first, rmap_next, rmap_vma, vma_address_range
 from core_mm.swapfile import folio_dup_swap, swap_free_nr
-from core_mm.tlb_batched import set_tlb_ubc_flush_pending
+from core_mm.tlb_batched import set_tlb_ubc_flush_pending, should_defer_flush
 
 
 def try_to_unmap(folio: int) -> int:
@@ -131,7 +130,7 @@ def unhook_ptes(vma: int, address: int, ptep: int, nr: int) -> int:
     mm = VMA.vm_mm[vma]
     end = address + (nr << cfg.page_shift)
     pte = clear_ptes(mm, address, ptep, nr, 0)
-    if arch_tlbbatch_should_defer(mm):
+    if should_defer_flush(mm):
         set_tlb_ubc_flush_pending(mm, pte, address, end)
     else:
         flush_tlb_range(vma, address, end)

@@ -28,6 +28,7 @@ from core_mm.mm_types import (
     VMA,
     cfg,
 )
+from core_mm.page_cache import pages_of_size
 from core_mm.pgtable import pte_alloc, pte_offset_map
 from core_mm.rmap import (
     anon_vma_prepare,
@@ -150,12 +151,15 @@ def finish_fault(vma: int, address: int, pmdp: int, page: int, orig: int, valid:
     """Map the page that the fault got, and the rest of its folio where that is done; 0 or VM_FAULT_*."""
     mm, folio = VMA.vm_mm[vma], page_folio(page)
     cow = access == ACCESS_WRITE and not VMA.vm_flags[vma] & VM_SHARED
+    single = not cow and feature.map_within_eof and crosses_end(VMA.vm_file[vma], folio)
     if pmd_is_free(pmdp):
-        if folio_order(folio) == cfg.pmd_order and not do_set_pmd(vma, address, pmdp, folio, access):
+        if folio_order(folio) == cfg.pmd_order and not single and not do_set_pmd(vma, address, pmdp, folio, access):
             return 0
         if pte_alloc(mm, pmdp):
             return VM_FAULT_OOM
-    nr, addr = whole_folio(vma, address, folio, page)
+    nr, addr = 1, address
+    if not single:
+        nr, addr = whole_folio(vma, address, folio, page)
     ptep = pte_offset_map(pmdp, addr)
     if nr > 1 and not pte_range_none(ptep, nr):
         nr, addr = 1, address
@@ -167,6 +171,11 @@ def finish_fault(vma: int, address: int, pmdp: int, page: int, orig: int, valid:
     folio_ref_add(folio, nr - 1)
     set_pte_range(vma, address, folio, first, nr, addr, ptep, access)
     return add_mm_counter(mm, MM_ANONPAGES if cow else mm_counter(folio), nr)
+
+
+def crosses_end(inode: int, folio: int) -> int:
+    """Whether a folio has pages behind the end of its file; those of shared memory may be mapped."""
+    return not shmem_mapping(inode) and pages_of_size(INODE.size[inode]) < PAGE.index[folio] + folio_nr_pages(folio)
 
 
 def whole_folio(vma: int, address: int, folio: int, page: int) -> tuple[int, int]:

@@ -36,6 +36,7 @@ APPEND = (
     "earlycon console=ttyAMA0 nokaslr panic=-1 rdinit=/init loglevel=5 "
     "damon_stat.enabled=N"  # nothing else looks at PTEs
 )
+SWITCHES = {"kpti": "kpti=1", "nokpti": "kpti=0"}  # CPU features that a kernel takes from its command line
 _API = re.compile(
     r"API version (\d+), but this QEMU supports only (?:a minimum version of|up to version) (\d+)"
 )
@@ -44,11 +45,28 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Machine:
-    """What QEMU emulates."""
+    """What QEMU emulates; `cpu` may say how the kernel is to use it, as in neoverse-n1+kpti."""
 
     cpu: str
     memory: str = MEMORY
     timeout: float = TIMEOUT
+
+    @property
+    def model(self) -> str:
+        """The CPU as QEMU calls it."""
+        return self.cpu.partition("+")[0]
+
+    @property
+    def arguments(self) -> str:
+        """The kernel's command line."""
+        words = self.cpu.split("+")[1:]
+        for word in words:
+            if word not in SWITCHES:
+                raise InputError(
+                    f"--cpu {self.cpu}: a command line can switch {', '.join(SWITCHES)}, not {word}; "
+                    "everything else is as kernel and QEMU are"
+                )
+        return " ".join((APPEND, *(SWITCHES[word] for word in words)))
 
 
 @dataclass
@@ -196,9 +214,9 @@ def start(
 def _command(machine: Machine, plugin: Path) -> list[str]:
     recorder = f"{plugin},out=out,text=text,functions=functions,limit={MAX_OUTPUT}"
     return [
-        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.cpu, "-smp", "1", "-m", machine.memory,
+        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.model, "-smp", "1", "-m", machine.memory,
         "-accel", "tcg,tb-size=256", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
-        "-serial", "stdio", "-kernel", "Image", "-initrd", "initrd", "-append", APPEND, "-plugin", recorder,
+        "-serial", "stdio", "-kernel", "Image", "-initrd", "initrd", "-append", machine.arguments, "-plugin", recorder,
     ]  # fmt: skip
 
 

@@ -133,7 +133,7 @@ def _measure(kernel: Kernel, machine: Machine, jobs: Sequence[Job], progress: Pr
     ]
     meta = Meta.model_validate(
         {
-            "kernel": kernel.image.version, "cpu": machine.cpu, "page_size": kernel.image.page_size,
+            "kernel": kernel.image.version, "cpu": kernel.cpu(machine.cpu), "page_size": kernel.image.page_size,
             "config": kernel.config_digest, "qemu": done.qemu, "command": done.command,
         }
     )  # fmt: skip

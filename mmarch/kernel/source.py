@@ -6,6 +6,7 @@ Errors: mmarch.errors.InputError.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from mmarch.errors import InputError
 from mmarch.kernel import debian, modules, symbols
 from mmarch.kernel.image import Image, read_image
 from mmarch.kernel.symbols import Symbols
+
+_ERRATUM = re.compile(rb"^CONFIG_ARM64_ERRATUM_4118414=y$", re.MULTILINE)
+_WORKAROUND = b"Broken broadcast TLBI completion"  # cpu_errata.c, since the erratum is in its list
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,17 @@ class Kernel:
     symbols: Symbols | None = None
     modules: Mapping[str, bytes] = field(default_factory=dict)
     config: bytes | None = None
+
+    @property
+    def repeats_tlbi(self) -> bool:
+        """Whether it works around erratum 4118414: its configuration says so, or the name it gives to that."""
+        if self.config is not None:
+            return _ERRATUM.search(self.config) is not None
+        return _WORKAROUND in self.image.data
+
+    def cpu(self, name: str) -> str:
+        """The CPU `name` as this kernel uses it, in the words of the twin."""
+        return name if self.repeats_tlbi else f"{name}+norepeat_tlbi"
 
     @property
     def config_digest(self) -> str | None:

@@ -7,6 +7,8 @@ found by comparing TLBI lists, where the flush shows, with DSB counts, where it 
 * 6.12, MADV_COLD, MADV_FREE and MADV_PAGEOUT: the wait that closes `tlb_flush` (in tlb_end_vma, inlined
   into the walk of mm/madvise.c)
 * 6.12, mremap: the wait that closes `flush_tlb_range` (in move_page_tables)
+* truncation of a folio that cannot be split: of `flush_tlb_range` (in try_to_unmap_one) the closing wait, since 7.1
+  all of it
 * every release, mremap of a huge page: all of `flush_pmd_tlb_range` (in move_huge_pmd); where mremap splits a
   huge page, that flush is pmdp_invalidate's or pmdp_huge_clear_flush's, and is listed
 """
@@ -18,10 +20,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from core_mm import uapi
+from core_mm.releases import linux
 from core_mm.vmstat import LOG_DSB, LOG_TLBI
 
 Row = Sequence[int]  # kind, a, b, c, asid, hook
 
+_TRUNCATING = (uapi.OP_FTRUNCATE, uapi.OP_FALLOCATE)
 _WALKED = (uapi.MADV_COLD, uapi.MADV_FREE, uapi.MADV_PAGEOUT)
 
 
@@ -48,6 +52,8 @@ def inlined(release: str, operations: Iterable[Row], pmd_size: int) -> list[Inli
             found.append(Inlined("flush_tlb_range", closing_only=True))
         if release == "6.12" and op == uapi.OP_MADVISE and advice in _WALKED:
             found.append(Inlined("tlb_flush", closing_only=True))
+        if op in _TRUNCATING or (op == uapi.OP_MADVISE and advice == uapi.MADV_REMOVE):
+            found.append(Inlined("flush_tlb_range", closing_only=linux(release) < (7, 1)))
     return found
 
 
