@@ -35,7 +35,7 @@ def shmem_fallocate(inode: int, start: int, end: int) -> int:
     """Pages [start, end) are there and dirty, so that reclaim swaps them out. Returns 0 or -ENOMEM."""
     index = start
     while index < end:
-        page = shmem_write(inode, index)
+        page = shmem_write(inode, index, end - index)
         if page == 0:
             return -ENOMEM
         folio = page_folio(page)

@@ -27,6 +27,7 @@ class Feature:
               "" of a series that no release has
     until     the release it went with, "" while it stays
     also      further releases that have it, with all that are based on these
+    backported  releases whose stable kernels have it too, they alone
     requires  features without which it makes no sense
     excludes  features that it cannot be together with
     source    what this rests on: a commit with its subject, a posting, or the kernel that was measured
@@ -38,16 +39,17 @@ class Feature:
     source: str
     until: str = ""
     also: tuple[str, ...] = ()
+    backported: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
 
 
 def behaviour(
     summary: str, *, since: str, source: str, until: str = "", also: tuple[str, ...] = (),
-    requires: tuple[str, ...] = (), excludes: tuple[str, ...] = (),
+    backported: tuple[str, ...] = (), requires: tuple[str, ...] = (), excludes: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """Declare a feature in a table: see `Feature`."""
-    return Feature("", summary, since, source, until, also, requires, excludes)
+    return Feature("", summary, since, source, until, also, backported, requires, excludes)
 
 
 class Features(Scalars, constant=True):

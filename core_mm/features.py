@@ -37,8 +37,15 @@ class feature(Features):
     )
     pt_reclaim: int = behaviour(
         "MADV_DONTNEED frees page tables that it empties",
-        since="6.14",
+        since="7.0",
         source='6375e95f381e "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)"',
+    )
+    pt_reclaim_end: int = behaviour(
+        "the table that MADV_DONTNEED frees is flushed at the address behind it; before and after, at its first",
+        since="7.0",
+        until="7.1",
+        requires=("pt_reclaim",),
+        source="measured on 7.0.13 (tmpfs, shared_dontneed); commit not identified",
     )
     unmap_keeps_lru_batches: int = behaviour(
         "unmapping does not drain this CPU's batches of folios on their way to the LRU lists",
@@ -201,6 +208,12 @@ class feature(Features):
         since="6.14",
         source="measured on 7.2.13 (shmem, pageout); commit not identified",
     )
+    tmpfs_write_orders: int = behaviour(
+        "a write to a tmpfs of huge=always makes folios of its size; before and after, huge pages",
+        since="6.14",
+        until="6.18",
+        source='acd7ccb284b8 "mm: shmem: add large folio support for tmpfs"; gone on 6.18.15',
+    )
     tmpfs_smaller_orders: int = behaviour(
         "a tmpfs mounted with huge=always tries every order below a PMD's; before, single pages",
         since="7.2",
@@ -217,6 +230,11 @@ class feature(Features):
         "a fault on text reads folios of the order that the architecture wishes",
         since="6.17",
         source='"mm/filemap: allow arch to request folio size for exec memory"',
+    )
+    readahead_order_kept: int = behaviour(
+        "readahead begins with single pages, each window after it two orders above; before, above the folio it found",
+        since="6.17",
+        source='"mm/readahead: store folio order in struct file_ra_state"',
     )
     readahead_natural_end: int = behaviour(
         "an asynchronous readahead ends where a folio of its order may end",
@@ -237,6 +255,11 @@ class feature(Features):
         "faultaround maps a large folio whole, beyond the window",
         since="6.18",
         source='357b92761d94 "mm/filemap: map entire large folio faultaround"',
+    )
+    finish_fault_tmpfs: int = behaviour(
+        "a fault on a large folio of tmpfs maps it whole; before, of shared anonymous memory alone",
+        since="6.17",
+        source='43e027e41423 "mm: fault in complete folios instead of individual pages for tmpfs"',
     )
     finish_fault_folio: int = behaviour(
         "a fault on a large folio of any file maps it whole; before, of shared memory alone",

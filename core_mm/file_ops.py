@@ -77,7 +77,7 @@ def pwrite(inode: int, offset: int, size: int, chunk: int) -> int:
 def write_folio(inode: int, index: int, pages: int) -> int:
     """Write to the folio at `index`, made if need be; how many of `pages` it took, 0 if memory is out."""
     if shmem_mapping(inode):
-        return int(shmem_write(inode, index) != 0)
+        return int(shmem_write(inode, index, pages) != 0)
     page = filemap_get_page(inode, index)
     if page == 0:
         if not ra_alloc_folio(inode, index, write_order(inode, index, pages), -1):

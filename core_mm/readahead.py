@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from core_mm import content
 from core_mm.features import feature
-from core_mm.folio import folio_alloc, folio_nr_pages, folio_put
+from core_mm.folio import folio_alloc, folio_nr_pages, folio_order, folio_put
 from core_mm.hookspecs import exec_folio_order
 from core_mm.log2 import ilog2
 from core_mm.mm_types import (
@@ -57,7 +57,7 @@ def do_sync_mmap_readahead(vma: int, inode: int, index: int) -> int:
     INODE.ra_start[inode] = max(0, index - ra_pages() // 2)
     INODE.ra_size[inode] = ra_pages()
     INODE.ra_async[inode] = ra_pages() // 4
-    INODE.ra_order[inode] = 0
+    INODE.ra_order[inode] = order_above(0)
     return page_cache_ra_order(inode)
 
 
@@ -79,7 +79,7 @@ def page_cache_sync_ra(inode: int, index: int) -> int:
     INODE.ra_start[inode] = index
     INODE.ra_size[inode] = ra_pages()
     INODE.ra_async[inode] = 0
-    INODE.ra_order[inode] = 0
+    INODE.ra_order[inode] = order_above(0)
     return page_cache_ra_order(inode)
 
 
@@ -108,13 +108,18 @@ def page_cache_async_ra(inode: int, folio: int) -> int:
         if not start:
             return 0
         size = ra_pages()
-    INODE.ra_order[inode] += 2
+    INODE.ra_order[inode] = 2 + (INODE.ra_order[inode] if feature.readahead_order_kept else folio_order(folio))
     if feature.readahead_natural_end:
         size = end_naturally(start, size, INODE.ra_order[inode])
     INODE.ra_start[inode] = start
     INODE.ra_size[inode] = size
     INODE.ra_async[inode] = size
     return page_cache_ra_order(inode)
+
+
+def order_above(order: int) -> int:
+    """Of the folios of a first window: as asked for; before Linux 6.17, two above (page_cache_ra_order)."""
+    return order if feature.readahead_order_kept else order + 2
 
 
 def get_next_ra_size(size: int) -> int:

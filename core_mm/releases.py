@@ -76,6 +76,8 @@ def has(name: str, feature: Feature) -> bool:
     """Whether a release has a feature."""
     if feature.until and reached(name, feature.until):
         return False
+    if name in feature.backported:
+        return True
     return any(reached(name, since) for since in (feature.since, *feature.also) if since)
 
 

@@ -6,6 +6,7 @@ from core_mm import content
 from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_get, folio_mark_dirty, folio_order, folio_put, page_folio
 from core_mm.hookspecs import arch_prepare_to_swap, arch_swap_restore
+from core_mm.log2 import ilog2
 from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
 from core_mm.page_cache import (
     filemap_add_folio,
@@ -115,12 +116,23 @@ def shmem_split_large_entry(inode: int, index: int, order: int) -> int:
     return 0
 
 
-def shmem_write(inode: int, index: int) -> int:
-    """write(2) to one page: made if need be, and dirty; 0 if memory is out."""
-    page = shmem_get_folio(inode, index, shmem_allowable_huge_orders(inode))
+def shmem_write(inode: int, index: int, pages: int) -> int:
+    """write(2) to one page, of `pages` in all: made if need be, and dirty; 0 if memory is out."""
+    orders = shmem_allowable_huge_orders(inode)
+    if feature.tmpfs_write_orders and INODE.kind[inode] == FILE_TMPFS_HUGE:
+        orders = write_orders(index, pages)
+    page = shmem_get_folio(inode, index, orders)
     if page:
         folio_mark_dirty(page_folio(page))
     return page
+
+
+def write_orders(index: int, pages: int) -> int:
+    """Orders up to that of a write of `pages` pages from `index` on, a bit each (shmem_mapping_size_orders)."""
+    order = min(ilog2(pages), cfg.pmd_order)
+    while index & ((1 << order) - 1):
+        order -= 1
+    return (2 << order) - 1
 
 
 def shmem_writeout(folio: int) -> int:

@@ -93,11 +93,11 @@ def walk_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
 
 
 def age_ptes(vma: int, ptep: int, pte: int, addr: int, limit: int) -> int:
-    """One PTE or a batch; returns how many were looked at."""
+    """One young PTE or a batch; returns how many were looked at."""
+    if not pte_young(pte):
+        return 1
     if not feature.young_batch:
         ptep_test_and_clear_young(vma, addr, ptep)
-        return 1
-    if not pte_young(pte):
         return 1
     nr = 1
     folio = page_folio(pte_pfn(pte))

@@ -456,7 +456,7 @@ def ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty: 
         return __ptep_set_access_flags(vma, address, ptep, entry, dirty, 3)
     count(SET_ACCESS_FLAGS, 1)
     start = contpte_align_down(ptep)
-    if block_has_flags(start, entry):
+    if has_flags(ptep, pte, entry):
         return 0
     if pte_write(pte) != pte_write(entry):
         contpte_try_unfold(VMA.vm_mm[vma], address, ptep, pte)
@@ -469,6 +469,13 @@ def ptep_set_access_flags(vma: int, address: int, ptep: int, entry: int, dirty: 
     if dirty:
         flush_block(VMA.vm_mm[vma], base)
     return 1
+
+
+def has_flags(ptep: int, pte: int, entry: int) -> int:
+    """Whether a block is as `entry` says already."""
+    if arch_feature.contpte_flags_of_each:
+        return block_has_flags(contpte_align_down(ptep), entry)
+    return int(pte_mknoncont(contpte_ptep_get(ptep, pte)) == entry)
 
 
 def block_has_flags(start: int, entry: int) -> int:

@@ -25,6 +25,13 @@ class arch_feature(Features):
         since="6.17",
         source='093ae7a033cf "arm64/mm: Optimize loop to reduce redundant operations of contpte_ptep_get"',
     )
+    contpte_flags_of_each: int = behaviour(
+        "a fault that changes nothing is told from every entry of a block; before, from what the block says as a whole",
+        since="7.0",
+        backported=("6.12", "6.19"),
+        source="read in 7.2.13 and 6.12.107 (contpte_all_subptes_match_access_flags), measured on 6.19.14; "
+        "commit not identified",
+    )
     contpte_invalid_unfolded: int = behaviour(
         "entries that are not valid, such as those of PROT_NONE, are never made a block",
         since="7.3",
@@ -32,11 +39,17 @@ class arch_feature(Features):
     )
     pte_mkcont_keeps_type: int = behaviour(
         "pte_mkcont sets the contiguous bit alone; before, the type too, which makes a PROT_NONE entry valid",
-        since="7.2",
-        source="measured on 7.2.13; commit not identified",
+        since="6.17",
+        source="measured on 6.17.13 (mprotect, after_none), not so on 6.16.12; commit not identified",
     )
 
     # accessed flags, write faults
+    pte_mkwrite_keeps_clean: int = behaviour(
+        "pte_mkwrite leaves a clean entry read-only for the MMU; before, hardware sees a dirty one in it",
+        since="6.18",
+        backported=("6.12", "6.17"),
+        source='143937ca51cc "arm64, mm: avoid always making PTE dirty in pte_mkwrite()"; not so on 6.16.12',
+    )
     table_access_flag: int = behaviour(
         "pointers to tables have the access flag, and aging looks at it on CPUs with FEAT_HAFT",
         since="6.13",
@@ -44,8 +57,8 @@ class arch_feature(Features):
     )
     clear_young_is_batch: int = behaviour(
         "ptep_test_and_clear_young is test_and_clear_young_ptes of one entry",
-        since="7.1",
-        source='"arm64: mm: implement the architecture-specific test_and_clear_young_ptes()"',
+        since="7.0",
+        source='measured on 7.0.13 (madv_cold, clear_refs_1): "arm64: mm: implement the architecture-specific test_and_clear_young_ptes()"',
     )
     clear_flush_young_is_batch: int = behaviour(
         "ptep_clear_flush_young is clear_flush_young_ptes of one entry",

@@ -130,9 +130,9 @@ def pte_mkclean(pte: int) -> int:
 
 @hookimpl
 def pte_mkwrite(pte: int) -> int:
-    """`pte_mkwrite_novma`: a clean entry keeps RDONLY, so that the first write is seen."""
+    """`pte_mkwrite_novma`: a clean entry keeps RDONLY, so that the first write is seen; not so before 6.18."""
     pte |= PTE_WRITE
-    return pte & ~PTE_RDONLY if pte & PTE_DIRTY else pte
+    return pte & ~PTE_RDONLY if pte & PTE_DIRTY or not arch_feature.pte_mkwrite_keeps_clean else pte
 
 
 @hookimpl

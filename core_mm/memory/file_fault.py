@@ -178,11 +178,18 @@ def crosses_end(inode: int, folio: int) -> int:
     return not shmem_mapping(inode) and pages_of_size(INODE.size[inode]) < PAGE.index[folio] + folio_nr_pages(folio)
 
 
+def maps_whole(inode: int) -> int:
+    """Whether a fault maps all of a folio: of every file since 6.18, of tmpfs since 6.17, of shared memory always."""
+    if feature.finish_fault_folio or INODE.kind[inode] == FILE_SHMEM:
+        return 1
+    return feature.finish_fault_tmpfs and shmem_mapping(inode)
+
+
 def whole_folio(vma: int, address: int, folio: int, page: int) -> tuple[int, int]:
     """How many pages to map, from which address: the folio of shared anonymous memory; any folio since 6.18."""
     nr = folio_nr_pages(folio)
     inode = VMA.vm_file[vma]
-    if nr == 1 or (INODE.kind[inode] != FILE_SHMEM and not feature.finish_fault_folio):
+    if nr == 1 or not maps_whole(inode):
         return 1, address
     first, after = table_window(vma, address)
     start = PAGE.index[folio]

@@ -140,7 +140,7 @@ def zap_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: i
             tlb_flush_rmaps(tlb, vma)
             tlb_flush_mmu(tlb)
     if reclaimed:
-        pte_free_tlb(tlb, reclaimed, start)
+        pte_free_tlb(tlb, reclaimed, end if feature.pt_reclaim_end else start)
     return end
 
 

@@ -88,7 +88,7 @@ def _name(item: Feature) -> Iterator[str]:
 
 
 def _releases(item: Feature) -> Iterator[str]:
-    for name in (item.since, *item.also, *([item.until] if item.until else [])):
+    for name in (item.since, *item.also, *item.backported, *([item.until] if item.until else [])):
         if name not in releases.RELEASES and not _RELEASE.fullmatch(name):
             yield f"names release {name!r}, which is neither a number such as '6.19' nor one of a series"
 

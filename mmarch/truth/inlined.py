@@ -6,7 +6,9 @@ found by comparing TLBI lists, where the flush shows, with DSB counts, where it 
 
 * 6.12, MADV_COLD, MADV_FREE and MADV_PAGEOUT: the wait that closes `tlb_flush` (in tlb_end_vma, inlined
   into the walk of mm/madvise.c)
-* 6.12, mremap: the wait that closes `flush_tlb_range` (in move_page_tables)
+* 6.16 to 7.0, mprotect: all of `tlb_flush` (in tlb_end_vma, inlined into the walk of mm/mprotect.c), but before 7.0
+  not what flush_tlb_mm does
+* up to 7.0, mremap: the wait that closes `flush_tlb_range` (in move_page_tables)
 * truncation of a folio that cannot be split: of `flush_tlb_range` (in try_to_unmap_one) the closing wait, since 7.1
   all of it
 * every release, mremap of a huge page: all of `flush_pmd_tlb_range` (in move_huge_pmd); where mremap splits a
@@ -31,12 +33,16 @@ _WALKED = (uapi.MADV_COLD, uapi.MADV_FREE, uapi.MADV_PAGEOUT)
 
 @dataclass(frozen=True)
 class Inlined:
-    """A hook whose barriers are not listed during an operation: all those of an address range, or the closing wait."""
+    """A hook whose barriers are not listed during an operation: all those of an address range, or the closing wait.
+
+    mm_listed  of a flush of the whole address space the closing wait alone is not listed
+    """
 
     hook: str
     closing_only: bool
     start: int = 0
     end: int = 1 << 64
+    mm_listed: bool = False
 
 
 def inlined(release: str, operations: Iterable[Row], pmd_size: int) -> list[Inlined]:
@@ -48,8 +54,10 @@ def inlined(release: str, operations: Iterable[Row], pmd_size: int) -> list[Inli
             found.append(
                 Inlined("flush_pmd_tlb_range", False, *moved_whole(row[2], row[3], row[6], pmd_size))
             )
-        if release == "6.12" and op == uapi.OP_MREMAP:
+        if linux(release) < (7, 1) and op == uapi.OP_MREMAP:
             found.append(Inlined("flush_tlb_range", closing_only=True))
+        if (6, 16) <= linux(release) < (7, 1) and op == uapi.OP_MPROTECT:
+            found.append(Inlined("tlb_flush", closing_only=False, mm_listed=linux(release) < (7, 0)))
         if release == "6.12" and op == uapi.OP_MADVISE and advice in _WALKED:
             found.append(Inlined("tlb_flush", closing_only=True))
         if op in _TRUNCATING or (op == uapi.OP_MADVISE and advice == uapi.MADV_REMOVE):
@@ -78,14 +86,20 @@ def listed(
         elif rule.closing_only:
             kept += [row for flush in flushes(group, waits) for row in without_closing(flush, waits)]
         else:
-            kept += [
-                row
-                for flush in flushes(group, waits)
-                if not within(flush, rule)
-                for row in flush
-                if is_dsb(row)
-            ]
+            kept += [row for flush in flushes(group, waits) for row in _besides(flush, rule, waits)]
     return kept
+
+
+def _besides(flush: Sequence[Row], rule: Inlined, waits: Sequence[int]) -> list[Row]:
+    """The barriers of a flush that are listed although the rule has those of its addresses not be."""
+    if not within(flush, rule):
+        return [row for row in flush if is_dsb(row)]
+    return without_closing(flush, waits) if rule.mm_listed and _of_mm(flush) else []
+
+
+def _of_mm(flush: Sequence[Row]) -> bool:
+    """Whether a whole address space is flushed: its TLBI has no operand (an erratum's has ASID -1)."""
+    return any(row[0] == LOG_TLBI and row[3] == 0 and row[4] >= 0 for row in flush)
 
 
 def is_dsb(row: Row) -> bool:
