@@ -203,6 +203,11 @@ class feature(Features):
         since="7.0",
         source='f1879e8a0c60 "mm, swap: never bypass the swap cache even for SWP_SYNCHRONOUS_IO"',
     )
+    swap_header_cluster: int = behaviour(
+        "single pages begin to be swapped behind the header of the swap area; before, in a free cluster",
+        since="6.18",
+        source="measured on 6.18.15, not so on 6.17.13 (slots of the first pages); commit not identified",
+    )
     shmem_large_swap: int = behaviour(
         "shared memory comes back from swap by the folio that was swapped; before, page by page",
         since="6.14",
@@ -216,8 +221,8 @@ class feature(Features):
     )
     tmpfs_smaller_orders: int = behaviour(
         "a tmpfs mounted with huge=always tries every order below a PMD's; before, single pages",
-        since="7.2",
-        source="read in 7.2.13 (mm/shmem.c:shmem_huge_global_enabled), measured on 7.3.4; commit not identified",
+        since="6.19",
+        source="measured on 6.19.14, not so on 6.18.15 (random programs); commit not identified",
     )
 
     # files

@@ -102,7 +102,7 @@ class mach(Scalars):
     nr_isolated: int  # folios that reclaim took off the LRU
     lru_batched: int  # folios put in an LRU batch so far
     lru_drained: int  # of these, how many left it
-    swap_next: int
+    swap_taken: int  # the swap cluster that was begun last
     swap_used: int
     swap_off: int  # given up by swapoff
     observed: int  # rows that core_mm/observe.py wrote
@@ -117,6 +117,7 @@ slots = Array("slots", "slots")  # encoded pages of gather batches
 free_area = Array("free_area", "orders")  # head of the free list of each order
 i_pages = Array("i_pages", "file_pages")  # page cache: pfn of each file page, or a swap entry (negative)
 isolated = Array("isolated", "frames")  # folios that reclaim took off the LRU
+swap_cluster = Array("swap_cluster", "orders")  # where each order's next slot is looked for, 0 without a cluster
 swap_map = Array("swap_map", "swap")  # references to each swap slot
 swap_cache = Array("swap_cache", "swap")  # pfn cached for each swap slot
 content = Array("content", "frames")  # what each frame holds, see core_mm/content.py

@@ -1,10 +1,11 @@
 """Swap slots of one fast device (mm/swapfile.c; Linux 6.12).
 
-`swap_map` counts the page-table entries that refer to a slot; slot 0 is never used.
+`swap_map` counts the page-table entries that refer to a slot; slot 0 is never used. Each order has a cluster of its own.
 """
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import folio_mapped, page_folio
 from core_mm.hookspecs import (
     pte_none,
@@ -16,7 +17,7 @@ from core_mm.hookspecs import (
     ptep_get,
     swp_entry_to_pte,
 )
-from core_mm.mm_types import ENOMEM, PAGE, cfg, mach, swap_cache, swap_map
+from core_mm.mm_types import ENOMEM, PAGE, cfg, mach, swap_cache, swap_cluster, swap_map
 from core_mm.swap_state import folio_free_swap, swap_slot_free
 
 SWAPFILE_CLUSTER = 256  # slots; as many as a PMD has pages where huge pages are swapped whole
@@ -35,26 +36,58 @@ def thp_swap() -> int:
     return cfg.page_shift == 12
 
 
-def first_swap_slot() -> int:
-    """The first slot in use, of a free cluster: the first cluster holds the header (setup_clusters)."""
-    cluster = cfg.ptrs_per_pte if thp_swap() else SWAPFILE_CLUSTER
-    return cluster if cluster < cfg.swap_slots else 1
+def cluster_slots() -> int:
+    """Slots of a cluster."""
+    return cfg.ptrs_per_pte if thp_swap() else SWAPFILE_CLUSTER
 
 
 def get_swap_pages(order: int) -> int:
-    """An aligned run of 1 << `order` free slots, 0 if there is none."""
-    nr = 1 << order
-    if mach.swap_off or mach.swap_used + nr > cfg.swap_slots:
+    """An aligned run of 1 << `order` free slots, 0 if there is none: of the order's own cluster, else of a free one."""
+    if mach.swap_off or mach.swap_used + (1 << order) > cfg.swap_slots:
         return 0
-    slot = align_up(max(mach.swap_next, first_swap_slot()), nr)
-    for _ in range(cfg.swap_slots >> order):
-        if slot + nr > cfg.swap_slots:
-            slot = nr
+    slot = alloc_in_cluster(cluster_next(order), order)
+    if not slot:
+        slot = alloc_in_cluster(free_cluster(), order)
+    if not slot:
+        slot = free_run(1, cfg.swap_slots, order)
+    if slot:
+        swap_cluster[order] = slot + (1 << order)
+        mach.swap_used += 1 << order
+    return slot
+
+
+def cluster_next(order: int) -> int:
+    """Where the order goes on; at first nowhere, but single pages, since 6.18, behind the header of the swap area."""
+    if swap_cluster[order] == 0 and order == 0 and feature.swap_header_cluster:
+        return 1
+    return swap_cluster[order]
+
+
+def alloc_in_cluster(start: int, order: int) -> int:
+    """A free run from `start` to the end of its cluster, 0 if there is none."""
+    return free_run(start, (start | (cluster_slots() - 1)) + 1, order) if start else 0
+
+
+def free_run(start: int, end: int, order: int) -> int:
+    """The first free aligned run in slots [start, end)."""
+    nr = 1 << order
+    slot = align_up(start, nr)
+    while slot + nr <= min(end, cfg.swap_slots):
         if swap_slots_free(slot, nr):
-            mach.swap_next = slot + nr
-            mach.swap_used += nr
             return slot
         slot += nr
+    return 0
+
+
+def free_cluster() -> int:
+    """The first slot of a free cluster, after the one begun last; the first cluster holds the header."""
+    size = cluster_slots()
+    clusters = cfg.swap_slots // size
+    for i in range(1, clusters):
+        cluster = (mach.swap_taken + i - 1) % (clusters - 1) + 1
+        if swap_slots_free(cluster * size, size):
+            mach.swap_taken = cluster
+            return cluster * size
     return 0
 
 

@@ -39,8 +39,8 @@ class arch_feature(Features):
     )
     pte_mkcont_keeps_type: int = behaviour(
         "pte_mkcont sets the contiguous bit alone; before, the type too, which makes a PROT_NONE entry valid",
-        since="6.17",
-        source="measured on 6.17.13 (mprotect, after_none), not so on 6.16.12; commit not identified",
+        since="6.16",
+        source="measured on 6.16.12 (fork of a PROT_NONE block, random programs); commit not identified",
     )
 
     # accessed flags, write faults

@@ -397,6 +397,7 @@ static void run_program(int first, int end) {
     for (int i = 0; i < MAX_TASKS; i++) shared->pid[i] = shared->parent[i] = shared->ready[i] = 0;
     shared->failed = 0, shared->end = end;
     shared->turn = first;
+    if (!swapoff(SWAP_DEVICE)) swapon(SWAP_DEVICE, 0); /* so that slots are given out from the first on */
     int pid = fork();
     if (!pid) {
         me = 0;
