@@ -18,6 +18,7 @@ from core_mm.folio import (
 from core_mm.hookspecs import (
     arch_swap_restore,
     pfn_pte,
+    pte_advance_pfn,
     pte_mkdirty,
     pte_mkwrite,
     pte_same,
@@ -76,12 +77,13 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> i
     """A new folio with the contents of the slot, and maybe of its neighbours; the page of the slot, 0 without memory.
 
     A slot that one entry refers to needs no place in the swap cache: in Linux 6.12 it does without, in 7.x it has one
-    until it is mapped. To write to a page that has one, the batches of folios are emptied.
+    until it is mapped. In 6.12 only such a slot brings its neighbours along. To write to a page that has a place there,
+    the batches of folios are emptied.
     """
     entry = pte_to_swp_entry(orig)
     count(SWAP_IN, 1)
     lone = swap_map[entry] == 1
-    order = swapin_order(vma, address, ptep, orig, entry) if lone else 0
+    order = swapin_order(vma, address, ptep, orig, entry) if lone or feature.swapin_cached else 0
     folio = folio_alloc(order)
     if not folio and order:
         order = 0
@@ -182,6 +184,6 @@ def map_swapped_in(
         folio_add_new_anon_rmap(folio, vma, address, exclusive)
     set_ptes(mm, address, ptep, pte, nr)
     update_mmu_cache_range(0, vma, address, ptep, nr)
-    if write:
-        return do_wp_page(vma, address + (idx << cfg.page_shift), ptep + idx, ptep_get(ptep + idx))
+    if write:  # against what was set: an entry that was folded meanwhile differs, and the write faults again
+        return do_wp_page(vma, address + (idx << cfg.page_shift), ptep + idx, pte_advance_pfn(pte, idx))
     return 0

@@ -252,7 +252,7 @@ def test_the_archive_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatc
     ("version", "given", "release"),
     [
         ("6.12.107+deb13-cloud-arm64", "", "6.12"),
-        ("6.18.15", "", "6.12"),
+        ("6.18.15", "", "6.18"),
         ("7.3.0-rc1-next", "", "7.3"),
         ("9.0.1", "", "7.3"),
         ("6.18.15", "7.2", "7.2"),
