@@ -1,6 +1,7 @@
 """Swap slots of one fast device (mm/swapfile.c; Linux 6.12).
 
-`swap_map` counts the page-table entries that refer to a slot; slot 0 is never used. Each order has a cluster of its own.
+`swap_map` counts the page-table entries that refer to a slot; slot 0 is never used. Each order has a cluster of its
+own.
 """
 
 from __future__ import annotations

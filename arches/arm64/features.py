@@ -58,7 +58,8 @@ class arch_feature(Features):
     clear_young_is_batch: int = behaviour(
         "ptep_test_and_clear_young is test_and_clear_young_ptes of one entry",
         since="7.0",
-        source='measured on 7.0.13 (madv_cold, clear_refs_1): "arm64: mm: implement the architecture-specific test_and_clear_young_ptes()"',
+        source='"arm64: mm: implement the architecture-specific test_and_clear_young_ptes()"; '
+        "measured on 7.0.13 (madv_cold, clear_refs_1)",
     )
     clear_flush_young_is_batch: int = behaviour(
         "ptep_clear_flush_young is clear_flush_young_ptes of one entry",

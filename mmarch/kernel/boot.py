@@ -214,8 +214,8 @@ def start(
 def _command(machine: Machine, plugin: Path) -> list[str]:
     recorder = f"{plugin},out=out,text=text,functions=functions,limit={MAX_OUTPUT}"
     return [
-        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.model, "-smp", "1", "-m", machine.memory,
-        "-accel", "tcg,tb-size=256", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
+        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.model, "-smp", "1",
+        "-m", machine.memory, "-accel", "tcg,tb-size=256", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
         "-serial", "stdio", "-kernel", "Image", "-initrd", "initrd", "-append", machine.arguments, "-plugin", recorder,
     ]  # fmt: skip
 
