@@ -34,12 +34,12 @@ RELEASES: Mapping[str, Release] = {
             "contpte-v4", "fourth version: the architecture's batch hint and tlb_reserve_space", "contpte-v3"
         ),
         Release("6.12", "folio batches in zap and fork, (page, nr) pairs in the gather", "6.7", "6.12.107"),
-        Release("6.16", "page-table reclaim; owners of large folios; ext4 with large folios", "6.12"),
-        Release("6.17", "batched mprotect, mremap and collapse", "6.16"),
-        Release("6.18", "faults map whole folios of files, up to the end of the file", "6.17"),
-        Release("6.19", "faults that permit more flush this CPU alone", "6.18"),
-        Release("7.0", "nesting lazy MMU mode; every page from swap in the swap cache", "6.19"),
-        Release("7.1", "batched aging; limits of flushes by operations", "7.0"),
+        Release("6.16", "owners of large folios; ext4 with large folios", "6.12", "6.16.12"),
+        Release("6.17", "batched mprotect, mremap and collapse", "6.16", "6.17.13"),
+        Release("6.18", "faults map whole folios of files, up to the end of the file", "6.17", "6.18.15"),
+        Release("6.19", "faults that permit more flush this CPU alone", "6.18", "6.19.14"),
+        Release("7.0", "nesting lazy MMU mode; page-table reclaim; every page from swap in the swap cache", "6.19", "7.0.13"),
+        Release("7.1", "batched aging; limits of flushes by operations", "7.0", "7.1.13"),
         Release("7.2", "reverse mapping without a lock first; smaller folios in tmpfs", "7.1", "7.2.13"),
         Release(
             "7.3", "PROT_NONE never folded; MADV_COLD of a huge page without invalidating it", "7.2", "7.3.4"
