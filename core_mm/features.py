@@ -38,7 +38,7 @@ class feature(Features):
     pt_reclaim: int = behaviour(
         "MADV_DONTNEED frees page tables that it empties",
         since="7.0",
-        source='6375e95f381e "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)", which arm64 does on 7.0.13, '
+        source='6375e95f381e "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)"; on arm64 in 7.0.13, '
         "not on 6.19.14",
     )
     pt_reclaim_end: int = behaviour(

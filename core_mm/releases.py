@@ -38,7 +38,7 @@ RELEASES: Mapping[str, Release] = {
         Release("6.17", "batched mprotect, mremap and collapse", "6.16", "6.17.13"),
         Release("6.18", "faults map whole folios of files, up to the end of the file", "6.17", "6.18.15"),
         Release("6.19", "faults that permit more flush this CPU alone", "6.18", "6.19.14"),
-        Release("7.0", "nesting lazy MMU mode; page-table reclaim; every page from swap in the swap cache", "6.19", "7.0.13"),
+        Release("7.0", "nesting lazy MMU mode; page-table reclaim; swap-in by the swap cache", "6.19", "7.0.13"),
         Release("7.1", "batched aging; limits of flushes by operations", "7.0", "7.1.13"),
         Release("7.2", "reverse mapping without a lock first; smaller folios in tmpfs", "7.1", "7.2.13"),
         Release(

@@ -87,7 +87,8 @@ def _described(headings: list[str], rows: list[list[str]]) -> list[str]:
 
 def feature(item: Feature) -> list[str]:
     """One feature with everything that is known of it."""
-    span = f"since {' and '.join((item.since, *item.also, *(f'{name}.y' for name in item.backported)))}" + (f", until {item.until}" if item.until else "")
+    releases = (item.since, *item.also, *(f"{name}.y" for name in item.backported))
+    span = f"since {' and '.join(releases)}" + (f", until {item.until}" if item.until else "")
     lines = [f"{item.name} ({span})", *wrap(f"    {item.summary}", "    ")]
     for what, names in (("requires", item.requires), ("excludes", item.excludes)):
         if names:
