@@ -29,8 +29,7 @@ class arch_feature(Features):
         "a fault that changes nothing is told from every entry of a block; before, from what the block says as a whole",
         since="7.0",
         backported=("6.12", "6.19"),
-        source="read in 7.2.13 and 6.12.107 (contpte_all_subptes_match_access_flags), measured on 6.19.14; "
-        "commit not identified",
+        source="97c5550b7631 (contpte_all_subptes_match_access_flags); read in 6.12.107, measured on 6.19.14",
     )
     contpte_invalid_unfolded: int = behaviour(
         "entries that are not valid, such as those of PROT_NONE, are never made a block",

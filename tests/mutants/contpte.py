@@ -25,7 +25,7 @@ _MERGE = (
 MUTANTS = (
     Mutant(
         "C1", "access flags are compared with the gathered value (97c5550b7631)", "contiguous.walker",
-        contpte("    if block_has_flags(start, entry):\n", "    if not (ptep_get(ptep) ^ entry) & ACCESS_FLAGS:\n"),
+        contpte("    if has_flags(ptep, pte, entry):\n", "    if not (ptep_get(ptep) ^ entry) & ACCESS_FLAGS:\n"),
     ),
     Mutant(
         "C2", "a write fault on a block flushes nothing", "tlb.spurious",
@@ -161,7 +161,10 @@ MUTANTS = (
     ),
     Mutant(
         "C14", "a dirty entry that becomes writable keeps trapping writes (c25c4aa3f79a)", "batch.access-flags-reuse",
-        pgtable("    return pte & ~PTE_RDONLY if pte & PTE_DIRTY else pte\n", "    return pte\n"),
+        pgtable(
+            "    return pte & ~PTE_RDONLY if pte & PTE_DIRTY or not arch_feature.pte_mkwrite_keeps_clean else pte\n",
+            "    return pte\n",
+        ),
         cpu="cortex-a72",
     ),
     Mutant(

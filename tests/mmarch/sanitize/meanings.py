@@ -94,7 +94,8 @@ MISTAKES = (
         ("task 1 page 0x4001f must show zeros, and shows what operation 2",)),
     Mistake(
         "a hole keeps what was in it", Edit(
-            "core_mm.truncate", "        truncate_inode_pages_range(inode, start, end)\n    return 0\n\n\ndef",
+            "core_mm.truncate",
+            "        truncate_inode_pages_range(inode, offset, offset + size)\n    return 0\n\n\ndef",
             "        pass\n    return 0\n\n\ndef"),
         (SPAWN, mmap(file=SHMEM), write(), madvise(uapi.MADV_REMOVE, 4)),
         ("file 1 page 0 must hold zeros, and holds what operation 2",)),
