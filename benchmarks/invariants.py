@@ -1,7 +1,7 @@
-"""What looking at core-mm's invariants costs: `python benchmarks/invariants.py [WORKLOAD…]`.
+"""What looking at core-mm's invariants and contents costs: `python benchmarks/invariants.py [WORKLOAD…]`.
 
 Processor time, the least of REPEATS turns that take plain and watched linked runs alternately: a run with a look every
-100 operations and at the end, one with a look after every operation of the first ALL, and the time of a look.
+100 operations and at the end, and the time of a look.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ def run(name: str, every: int) -> None:
         machine.call("run_operations", 0, rows)
         return
     watch = Audit(machine, every)
-    for first in range(0, rows, every):
-        last = min(first + every, rows)
-        machine.call("run_operations", first, last)
-        assert not watch.look(last)
+    for row in range(rows):
+        machine.call("run_operations", row, row + 1)
+        assert not watch.ran(row, row + 1 == rows)
 
 
 def in_turn(*functions: Callable[[], object]) -> list[float]:
