@@ -202,11 +202,18 @@ def _look_at(thread: int, call: Call, memory: Memory) -> None:
         spent = time.clock_gettime(time.pthread_getcpuclockid(thread))
     except OSError:  # the thread has just ended
         return
-    operation = memory.get("mach", "op"), memory.get("mach", "scope")
+    operation = under_way(memory)
     if operation != call.operation:
         call.operation, call.since = operation, spent
     elif spent - call.since > limit():
         _stop(thread, call)
+
+
+def under_way(memory: Memory) -> tuple[int, int]:
+    """What core-mm says it is in; without core-mm, a call is one operation."""
+    if "mach" not in memory.scalars:
+        return NOWHERE
+    return memory.get("mach", "op"), memory.get("mach", "scope")
 
 
 def _stop(thread: int, call: Call) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core_mm.releases import RELEASES
 from mmarch.errors import InputError
 from mmarch.measurement import Phase, load
 from mmarch.measurement.notation import coded, expanded, page_counts, summary
@@ -22,11 +23,13 @@ META = {"kernel": "6.12.107+deb", "cpu": "x", "smp": 1, "page_size": 4096}
 
 
 def test_the_bundle_holds_every_measurement():
-    """Seven of the written scenarios, three of them again in part, four random, and other releases, CPUs, orders."""
+    """Seven of the written scenarios, three of them again in part, four random, and other CPUs, orders, releases."""
     folders = Counter(path.parent.name for path in BUNDLE.measurements)
-    more = list((Path(__file__).parents[1] / "measured/more").glob("*.json.gz"))
-    assert folders == {"measured": 7, "again": 3, "random": 4, "more": len(more)}
-    assert {load(path).release for path in BUNDLE.measurements} == {"6.12", "7.2", "7.3"}
+    measured = Path(__file__).parents[1] / "measured"
+    others = {name: len(list((measured / name).glob("*.json.gz"))) for name in ("more", "releases")}
+    assert folders == {"measured": 7, "again": 3, "random": 4, **others}
+    compared = {name for name, release in RELEASES.items() if release.measured}
+    assert {load(path).release for path in BUNDLE.measurements} == compared
 
 
 @pytest.mark.parametrize("path", BUNDLE.measurements, ids=lambda p: p.name)

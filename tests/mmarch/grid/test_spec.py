@@ -169,6 +169,6 @@ def test_a_dry_run_counts_and_estimates(folder: Path, mmarch: Callable[..., tupl
     spec.write_text(f'{spec.read_text()}\n[[exclude]]\nn = 4\ncpu = "*-n2"\n')
     code, out, _ = mmarch("sweep", spec, "--dry-run", "-q")
     assert code == 0
-    assert "grid.toml: 5 points; 1 left out by filters" in " ".join(out.split())
+    assert "grid.toml:5points;1leftoutbyfilters" in "".join(out.split())  # folded at 80 columns
     assert "5 to count, about 1 s on" in out and "ms a point and core" in out
     assert sorted(path.name for path in folder.iterdir()) == ["grid.toml", "grown.scn"]

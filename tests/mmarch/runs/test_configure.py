@@ -40,7 +40,7 @@ def test_default_folios_are_64k_on_every_granule(granule: str, orders: tuple[int
         ({"without": ("zap_bach",)}, "Did you mean 'zap_batch'?"),
         ({"with_": ("mprotect_bach",)}, "Did you mean 'mprotect_batch'?"),
         ({"with_": ("zap_batch",), "release": "6.7"}, "zap_batch requires gather_pairs"),
-        ({"without": ("set_ptes",)}, "arm64 requires this hook: entries of a folded block"),
+        ({"without": ("set_ptes",)}, "arm64 requires hook 'set_ptes': entries of a folded block"),
         ({"without": ("pte_young",)}, "format of entries"),
         ({"without": ("flush_tlb_mm",)}, "Linux has no default"),
         ({"memory": "1M"}, "between 16M and 4T"),
@@ -136,6 +136,8 @@ def test_features_of_one_configuration() -> None:
         "batch_hint",
         "split_to_zeropage",
         "mprotect_batch",
+        "contpte_flags_of_each",
+        "pte_mkwrite_keeps_clean",
     }
 
 

@@ -76,9 +76,10 @@ class Replay:
         """The measured steps, in the order in which they were measured."""
         meta = self.measurement.meta
         assert (release, cpu, page_size) == (self.measurement.release, meta.cpu, meta.page_size)
-        regions = {
+        dumped = {
             d.label.rsplit(".", 1)[-1]: d.addr for s in workload.steps for d in s.dumps if "." in d.label
         }
+        regions = {region.name: region.addr for region in workload.regions} | dumped
         return [self._step(step, page_size, regions) for step in workload.steps]
 
     def _step(self, step, page_size, regions):
