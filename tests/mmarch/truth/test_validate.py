@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -88,9 +89,9 @@ class Replay:
             phase = self.queue.pop(0)
             assert isinstance(phase, Phase)
             calls = {**phase.calls, "contpte_convert": phase.convert}
-            seen = Observed(tlbis(phase, page_size, regions), phase.dsb_tlb, calls)
+            seen = Observed(tlbis(phase, page_size, regions), phase.dsb_tlb, calls, failed=phase.failed)
         dumps = [leaves(self.queue.pop(0), page_size) for dump in step.dumps if self._next(dump.label)]
-        return Observed(seen.tlbi, seen.dsb, seen.calls, dumps)
+        return replace(seen, dumps=dumps)
 
     def _next(self, label):
         return bool(self.queue) and self.queue[0].phase == label
