@@ -16,7 +16,6 @@ n = { first = 64 }
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 from mmarch.errors import InputError
 from mmarch.grid.filters import Filter
 from mmarch.plugins.series import is_path
+from mmarch.reading import limited, toml, utf8
 from mmarch.suggest import unknown
 
 LARGEST = 1 << 20  # bytes
@@ -79,11 +79,10 @@ class Spec:
 
 def read(path: Path) -> Spec:
     """A SPEC; InputError with file and line for what is unknown, wrong or empty. Nothing in it is executed."""
-    text = _text(path)
-    try:
-        given = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML: {error}") from None
+    where = str(path)
+    data = limited(path, where, LARGEST, f"larger than {LARGEST >> 10} KiB; a SPEC is a short TOML file")
+    text = utf8(data, where, "a SPEC is a TOML file")
+    given = toml(text, where)
     lines = text.splitlines()
     for table in given:
         if table not in TABLES:
@@ -206,17 +205,3 @@ def _line(lines: Sequence[str], key: str, after: int) -> int:
 def _table(lines: Sequence[str], kind: str, after: int) -> int:
     pattern = re.compile(rf"\s*(?:\[\[\s*{kind}\s*\]\]|{kind}\s*=)")
     return next((n for n in range(after, len(lines)) if pattern.match(lines[n])), after)
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    if len(data) > LARGEST:
-        raise InputError(f"{path}: larger than {LARGEST >> 10} KiB; a SPEC is a short TOML file")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text; a SPEC is a TOML file") from None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmarch.errors import InputError
+from mmarch.reading import limited
 
 MAX_BYTES = 512 << 20
 _PAGE_SIZES = {1: 4096, 2: 16384, 3: 65536}  # Documentation/arch/arm64/booting.rst: flags, bits 1-2
@@ -53,14 +54,7 @@ def read_image(path: Path) -> Image:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"kernel {path}: cannot read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise InputError(f"kernel {path}: larger than {MAX_BYTES >> 20} MiB")
-    return data
+    return limited(path, f"kernel {path}", MAX_BYTES, f"larger than {MAX_BYTES >> 20} MiB")
 
 
 def _unpacked(path: Path, data: bytes) -> bytes:

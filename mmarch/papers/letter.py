@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mmarch.errors import InputError
+from mmarch.reading import Read, limited, toml, utf8, valid
 from mmarch.suggest import unknown
 
 LARGEST = 1 << 20  # bytes
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-Read = TypeVar("Read", bound=BaseModel)
 
 
 class Case(BaseModel):
@@ -111,21 +110,7 @@ def find(name: str) -> Letter:
 
 def read(path: Path, kind: type[Read]) -> Read:
     """A model out of a TOML file; InputError that names the file and the field."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    if len(data) > LARGEST:
-        raise InputError(f"{path}: larger than {LARGEST >> 20} MiB; a table of measurements is short")
-    try:
-        given: dict[str, Any] = tomllib.loads(data.decode())
-        return kind.model_validate({**given, "folder": ""} if "folder" in given else given)
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text; a table of measurements is a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path}: {field}: {first['msg']} (got {first['input']!r:.40})") from None
+    where = str(path)
+    data = limited(path, where, LARGEST, f"larger than {LARGEST >> 20} MiB; a table of measurements is short")
+    given = toml(utf8(data, where, "a table of measurements is a TOML file"), where)
+    return valid(kind, {**given, "folder": ""} if "folder" in given else given, where)

@@ -9,13 +9,13 @@ folio-orders = ["64K"]
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from mmarch.errors import InputError, MmarchError
 from mmarch.plugins.series import is_path
+from mmarch.reading import limited, toml, utf8
 from mmarch.runs.configure import Choices, configure
 from mmarch.runs.result import Configuration
 from mmarch.sizes import show_size
@@ -35,10 +35,7 @@ def read(path: Path) -> dict[str, object]:
     """Values by the names of `Choices`; InputError with file and line for what is unknown or wrong."""
     text = _text(path)
     say(f"read: configuration {path}")
-    try:
-        given = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML: {error}") from None
+    given = toml(text, str(path))
     for key in given:
         if key not in KEYS:
             raise InputError(f"{path}:{_line(text, key)}: {unknown('key', key, KEYS)}")
@@ -84,19 +81,8 @@ def _value(where: str, key: str, value: object) -> object:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise InputError(f"--config {path}: cannot read: {error.strerror}") from None
-    if len(data) > LARGEST:
-        raise InputError(
-            f"--config {path}: larger than {LARGEST >> 10} KiB; a configuration is a short TOML file"
-        )
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise InputError(f"--config {path}: not UTF-8 text; a configuration is a TOML file") from None
+    where, large = f"--config {path}", f"larger than {LARGEST >> 10} KiB; a configuration is a short TOML file"
+    return utf8(limited(path, where, LARGEST, large), where, "a configuration is a TOML file")
 
 
 def _line(text: str, key: str) -> int:

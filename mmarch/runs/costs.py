@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,11 +9,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from core_mm.descriptor import ArchDescriptor, Group
 from core_mm.vmstat import NAMES
 from mmarch.errors import InputError, concerning
+from mmarch.reading import toml, utf8, valid
 from mmarch.runs.result import Counts
 from mmarch.suggest import did_you_mean, unknown
 from mmarch.verbose import say
@@ -109,13 +109,4 @@ def _parse(file: Traversable, where: str) -> CostProfile:
     say(f"read: cost profile {file}")
     if len(data) > LARGEST:
         raise InputError(f"{where}: larger than {LARGEST >> 20} MiB; a cost profile is a short TOML file")
-    try:
-        return CostProfile.model_validate(tomllib.loads(data.decode()))
-    except UnicodeDecodeError:
-        raise InputError(f"{where}: not UTF-8 text; a cost profile is a TOML file") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{where}: not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{where}: {field}: {first['msg']} (got {first['input']!r:.40})") from None
+    return valid(CostProfile, toml(utf8(data, where, "a cost profile is a TOML file"), where), where)

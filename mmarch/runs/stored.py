@@ -10,6 +10,7 @@ import pydantic_core
 from pydantic import ValidationError
 
 from mmarch.errors import InputError
+from mmarch.reading import limited
 from mmarch.runs.result import Ablation, Answer, Comparison, FeatureAblation, Result
 
 LARGEST = 64 << 20  # bytes
@@ -34,13 +35,7 @@ def is_stored(argument: str) -> bool:
 
 def load(path: Path) -> list[Answer]:
     """Every answer in a file; InputError if it is damaged, too large, of a newer mmarch, or something else."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from None
-    if len(text) > LARGEST:
-        raise InputError(f"{path}: more than {LARGEST >> 20} MiB; no result is that large")
+    text = limited(path, str(path), LARGEST, f"more than {LARGEST >> 20} MiB; no result is that large")
     try:
         document = pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as error:
