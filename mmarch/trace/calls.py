@@ -12,7 +12,8 @@ from core_mm import uapi
 from mmarch.trace.ftrace_text import Contradiction, TraceError, shown, words
 from mmarch.trace.rows import Rows, align
 from mmarch.trace.sysv import Segments
-from mmarch.trace.tasks import ADDRESS_END, Call, Task, Tasks
+from mmarch.trace.task import ADDRESS_END, Call, Task
+from mmarch.trace.tasks import Tasks
 
 ERRNO_MIN = (1 << 64) - 4095
 
@@ -28,7 +29,8 @@ ARGUMENTS = {
     "ftruncate": 2,
 }
 SYSV = {"shmget": 3, "shmat": 3, "shmdt": 1}  # of readers that know their arguments
-_MAP_TYPE, MAP_DROPPABLE = 0xF, 8  # Linux 6.11: pages that reclaim may drop; glibc 2.41 keeps getrandom's state there
+_MAP_TYPE = 0xF
+MAP_DROPPABLE = 8  # Linux 6.11: pages that reclaim may drop; glibc 2.41 keeps getrandom's state there
 _AT_BEGINNING = words("munmap mprotect pkey_mprotect mremap madvise msync")
 UNSUPPORTED = words("shmat remap_file_pages map_shadow_stack")
 UNMODELLED = words(

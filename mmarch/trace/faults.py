@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mmarch.errors import InputError
 from mmarch.trace.ftrace_text import lines, shown
 from mmarch.trace.rows import PAGE
-from mmarch.trace.tasks import ADDRESS_END
+from mmarch.trace.task import ADDRESS_END
 
 _FAULT = re.compile(
     r"\s*(\S.*?)\s+(?:-?\d+/)?(\d+)\s+(?:\[\d+\]\s+)?(\d+\.\d+):\s*(?:\d+\s+)?"

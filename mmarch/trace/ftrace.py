@@ -29,14 +29,17 @@ from mmarch.trace.ftrace_text import (
 )
 from mmarch.trace.packed import Damaged
 from mmarch.trace.probed import FUNCTION, Probed
+from mmarch.trace.records import Records, fields
 from mmarch.trace.rows import MANY, PAGE, ROW, Rows
-from mmarch.trace.tasks import ADDRESS_END, State, Tasks, fields
+from mmarch.trace.task import ADDRESS_END, State
+from mmarch.trace.tasks import Tasks
 from mmarch.trace.unread import Cut, Unread
 from mmarch.workload import Workload
 
 _SYMBOL = re.compile(r"address=[A-Za-z_][\w.]*(?: \[\w+\])? ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
 _FAULT = re.compile(r"address=0x([0-9a-f]{1,16}) ip=\S+ error_code=0x([0-9a-f]{1,8})\s*$")
-_CAUSE = re.compile(r"\w+ page fault, address=0x([0-9a-f]{1,16}) epc=\S+ cause=0x([0-9a-f]{1,8})\s*$")  # riscv
+# of riscv64
+_CAUSE = re.compile(r"\w+ page fault, address=0x([0-9a-f]{1,16}) epc=\S+ cause=0x([0-9a-f]{1,8})\s*$")
 _ARGUMENT = re.compile(r"\b(?!__syscall_nr|nr=)\w+(?:: |=)(?:0x)?([0-9a-f]{1,16})\b")
 _RESULT = re.compile(r"(?:(?:__syscall_)?nr=\d+ )?(?:ret=|->)?\s*(?:0x)?([0-9a-f]{1,16})\b")
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
@@ -85,18 +88,7 @@ class Tracepoints:
             "page_fault_user": self._kernel_fault,
             "page_fault_kernel": self._kernel_fault,
         }
-        self.records = {
-            "mmarch_file": tasks.file_known,
-            "mmarch_fd": tasks.file_of_call,
-            "mmarch_exec": tasks.snapshot_begins,
-            "mmarch_vma": tasks.snapshot_vma,
-            "mmarch_special": tasks.snapshot_special,
-            "mmarch_present": tasks.snapshot_present,
-            "mmarch_exec_end": tasks.snapshot_ends,
-            "mmarch_running": tasks.running_begins,
-            "mmarch_mapped": tasks.snapshot_mapped,
-            "mmarch_thread": tasks.running_thread,
-        }
+        self.records = Records(tasks, self.rows).handlers
 
     def assume(self, reading: Reading, faults: bool) -> Assumed:
         """Take what is not shown as `reading` says; without this it is an error."""

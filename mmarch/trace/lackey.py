@@ -12,7 +12,7 @@ from mmarch.trace.assumed import Reading
 from mmarch.trace.calls import ARGUMENTS
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.rows import PAGE
-from mmarch.trace.tasks import ADDRESS_END
+from mmarch.trace.task import ADDRESS_END
 
 ACCESS = re.compile(r"(?:(I)  ?| ([LSM]) )([0-9a-f]{1,16}),\d+$")
 _CALL = re.compile(

@@ -14,7 +14,7 @@ from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace import Tracepoints
 from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.rows import PAGE
-from mmarch.trace.tasks import ADDRESS_END
+from mmarch.trace.task import ADDRESS_END
 
 LINE = re.compile(
     r"\s*(?P<comm>\S.*?)\s+(?:-?\d+/)?(?P<tid>\d+)\s+(?:\[\d+\]\s+)?(?P<time>\d+\.\d+):\s*"

@@ -14,7 +14,7 @@ from mmarch.trace.calls import ARGUMENTS
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.rows import PAGE
 from mmarch.trace.strace import NAMES
-from mmarch.trace.tasks import ADDRESS_END
+from mmarch.trace.task import ADDRESS_END
 
 LINE = re.compile(r"\s*(\d+\.\d+) \(\s*(?:\d+\.\d+ ms)?\s*\): (?:.*?/)?(\d+) (.*)$")
 _FAULT = re.compile(r"(?:min|maj)fault \[.*\] => (?:(.*@)?0x([0-9a-f]+))")

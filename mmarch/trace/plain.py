@@ -25,7 +25,8 @@ from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.maps import kind_of
 from mmarch.trace.rows import PAGE
-from mmarch.trace.tasks import ADDRESS_END, CLONE_THREAD, CLONE_VFORK, CLONE_VM
+from mmarch.trace.task import ADDRESS_END
+from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 
 HEAD = "# mmarch events "
 VERSION = "1"

@@ -17,7 +17,8 @@ from mmarch.trace.faults import HOW, Faults
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.maps import kind_of
-from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM, State
+from mmarch.trace.task import State
+from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 
 ALONE = "0"  # the pid of a trace that does not name any
 

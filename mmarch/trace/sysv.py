@@ -5,7 +5,8 @@ from __future__ import annotations
 from core_mm import uapi
 from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.rows import Rows, align
-from mmarch.trace.tasks import ADDRESS_END, Call, Task, Tasks
+from mmarch.trace.task import ADDRESS_END, Call, Task
+from mmarch.trace.tasks import Tasks
 
 SHM_HUGETLB, SHM_RDONLY = 0o4000, 0o10000
 

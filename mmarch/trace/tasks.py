@@ -6,165 +6,17 @@ address space goes), faults in the new one, sched_process_exec, the recorder's s
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from enum import IntEnum
-
 from core_mm import uapi
 from mmarch.trace.assumed import UNTOLD, Assumed
-from mmarch.trace.ftrace_text import Contradiction, TraceError, shown
+from mmarch.trace.backing import Files
+from mmarch.trace.ftrace_text import Contradiction, TraceError
 from mmarch.trace.layout import Layout, Piece
 from mmarch.trace.maps import Mapping, kind_of
 from mmarch.trace.rows import PAGE, Rows
-from mmarch.workload import File
+from mmarch.trace.task import Mm, State, Task
 
-MAX_PRESENT = 1 << 16
-ADDRESS_END = 1 << 63
 CLONE_VM, CLONE_VFORK, CLONE_THREAD = 0x100, 0x4000, 0x10000
 NO_SNAPSHOT = "the mappings execve made (mmarch_exec records) are missing; record with: mmarch record"
-
-_KINDS = {
-    "regular": uapi.FILE_REGULAR,
-    "tmpfs": uapi.FILE_TMPFS,
-    "ext4": uapi.FILE_EXT4,
-    "ramfs": uapi.FILE_RAMFS,
-    "zero": uapi.FILE_REGULAR,
-    "device": uapi.FILE_REGULAR,
-    "hugetlbfs": uapi.FILE_REGULAR,
-}
-_FIELD = re.compile(r"(\w+)=(0x[0-9a-f]{1,16}|-?\d{1,19}|\w+)")
-
-
-@dataclass
-class Mm:
-    """An address space: its break, and the kernel's own mappings in it, faults in which are not replayed.
-
-    low, high  faults between need a second look, for there are such mappings
-    """
-
-    brk: int = 0
-    special: list[tuple[int, int]] = field(default_factory=list)
-    low: int = ADDRESS_END
-    high: int = 0
-    layout: Layout | None = None  # what is mapped, where not all of it was recorded
-
-    def fork(self) -> Mm:
-        layout = self.layout.copy() if self.layout else None
-        return Mm(self.brk, list(self.special), self.low, self.high, layout)
-
-    def add_special(self, start: int, end: int) -> None:
-        self.special.append((start, end))
-        self.low, self.high = min(self.low, start), max(self.high, end)
-
-    def cover(self, start: int, end: int) -> None:
-        """A new mapping replaces what it overlaps."""
-        if start < self.high and self.low < end:
-            self.special = [(low, high) for low, high in self.special if high <= start or end <= low]
-
-    def is_special(self, address: int) -> bool:
-        return any(low <= address < high for low, high in self.special)
-
-
-class State(IntEnum):
-    """Where a task is in its life; faults of any but RUNNING need thought."""
-
-    RUNNING = 0
-    EXEC_CALLED = 1  # still in the old address space
-    EXEC_NEW_MM = 2  # in the new one, which the snapshot will describe
-    EXEC_DONE = 3  # the snapshot has to come next
-    SNAPSHOT = 4  # between mmarch_exec and mmarch_exec_end
-    EXITED = 5
-
-
-@dataclass
-class Call:
-    """A system call that has begun; `row` is the place reserved for it, or -1."""
-
-    name: str
-    args: tuple[int, ...]
-    row: int
-    file: int | None
-
-
-@dataclass
-class Task:
-    """One pid of the trace."""
-
-    index: int
-    mm: Mm
-    state: State = State.RUNNING
-    call: Call | None = None
-    file: int | None = None
-    last_fault: int = -1
-    exit_row: int = -1
-    held: list[tuple[int, int, int]] = field(default_factory=list)
-    late: list[int] = field(default_factory=list)
-
-
-class Files:
-    """Files by the recorder's numbers."""
-
-    def __init__(self) -> None:
-        self.index: dict[int | str, int] = {}
-        self.kinds: list[str] = []
-        self.size: list[int] = []
-        self.largest: list[int] = []
-        self.shrunk: set[int] = set()
-
-    def learn(self, number: int | str, size: int, kind: str) -> int:
-        """The index of a file of which a size was recorded."""
-        if kind not in _KINDS:
-            raise TraceError(f"file kind {shown(kind)} is not one of {', '.join(_KINDS)}")
-        index = self.index.setdefault(number, len(self.size))
-        if index == len(self.size):
-            self.kinds.append(kind)
-            self.size.append(size)
-            self.largest.append(size)
-        return index
-
-    def resize(self, index: int, size: int) -> bool:
-        """Note a size; whether it has to be replayed, as a shrink and any growth after one have to."""
-        if size < self.size[index]:
-            self.shrunk.add(index)
-        changed = size != self.size[index]
-        self.size[index] = size
-        self.largest[index] = max(size, self.largest[index])
-        return changed and index in self.shrunk
-
-    def seen(self, name: str, size: int, kind: str = "regular") -> int:
-        """The index of a file of which no size was recorded: it has at least `size` bytes."""
-        index = self.learn(name, size, kind)
-        self.largest[index] = max(size, self.largest[index])
-        return index
-
-    def find(self, number: int) -> int:
-        index = self.index.get(number)
-        if index is None:
-            raise TraceError(f"file {number} has no mmarch_file record before this")
-        return index
-
-    def result(self) -> tuple[File, ...]:
-        """Backing files with the largest size each had: growth by write is not in a trace."""
-        return tuple(File(_KINDS[kind], size) for kind, size in zip(self.kinds, self.largest, strict=True))
-
-
-def fields(body: str) -> dict[str, int | str]:
-    """``name=value`` fields of a record of ours."""
-    found: dict[str, int | str] = {}
-    for name, value in _FIELD.findall(body):
-        try:
-            found[name] = int(value, 0)
-        except ValueError:
-            found[name] = value
-    return found
-
-
-def number(record: dict[str, int | str], name: str, low: int = 0, high: int = ADDRESS_END) -> int:
-    """A field that has to be a number in ``[low, high)``."""
-    value = record.get(name)
-    if not isinstance(value, int) or not low <= value < high:
-        raise TraceError(f"record has {name}={value!r}; wanted a number from {low} to below {high:#x}")
-    return value
 
 
 class Tasks:
@@ -267,7 +119,9 @@ class Tasks:
         parent = self.get(pid, line)
         old = self.by_pid.get(child_pid)
         if old is not None and old.state is not State.EXITED:
-            raise Contradiction(f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?")
+            raise Contradiction(
+                f"pid {child_pid} is born twice without an exit; is sched_process_exit missing?"
+            )
         child = self.new(parent.mm if flags & CLONE_VM else parent.mm.fork(), child_pid)
         self.by_pid[child_pid] = child
         op = uapi.OP_FORK
@@ -346,78 +200,6 @@ class Tasks:
             self.execed(pid, pid, line)
         elif task.state in (State.EXEC_DONE, State.SNAPSHOT):
             raise TraceError(f"pid {pid} runs a new program, but {NO_SNAPSHOT}")
-
-    def snapshot_begins(self, record: dict[str, int | str], line: int) -> None:
-        task = self._of(record, State.EXEC_DONE)
-        start = number(record, "start_brk")
-        task.mm, task.state = Mm(start), State.SNAPSHOT
-        self.rows.add(line, uapi.OP_EXEC, task.index, start)
-
-    def _of(self, record: dict[str, int | str], state: State) -> Task:
-        task = self.get(str(number(record, "pid")))
-        if task.state is not state:
-            raise TraceError(f"record out of place: the task is {task.state.name}, not {state.name}")
-        return task
-
-    def _range(self, record: dict[str, int | str]) -> tuple[int, int]:
-        start, end = number(record, "start"), number(record, "end")
-        if start % PAGE or end % PAGE or start >= end:
-            raise TraceError(f"{start:#x}-{end:#x} is not a range of whole pages")
-        return start, end
-
-    def snapshot_vma(self, record: dict[str, int | str], line: int) -> None:
-        task = self._of(record, State.SNAPSHOT)
-        start, end = self._range(record)
-        file, flags = number(record, "file", -1), number(record, "flags", 0, 1 << 32)
-        index = -1 if file < 0 else self.files.find(file)
-        prot, offset = number(record, "prot", 0, 8), number(record, "off")
-        self.rows.add(line, uapi.OP_MMAP, task.index, start, end - start, prot, flags, index, offset)
-
-    def running_begins(self, record: dict[str, int | str], line: int) -> None:
-        """A process that ran before the recording: its mappings follow, as those of an image."""
-        pid, start, end = str(number(record, "pid")), number(record, "start_brk"), number(record, "brk")
-        self.attached = self.by_pid[pid] = self.new(Mm(end), pid)
-        self.attached.state = State.SNAPSHOT
-        self.rows.add(line, uapi.OP_SPAWN, self.attached.index)
-        self.rows.add(line, uapi.OP_EXEC, self.attached.index, start)
-        if end > start:
-            self.rows.add(line, uapi.OP_BRK, self.attached.index, end)
-
-    def running_thread(self, record: dict[str, int | str], line: int) -> None:
-        if self.attached is None:
-            raise TraceError("mmarch_thread without the process before it (mmarch_running)")
-        pid = str(number(record, "pid"))
-        thread = self.by_pid[pid] = self.new(self.attached.mm, pid)
-        self.rows.add(line, uapi.OP_CLONE_VM, self.attached.index, thread.index)
-
-    def snapshot_special(self, record: dict[str, int | str], _line: int) -> None:
-        self._of(record, State.SNAPSHOT).mm.add_special(*self._range(record))
-        self.rows.ignored["mapping of the kernel's own (vdso, vvar)"] += 1
-
-    def snapshot_present(
-        self, record: dict[str, int | str], line: int, access: int = uapi.ACCESS_WRITE
-    ) -> None:
-        task, start = self._of(record, State.SNAPSHOT), number(record, "start")
-        pages = number(record, "pages", 1, MAX_PRESENT + 1)
-        self.rows.add(line, uapi.OP_TOUCH, task.index, start, pages, access)
-
-    def snapshot_mapped(self, record: dict[str, int | str], line: int) -> None:
-        self.snapshot_present(record, line, uapi.ACCESS_READ)
-
-    def snapshot_ends(self, record: dict[str, int | str], _line: int) -> None:
-        self._of(record, State.SNAPSHOT).state = State.RUNNING
-
-    def file_known(self, record: dict[str, int | str], line: int) -> None:
-        """A file is seen for the first time, or has another size by now."""
-        kind, size = str(record.get("kind")), number(record, "size")
-        index = self.files.learn(number(record, "file"), size, kind)
-        alive = (task.index for task in self.by_pid.values() if task.state is not State.EXITED)
-        if self.files.resize(index, size) and (task := next(alive, None)) is not None:
-            self.rows.add(line, uapi.OP_FTRUNCATE, task, index, size)
-
-    def file_of_call(self, record: dict[str, int | str], _line: int) -> None:
-        task = self.get(str(number(record, "pid")))
-        task.file = self.files.find(number(record, "file"))
 
     def signalled(self, pid: str) -> bool:
         """SIGSEGV or SIGBUS answers a fault: its access never happened. Whether there was one."""
