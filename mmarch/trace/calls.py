@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from core_mm import uapi
 from mmarch.trace.ftrace_text import Contradiction, TraceError, shown, words
-from mmarch.trace.rows import Rows, align
+from mmarch.trace.rows import PAGE, Rows, align
 from mmarch.trace.sysv import Segments
 from mmarch.trace.task import ADDRESS_END, Call, Task
 from mmarch.trace.tasks import Tasks
@@ -194,8 +194,11 @@ class Syscalls:
             self._moved_break(task, align(now), align(result), line)
 
     def _was_not_mapped(self, task: Task, start: int, end: int, line: int) -> None:
-        """The heap grows over what was assumed around accesses beside it, so that it was not there."""
-        for piece in task.mm.layout.take(start, end) if task.mm.layout else ():
+        """The heap grows over what was assumed around accesses beside it, so that it was not there.
+
+        Nor was the page behind, which has to be free (mm/mmap.c:brk).
+        """
+        for piece in task.mm.layout.take(start, end + PAGE) if task.mm.layout else ():
             self.rows.add(line, uapi.OP_MUNMAP, task.index, piece.start, piece.end - piece.start)
 
     def _moved_break(self, task: Task, old: int, new: int, line: int) -> None:

@@ -109,17 +109,9 @@ def _seize(pid: int, thread: int) -> None:
     try:
         ptrace.seize(thread)
     except PermissionError as error:
-        raise InputError(f"cannot record process {pid} (--pid): {_why_refused(pid)}") from error
+        raise InputError(f"cannot record process {pid} (--pid): {ptrace.why_refused(pid)}") from error
     ptrace.interrupt(thread)
     ptrace.wait_for(thread)
-
-
-def _why_refused(pid: int) -> str:
-    status = Path(f"/proc/{pid}/status").read_text()
-    tracer = next((line.split()[1] for line in status.splitlines() if line.startswith("TracerPid")), "0")
-    if tracer != "0":
-        return f"process {tracer} traces it already; end that first"
-    return "ptrace of it is refused; it is not ours, of the kernel, or kept from being traced (run as root)"
 
 
 def _stop(session: Session, stop: ptrace.Stop) -> None:

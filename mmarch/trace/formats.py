@@ -61,7 +61,7 @@ def load_trace(
         faults = "page_fault_" in head or FUNCTION in head
         how = {"faults": faults, "html": kind == "systrace", "salvage": reading.salvage}
         return load_ftrace(path, reading, stream=stream, **how)
-    headed = {"perf script": PerfScript, "perf trace": PerfTrace}
-    simple = {"strace": Strace, "plain": Plain, "lackey": Lackey}
+    headed = {"perf script": PerfScript, "perf trace": PerfTrace, "strace": Strace}
+    simple = {"plain": Plain, "lackey": Lackey}
     reader = headed[kind](reading, head) if kind in headed else simple[kind](reading)
     return reader.workload(path, stream)

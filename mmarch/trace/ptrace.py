@@ -12,6 +12,7 @@ import signal
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmarch.trace.machines import Machine
 
@@ -78,6 +79,32 @@ def _ptrace(request: int, pid: int, addr: int = 0, data: int | ctypes.Array[ctyp
 def seize(pid: int, kill: bool = False) -> None:
     """Trace `pid` and all its descendants; they die with us if `kill` says so."""
     _ptrace(_SEIZE, pid, 0, OPTIONS | (_EXITKILL if kill else 0))
+
+
+def refusal(pid: int) -> str:
+    """Why a process may not be traced, with its pid; nothing if it may, which is tried."""
+    try:
+        _ptrace(_SEIZE, pid)
+        _ptrace(_INTERRUPT, pid)
+        if (stop := wait_for(pid)).status is None:
+            detach(stop)
+    except PermissionError:
+        return f"process {pid} (--pid): {why_refused(pid)}"
+    except ProcessLookupError:
+        return f"there is no process {pid} any more"
+    return ""
+
+
+def why_refused(pid: int) -> str:
+    """As far as /proc tells."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    tracer = next((line.split()[1] for line in status.splitlines() if line.startswith("TracerPid")), "0")
+    if tracer != "0":
+        return f"process {tracer} traces it already; end that first"
+    return (
+        "ptrace of it is refused; it is not ours, of the kernel, or kept from being traced "
+        "(kernel.yama.ptrace_scope); run as root"
+    )
 
 
 def interrupt(pid: int) -> None:

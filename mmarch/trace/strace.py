@@ -1,6 +1,7 @@
 """Output of strace to a workload: -f, -ff, any of -t, -tt, -ttt and -r, -T, -y; calls that another interrupts.
 
-strace sees no faults, so what a mapping's user did is assumed (`Reading.touch`), and no image of execve.
+strace sees no faults, so what a mapping's user did is assumed (`Reading.touch`), and no image of execve. Where our
+recorder had perf look on, it put a line for each fault between strace's (`mmarch.trace.means.merged`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from mmarch.trace.faults import HOW, Faults
 from mmarch.trace.foreign import Foreign
 from mmarch.trace.ftrace_text import TraceError
 from mmarch.trace.maps import kind_of
+from mmarch.trace.rows import PAGE
 from mmarch.trace.task import State
 from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 
 ALONE = "0"  # the pid of a trace that does not name any
+FAULT = "page-faults: "  # begins what our recorder says of one
+
+WITH_FAULTS = "perf's page-faults and strace's system calls, on one clock"  # in the head of such a recording
 
 _CALL = re.compile(r"([a-z_]\w*)\((.*)\)\s+= (\?|-?(?:0x[0-9a-f]+|\d+))(.*)$")
-_BEGUN = re.compile(r"([a-z_]\w*)\((.*?),?\s*<unfinished \.\.\.>$")
+_BEGUN = re.compile(r"([a-z_]\w*)\((.*?),?\s*<(?:unfinished|detached) \.\.\.>$")
 _RESUMED = re.compile(r"<\.\.\. ([a-z_]\w*) resumed>(.*)$")
 _ENDED = re.compile(r"\+\+\+ (?:exited with|killed by) ")
 _SIGNAL = re.compile(r"--- (SIGSEGV|SIGBUS)?")
@@ -100,8 +105,10 @@ class Strace(Foreign):
 
     FORMAT = "strace"
 
-    def __init__(self, reading: Reading) -> None:
-        super().__init__(reading, faults=reading.faults is not None)
+    def __init__(self, reading: Reading, head: str = "") -> None:
+        """`head`: the beginning of the text, which tells whether our recorder put page faults into it."""
+        self.merged = WITH_FAULTS in head
+        super().__init__(reading, faults=self.merged or reading.faults is not None)
         self.clock = Clock()
         self.faults = Faults(reading.faults) if reading.faults else None
         self.begun: dict[str, _Begun] = {}
@@ -127,18 +134,26 @@ class Strace(Foreign):
             self._faults(self.faults, number)
         if pid not in self.tasks.by_pid:
             self._born(pid, number)
-        if call:
+        if rest.startswith(FAULT):
+            self.tasks.get(pid, number)
+            self._touched(pid, int(rest[len(FAULT) :], 16), number)
+        elif call:
             self._call(pid, call[1], call[2], call[3], number)
         elif not self._event(pid, rest, number):
             raise ValueError(text)
 
     def facts(self) -> dict[str, str]:
-        if self.faults is None:
+        if self.faults is None and not self.merged:
             return {}
-        if not self.used or not self.touched:
+        if self.faults and self.merged:
+            raise TraceError("the page faults of perf are in it already; drop --faults")
+        if self.faults and not (self.used and self.touched):
             raise TraceError(f"no fault of {self.faults.path} is of a task here, at a time here; {HOW}")
         how = f"{self.reading.access}: perf does not tell reads from writes"
-        return {"page faults": f"{self.touched} of {self.faults.path.name}", "assumed access": how}
+        return {
+            "page faults": f"{self.touched} of {self.faults.path.name if self.faults else 'perf'}",
+            "assumed access": how,
+        }
 
     def _faults(self, faults: Faults, line: int) -> None:
         """Those before this line, of the tasks that it has seen."""
@@ -146,17 +161,20 @@ class Strace(Foreign):
             raise TraceError(f"no time since 1970, by which page faults could be merged; {HOW}")
         now = self.rows.now
         for fault in faults.before(now):
-            pid = fault.pid if fault.pid in self.tasks.by_pid else ALONE
-            task = self.tasks.by_pid.get(pid)
-            if task is None or task.state is State.EXITED:
-                self.rows.ignored["page faults of tasks that strace does not see"] += 1
-                continue
-            self.rows.now, self.touched = fault.when, self.touched + 1
-            if task.state is State.RUNNING:
-                self.tasks.touch(task, fault.address, UNTOLD, line)
-            else:
-                self.tasks.odd_fault(pid, fault.address, UNTOLD, line)
+            self.rows.now = fault.when
+            self._touched(fault.pid if fault.pid in self.tasks.by_pid else ALONE, fault.address, line)
         self.rows.now = now
+
+    def _touched(self, pid: str, address: int, line: int) -> None:
+        task = self.tasks.by_pid.get(pid)
+        if task is None or task.state is State.EXITED:
+            self.rows.ignored["page faults of tasks that strace does not see"] += 1
+            return
+        self.touched += 1
+        if task.state is State.RUNNING:
+            self.tasks.touch(task, address & -PAGE, UNTOLD, line)
+        else:
+            self.tasks.odd_fault(pid, address & -PAGE, UNTOLD, line)
 
     def _event(self, pid: str, rest: str, line: int) -> bool:
         """Anything but a call that began and ended in one line."""

@@ -6,7 +6,7 @@ import mmap
 import os
 import platform
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import ModuleType
@@ -19,6 +19,7 @@ from mmarch.trace.drain import READS, Drain
 from mmarch.trace.machines import this_machine
 from mmarch.trace.means import events, leftovers
 from mmarch.trace.means.mounted import tracefs as mounted
+from mmarch.trace.means.tool import Ready
 from mmarch.trace.means.writes import Write, instance
 from mmarch.trace.provenance import facts, head
 from mmarch.trace.recording import BY_CTRL_C, BY_TIME, Recording, Wanted, text_file
@@ -37,7 +38,7 @@ def set_up(name: str, buffer_kib: int, faults: ModuleType, machine: str) -> list
 
 
 @contextmanager
-def ready(faults: ModuleType, wanted: Wanted) -> Iterator[Callable[[], Recording]]:
+def ready(faults: ModuleType, wanted: Wanted) -> Iterator[Ready]:
     """Set up, to be run once; InputError if the machine does not permit it. tracefs is as before afterwards."""
     this_machine()
     size = wanted.buffer_kib or tracefs.default_buffer_kib()
@@ -47,7 +48,7 @@ def ready(faults: ModuleType, wanted: Wanted) -> Iterator[Callable[[], Recording
             leftovers.clean(root)
         with tracefs.instance(root, name, set_up(name, size, faults, platform.machine())) as trace:
             _prove(trace, faults.NAME)
-            yield partial(_record, wanted, trace, faults.NAME, size)
+            yield faults.NAME, partial(_record, wanted, trace, faults.NAME, size)
 
 
 def _prove(trace: tracefs.Instance, means: str) -> None:

@@ -8,30 +8,27 @@ from functools import partial
 
 from mmarch.errors import InputError
 from mmarch.trace.means import by_ftrace, kprobe, perf, strace, tracepoints
-from mmarch.trace.recording import Recording, Wanted
+from mmarch.trace.means.tool import Ready
+from mmarch.trace.recording import Wanted
 
-Run = Callable[[], Recording]
-Ready = Callable[[Wanted], AbstractContextManager[Run]]
-
-MEANS: dict[str, tuple[str, Ready]] = {
-    "tracepoints": (tracepoints.NAME, partial(by_ftrace.ready, tracepoints)),
-    "kprobe": (kprobe.NAME, partial(by_ftrace.ready, kprobe)),
-    "perf": (perf.NAME, perf.ready),
-    "strace": (strace.NAME, strace.ready),
+MEANS: dict[str, Callable[[Wanted], AbstractContextManager[Ready]]] = {
+    "tracepoints": partial(by_ftrace.ready, tracepoints),
+    "kprobe": partial(by_ftrace.ready, kprobe),
+    "perf": perf.ready,
+    "strace": strace.ready,
 }
 
 
 @contextmanager
-def chosen(by: str, wanted: Wanted) -> Iterator[tuple[str, Run]]:
+def chosen(by: str, wanted: Wanted) -> Iterator[Ready]:
     """Set up: (by what, in a line; how to run it). InputError with what each lacks if there is none."""
     if by and by not in MEANS:
         raise InputError(f"--by {by}: no such means; there are {', '.join(MEANS)}")
     refused: dict[str, str] = {}
     for name in [by] if by else MEANS:
-        said, ready = MEANS[name]
         with ExitStack() as stack:
             try:
-                run = stack.enter_context(ready(wanted))
+                said, run = stack.enter_context(MEANS[name](wanted))
             except InputError as error:
                 refused[name] = str(error).removeprefix("cannot record: ")
                 continue
@@ -43,6 +40,8 @@ def chosen(by: str, wanted: Wanted) -> Iterator[tuple[str, Run]]:
 
 
 def _instead(refused: dict[str, str]) -> str:
-    if not refused:
-        return ""
-    return "; not by " + "; nor by ".join(f"{name}: {why}" for name, why in refused.items())
+    """What kept from better means; one reason is said once."""
+    by: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        by.setdefault(why, []).append(name)
+    return "".join(f"; not by {' or '.join(names)}: {why}" for why, names in by.items())

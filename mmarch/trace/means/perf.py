@@ -1,7 +1,7 @@
-"""Faults by perf's software event page-faults, with addresses; system calls by tracepoints where perf may have them.
+"""Page faults by perf's software event, with system calls by tracepoints, where perf may have them, else by strace.
 
-What it cannot say is whether an access read or wrote. Without the right to tracepoints, it has the faults that
-the program makes itself and no system calls, so that mappings are assumed.
+What perf does not say is whether an access read or wrote. Without either, it has the faults that the program
+makes itself and no system calls, so that mappings are assumed.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from mmarch.errors import InputError
 from mmarch.trace.machines import this_machine
-from mmarch.trace.means import events
-from mmarch.trace.means.tool import Names, refused, run, save
+from mmarch.trace.means import events, merged, strace
+from mmarch.trace.means.tool import Names, Ready, refused, run, save
 from mmarch.trace.recording import Recording, Wanted
+from mmarch.trace.strace import WITH_FAULTS
 
 NAME = "perf's page-faults"
 PAGES = 1024  # of a buffer a CPU, unless one is chosen
-_BASE = ["perf", "record", "-q", "-e", "page-faults", "-c", "1", "-d", "-k", "CLOCK_MONOTONIC"]
+PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
+MOST_PARANOID = 2  # that lets a user see the page faults of programs of his own
+_BASE = ["perf", "record", "-q", "-B", "-N", "-e", "page-faults", "-c", "1", "-d"]
 _FIELDS = ["-F", "sw:comm,tid,time,event,addr", "-F", "trace:comm,tid,time,event,trace"]
 _LINE = re.compile(r"\s*\S.*?\s+(\d+)\s+(\d+\.\d+):(\s+\S+:.*)$")
 _PID = re.compile(r"\b((?:old_)?pid)=(\d+)")
@@ -31,43 +34,89 @@ _LOST = re.compile(r"[Ll]ost (\d+) (?:events|chunks|samples)")
 
 
 @contextmanager
-def ready(wanted: Wanted) -> Iterator[Callable[[], Recording]]:
+def ready(wanted: Wanted) -> Iterator[Ready]:
     """Try it on a program that does nothing; InputError with what perf says."""
     this_machine()
     with tempfile.TemporaryDirectory(prefix="mmarch-") as folder:
         data = Path(folder) / "perf.data"
-        if why := refused("perf", [*_BASE, "-o", str(data), "--", "true"], Path(folder)):
-            raise InputError(f"cannot record: {why}")
-        tracing = _tracepoints(data)
-        yield partial(_record, wanted, data, tracing)
+        base = [*_BASE, *_size(wanted, data)]
+        if tracing := _tracepoints(base, data):
+            yield NAME, partial(_record, wanted, NAME, [*base, "-k", "CLOCK_MONOTONIC", *tracing], data)
+        elif why := strace.refusal(wanted, Path(folder)):
+            means = f"{NAME}; no system calls, for perf may not have tracepoints ({why})"
+            yield means, partial(_record, wanted, means, [*base, "-k", "CLOCK_MONOTONIC"], data)
+        else:
+            yield WITH_FAULTS, partial(_record_both, wanted, [*base, "-k", "CLOCK_REALTIME"], data)
 
 
-def _tracepoints(data: Path) -> list[str]:
+def _trial(options: Sequence[str], data: Path) -> str:
+    return refused("perf", [*options, "-o", str(data), "--", "true"], data.parent)
+
+
+def _size(wanted: Wanted, data: Path) -> list[str]:
+    """The buffer, as far as a user may lock memory; InputError if perf may not record at all."""
+    size = ["-m", f"{wanted.buffer_kib}K" if wanted.buffer_kib else str(PAGES)]
+    if not (why := _trial([*_BASE, *size], data)):
+        return size
+    if wanted.buffer_kib or _trial(_BASE, data):
+        raise InputError(f"cannot record: {why}{_paranoid()}")
+    return []
+
+
+def _paranoid() -> str:
+    try:
+        level = int(PARANOID.read_text())
+    except (OSError, ValueError):
+        return ""
+    setting = PARANOID.name
+    return f" (kernel.{setting} is {level}; {MOST_PARANOID} would do)" if level > MOST_PARANOID else ""
+
+
+def _tracepoints(base: Sequence[str], data: Path) -> list[str]:
     """Options for the tracepoints that perf may have, none if it may not have those that are needed."""
-    needed = [event.replace("/", ":", 1) for event in events.NEEDED]
+    needed, welcome = (
+        [event.replace("/", ":", 1) for event in some] for some in (events.NEEDED, events.WELCOME)
+    )
     listed = subprocess.run(
         ["perf", "list", "tracepoint"], capture_output=True, text=True, check=False
-    ).stdout
-    welcome = [name for event in events.WELCOME if (name := event.replace("/", ":", 1)) in listed.split()]
-    options = ["-e", ",".join((*needed, *welcome))]
-    return [] if refused("perf", [*_BASE, *options, "-o", str(data), "--", "true"], data.parent) else options
+    ).stdout.split()
+    if not set(needed) <= set(listed) or _trial([*base, "-e", needed[0]], data):
+        return []
+    return ["-e", ",".join((*needed, *(name for name in welcome if name in listed)))]
 
 
-def _record(wanted: Wanted, data: Path, tracing: list[str]) -> Recording:
+def _record(wanted: Wanted, means: str, base: Sequence[str], data: Path) -> Recording:
     what = ["-p", str(wanted.pid)] if wanted.pid else ["--", *wanted.command]
-    size = ["-m", f"{wanted.buffer_kib}K" if wanted.buffer_kib else str(PAGES)]
-    ended = run([*_BASE, *tracing, *size, "-o", str(data), *what], wanted)
+    ended = run([*base, "-o", str(data), *what], wanted)
+    names = Names()
+    with _printed(wanted, data, ended[0]).open(errors="replace") as lines:
+        return save(wanted, means, rewritten(lines, names), names, ended, merged.FAULT)
+
+
+def _record_both(wanted: Wanted, base: Sequence[str], data: Path) -> Recording:
+    """perf runs strace, and ends it; a process that runs already is attached to by both."""
+    of, calls = ["-p", str(wanted.pid)] if wanted.pid else [], data.with_name("strace.txt")
+    ended = run([*base, "-o", str(data), *of, "--", *strace.command(wanted, calls)], wanted, tools=2)
+    names = Names()
+    with (
+        _printed(wanted, data, ended[0]).open(errors="replace") as faults,
+        calls.open(errors="replace") as text,
+    ):
+        seen = merged.tasks(calls)
+        lines = merged.by_time(strace.rewritten(text, names), merged.faults(faults, seen, names))
+        return save(wanted, WITH_FAULTS, lines, names, ended, merged.FAULT)
+
+
+def _printed(wanted: Wanted, data: Path, status: int) -> Path:
+    """The text of what was recorded."""
     if not data.exists():
-        raise InputError(f"cannot record: perf wrote nothing (status {ended[0]})")
+        raise InputError(f"cannot record: perf wrote nothing (status {status})")
     printed = data.with_suffix(".txt")
     command = ["perf", "script", "--ns", "-i", str(data), *_FIELDS]
     with printed.open("w") as text:
         done = subprocess.run(command, stdout=text, stderr=subprocess.PIPE, text=True, check=False)
     _check_losses(done.stderr, wanted)
-    names = Names()
-    means = NAME if tracing else f"{NAME}; no system calls, for perf may not have tracepoints"
-    with printed.open(errors="replace") as lines:
-        return save(wanted, means, rewritten(lines, names), names, ended, " page-faults")
+    return printed
 
 
 def _check_losses(said: str, wanted: Wanted) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from mmarch.errors import InputError
+from mmarch.trace import ptrace
 from mmarch.trace.calls import ARGUMENTS, UNMODELLED, UNSUPPORTED
 from mmarch.trace.machines import this_machine
-from mmarch.trace.means.tool import Names, refused, run, save
+from mmarch.trace.means.tool import Names, Ready, refused, run, save
 from mmarch.trace.recording import Recording, Wanted
 
 NAME = "strace, without faults"
+STATE_IT = "state what was touched when it replays (--touch)"
 _CALLS = sorted(
     {*ARGUMENTS, *UNMODELLED, *UNSUPPORTED, "execve", "execveat", "fork", "vfork", "clone", "clone3"}
 )
@@ -29,29 +31,39 @@ _TID = re.compile(r"((?:parent|child)_tid(?:ptr)?=)(\[\d+\]|\w+)")
 
 
 @contextmanager
-def ready(wanted: Wanted) -> Iterator[Callable[[], Recording]]:
+def ready(wanted: Wanted) -> Iterator[Ready]:
     """Try it on a program that does nothing; InputError with what strace says."""
     this_machine()
     with tempfile.TemporaryDirectory(prefix="mmarch-") as folder:
-        output = Path(folder) / "strace.txt"
-        if why := refused("strace", [*_BASE, "-o", str(output), "--", "true"], Path(folder)):
+        if why := refusal(wanted, Path(folder)):
             raise InputError(f"cannot record: {why}")
-        yield partial(_record, wanted, output)
+        yield f"{NAME}: {STATE_IT}", partial(_record, wanted, Path(folder) / "strace.txt")
+
+
+def refusal(wanted: Wanted, folder: Path) -> str:
+    """Why strace cannot record it; nothing if it can."""
+    trial = ["strace", "-q", "-f", "-o", str(folder / "trial"), "--", "true"]
+    return refused("strace", trial, folder) or (ptrace.refusal(wanted.pid) if wanted.pid else "")
+
+
+def command(wanted: Wanted, output: Path) -> list[str]:
+    """strace, of a process that runs, until it is interrupted, or of a command, to its end (-I3)."""
+    what = ["-p", str(wanted.pid)] if wanted.pid else ["-I3", "--", *wanted.command]
+    return [*_BASE, "-o", str(output), *what]
 
 
 def _record(wanted: Wanted, output: Path) -> Recording:
-    what = ["-p", str(wanted.pid)] if wanted.pid else ["-I1", "--", *wanted.command]
-    ended = run([*_BASE, "-o", str(output), *what], wanted)
+    ended = run(command(wanted, output), wanted)
     names = Names()
     with output.open(errors="replace") as lines:
         return save(wanted, NAME, rewritten(lines, names), names, ended, "")
 
 
 def rewritten(lines: Iterable[str], names: Names) -> Iterator[str]:
-    """Without names and real pids."""
+    """Without names and real pids, and without a last line that is cut."""
     for line in lines:
         match = _HEAD.match(line)
-        if match:
+        if match and line.endswith("\n"):
             pid, at, body = match.groups()
             yield f"{names.number('pid', pid)}{at}{_without_names(body, names)}"
 

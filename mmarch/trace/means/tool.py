@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from mmarch.errors import InputError
 from mmarch.trace import ptrace
 from mmarch.trace.ftrace_text import FORMAT_KEY, RECORDING_KEY
 from mmarch.trace.interrupts import Ended, Interrupts
+from mmarch.trace.means import ending
 from mmarch.trace.provenance import facts, head
 from mmarch.trace.recording import BY_CTRL_C, BY_TIME, Recording, Wanted, text_file
 
 _PATIENCE = 60.0  # seconds that a tool may take to write what it has
 Rewriting = Callable[[Iterable[str]], Iterable[str]]
+Ready = tuple[str, Callable[[], Recording]]  # by what, in a line; how to run it
 
 
 class Names:
@@ -42,23 +46,36 @@ class Names:
         return f"{kept[0] if kept else '/'}{self.number('file', path)}"
 
 
-def run(command: Sequence[str], wanted: Wanted) -> tuple[int, bool, bool]:
-    """(status, whether it was ended before the program was, whether by Ctrl-C)."""
+def run(command: Sequence[str], wanted: Wanted, tools: int = 1) -> tuple[int, bool, bool]:
+    """(status, whether it was ended before the program was, whether by Ctrl-C).
+
+    tools  how many run each other, the last one of them the program
+    """
     interrupts = Interrupts(wanted.seconds)
     quiet = None if wanted.huge_pages or wanted.pid else ptrace.disable_huge_pages
-    process = subprocess.Popen(command, preexec_fn=quiet)
+    known = ending.children().get(os.getpid(), set())
+    with ending.orphans_are_ours() if not wanted.pid else nullcontext(), interrupts.held():
+        process = subprocess.Popen(command, preexec_fn=quiet)
+        try:
+            return interrupts.wait(process.wait), False, False
+        except Ended:
+            return 0, True, interrupts.by_hand
+        finally:
+            if process.poll() is None:
+                _stop(process, wanted, tools, known)
+
+
+def _stop(process: subprocess.Popen[bytes], wanted: Wanted, tools: int, known: set[int]) -> None:
     try:
-        with interrupts.held():
-            try:
-                return interrupts.wait(process.wait), False, False
-            except Ended:
-                process.send_signal(signal.SIGINT)
-                process.wait(_PATIENCE)
-                return 0, True, interrupts.by_hand
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        if wanted.pid:
+            process.send_signal(signal.SIGINT)
+            process.wait(_PATIENCE)
+        else:
+            ending.end(process, tools, known, _PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise InputError(f"cannot record: the tool does not end: {process.args!r}") from None
 
 
 def save(
@@ -90,5 +107,7 @@ def refused(program: str, trial: Sequence[str], folder: Path) -> str:
         return f"no {program} on the path"
     except subprocess.TimeoutExpired:
         return f"{program} does not end"
-    said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    return "" if done.returncode == 0 else f"{program}: {said[0].strip()}" if said else f"{program} fails"
+    said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip() not in ("", "Error:")]
+    if done.returncode == 0:
+        return ""
+    return f"{program}: {said[0].strip().removeprefix(f'{program}: ')}" if said else f"{program} fails"

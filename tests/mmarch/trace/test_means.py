@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,21 @@ from mmarch.trace import recorder
 from mmarch.trace.assumed import PLAIN
 from mmarch.trace.formats import format_of, load_trace
 from mmarch.trace.ftrace import load_ftrace
-from mmarch.trace.means import by_ftrace, choose, kprobe, leftovers, mounted, perf, strace, tracepoints
+from mmarch.trace.means import (
+    by_ftrace,
+    choose,
+    kprobe,
+    leftovers,
+    merged,
+    mounted,
+    perf,
+    strace,
+    tracepoints,
+)
 from mmarch.trace.means.tool import Names
 from mmarch.trace.means.writes import Write, as_text, execute, undo
 from mmarch.trace.recording import Wanted
+from mmarch.trace.strace import WITH_FAULTS
 from mmarch.workload import Workload
 from tests.support.vma_model import Judge
 
@@ -48,6 +60,7 @@ while True:
 """
 
 
+@cache
 def refusal(name: str) -> str:
     """Why this machine does not permit a means; empty if it does."""
     try:
@@ -211,11 +224,11 @@ def means_that(*refuse: str):
         def ready(_wanted):
             if name in refuse:
                 raise InputError(f"cannot record: {name} is refused")
-            yield lambda: name
+            yield f"by-{name}", lambda: name
 
         return ready
 
-    return {name: (f"by-{name}", of(name)) for name in ("tracepoints", "kprobe", "perf", "strace")}
+    return {name: of(name) for name in ("tracepoints", "kprobe", "perf", "strace")}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +241,14 @@ def test_the_best_means_that_is_permitted_is_taken(monkeypatch, refuse, best):
     with choose.chosen("", Wanted(Path("x"))) as (said, run):
         assert run() == best
     assert said.startswith(f"by-{best}")
-    assert all(f"{name} is refused" in said for name in refuse)
+    assert all(f"not by {name}: {name} is refused" in said for name in refuse)
+
+
+def test_one_reason_is_said_once():
+    """As that both means of ftrace need root."""
+    assert choose._instead({"a": "needs root", "b": "needs root", "c": "no c"}) == (
+        "; not by a or b: needs root; not by c: no c"
+    )
 
 
 def test_without_any_means_each_says_what_it_lacks(monkeypatch):
@@ -304,14 +324,83 @@ def test_what_ran_before_is_whole(tmp_path):
     assert [row[0] for row in workload.ops.tolist()].count(uapi.OP_CLONE_VM) == 1
 
 
+@pytest.fixture
+def both(monkeypatch):
+    """perf without the right to tracepoints, as a user has it, on a machine that has strace too."""
+    for name in ("perf", "strace"):
+        if why := refusal(name):
+            pytest.skip(why)
+    monkeypatch.setattr(perf, "_tracepoints", lambda *_: [])
+
+
+def test_without_tracepoints_perf_has_strace_tell_the_calls(tmp_path, both):
+    """On one clock: each page of the area is touched once it is mapped, and nothing is assumed to be."""
+    said: list[str] = []
+    made = recorder.record(tmp_path / "out.txt", [sys.executable, "-c", PROGRAM], by="perf", note=said.append)
+    assert said == [f"recording by {WITH_FAULTS}"]
+    workload = load(made.path)
+    rows = workload.ops.tolist()
+    at, area = next((at, row) for at, row in enumerate(rows) if row[0] == uapi.OP_MMAP and row[3] == AREA)
+    touched = {row[2]: at for at, row in enumerate(rows) if row[0] == uapi.OP_TOUCH}
+    inside = [place for address, place in touched.items() if area[2] <= address < area[2] + AREA]
+    assert len(inside) == AREA // 4096
+    assert min(inside) > at
+    assert made.faults == int(workload.provenance["page faults"].split()[0])
+    assert "assumed accesses" not in workload.provenance
+    assert workload.provenance["recorded by"] == WITH_FAULTS
+
+
+def test_both_attach_to_a_process_and_leave_it_alone(tmp_path, both):
+    """Its forks are strace's, its children's faults perf's."""
+    with lasting() as pid:
+        recorder.record(tmp_path / "out.txt", pid=pid, seconds=1.5, by="perf")
+        assert "TracerPid:\t0" in Path(f"/proc/{pid}/status").read_text()
+    rows = load(tmp_path / "out.txt").ops.tolist()
+    children = {row[1] for row in rows} - {rows[0][1]}
+    assert [row[0] for row in rows].count(uapi.OP_FORK) > 0
+    assert any(row[0] == uapi.OP_TOUCH and row[1] in children for row in rows)
+
+
+def test_perf_that_is_not_permitted_says_what_would_do(tmp_path, monkeypatch):
+    """By the setting that some distributions have above 2."""
+    fake = tmp_path / "perf"
+    fake.write_text("#!/bin/sh\necho Error: >&2; echo 'Access is limited.' >&2; exit 255\n")
+    fake.chmod(0o755)
+    (tmp_path / "paranoid").write_text("3\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(perf, "PARANOID", tmp_path / "paranoid")
+    said = r"perf: Access is limited\. \(kernel\.paranoid is 3; 2 would do\)"
+    with pytest.raises(InputError, match=said), perf.ready(Wanted(tmp_path / "out.txt")):
+        pass
+
+
 @pytest.mark.parametrize("name", PERMITTED)
-def test_a_command_ends_when_its_time_is_over(tmp_path, name):
-    """What it did until then is kept, and that is no error."""
-    begin = time.monotonic()
-    made = recorder.record(tmp_path / "out.txt", ["sleep", "60"], seconds=1, by=name)
-    assert time.monotonic() - begin < 50  # it was not waited for
+def test_a_command_ends_when_its_time_is_over_with_all_that_it_started(tmp_path, name):
+    """Also what is in another session and has lost its parent. What it did until then is kept, and is no error."""
+    pids = tmp_path / "pids"
+    begun = f"echo $$ >> {pids}; exec sleep 60"
+    script = f"(setsid sh -c '{begun}' &); sh -c '{begun}' & {begun}"
+    made = recorder.record(tmp_path / "out.txt", ["sh", "-c", script], seconds=1.5, by=name)
+    started = pids.read_text().split()
+    assert len(started) == 3
+    assert not any(Path("/proc", pid).exists() for pid in started)
     assert not made.interrupted
     assert len(load(made.path).ops) > 0
+
+
+def test_faults_come_between_calls_by_their_times():
+    """Those of the program, by tasks that strace saw; a call that has the time of a fault goes first."""
+    calls = ["1 1.000001 brk(NULL) = 0x5000\n", "1 1.000003 +++ exited with 0 +++\n"]
+    names = Names()
+    assert names.number("pid", "4423") == "1"
+    faults = [
+        "  strace 4423 1.000000500:  page-faults:     562744e0b1e0\n",
+        "  my sh 4423 1.000001900:  page-faults:u:     562744e0b1e0\n",
+        "  my sh 99 1.000002000:  page-faults:     562744e0b1e0\n",
+    ]
+    assert list(merged.by_time(calls, merged.faults(faults, {"4423"}, names))) == [
+        calls[0], "1 1.000001 page-faults: 562744e0b1e0\n", calls[1],
+    ]  # fmt: skip
 
 
 def test_perfs_text_names_nobody():
@@ -337,6 +426,7 @@ def test_straces_text_names_nobody():
         "4423  1.000002 mmap(NULL, 8192, PROT_READ, MAP_SHARED, 4</dev/shm/mine>, 0) = 0x7f5000004000\n",
         "4423  1.000003 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x7f55) = 4500\n",
         "4500  1.000004 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3</home/me/a>, 0) = 0x7f5000008000\n",
+        "4500  1.000005 mmap(NULL, 81",
     ]
     assert list(strace.rewritten(lines, Names())) == [
         "1  1.000000 execve() = 0\n",
@@ -382,8 +472,10 @@ def test_a_process_that_is_not_ours_is_refused(tmp_path, monkeypatch):
         recorder.record(tmp_path / "out.txt", pid=1)
 
 
-@needs("tracepoints")
-def test_a_process_that_is_traced_already_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs(name)) for name in ("tracepoints", "strace")]
+)
+def test_a_process_that_is_traced_already_is_refused(tmp_path, name):
     """By whom."""
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
@@ -393,7 +485,7 @@ def test_a_process_that_is_traced_already_is_refused(tmp_path):
                 with pytest.raises(
                     InputError, match=rf"process {process.pid} .*process {tracer.pid} traces it"
                 ):
-                    recorder.record(tmp_path / "out.txt", pid=process.pid, by="tracepoints")
+                    recorder.record(tmp_path / "out.txt", pid=process.pid, by=name)
                 tracer.send_signal(signal.SIGINT)
         finally:
             process.kill()

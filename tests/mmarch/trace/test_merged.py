@@ -12,6 +12,7 @@ from mmarch.errors import InputError
 from mmarch.runs.workloads import Trace, open_workload
 from mmarch.trace.assumed import Reading
 from mmarch.trace.clocks import Clock
+from mmarch.trace.strace import WITH_FAULTS
 from mmarch.workload import Workload
 from tests.mmarch.conftest import Ran
 
@@ -126,6 +127,42 @@ def test_a_trace_without_pids_is_of_one_task(tmp_path: Path) -> None:
         "munmap",
         "exit",
     ]
+
+
+OURS = f"# mmarch recording: {WITH_FAULTS}\n# page size: 4096 bytes\n" + "".join(
+    f"{line}\n"
+    for line in (
+        "7 1.0 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000",
+        "7 1.1 page-faults: 7f0000001234",
+        "8 1.2 page-faults: 7f0000001234",
+        "7 1.3 munmap(0x7f0000000000, 8192 <detached ...>",
+    )
+)
+
+
+def test_our_recorder_has_both_in_one_file(tmp_path: Path) -> None:
+    """Faults are those of its lines, of tasks known or not; of a call that strace left nobody knows what became."""
+    (tmp_path / "t").write_text(OURS)
+    workload = read(tmp_path / "t", access="read")
+    faults = [row[1:5] for row in workload.ops.tolist() if row[0] == uapi.OP_TOUCH]
+    assert faults == [[task, 0x7F0000001000, 1, uapi.ACCESS_READ] for task in (0, 1)]
+    assert [kind for kind, _ in done(workload)].count("munmap") == 0
+    assert not workload.ignored
+    assert workload.provenance["page faults"] == "2 of perf"
+    (tmp_path / "perf").write_text(PERF)
+    with pytest.raises(InputError, match="in it already; drop --faults"):
+        read(tmp_path / "t", faults=tmp_path / "perf")
+
+
+def test_what_is_assumed_beside_the_heap_leaves_it_room(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
+    """brk wants the page behind it free, too; around the access before it 64K are taken to be mapped."""
+    (tmp_path / "t").write_text(
+        OURS.partition("7 1.0")[0]
+        + "7 1.0 page-faults: 4b8000\n7 1.1 brk(NULL) = 0x4b9000\n7 1.2 brk(0x4b9d40) = 0x4b9d40\n"
+        "7 1.3 page-faults: 4b9350\n"
+    )
+    ran = mmarch("run", tmp_path / "t", "-q")
+    assert (ran.code, ran.err) == (0, "")
 
 
 @pytest.mark.parametrize(
