@@ -110,7 +110,7 @@ class Strace(Foreign):
         self.merged = WITH_FAULTS in head
         super().__init__(reading, faults=self.merged or reading.faults is not None)
         self.clock = Clock()
-        self.faults = Faults(reading.faults) if reading.faults else None
+        self.faults = Faults(reading.faults) if reading.faults and not self.merged else None
         self.begun: dict[str, _Begun] = {}
         self.births: dict[str, int] = {}
         self.paths: dict[tuple[str, int], str] = {}
@@ -143,10 +143,10 @@ class Strace(Foreign):
             raise ValueError(text)
 
     def facts(self) -> dict[str, str]:
+        if self.reading.faults and self.merged:
+            raise TraceError("the page faults of perf are in it already; drop --faults")
         if self.faults is None and not self.merged:
             return {}
-        if self.faults and self.merged:
-            raise TraceError("the page faults of perf are in it already; drop --faults")
         if self.faults and not (self.used and self.touched):
             raise TraceError(f"no fault of {self.faults.path} is of a task here, at a time here; {HOW}")
         how = f"{self.reading.access}: perf does not tell reads from writes"
