@@ -49,13 +49,22 @@ class Rows:
 class Memory:
     """Zeroed memory for every declaration; pages of it cost nothing until they are written.
 
-    sizes  the length of each named size ("frames", "tables", …), in rows
+    sizes   the length of each named size ("frames", "tables", …), in rows
+    beside  another memory, whose arrays and tables are these: only what it has not is new
     """
 
-    def __init__(self, layout: Layout, sizes: Mapping[str, int]) -> None:
+    def __init__(self, layout: Layout, sizes: Mapping[str, int], beside: Memory | None = None) -> None:
         self.layout = layout
-        self.arrays = {name: zeros(sizes[p.length], np.int64) for name, p in layout.arrays.items()}
-        self.tables = {name: Rows(place, sizes[place.rows]) for name, place in layout.tables.items()}
+        arrays: dict[str, NDArray[Any]] = beside.arrays if beside else {}
+        tables: dict[str, Rows] = beside.tables if beside else {}
+        self.arrays: dict[str, NDArray[Any]] = {
+            name: arrays[name] if name in arrays else zeros(sizes[p.length], np.int64)
+            for name, p in layout.arrays.items()
+        }
+        self.tables: dict[str, Rows] = {
+            name: tables[name] if name in tables else Rows(place, sizes[place.rows])
+            for name, place in layout.tables.items()
+        }
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)
         self.address = int(self.root.ctypes.data)
         self.scalars = {

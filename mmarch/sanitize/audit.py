@@ -12,6 +12,7 @@ from core_mm.uapi import COLUMNS
 from mmarch.engine.machine import Machine
 from mmarch.sanitize.contents import Contents
 from mmarch.sanitize.frame_history import FrameHistory
+from mmarch.sanitize.glance import glance_at
 from mmarch.sanitize.invariants import Finding, broken
 from mmarch.sanitize.state import Reader
 from mmarch.sanitize.violation import Where
@@ -40,28 +41,42 @@ class Broken:
 
 
 class Audit:
-    """Follows a machine from its first operation on, and looks at it after every `every` of them."""
+    """Follows a machine from its first operation on, and looks at it after every `every` of them.
 
-    def __init__(self, machine: Machine, every: int = EVERY) -> None:
+    contents  whether what pages show is looked at too
+    """
+
+    def __init__(self, machine: Machine, every: int = EVERY, contents: bool = True) -> None:
         self.machine, self.reader, self._every = machine, Reader(machine), every
-        self._contents = Contents(self.reader)
+        self._contents = Contents(self.reader) if contents else None
+        self._glance = glance_at(machine)
         self.clean = 0  # rows up to which nothing was wrong
+
+    def run(self, row: int, total: int) -> tuple[int, list[Finding]]:
+        """Run operations from `row` on, of `total`, up to the next look or as far as is sound; the next row."""
+        after = row + 1 if self._contents else min(self.clean + self._every, total)
+        self.machine.call("run_operations", row, after)
+        return after, self.ran(after - 1, after == total)
 
     def ran(self, row: int, last: bool = False) -> list[Finding]:
         """Operation `row` was the next, or `last`, to run: what it cannot have done, or what is wrong if it is time."""
-        found = self._contents.after(row)
+        found = self.follow(row)
         if found or (not last and row + 1 - self.clean < self._every):
             return found
         return self.look(row + 1)
 
     def follow(self, row: int) -> list[Finding]:
         """Operation `row` was the next to run: what it cannot have done."""
-        return self._contents.after(row)
+        return self._contents.after(row) if self._contents else []
 
     def look(self, row: int) -> list[Finding]:
         """What is wrong before `row` runs."""
-        state = self.reader.read()
-        found = broken(state) or self._contents.wrong(state)
+        doubtful = self._glance is None or self._glance()
+        found: list[Finding] = []
+        if doubtful or self._contents:
+            state = self.reader.read()
+            found = broken(state) if doubtful else []
+            found = found or (self._contents.wrong(state) if self._contents else [])
         if not found:
             self.clean = row
         return found
@@ -78,14 +93,16 @@ def op_of(machine: Machine, row: int) -> int:
     return int(machine.memory.arrays["ops"][row * COLUMNS])
 
 
-def first_broken(fresh: Callable[[], Machine], clean: int, last: int) -> tuple[Broken, ...]:
+def first_broken(
+    fresh: Callable[[], Machine], clean: int, last: int, contents: bool = True
+) -> tuple[Broken, ...]:
     """What the first operation of rows [clean, last) broke that broke anything, on a `fresh` machine like the first.
 
     The machine keeps a log, from which comes what happened to a frame before.
     """
     machine = fresh()
     machine.memory.set("cfg", "log_ptes", 1)
-    audit = Audit(machine, 1)
+    audit = Audit(machine, 1, contents)
     history = FrameHistory(machine, audit.reader.entries)
     audit.clean = clean
     for row in range(last):

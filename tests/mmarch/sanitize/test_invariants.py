@@ -25,6 +25,9 @@ from tests.mmarch.sanitize.books import MISTAKES, REFUSED, Mistake
 from tests.mutants.mutant import Edit, applied
 
 Seen = TypeVar("Seen")
+SPLIT: list[Row] = [
+    (uapi.OP_SPAWN, 1), (uapi.OP_PWRITE, 1, 0, 0, 16 << 12, 16 << 12), (uapi.OP_FTRUNCATE, 1, 0, 8 << 12),
+]  # fmt: skip
 SCENARIOS = Path(__file__).parents[3] / "examples" / "scenarios"
 
 
@@ -83,14 +86,8 @@ def test_without_the_mistake(name: str) -> None:
 
 def test_a_split_that_claims_success() -> None:
     """A dirty folio of a file is not split, and whoever says it was is caught (a truncation asks for it)."""
-    rows: list[Row] = [
-        (uapi.OP_SPAWN, 1),
-        (uapi.OP_PWRITE, 1, 0, 0, 16 << 12, 16 << 12),
-        (uapi.OP_FTRUNCATE, 1, 0, 8 << 12),
-    ]
-    made = a_round(rows, context("7.3"))
-    assert soak.run_round(made, Soaked(), "interpreted", 1) is None
-    found = in_fork(one_round, rows, REFUSED)
+    assert soak.run_round(a_round(SPLIT, context("7.3")), Soaked(), "interpreted", 1) is None
+    found = in_fork(one_round, SPLIT, REFUSED)
     assert isinstance(found, Broken) and found.where.row == 2 and "W_SPLIT" in found.what
 
 
