@@ -14,6 +14,7 @@ from mmarch.sanitize.contents import Contents
 from mmarch.sanitize.frame_history import FrameHistory
 from mmarch.sanitize.glance import glance_at
 from mmarch.sanitize.invariants import Finding, broken
+from mmarch.sanitize.pending import Pending
 from mmarch.sanitize.state import Reader
 from mmarch.sanitize.violation import Where
 
@@ -50,6 +51,7 @@ class Audit:
         self.machine, self.reader, self._every = machine, Reader(machine), every
         self._contents = Contents(self.reader) if contents else None
         self._glance = glance_at(machine)
+        self._pending = Pending(machine)
         self.clean = 0  # rows up to which nothing was wrong
 
     def run(self, row: int, total: int) -> tuple[int, list[Finding]]:
@@ -67,15 +69,20 @@ class Audit:
 
     def follow(self, row: int) -> list[Finding]:
         """Operation `row` was the next to run: what it cannot have done."""
+        self._pending.see()
         return self._contents.after(row) if self._contents else []
+
+    def emptied(self) -> None:
+        """Whoever reads the machine's log has emptied it, after `ran` or `follow`."""
+        self._pending.emptied()
 
     def look(self, row: int) -> list[Finding]:
         """What is wrong before `row` runs."""
         doubtful = self._glance is None or self._glance()
-        found: list[Finding] = []
+        found = list(self._pending.wrong())
         if doubtful or self._contents:
             state = self.reader.read()
-            found = broken(state) if doubtful else []
+            found += broken(state) if doubtful else []
             found = found or (self._contents.wrong(state) if self._contents else [])
         if not found:
             self.clean = row
@@ -107,8 +114,9 @@ def first_broken(
     audit.clean = clean
     for row in range(last):
         machine.call("run_operations", row, row + 1)
-        history.take(row, op_of(machine, row))
         found = audit.ran(row) if row >= clean else audit.follow(row)
+        history.take(row, op_of(machine, row))
+        audit.emptied()
         if found:
             where = Where(row, op_of(machine, row))
             return tuple(Broken(one.rule, one.what, where, history.of(one.frame)) for one in found)

@@ -107,10 +107,9 @@ def run_some(
     """Run operations until the log is worth reading, or core-mm has done something wrong; the next row."""
     findings: list[Finding] = []
     while row < total and not findings and machine.memory.get("mach", "log_len") < CHUNK_ROWS:
-        machine.call("run_operations", row, row + 1)
-        row += 1
-        findings = audit.ran(row - 1, row == total)
+        row, findings = audit.run(row, total)
     drain(machine, oracle, f"operation {row - 1} of {workload.name}")
+    audit.emptied()
     return row, findings
 
 

@@ -138,13 +138,12 @@ def run_round(made: Round, soaked: Soaked, engine: str, every: int = EVERY) -> V
     row, total = 0, len(made.rows)
     while row < total and not oracle.violations:
         while row < total and running.memory.get("mach", "log_len") < LOG_READ:
-            running.call("run_operations", row, row + 1)
-            row += 1
-            findings = audit.ran(row - 1, row == total)
+            row, findings = audit.run(row, total)
             if findings:
                 return blame(made, engine, audit, findings, row)
         soaked.events += running.memory.get("mach", "log_len")
         drain(running, oracle, f"operation {row - 1} of {made.name}")
+        audit.emptied()
     oracle.finish()
     soaked.operations += row
     soaked.failed += int((running.memory.arrays["results"][:row] < 0).sum())

@@ -1,0 +1,47 @@
+"""mm->tlb_flush_batched says whether reclaim has left a flush of the address space to others."""
+
+from __future__ import annotations
+
+import pytest
+
+from core_mm import uapi
+from mmarch.sanitize import soak
+from mmarch.sanitize.audit import Broken
+from mmarch.sanitize.soak import Soaked
+from tests.mmarch.sanitize.meanings import EXIT, FORK, PAGES, SPAWN, Mistake, madvise, mmap, read, write
+from tests.mmarch.sanitize.test_contents import outcome
+from tests.mmarch.sanitize.test_invariants import a_round, context, in_fork
+from tests.mutants.mutant import Edit
+
+OUT, GONE = madvise(uapi.MADV_PAGEOUT), madvise(uapi.MADV_DONTNEED)
+MISTAKES = (
+    Mistake(
+        "reclaim tells nobody that it has left a flush", Edit(
+            "core_mm.tlb_batched", "    MM.tlb_flush_batched[mm] = 1\n", ""),
+        (SPAWN, mmap(), write(), OUT), ("mm 2: tlb_flush_batched is 0, and reclaim has left a flush",), "pending"),
+    Mistake(
+        "zap completes the flush and forgets to say so", Edit(
+            "core_mm.memory.zap", "        MM.tlb_flush_batched[mm] = 0\n", ""),
+        (SPAWN, mmap(), write(), OUT, GONE), ("mm 2: tlb_flush_batched is 1, and no flush of it is left",), "pending"),
+    Mistake(
+        "zap says that it has completed the flush", Edit(
+            "core_mm.memory.zap", "        arch_flush_tlb_batched_pending(mm)\n", ""),
+        (SPAWN, mmap(), write(), OUT, GONE), ("mm 2: tlb_flush_batched is 0, and reclaim has left a flush",), "pending"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_flag_that_lies(mistake: Mistake) -> None:
+    """After the operation that leaves it so; without the mistake there is nothing to say."""
+    assert in_fork(outcome, mistake, False) is None
+    found = in_fork(outcome, mistake, True)
+    assert isinstance(found, Broken) and found.rule == mistake.rule, found
+    assert found.where.row == len(mistake.rows) - 1
+    assert mistake.words[0] in str(found)
+
+
+def test_who_has_the_flag() -> None:
+    """A child gets its parent's copy of it; one that never ran has no ASID, and is not judged."""
+    swapped = (SPAWN, mmap(), write(), OUT, FORK, read(task=2), (uapi.OP_MPROTECT, 2, 0x40000000, PAGES << 12, 1))
+    for rows in ((*swapped, EXIT, read(), OUT, FORK, GONE), (*swapped[:5], read(), OUT, EXIT, GONE)):
+        assert soak.run_round(a_round(list(rows), context("7.3")), Soaked(), "interpreted", 1) is None
