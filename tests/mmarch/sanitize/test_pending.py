@@ -26,7 +26,7 @@ MISTAKES = (
     Mistake(
         "zap says that it has completed the flush", Edit(
             "core_mm.memory.zap", "        arch_flush_tlb_batched_pending(mm)\n", ""),
-        (SPAWN, mmap(), write(), OUT, GONE), ("mm 2: tlb_flush_batched is 0, and reclaim has left a flush",), "pending"),
+        (SPAWN, mmap(), write(), OUT, GONE), ("mm 2: tlb_flush_batched is 0, and reclaim has left",), "pending"),
 )  # fmt: skip
 
 
