@@ -38,6 +38,7 @@ class Context:
     without     features and hooks to do without
     changes     of those series
     declared    what they mean to change of what core-mm can observe -> why
+    followed    what runs is followed line by line, which linked code is not
     """
 
     arch: ArchDescriptor
@@ -55,6 +56,7 @@ class Context:
     without: tuple[str, ...] = ()
     changes: Changes = field(default_factory=Changes)
     declared: Mapping[str, str] = field(default_factory=dict)
+    followed: bool = False
 
     @property
     def capabilities(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from mmarch.check.letter import letter
+from mmarch.check.reach.show import coverage
 from mmarch.check.results import BAD, Report, Result
 from mmarch.table import indented, wrap
 
@@ -100,6 +101,8 @@ def table(report: Report) -> str:
         lines += wrap(f"{len(skipped)} skipped, {reason}: {', '.join(in_tiers(report, skipped))}")
     if skips(report):
         lines.append("")
+    if report.coverage:
+        lines += coverage(report.coverage)
     lines.append(
         f"{'ok' if report.ok else 'NOT OK'}: {report.found}{'' if report.complete else ' (incomplete)'}"
     )

@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mmarch.check.reach.model import Reached
+
 Status = Literal["pass", "fail", "error", "xfail", "xpass", "skip"]
 BAD: tuple[Status, ...] = ("fail", "error", "xpass")
 SCHEMA = "mmarch.check/1"
@@ -56,6 +58,7 @@ class Report(BaseModel):
     series    those of `with`, each with a digest of its sources
     declared  what they mean to change, and why
     given     what stood after --with: `with`, and paths of series
+    coverage  what was reached of core-mm and the architecture, where that was asked
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -79,6 +82,7 @@ class Report(BaseModel):
     programs: int = 0
     expected: str = ""
     results: list[Result] = []
+    coverage: Reached | None = None
     complete: bool = False
 
     @property

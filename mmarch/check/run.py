@@ -20,6 +20,8 @@ from mmarch.check.context import QUICK
 from mmarch.check.loading import load_named
 from mmarch.check.premises import stands_on
 from mmarch.check.process import Lost, Refused, Worker
+from mmarch.check.reach import tracing
+from mmarch.check.reach.following import Following
 from mmarch.check.registry import TIERS, Check
 from mmarch.check.results import BAD, Report, Result
 from mmarch.check.suite import checks
@@ -49,6 +51,7 @@ class Options:
     programs    the same of random programs of meaning.programs
     with_       features beyond those of each release, and series
     without     features and hooks to do without
+    coverage    follow what runs, and report what was reached; takes up to five times as long
     """
 
     level: Literal["must", "all"] = "must"
@@ -64,6 +67,7 @@ class Options:
     programs: int = 0
     with_: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    coverage: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ def check(
     """
     known = checks()
     _validate_names(options, known)
+    if options.coverage:
+        tracing.library()
     workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
     try:
         loaded = _load(arch, workers[0])
@@ -106,15 +112,19 @@ def check(
             operations=options.operations, programs=options.programs, expected=str(options.expected or ""),
         )  # fmt: skip
         jobs = plan(options, known, bool(chosen.series))
-        runner = Runner(workers, loaded, options, expected)
-        for linking, stage in groupby(jobs, key=lambda job: job.check.links):
-            if linking and report.results:
-                say(f"{report.found} so far; next is what needs linked code")
-            with closing(runner.results(list(stage))) as results:
-                for result in results:
-                    report.results.append(result)
-                    note(result)
-                    progress(len(report.results), len(jobs))
+        with Following(
+            loaded.descriptor, load_named(generic).descriptor, chosen, options.coverage
+        ) as following:
+            runner = Runner(workers, loaded, options, expected, following.asked)
+            for linking, stage in groupby(jobs, key=lambda job: job.check.links):
+                if linking and report.results:
+                    say(f"{report.found} so far; next is what needs linked code")
+                with closing(runner.results(list(stage))) as results:
+                    for result in results:
+                        report.results.append(result)
+                        note(result)
+                        progress(len(report.results), len(jobs))
+            report.coverage = following.found(options.without)
     finally:
         for worker in workers:
             worker.stop()
@@ -210,6 +220,7 @@ def stage_of(job: Job) -> str:
 class Runner:
     """Runs jobs, the first tiers one after the other, on a few workers at once.
 
+    follow  what workers are told of the files to follow
     broken  release -> checks of the first tiers that fail
     """
 
@@ -217,6 +228,7 @@ class Runner:
     loaded: LoadedArch
     options: Options
     expected: xfails.Expected
+    follow: dict[str, Any] | None = None
     broken: dict[str, list[str]] = field(default_factory=dict)
 
     def results(self, jobs: Sequence[Job]) -> Generator[Result]:
@@ -259,7 +271,8 @@ class Runner:
 
     def _limit(self, job: Job) -> int:
         """Seconds."""
-        return self.options.limit or max(job.check.limit, self.options.operations // SLOWEST)
+        usual = max(job.check.limit, self.options.operations // SLOWEST)
+        return self.options.limit or usual * (tracing.SLOWER if self.follow else 1)
 
     def _message(self, job: Job) -> dict[str, Any]:
         context = {
@@ -272,8 +285,9 @@ class Runner:
             "programs": self.options.programs,
             "with_": self.options.with_,
             "without": self.options.without,
+            "followed": self.follow is not None,
         }
-        return {"check": job.check.id, "context": context}
+        return {"check": job.check.id, "context": context, "follow": self.follow}
 
     def _remember(self, result: Result) -> None:
         tier = result.check.partition(".")[0]

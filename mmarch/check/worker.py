@@ -27,6 +27,7 @@ from mmarch import waiting
 from mmarch.check.context import Context, forget_benches
 from mmarch.check.loading import load_named
 from mmarch.check.outcome import CheckFailed, Done, Skipped
+from mmarch.check.reach import tracing
 from mmarch.check.registry import Check
 from mmarch.check.suite import checks
 from mmarch.engine import stopping
@@ -130,7 +131,10 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
         context = Context(arch.descriptor, generic.descriptor, **told)
         start = time.monotonic()
         try:
-            with time_limit(job["limit"], context):
+            with (
+                time_limit(job["limit"], context),
+                tracing.following(job.get("follow"), context.release, job["check"]),
+            ):
                 outcome = run_check(known[job["check"]], context)
         except Hung as hung:  # between the check and its clean-up
             outcome = {"status": "error", "message": f"hangs: {hung}"}

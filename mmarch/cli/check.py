@@ -53,6 +53,9 @@ def check(
         ),
     ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A sample, in seconds.")] = False,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Show what of core-mm and ARCH was reached; takes longer.")
+    ] = False,
     expected: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Expected failures, instead of the plugin's own.")
     ] = None,
@@ -73,6 +76,7 @@ def check(
         "level": level, "only": tuple(only or ()), "releases": tuple(release or ()),
         "cpu": cpu, "granule": granule, "seed": seed, "quick": quick, "expected": expected,
         "operations": operations, "programs": programs, "with_": tuple(with_ or ()), "without": tuple(without or ()),
+        "coverage": coverage,
     }  # fmt: skip
 
     def note(result: Result) -> None:

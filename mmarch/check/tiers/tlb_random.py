@@ -24,7 +24,7 @@ def random_operations(context: Context) -> str:
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     wanted = context.operations or max(200, round(OPERATIONS * context.share))
-    engine = "linked" if wanted >= MANY and links(context) else "interpreted"
+    engine = "linked" if wanted >= MANY and not context.followed and links(context) else "interpreted"
     soaked = Soaked()
     for made in soak.rounds(context.config(), wanted, context.seed):
         found = soak.run_round(made, soaked, engine)
