@@ -2,10 +2,15 @@
 
 `python -m tools.mutation_score --sample N --seed S` draws N mutants, as many of each kind, and puts each into a copy
 of this tree, where the stages run one after the other until one notices it: a quick check, a full check, random
-operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too. What was
-found is kept in a file, a line a mutant, so that the same command goes on where it was stopped; a changed tree begins
-anew. Of what survives, memory is compared with the sound tree's after random operations: equal memory is what an
-equivalent mutant has, and a survivor all the same.
+operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too.
+
+First the stages run on the sound tree with all mutants beside the expressions that they change
+(tools/mutation_probe.py), which says which jobs of a stage (a check on a release, a round of random operations) can
+notice which mutant at all. Only those are run with it, the fastest first. Measured steps always run.
+
+What was found is kept in a file, a line a mutant, so that the same command goes on where it was stopped; a changed
+tree begins anew. Of what survives, memory is compared with the sound tree's after random operations: equal memory is
+what an equivalent mutant has, and a survivor all the same.
 
 The exit code is 1 when the score is below `--least` percent.
 """
@@ -24,19 +29,25 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
+from tools.mutation_probe import write
+from tools.mutation_purity import pure_names
 from tools.mutators import Mutant, mutants
 
 ROOT = Path(__file__).parents[1]
 MUTATED = ("core_mm", "arches/arm64", "arches/generic")
 NEEDED = (*MUTATED, "arches", "mmarch", "tools", "tests/measured", "examples", "pyproject.toml")
-STAGES = {"quick": 300, "full": 1200, "oracle": 1200, "measured": 600}  # seconds
+STAGES = {"quick": 600, "full": 3600, "oracle": 3600, "measured": 1800}  # seconds
+PROBED = ("quick", "full", "oracle")  # stages that run interpreted as well
+SOURCES = ("load.",)  # checks that run nothing of what they check
+PROBING = 4 * 3600  # seconds of a stage on the sound tree
 SOUND = "sound"  # in place of a stage: nothing noticed it
-IMAGE = 600  # seconds
+IMAGE = 1800  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Found:
     """What became of a mutant.
 
     stage    that noticed it, or SOUND
-    what     the check that failed, or how the process ended
+    what     the check that failed, or how the process ended; of a survivor where it runs and what it changes there
     equal    of a survivor: memory equals that of the sound tree
     seconds  of all stages
     """
@@ -54,6 +65,32 @@ class Found:
     what: str
     equal: bool | None
     seconds: float
+
+
+@dataclass
+class Probed:
+    """What the jobs of a stage can notice, and take.
+
+    seconds  job -> processor time on the sound tree, interpreted
+    seen     mutant -> jobs in which it computes something else
+    ran      mutant -> jobs that run it
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    ran: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, told: dict[str, Any], sample: Sequence[Mutant]) -> None:
+        """A line of tools/mutation_probe.py."""
+        self.seconds[told["job"]] = told["seconds"]
+        for which, where in (("seen", self.seen), ("ran", self.ran)):
+            for number in told[which]:
+                where.setdefault(sample[number].id, []).append(told["job"])
+
+    def jobs(self, mutant: Mutant) -> list[str]:
+        """Those that can notice it, the fastest first; those that only look at sources always."""
+        sources = [job for job in self.seconds if job.rpartition("/")[2].startswith(SOURCES)]
+        return sorted({*sources, *self.seen.get(mutant.id, ())}, key=lambda job: self.seconds[job])
 
 
 def every(root: Path) -> list[Mutant]:
@@ -113,13 +150,19 @@ class Tree:
         """Take it out."""
         shutil.copyfile(root / mutant.path, self.place / mutant.path)
 
-    def stage(self, name: str, seed: int, limit: int) -> tuple[int, str]:
+    def stage(self, name: str, seed: int, limit: int, jobs: Sequence[str] = ()) -> tuple[int, str]:
         """Exit code, and the last line of what a stage printed; code 124 if it did not end."""
-        command = [sys.executable, "-B", "-m", "tools.mutation_stage", name, str(seed)]
+        code, told = self.told(["tools.mutation_stage", name, str(seed), *jobs], limit)
+        return code, (told.strip().splitlines() or [f"exit {code}"])[-1]
+
+    def told(self, arguments: Sequence[str], limit: int) -> tuple[int, str]:
+        """Exit code and output of a module run in the tree."""
+        command = [sys.executable, "-B", "-m", *arguments]
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.place),
             "MMARCH_CACHE_DIR": str(self.place / ".cache"),
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
         with subprocess.Popen(
             command, cwd=self.place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -132,7 +175,19 @@ class Tree:
                 return 124, f"no end after {limit} s"
             finally:
                 end(process.pid)
-        return process.returncode, (told.strip().splitlines() or [f"exit {process.returncode}"])[-1]
+        return process.returncode, told
+
+    def probed(
+        self, name: str, seed: int, sample: Sequence[Mutant], pure: Mapping[str, list[str]]
+    ) -> list[str]:
+        """Lines of tools/mutation_probe.py about a stage, whose jobs all pass."""
+        path = self.place / "mutants.json"
+        write(path, sample, dict(pure))
+        code, told = self.told(["tools.mutation_probe", str(path), name, str(seed)], PROBING)
+        lines = told.strip().splitlines()
+        if code:
+            sys.exit(f"the sound tree cannot be probed in stage {name}: {(lines or [f'exit {code}'])[-1]}")
+        return lines
 
 
 def end(group: int) -> None:
@@ -143,28 +198,56 @@ def end(group: int) -> None:
         pass
 
 
-def judge(tree: Tree, mutant: Mutant, seed: int, stages: Sequence[str], image: str) -> Found:
+def judge(
+    tree: Tree, mutant: Mutant, seed: int, stages: Sequence[str], probed: Mapping[str, Probed], image: str
+) -> Found:
     """Run the stages until one notices."""
     start = time.monotonic()
     tree.with_(mutant)
     try:
         for name in stages:
-            code, what = tree.stage(name, seed, STAGES[name])
+            jobs = probed[name].jobs(mutant) if name in probed else []
+            code, what = tree.stage(name, seed, STAGES[name], jobs) if jobs or name not in probed else (0, "")
             if code:
                 return Found(mutant.id, name, what, None, round(time.monotonic() - start, 1))
         code, what = tree.stage("image", seed, IMAGE)
-        return Found(mutant.id, SOUND, "", not code and what == image, round(time.monotonic() - start, 1))
+        equal = not code and what == image
+        return Found(mutant.id, SOUND, fate(mutant, probed), equal, round(time.monotonic() - start, 1))
     finally:
         tree.sound(ROOT, mutant)
 
 
-def baseline(tree: Tree, seed: int, stages: Sequence[str]) -> str:
-    """The memory digest of the sound tree, which every stage must pass."""
+def fate(mutant: Mutant, probed: Mapping[str, Probed]) -> str:
+    """What became of a survivor in the jobs that were probed: what would kill it follows from that."""
+    ran, seen = (
+        sum(len(jobs.get(mutant.id, ())) for jobs in found)
+        for found in zip(*((one.ran, one.seen) for one in probed.values()), strict=True)
+    )
+    if not ran:
+        return "no job runs it: a program that gets there would tell"
+    if not seen:
+        return f"{ran} jobs run it, and it computes the same each time: other values would tell"
+    return f"{ran} jobs run it, in {seen} it computes something else that nothing looks at: a judgment would tell"
+
+
+def probe(
+    tree: Tree, journal: Journal, sample: Sequence[Mutant], seed: int, stages: Sequence[str]
+) -> dict[str, Probed]:
+    """What the jobs of each stage can notice, found out once; the sound tree has to pass them all."""
+    pure = pure_names(sorted({mutant.path for mutant in sample}))
+    found = {}
     for name in stages:
-        code, what = tree.stage(name, seed, STAGES[name])
-        if code:
-            sys.exit(f"the sound tree fails stage {name}: {what}")
-    return tree.stage("image", seed, IMAGE)[1]
+        if name not in journal.probed:
+            lines = [json.loads(line) for line in tree.probed(name, seed, sample, pure)]
+            for line in lines:
+                if line["noticed"]:
+                    sys.exit(f"the sound tree fails stage {name}: {line['noticed']}")
+            journal.add({"probed": {name: lines}})
+            journal.probed[name] = lines
+        found[name] = Probed()
+        for line in journal.probed[name]:
+            found[name].add(line, sample)
+    return found
 
 
 class Journal:
@@ -173,16 +256,18 @@ class Journal:
     def __init__(self, path: Path, head: dict[str, object]) -> None:
         self.path, self.head = path, json.dumps(head)
         self.image, self.found = "", dict[str, Found]()
+        self.probed: dict[str, list[dict[str, Any]]] = {}
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         if lines[:1] == [self.head]:
             for told in map(parsed, lines[1:]):
                 self.image = str(told.get("image", self.image))
+                self.probed |= told.get("probed", {})
                 if "id" in told:
-                    self.found[str(told["id"])] = Found(**told)  # type: ignore[arg-type]
+                    self.found[str(told["id"])] = Found(**told)
         else:
             path.write_text(self.head + "\n", encoding="utf-8")
 
-    def add(self, told: dict[str, object]) -> None:
+    def add(self, told: dict[str, Any]) -> None:
         """Durable before the next one begins."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(told) + "\n")
@@ -191,7 +276,7 @@ class Journal:
         self.image = str(told.get("image", self.image))
 
 
-def parsed(line: str) -> dict[str, object]:
+def parsed(line: str) -> dict[str, Any]:
     """A line of the journal; nothing for one that a kill cut."""
     try:
         told = json.loads(line)
@@ -213,7 +298,7 @@ def summary(sample: Sequence[Mutant], found: dict[str, Found]) -> str:
     lines += [f"  by {stage:<17}{killed[stage]:>5}" for stage in STAGES if killed[stage]]
     lines += [f"  {kind:<20}{lost[kind]:>5} of {count}" for kind, count in sorted(kinds.items())]
     for mutant, verdict in survivors:
-        lines.append(f"survives{', with equal memory' if verdict.equal else ''}: {mutant}")
+        lines.append(f"survives{', with equal memory' if verdict.equal else ''}: {mutant}; {verdict.what}")
     return "\n".join(lines)
 
 
@@ -244,18 +329,20 @@ def main() -> None:
     if wanted.list:
         print(*sample, sep="\n")
         return
-    journal = Journal(wanted.journal, {"tree": digest(ROOT), "seed": wanted.seed, "stages": stages})
+    head = {"tree": digest(ROOT), "seed": wanted.seed, "stages": stages, "sample": wanted.sample}
+    journal = Journal(wanted.journal, head)
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
         tree = Tree(ROOT, Path(place))
+        probed = probe(tree, journal, sample, wanted.seed, [name for name in stages if name in PROBED])
         if not journal.image:
-            journal.add({"image": baseline(tree, wanted.seed, stages)})
+            journal.add({"image": tree.stage("image", wanted.seed, IMAGE)[1]})
         for number, mutant in enumerate(sample, 1):
             if mutant.id not in journal.found:
-                verdict = journal.found[mutant.id] = judge(tree, mutant, wanted.seed, stages, journal.image)
-                journal.add(asdict(verdict))
+                found = judge(tree, mutant, wanted.seed, stages, probed, journal.image)
+                journal.found[mutant.id] = found
+                journal.add(asdict(found))
                 print(
-                    f"{number}/{len(sample)} {verdict.stage} {verdict.seconds:.0f} s: {mutant}",
-                    file=sys.stderr,
+                    f"{number}/{len(sample)} {found.stage} {found.seconds:.0f} s: {mutant}", file=sys.stderr
                 )
     print(summary(sample, journal.found))
     sys.exit(score([(m, journal.found[m.id]) for m in sample]) < wanted.least)

@@ -1,4 +1,7 @@
-"""What core-mm owes the hooks: batches in one table, VMA and folio, no write given away, no flush in lazy mode."""
+"""What core-mm owes the hooks: the entry of the address, batches in one table, VMA and folio, no write given away.
+
+And no flush in lazy mode.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,15 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.swapping import Keeper
 from mmarch.check.system import System
 from mmarch.engine.direct import Bound, DirectMachine
+from mmarch.engine.hookimpls import parameters
 
 WITH_MM = ("set_ptes", "clear_ptes", "clear_full_ptes", "clear_not_present_full_ptes", "wrprotect_ptes")
 WITH_VMA = (
     "test_and_clear_young_ptes", "clear_flush_young_ptes", "clear_young_dirty_ptes", "modify_prot_start_ptes",
     "modify_prot_commit_ptes",
 )  # fmt: skip
+ALIKE = {"mm": "mm", "vma": "vma", "addr": "addr", "address": "addr", "ptep": "ptep"}
+PLACED = (("mm", "addr", "ptep"), ("vma", "addr", "ptep"))
 NR = {"set_ptes": 4, "modify_prot_commit_ptes": 5}  # which argument is `nr`, 3 otherwise
 FLUSHES = (
     "flush_tlb_all", "flush_tlb_mm", "flush_tlb_range", "flush_tlb_page", "flush_pmd_tlb_range", "tlb_flush",
@@ -36,6 +42,7 @@ class Contract:
         self.bits, self.shift = self.machine.cfg.pte_bits, self.machine.cfg.page_shift
         self.frames = self.machine.memory.tables["PAGE"]
         self.vmas = self.machine.memory.tables["VMA"]
+        self.tables = self.machine.memory.tables["PTDESC"]
         self.sections = sections
         sections.watch(self.machine)
         keeper.watch(self.machine)
@@ -43,6 +50,9 @@ class Contract:
             self._wrap(name, self._guarded)
         for name in FLUSHES:
             self._wrap(name, self._flushing)
+        for name, declared in self.machine.config.hooks.items():
+            if tuple(ALIKE.get(one) for one in parameters(declared)[:3]) in PLACED:
+                self._wrap(name, self._placed)
 
     def _wrap(self, name: str, make: Callable[[str, Bound], Bound]) -> None:
         cell = self.machine.cells[name]
@@ -60,6 +70,25 @@ class Contract:
             return winner(*arguments)
 
         return flushing
+
+    def _placed(self, name: str, winner: Bound) -> Bound:
+        """The entry is that of the address, in a table of the address space, and a VMA has the address."""
+        by_vma = parameters(self.machine.config.hooks[name])[0] == "vma"
+
+        def placed(*arguments: int) -> int:
+            owner, addr, ptep = arguments[:3]
+            if by_vma:
+                self._inside(name, owner, addr, 1)
+                owner = int(self.vmas["vm_mm"][owner])
+            table, index = ptep >> self.bits, ptep & (1 << self.bits) - 1
+            if (addr >> self.shift) & (1 << self.bits) - 1 != index or self.tables["mm"][table] != owner:
+                raise CheckFailed(
+                    f"core-mm calls {name} for address {addr:#x} of mm {owner} with entry {index} of a table of "
+                    f"mm {self.tables['mm'][table]}"
+                )
+            return winner(*arguments)
+
+        return placed
 
     def _guarded(self, name: str, winner: Bound) -> Bound:
         at = NR.get(name, 3)

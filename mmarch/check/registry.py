@@ -33,6 +33,7 @@ class Check:
     long      takes many seconds even as a sample, and is begun first
     links     compiles an image, which takes longer than all that need none: these come first
     paired    compares a kernel with the one without what --with names
+    wide      in the full form looks at every release there is
     """
 
     id: str
@@ -46,6 +47,7 @@ class Check:
     long: bool
     links: bool
     paired: bool
+    wide: bool
 
     @property
     def tier(self) -> str:
@@ -67,6 +69,7 @@ def check(
     long: bool = False,
     links: bool = False,
     paired: bool = False,
+    wide: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function of a Context as a check; its docstring is the property it checks."""
 
@@ -75,7 +78,18 @@ def check(
             raise ValueError(f"check id {id!r} is taken or of no tier")
         title = " ".join((function.__doc__ or "").split("\n\n")[0].split())
         CHECKS[id] = Check(
-            id, title, function, tuple(hooks), level, frozenset(requires), source, limit, long, links, paired
+            id,
+            title,
+            function,
+            tuple(hooks),
+            level,
+            frozenset(requires),
+            source,
+            limit,
+            long,
+            links,
+            paired,
+            wide,
         )
         return function
 

@@ -12,7 +12,7 @@ from mmarch.check.observation import OBSERVED, SEEN
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import boot, roots, unbooted
-from mmarch.runs.workloads import bundled_scenarios, bundled_traces
+from mmarch.runs.workloads import bundled_scenarios, bundled_traces, measured_scenarios
 from mmarch.sanitize.random_rows import Row
 from mmarch.scenario import Scenario, load, lower, variants
 from mmarch.sizes import DEFAULT_FOLIO
@@ -70,9 +70,20 @@ def replays(config: Config) -> Iterator[Replay]:
             yield from scripts(scenario, page_size)
 
 
-def scripts(scenario: Scenario, page_size: int) -> Iterator[Replay]:
-    """All variants of a scenario."""
-    for order, kind in variants(scenario, page_size):
+def at_all_orders(config: Config) -> Iterator[Replay]:
+    """Every scenario, those that kernels were measured with too, on each kind of memory with small and large folios."""
+    geometry = config.arch.granules[config.granule]
+    page_size, block = 1 << geometry.page_shift, max(4, geometry.cont_ptes.bit_length() - 1)
+    for path in (*bundled_scenarios(), *measured_scenarios()):
+        for scenario in load(path).scenarios:
+            orders = (None,) if scenario.orders is not None else (0, 2, block, geometry.pte_bits)
+            for order in orders:
+                yield from scripts(scenario, page_size, order)
+
+
+def scripts(scenario: Scenario, page_size: int, wanted: int | None = None) -> Iterator[Replay]:
+    """All variants of a scenario, or those with one order."""
+    for order, kind in variants(scenario, page_size, wanted):
         work = lower(scenario, page_size, order, kind).workload
         place = f"scenario {scenario.name}, order {order}, {kind}"
         yield Replay(work, 1 << order if order else 0, True, place)

@@ -34,6 +34,7 @@ from mmarch.suggest import did_you_mean, unknown
 RELEASES_CHECKED = ("6.12", "7.3")
 ALSO_IN_FULL = ("7.2", "6.7")  # the other releases of Linux, with which each CPU meets each page size
 SHARES = (1.0, 0.06, 0.02)  # of the cases on the first release, on the second, on each further one
+WIDE = 0.05  # of the cases of a wide check on each release that no other check looks at
 FIRST_TIERS = ("load", "smoke", "algebra")  # on which others stand
 WORKERS = 2
 SLOWEST = 100  # random operations a second
@@ -100,6 +101,7 @@ def check(
     workers = [Worker(arch, generic) for _ in range(min(WORKERS, os.cpu_count() or 1))]
     try:
         loaded = _load(arch, workers[0])
+        others = _others(options)
         options, chosen = _validate_machine(options, loaded)
         for remark in chosen.remarks:
             say(remark)
@@ -111,7 +113,7 @@ def check(
             seed=options.seed, quick=options.quick, level=options.level,
             operations=options.operations, programs=options.programs, expected=str(options.expected or ""),
         )  # fmt: skip
-        jobs = plan(options, known, bool(chosen.series))
+        jobs = plan(options, known, bool(chosen.series), others)
         with Following(
             loaded.descriptor, load_named(generic).descriptor, chosen, options.coverage
         ) as following:
@@ -191,10 +193,18 @@ def _validate_machine(options: Options, arch: LoadedArch) -> tuple[Options, Chos
     return replace(options, cpu=cpu, releases=releases, without=tuple(sorted(without))), chosen
 
 
-def plan(options: Options, known: Sequence[Check], paired: bool) -> list[Job]:
+def _others(options: Options) -> tuple[str, ...]:
+    """Releases for wide checks alone: all that are left, of a full run of an architecture as it is."""
+    if options.quick or options.releases or options.with_ or options.without:
+        return ()
+    return tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
+
+
+def plan(options: Options, known: Sequence[Check], paired: bool, others: Sequence[str] = ()) -> list[Job]:
     """Checks in order of their tiers, each on every release; those that link after all others.
 
     paired  whether there are two kernels to compare, for the checks that do
+    others  releases for wide checks alone
     """
     jobs = []
     for item in sorted(known, key=lambda item: item.links):
@@ -208,6 +218,7 @@ def plan(options: Options, known: Sequence[Check], paired: bool) -> list[Job]:
         for number, release in enumerate(options.releases):
             share = QUICK if options.quick else 1.0
             jobs.append(Job(item, release, share * SHARES[min(number, len(SHARES) - 1)]))
+        jobs += [Job(item, release, WIDE) for release in others if item.wide]
     return jobs
 
 

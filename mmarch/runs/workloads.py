@@ -139,6 +139,13 @@ def bundled_scenarios() -> tuple[Path, ...]:
     return tuple(sorted((inside if inside.is_dir() else source).glob("*.scn")))
 
 
+def measured_scenarios() -> tuple[Path, ...]:
+    """Files of further scenarios, which kernels were measured with: of the wheel, or of the source tree."""
+    package = Path(str(files("mmarch")))
+    inside, source = package / "data" / "measured", package.parent / "tests" / "measured"
+    return tuple(sorted((inside if inside.is_dir() else source).glob("**/*.txt")))
+
+
 def open_workload(
     argument: str = "",
     scenario: str = "",

@@ -18,7 +18,12 @@ OPERATIONS = 10_000
 MANY = 50_000  # operations that are worth an image
 
 
-@check("tlb.random", hooks=("tlb_flush", "flush_tlb_range"), source="Documentation/core-api/cachetlb.rst")
+@check(
+    "tlb.random",
+    hooks=("tlb_flush", "flush_tlb_range"),
+    source="Documentation/core-api/cachetlb.rst",
+    wide=True,
+)
 def random_operations(context: Context) -> str:
     """Random operations leave nothing cached that permits more than the tables, and core-mm's books in order."""
     if context.arch.tlb_model is None:
