@@ -1,0 +1,57 @@
+"""Mistakes in what system calls refuse and mean, in arguments of hooks, and in code that only measuring runs."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+MUTANTS = (
+    Mutant(
+        "A-refs-zero", "clear_refs takes 0, which means nothing", "stateful.errors",
+        (Edit("core_mm.task_mmu", "if what < CLEAR_REFS_ALL or", "if what < 0 or"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-refs-kind", "clear_refs of anonymous memory ages the pages of files too", "stateful.clear-refs",
+        (Edit("core_mm.task_mmu", "        return int(VMA.vm_file[vma] != 0)\n", "        return 0\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-noreplace", "MAP_FIXED_NOREPLACE looks at the first page alone", "stateful.errors",
+        (Edit("core_mm.mmap", "find_vma_intersection(mm, addr, addr + size):\n        return -EEXIST",
+              "find_vma_intersection(mm, addr, addr + cfg.page_size):\n        return -EEXIST"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-remap-next", "mremap refuses to move next to where the pages are", "stateful.borders",
+        (Edit("core_mm.mremap", "if addr + old_len > new_addr and", "if addr + old_len >= new_addr and"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-remap-over", "and moves over the last page of where they are", "stateful.errors",
+        (Edit("core_mm.mremap", "if addr + old_len > new_addr and",
+              "if addr + old_len - cfg.page_size > new_addr and"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-protect-hole", "mprotect steps over a hole", "stateful.errors",
+        (Edit("core_mm.mprotect", "    if vma == 0 or VMA.vm_start[vma] > start:\n        return -ENOMEM\n", ""),
+         Edit("core_mm.mprotect", "            error = -ENOMEM\n", "            at = end\n")),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-locked", "MADV_DONTNEED takes locked pages away", "stateful.errors",
+        (Edit("core_mm.madvise", "else VM_PFNMAP | VM_LOCKED\n", "else VM_PFNMAP\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-address", "a fault tells set_ptes the address of another page", "stateful.random",
+        (Edit("core_mm.memory.fault", "    set_ptes(mm, address, ptep, entry, nr)\n",
+              "    set_ptes(mm, address + cfg.page_size, ptep, entry, nr)\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-unwatched", "flushes are counted one by one where nobody asks for their addresses", "differential.watched",
+        (Edit("arches.arm64.tlbflush", "    for _ in range(pages if step == 1 else -(-pages // step)):\n",
+              "    for _ in range(pages):\n"),),
+    ),
+)
