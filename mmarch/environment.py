@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+QUICK_LINK = "MMARCH_QUICK_LINK"  # images without LLVM's optimizations
+
 
 @contextmanager
 def switched_on(name: str, wanted: bool = True) -> Iterator[None]:

@@ -36,6 +36,7 @@ Every command with its arguments and options, made from [mmarch/cli](../../mmarc
 |---|---|
 | `MMARCH_CACHE_DIR` | where linked images, results of the suite and kernels are kept, instead of the user's cache |
 | `MMARCH_JOBS` | how many processes to use at most |
+| `MMARCH_QUICK_LINK` | 1: link unoptimized, in half a second, not eight, as `mmarch check` does: for short workloads |
 | `MMARCH_HANG` | seconds of processor time after which an operation counts as hung, instead of 20 |
 | `MMARCH_DEBIAN_ARCHIVE` | the archive of `mmarch kernel`, instead of the one that apt uses |
 | `MMARCH_TRACEBACK` | 1: tracebacks, as `--traceback` |

@@ -25,6 +25,7 @@ from mmarch.check.reach.following import Following
 from mmarch.check.registry import TIERS, Check
 from mmarch.check.results import BAD, Report, Result
 from mmarch.check.suite import checks
+from mmarch.environment import QUICK_LINK, switched_on
 from mmarch.errors import InputError, PluginError, concerning
 from mmarch.plugins import LoadedArch, features, find_arch
 from mmarch.plugins.series import Chosen, applicable, choose, fits
@@ -80,6 +81,7 @@ class Job:
     share: float
 
 
+@switched_on(QUICK_LINK)  # many images, each for short programs
 def check(
     arch: str,
     options: Options = Options(),

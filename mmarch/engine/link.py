@@ -132,8 +132,8 @@ def _compiled(code: Code, layout: Layout, options: Options) -> bytes:
         if line := missing_return(function):
             place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
             raise NotLinkable(f"{place}: hook {function.__name__} may end without a result (line {line})")
-    number, optimize = len(program.routines), not options.checked
-    kind = "link" if optimize else "link-checked"
+    number, optimize = len(program.routines), not (options.quick or options.checked)
+    kind = "link" if optimize else "link-quick"
     with waiting(f"linking {number} functions", kind, number, guess=_SECONDS):
         return compile_object(lower(program, layout, options), optimize)
 
@@ -142,12 +142,12 @@ def compile_object(assembly: str, optimize: bool = True) -> bytes:
     """Machine code for this host, as an object file."""
     import llvmlite.binding as llvm
 
-    machine = _target(llvm)
+    machine = _target(llvm, 2 if optimize else 0)
     module = llvm.parse_assembly(assembly)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    tuning = llvm.create_pipeline_tuning_options(speed_level=3 if optimize else 1)
-    builder = llvm.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
+    if optimize:
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+        builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
 
 
@@ -195,7 +195,7 @@ def _align_loops(llvm: Any) -> None:
             llvm.set_option("mmarch", _options[0])
 
 
-def _target(llvm: Any) -> Any:
+def _target(llvm: Any, level: int = 2) -> Any:
     _align_loops(llvm)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -204,7 +204,7 @@ def _target(llvm: Any) -> Any:
     known = llvm.get_host_cpu_features().items()
     features = ",".join(f"{'+' if on and not name.startswith('avx512') else '-'}{name}" for name, on in known)
     return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=2, reloc="pic", codemodel="small"
+        cpu=llvm.get_host_cpu_name(), features=features, opt=level, reloc="pic", codemodel="small"
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import cast
 
@@ -32,6 +33,7 @@ from mmarch.engine.lower import Options
 from mmarch.engine.memory import Memory
 from mmarch.engine.relay import blame, guard, relay_hook
 from mmarch.engine.stopping import Stopped
+from mmarch.environment import QUICK_LINK
 from mmarch.errors import PluginError
 
 _images: dict[object, Image] = {}
@@ -205,6 +207,7 @@ class Machine:
 
     def _link(self, options: Options) -> Image:
         """The image; the one of a machine with the same code is used again."""
+        options = replace(options, quick=options.quick or bool(os.environ.get(QUICK_LINK)))
         roots = (*self.roots, *([cast(FunctionType, core_mm.calls.enter)] if options.calls else []))
         defaults = {name: self.defaults[name] for name in self.selectable}
         code = Code(roots, self.winners, defaults, self.config.changes.replaced)

@@ -18,6 +18,8 @@ from mmarch import cpus
 from mmarch.engine.lower import Options
 from tests.support.twin import Twin
 
+pytestmark = pytest.mark.optimized
+
 BASE, PAGE, HUGE = 1 << 38, 4096, 2 << 20
 ANON = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED
 SHARED = uapi.MAP_SHARED | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED

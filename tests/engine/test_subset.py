@@ -18,6 +18,8 @@ from mmarch.engine.memory import Memory
 from mmarch.engine.program import NotLinkable
 from tests.engine import subset
 
+pytestmark = pytest.mark.optimized
+
 LINKABLE = (subset.arithmetic, subset.choices, subset.loops, subset.calls, subset.memory)
 LAYOUT = Layout.of([subset])
 SIZES = {"cells": 8, "pairs": 8}

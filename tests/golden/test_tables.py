@@ -8,6 +8,8 @@ from core_mm import huge_memory, pgtable, uapi
 from tests.golden.tables import COLUMNS, TABLES
 from tests.support.twin import Twin, delta
 
+pytestmark = pytest.mark.optimized
+
 BASE = 1 << 38  # aligned to 1 GiB, far from anything else
 GUARD = 2 << 20
 PAGE = 4096

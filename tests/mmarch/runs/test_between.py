@@ -21,10 +21,10 @@ def source(name: str) -> Source:
 
 
 def ablated(name: str, older: str, newer: str) -> FeatureAblation:
-    """Of a scenario, interpreted."""
+    """Of a scenario."""
     pair = [configure(Choices(release=release)) for release in (older, newer)]
     work = source(name).workload(pair[0])
-    return between(work, *pair, Request("interpreted"), lambda _: None, lambda done, total: None)
+    return between(work, *pair, Request("linked"), lambda _: None, lambda done, total: None)
 
 
 def test_each_alone_in_both_directions() -> None:
@@ -37,7 +37,7 @@ def test_each_alone_in_both_directions() -> None:
         "new": Choices(release="7.3"), "new-": Choices(release="7.3", without=("mprotect_batch",)),
     }.items():  # fmt: skip
         setup = configure(choices)
-        counts[label] = run(source("mprotect").workload(setup), setup, Request("interpreted")).total("tlbi")
+        counts[label] = run(source("mprotect").workload(setup), setup, Request("linked")).total("tlbi")
     assert counts["old"] > counts["old+"]
     assert single.on["tlbi"] == counts["old"] - counts["old+"]
     assert single.off.get("tlbi", 0) == counts["new-"] - counts["new"]

@@ -12,6 +12,8 @@ from mmarch.truth import exempt
 from mmarch.truth.observe import Twin
 from mmarch.truth.validate import DIFFERENT, EXEMPT, FIRST_ADDRESS, Report, bundled, validate
 
+pytestmark = pytest.mark.optimized
+
 BUNDLE = bundled()
 EXEMPTIONS = exempt.load(BUNDLE.exemptions)
 TWIN = Twin()
