@@ -15,6 +15,9 @@ PRIVATE, SHARED = 0x32, 0x11
 SPAWN, FORK, EXIT = (uapi.OP_SPAWN, 1), (uapi.OP_FORK, 1, 2), (uapi.OP_EXIT, 2)
 REGULAR, SHMEM = 0, 1
 DROP_CACHES = (uapi.OP_DROP_CACHES, 1)
+MSYNC = (uapi.OP_MSYNC, 1, A, PAGES * PAGE, 4)
+HUGE = 512  # pages of a PMD leaf
+HUGE_SHMEM = (uapi.OP_MMAP, 1, A, HUGE * PAGE, RW, SHARED, SHMEM)
 
 
 def mmap(task: int = 1, at: int = A, file: int = -1, flags: int = PRIVATE, prot: int = RW) -> Row:
@@ -42,6 +45,9 @@ def madvise(advice: int, pages: int = PAGES) -> Row:
     return (uapi.OP_MADVISE, 1, A, pages * PAGE, advice)
 
 
+ZAP_DIRTY = "        if pte_dirty(pte):\n            folio_mark_dirty(folio)\n            if tlb_delay_rmap(tlb):\n                delay_rmap = 1\n"
+
+
 @dataclass(frozen=True)
 class Mistake:
     """`edit`, and `rows` of which the last is where it shows: `rule`, and words of the report."""
@@ -52,6 +58,7 @@ class Mistake:
     words: tuple[str, ...]
     rule: str = "content"
     orders: int = 0
+    shmem_orders: int = 0
 
 
 MISTAKES = (
@@ -165,4 +172,62 @@ MISTAKES = (
             "core_mm.memory.fault", "    entry = pfn_pte(folio, VMA.vm_page_prot[vma])\n",
             "    entry = pfn_pte(folio, VMA.vm_page_prot[vma]) & ~(1 << 54)\n"),
         (SPAWN, mmap(), write()), ("can be executed, which its protection forbids",), "protection"),
+    Mistake(
+        "a page is put back in place of its neighbour after a split", Edit(
+            "core_mm.migrate", "    page = entry & FRAME\n    pte = pfn_pte(page,",
+            "    page = entry & FRAME ^ 1\n    pte = pfn_pte(page,"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT, 1)),
+        ("no walk from frame", "operation 3 (madvise)"), "rmap", orders=1 << 4),
+    Mistake(
+        "a child writes to the page that it shares", Edit(
+            "core_mm.memory.wp", "    if folio_ref_count(folio) > 1 + (folio_test_swapcache(folio) != 0) or "
+            "folio_in_lru_batch(folio):\n        return 0\n    if folio_test_swapcache(folio):\n"
+            "        folio_free_swap(folio)\n    if folio_ref_count(folio) != 1:\n        return 0\n", ""),
+        (SPAWN, mmap(), write(), FORK, write(task=2)), ("mapped 2 times", "operation 4 (fault)"), "exclusive"),
+    Mistake(
+        "a child's page in swap stays the parent's own", Edit(
+            "core_mm.memory.copy", "    if pte_swp_exclusive(pte):\n        pte = pte_swp_clear_exclusive(pte)\n"
+            "        set_ptes(VMA.vm_mm[src_vma], addr, src_ptep, pte, 1)\n", ""),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT), FORK),
+        ("has an exclusive entry, and 2 refer to it",), "exclusive"),
+    Mistake(
+        "writeback cleans pages and writes nothing", Edit(
+            "core_mm.page_writeback", "        content.writepages(PAGE.mapping[folio], folio)\n", "        pass\n"),
+        (SPAWN, mmap(file=REGULAR), write(), MSYNC, madvise(uapi.MADV_DONTNEED), DROP_CACHES),
+        ("file 0 page 0 is lost: it must hold what operation 2", "as it was")),
+    Mistake(
+        "a page of a file is mapped before it is read", Edit(
+            "core_mm.readahead", "        content.read_folio(inode, folio)\n", "        pass\n"),
+        (SPAWN, mmap(file=REGULAR), read()), ("as it was, and shows what an earlier owner left",)),
+    Mistake(
+        "zap forgets what entries know of dirt", Edit(
+            "core_mm.memory.zap", ZAP_DIRTY, "        if pte_dirty(pte):\n"),
+        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_DONTNEED), read(), madvise(uapi.MADV_PAGEOUT)),
+        ("file 1 page 0 is lost: it must hold what operation 3",)),
+    Mistake(
+        "zap forgets what a batch of entries knows of dirt", Edit(
+            "core_mm.memory.zap", ZAP_DIRTY, "        if pte_dirty(pte):\n            if nr == 1:\n"
+            "                folio_mark_dirty(folio)\n"),
+        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_DONTNEED), read(), madvise(uapi.MADV_PAGEOUT)),
+        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 4),
+    Mistake(
+        "reclaim forgets what entries know of dirt", Edit(
+            "core_mm.unmap", "    if pte_dirty(pte):\n        PAGE.flags[folio] |= PG_DIRTY\n", ""),
+        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_PAGEOUT)),
+        ("file 1 page 0 is lost: it must hold what operation 3",)),
+    Mistake(
+        "a leaf that is dropped takes its dirt along", Edit(
+            "core_mm.huge_memory", "    if pte_dirty(pmd):\n        PAGE.flags[folio] |= PG_DIRTY\n    if pte_young",
+            "    if pte_young"),
+        (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, 1), read(pages=HUGE),
+         madvise(uapi.MADV_PAGEOUT, HUGE)),
+        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9),
+    Mistake(
+        "a new mapping is not counted", Edit(
+            "core_mm.vma_tree", "    MM.map_count[mm] += 1\n", ""),
+        (SPAWN, mmap()), ("mm 2: map_count is 0, and it has 1",), "vma"),
+    Mistake(
+        "a thread does not use its address space", Edit(
+            "core_mm.fork", "    MM.mm_users[mm] += 1\n", ""),
+        (SPAWN, mmap(), (uapi.OP_CLONE_VM, 1, 2)), ("mm 2 has mm_users 1, and 2 tasks run in it",), "users"),
 )  # fmt: skip

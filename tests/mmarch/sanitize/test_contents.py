@@ -9,12 +9,12 @@ import pytest
 from core_mm import uapi
 from mmarch.check.choices import Choice, arena, perform
 from mmarch.check.driver import Driver
-from mmarch.sanitize import soak
+from mmarch.sanitize import audit, soak
 from mmarch.sanitize.audit import Broken
 from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, version
 from mmarch.sanitize.soak import Soaked
 from mmarch.sanitize.violation import Violation
-from tests.mmarch.sanitize.meanings import MISTAKES, Mistake
+from tests.mmarch.sanitize.meanings import FORK, MISTAKES, SPAWN, Mistake, mmap, write
 from tests.mmarch.sanitize.test_invariants import a_round, context, in_fork
 from tests.mutants.mutant import applied
 
@@ -24,8 +24,9 @@ R, W, X = uapi.ACCESS_READ, uapi.ACCESS_WRITE, uapi.ACCESS_EXEC
 def outcome(mistake: Mistake, made: bool) -> Violation | Broken | None:
     """What its operations come to, with the mistake or without."""
     plain = a_round(list(mistake.rows), context())
+    orders = {"anon_orders": mistake.orders, "shmem_orders": mistake.shmem_orders}
     overrides = {"log_ptes": 1, "anon_always": mistake.orders}
-    ready = replace(plain, config=replace(plain.config, anon_orders=mistake.orders, overrides=overrides))
+    ready = replace(plain, config=replace(plain.config, **orders, overrides=overrides))
     with applied((mistake.edit,) if made else ()):
         return soak.run_round(ready, Soaked(), "interpreted", 1)
 
@@ -46,6 +47,28 @@ def test_the_last_things_that_happened_to_the_frame() -> None:
     found = in_fork(outcome, mistake, True)
     assert isinstance(found, Broken) and len(found.history) == 3
     assert "was read from swap slot" in found.history[1] and "was mapped by PTE" in found.history[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "writer", "reader"),
+    [("fork leaves the parent's pages writable", 1, 2), ("a child writes to the page that it shares", 2, 1)],
+)
+def test_a_write_that_another_task_sees(name: str, writer: int, reader: int) -> None:
+    """What the books would say as well, seen by what pages show alone: both versions, and who sees which."""
+    mistake = next(one for one in MISTAKES if one.name == name)
+    rows = (SPAWN, mmap(), write(), FORK, write(task=writer))
+    found = in_fork(without_books, replace(mistake, rows=rows))
+    assert isinstance(found, Broken) and (found.rule, found.where.row) == ("content", 4)
+    versions = (
+        "must show what operation 2 (fault) wrote to page 0x40000, and shows what operation 4 (fault) wrote"
+    )
+    assert f"task {reader} page 0x40000 {versions}" in found.what
+
+
+def without_books(mistake: Mistake) -> Violation | Broken | None:
+    """What its operations come to where nobody looks at the invariants."""
+    audit.broken = lambda state: []  # in a process of its own
+    return outcome(mistake, True)
 
 
 @pytest.mark.parametrize("engine", ["interpreted", "linked"])

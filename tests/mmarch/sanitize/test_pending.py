@@ -42,6 +42,14 @@ def test_a_flag_that_lies(mistake: Mistake) -> None:
 
 def test_who_has_the_flag() -> None:
     """A child gets its parent's copy of it; one that never ran has no ASID, and is not judged."""
-    swapped = (SPAWN, mmap(), write(), OUT, FORK, read(task=2), (uapi.OP_MPROTECT, 2, 0x40000000, PAGES << 12, 1))
+    swapped = (
+        SPAWN,
+        mmap(),
+        write(),
+        OUT,
+        FORK,
+        read(task=2),
+        (uapi.OP_MPROTECT, 2, 0x40000000, PAGES << 12, 1),
+    )
     for rows in ((*swapped, EXIT, read(), OUT, FORK, GONE), (*swapped[:5], read(), OUT, EXIT, GONE)):
         assert soak.run_round(a_round(list(rows), context("7.3")), Soaked(), "interpreted", 1) is None
