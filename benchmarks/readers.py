@@ -75,7 +75,7 @@ def main(events: int) -> None:
             head = text.read_text()[:65536]
             seconds = least(lambda text=text, head=head: load_trace(text, format_of(head), PLAIN, head=head))
             print(f"{line.__name__:>24} {LINES / seconds:12,.0f} lines/s")
-        large = folder / "large.parquet"
+        large = folder / "large.mmarch"
         size = write_native(recording(events), large)
         print(f"{'mmarch, written':>24} {size / events:12.2f} bytes an event of {events:,}")
         subprocess.run([sys.executable, __file__, "--read", str(large)], check=True)

@@ -92,9 +92,10 @@ def release(*arrays: NDArray[Any]) -> None:
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def pieces(*arrays: NDArray[Any]) -> Iterator[tuple[NDArray[Any], ...]]:
-    """Rows of arrays of one length, ROWS at a time, released behind the reader."""
-    for first in range(0, len(arrays[0]), ROWS):
-        yield tuple(array[first : first + ROWS] for array in arrays)
+def pieces(*arrays: NDArray[Any], rows: int = 0) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Rows of arrays of one length, so many at a time (0: ROWS), released behind the reader."""
+    rows = rows or ROWS
+    for first in range(0, len(arrays[0]), rows):
+        yield tuple(array[first : first + rows] for array in arrays)
         if arrays[0].nbytes >= LARGE:
             release(*arrays)

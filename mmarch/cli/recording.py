@@ -45,7 +45,11 @@ def convert(
     output: Annotated[
         str,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="The recording, in Parquet.", callback=o.writable
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The recording, in mmarch's own format.",
+            callback=o.writable,
         ),
     ],
     begin: From = "",
@@ -55,7 +59,7 @@ def convert(
     how: None,
     quiet: o.Quiet = False,
 ) -> None:
-    """Keep a trace in mmarch's own format, which loads at once and takes two bytes or so an event."""
+    """Keep a trace in mmarch's own format, which loads at once and takes two to four bytes an event."""
     from mmarch import api
     from mmarch.runs.workloads import Trace
     from mmarch.table import counted

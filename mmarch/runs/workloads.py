@@ -22,7 +22,7 @@ from mmarch.suggest import unknown
 from mmarch.trace.assumed import PLAIN, Reading
 from mmarch.trace.formats import format_of, load_trace
 from mmarch.trace.ftrace_text import BOM, refuse_foreign
-from mmarch.trace.native import MAGIC
+from mmarch.trace.native import is_native
 from mmarch.trace.packed import beginning, form_of
 from mmarch.trace.page_size import RECORDED, at_page_size
 from mmarch.trace.strace_files import Merged, files_of
@@ -215,7 +215,7 @@ def find(argument: str) -> Path:
 
 def _kind_of_trace(path: Path, raw: bytes) -> str:
     """The format of a trace; "" for a scenario file."""
-    if raw.startswith(MAGIC):
+    if is_native(raw):
         return "native"
     refuse_foreign(path, raw)
     head = _text(raw)

@@ -54,7 +54,7 @@ def load_trace(
 
     if kind == "native":
         with stream or path.open("rb") as raw:
-            return read_native(path, raw)
+            return read_native(path, raw, reading.salvage)
     if kind == "ftrace" and _OURS.search(head):
         return load_ftrace(path, stream=stream, salvage=reading.salvage)
     if kind in ("ftrace", "systrace"):

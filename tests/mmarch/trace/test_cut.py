@@ -153,7 +153,7 @@ def test_a_trace_without_times(tmp_path: Path) -> None:
 
 def test_the_commands_take_parts(tmp_path: Path, mmarch: Callable[..., Ran]) -> None:
     """convert keeps one, show shows one, and what runs it says so."""
-    path = tmp_path / "part.parquet"
+    path = tmp_path / "part.mmarch"
     assert mmarch("trace", "convert", "redis-bgsave", "--from", "0.5", "--task", "2", "-o", path).code == 0
     shown = mmarch("trace", "show", path).out
     assert shown == mmarch("trace", "show", "redis-bgsave", "--from", "0.5", "--task", "2").out

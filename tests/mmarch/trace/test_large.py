@@ -27,7 +27,8 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is large, and pieces are small and end nowhere in particular."""
     monkeypatch.setattr("mmarch.trace.rows.MANY", 1000)
     monkeypatch.setattr("mmarch.trace.ftrace.MANY", 1000)
-    monkeypatch.setattr("mmarch.trace.native.ROWS", 777)
+    monkeypatch.setattr("mmarch.trace.native.MANY", 777)
+    monkeypatch.setattr("mmarch.trace.columns.BLOCK", 100)
     monkeypatch.setattr("mmarch.engine.memory.TAKEN", 1)
     monkeypatch.setattr(spill, "LARGE", 4096)
     monkeypatch.setattr(spill, "ROWS", 777)
