@@ -86,13 +86,17 @@ class Assumed:
 
     def covered(self, layout: Layout, task: int, start: int, end: int, line: int) -> None:
         """All of [start, end) is mapped, for a call on it succeeded, or memory beside it is used."""
-        at = start
-        for piece in [*layout.between(start, end), Piece(end, end, 0, 0, 0, -1, 0, False)]:
-            if at < piece.start:
-                self.mappings += 1
-                self.rows.add(line, uapi.OP_MMAP, task, at, piece.start - at, RWX, PRIVATE, -1, 0)
-                layout.add(Piece(at, piece.start, 0, RWX, PRIVATE, -1, 0, False))
-            at = piece.end
+        for piece in layout.between(start, end):
+            self._there(layout, task, start, piece.start, line)
+            start = piece.end
+        self._there(layout, task, start, end, line)
+
+    def _there(self, layout: Layout, task: int, start: int, end: int, line: int) -> None:
+        """A mapping that must have been there, if it is not empty."""
+        if start < end:
+            self.mappings += 1
+            self.rows.add(line, uapi.OP_MMAP, task, start, end - start, RWX, PRIVATE, -1, 0)
+            layout.add(Piece(start, end, 0, RWX, PRIVATE, -1, 0, False))
 
     def mapped(self, layout: Layout, task: int, start: int, end: int, prot: int, line: int) -> None:
         """New memory; its user is taken to touch it where the trace has no faults."""

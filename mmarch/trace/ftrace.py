@@ -46,6 +46,9 @@ _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
 _EXECED = re.compile(r"pid=(\d+) old_pid=(\d+)$")
 _SIGNALLED = re.compile(r"sig=(\d+) errno=\S+ code=(-?\d+) comm=.* pid=(\d+)")
 MAX_LINES = 1 << 27
+_SHAPE = ": page_fault_user: address=0x"
+LATEST = 1e10  # seconds; a time beyond is none
+MOST_HEADS = 1 << 16
 
 _SILENT = words(
     "sched_process_fork sched_process_wait sched_process_free sched_process_hang sched_switch sched_wakeup "
@@ -74,6 +77,8 @@ class Tracepoints:
         self.recorded_page_size = 0
         self.cut = Cut(salvage)
         self.heads = list(HEADS)
+        self.pids: dict[str, str] = {}
+        self.events = 0
         self.unread: Unread | None = None
         self.lenient = False
         self.handlers: dict[str, Handler] = {
@@ -218,11 +223,12 @@ class Tracepoints:
         else:
             self.tasks.touch(task, address, access, line)
 
-    def _odd(self, line: str, number: int) -> tuple[Any, ...] | None:
-        """The parts of an event with another head than those before, None of no event."""
+    def _parts(self, line: str, number: int) -> tuple[Any, ...] | None:
+        """Of an event, whose head becomes the first to be tried; None of no event."""
         for at, head in enumerate(self.heads):
             if found := head.event.match(line):
-                self.heads.insert(0, self.heads.pop(at))
+                if at:
+                    self.heads.insert(0, self.heads.pop(at))
                 return found.groups()
         try:
             self.preamble.read(line)
@@ -242,36 +248,32 @@ class Tracepoints:
         self.unread.add(error.kind, number, line)
 
     def read(self, text: Iterator[str], path: Path) -> None:
-        """Take in all lines. Faults, nine lines of ten, are handled here for speed."""
-        by_pid, assumed, known = self.tasks.by_pid, self.tasks.assumed, self.access
+        """Take in all lines. Faults, nine lines of ten, are handled here for speed where they have the usual shape."""
+        by_pid, assumed, known, pids = self.tasks.by_pid, self.tasks.assumed, self.access, self.pids
         rows, op, pack = self.rows, uapi.OP_TOUCH, ROW.pack
         data, numbers, times = rows.data, rows.lines, rows.times
-        (event, unit), number, events = self.heads[0], 0, 0
+        number, line = 0, ""
         try:
             for number, line in zip(range(1, MAX_LINES + 1), text, strict=False):
-                found = event.match(line)
-                parts: tuple[Any, ...] | None = found.groups() if found else self._odd(line, number)
-                if parts is None:
+                before, _, after = line.partition(_SHAPE)
+                where, _, after = after.partition(" ip=")
+                ip, _, error = after.partition(" error_code=0x")
+                head, _, when = before.rpartition(" ")
+                task, access = by_pid.get(pids.get(head, "")), known.get(error, -1)
+                if task is None or task.state or access < 0 or " " in ip:
+                    self._line(line, number)
                     continue
-                if found is None:
-                    event, unit = self.heads[0]
-                events += 1
-                pid, when, where, error, name, separator, body = parts
-                rows.now = now = float(when) * unit
-                if where is None:
-                    try:
-                        self.event(pid, name, separator, body.rstrip(), number)
-                    except OddLine as odd:
-                        self._without(odd, number, line)
+                try:
+                    now, address = float(when), int(where, 16) & -PAGE
+                except ValueError:
+                    now = address = -1
+                if not (0 <= now < LATEST and 0 <= address < task.mm.low):
+                    self._line(line, number)
                     continue
-                address = int(where, 16) & -PAGE
-                access = known[error] if error in known else self._access(error)
-                task = by_pid.get(pid)
-                if task is None or task.state or address >= task.mm.low or address >= ADDRESS_END:
-                    self._odd_fault(pid, address, access, number)
-                    continue
-                if task.mm.layout and assumed:
-                    assumed.touched(task.mm.layout, task.index, address, number)
+                if (layout := task.mm.layout) and assumed and not layout.find(address):
+                    rows.now = now
+                    assumed.touched(layout, task.index, address, number)
+                self.events += 1
                 task.last_fault = rows.base + len(numbers)
                 numbers.append(number)
                 times.append(now)
@@ -280,12 +282,38 @@ class Tracepoints:
                     rows.flush()
             if number == MAX_LINES and next(text, None) is not None:
                 raise TraceError(f"more than {MAX_LINES} lines; cut the trace or record less")
-            self.check_end(events)
+            self.check_end(self.events)
         except struct.error:
             self.cut.ends(TraceError(f"a number that is too large: {shown(line)}"), path, number, rows.some)
         except (TraceError, Damaged) as error:
             self.cut.ends(error, path, number, rows.some)
         self.recorded_page_size = self.preamble.page_size()
+
+    def _line(self, line: str, number: int) -> None:
+        """Any line."""
+        parts = self._parts(line, number)
+        if parts is None:
+            return
+        pid, when, where, error, name, separator, body = parts
+        self.events += 1
+        self.rows.now = float(when) * self.heads[0].unit
+        if where is not None:
+            self._learn(line, pid, when)
+            access = self.access[error] if error in self.access else self._access(error)
+            self._odd_fault(pid, int(where, 16) & -PAGE, access, number)
+            return
+        try:
+            self.event(pid, name, separator, body.rstrip(), number)
+        except OddLine as odd:
+            self._without(odd, number, line)
+
+    def _learn(self, line: str, pid: str, when: str) -> None:
+        """What stands before the time of a fault in the usual shape is always the same task's."""
+        head, _, last = line.partition(_SHAPE)[0].rpartition(" ")
+        if last == when and self.heads[0].unit == 1:
+            if len(self.pids) == MOST_HEADS:
+                self.pids.clear()
+            self.pids[head] = pid
 
 
 def trace_data(text: Iterator[str]) -> Iterator[str]:

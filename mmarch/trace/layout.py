@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
 from typing import NamedTuple
 
 ADDRESSES = 1 << 47  # user addresses of every 64-bit architecture with such pages
@@ -93,18 +92,21 @@ class Layout:
         self.add(above._replace(start=address))
         return self._by_start[at]
 
-    def between(self, start: int, end: int) -> Iterator[Piece]:
+    def between(self, start: int, end: int) -> list[Piece]:
         """What lies in [start, end), each piece cut to it."""
-        at = max(bisect_right(self._starts, start) - 1, 0)
-        for piece in self._by_start[at : bisect_left(self._starts, end)]:
-            if start <= piece.start and piece.end <= end:
-                yield piece
-            elif piece.end > start:
-                yield piece._replace(start=max(start, piece.start), end=min(end, piece.end))
+        first = bisect_right(self._starts, start)
+        if first and self._by_start[first - 1].end > start:
+            first -= 1
+        found = self._by_start[first : bisect_left(self._starts, end, first)] if start < end else []
+        if found and found[0].start < start:
+            found[0] = found[0]._replace(start=start)
+        if found and found[-1].end > end:
+            found[-1] = found[-1]._replace(end=end)
+        return found
 
     def take(self, start: int, end: int) -> list[Piece]:
         """Remove what lies in [start, end)."""
-        taken = list(self.between(start, end))
+        taken = self.between(start, end)
         for piece in taken:
             whole = self._drop(bisect_right(self._starts, piece.start) - 1)
             if whole.start < piece.start:

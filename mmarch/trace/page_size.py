@@ -252,7 +252,7 @@ class _Mover:
             return [*rows, grown]
         gone = [] if new == old else layout.take(new, new + new_size)
         stays = flags & uapi.MREMAP_DONTUNMAP
-        pieces = continued(list(layout.between(old, kept)) if stays else layout.take(old, kept))
+        pieces = continued(layout.between(old, kept) if stays else layout.take(old, kept))
         for number, piece in enumerate(pieces, 1):
             end = new + new_size if number == len(pieces) else new + piece.end - old
             rows += self._moved(layout, task, piece, new + piece.start - old, end, flags)

@@ -67,7 +67,7 @@ class Space:
 
     def mremap(self, old: int, old_size: int, new_size: int, flags: int, new: int, *_: int) -> None:
         kept = min(old_size, new_size)
-        pieces = list(self.layout.between(old, old + kept))
+        pieces = self.layout.between(old, old + kept)
         pages = self.forget(old, old + kept)
         self.munmap(old + kept, old_size - kept)
         if not flags & uapi.MREMAP_DONTUNMAP:
@@ -96,7 +96,7 @@ class Space:
             if self.start < self.brk:
                 yield uapi.OP_BRK, task, self.brk
         heap = self.align(self.start)
-        pieces = list(self.layout.between(0, 1 << 63))
+        pieces = self.layout.between(0, 1 << 63)
         for piece in pieces:
             if piece.file == OF_BRK:
                 if heap < piece.start:

@@ -27,6 +27,7 @@ FAULT = "page-faults: "  # begins what our recorder says of one
 
 WITH_FAULTS = "perf's page-faults and strace's system calls, on one clock"  # in the head of such a recording
 
+_NOTE = "strace: Process "
 _CALL = re.compile(r"([a-z_]\w*)\((.*)\)\s+= (\?|-?(?:0x[0-9a-f]+|\d+))(.*)$")
 _BEGUN = re.compile(r"([a-z_]\w*)\((.*?),?\s*<(?:unfinished|detached) \.\.\.>$")
 _RESUMED = re.compile(r"<\.\.\. ([a-z_]\w*) resumed>(.*)$")
@@ -76,7 +77,7 @@ def arguments(text: str) -> list[str]:
 
 def value(text: str) -> int:
     """A number, or names joined by ``|``; ValueError for a name that is not known."""
-    return int(text, 0) if _NUMBER.match(text) else names(text)
+    return int(text, 0) if not text[:1].isupper() and _NUMBER.match(text) else names(text)
 
 
 @lru_cache(1024)
@@ -119,9 +120,9 @@ class Strace(Foreign):
 
     def line(self, text: str, number: int) -> None:
         """One line of output; a note of strace's own may stand in its middle, and then the next one has its end."""
-        text, self.cut = self.cut + text, ""
-        before, note, _ = text.partition("strace: Process ")
-        if note and before.strip():
+        if self.cut:
+            text, self.cut = self.cut + text, ""
+        if _NOTE in text and (before := text.partition(_NOTE)[0]).strip():
             self.cut = before
             return
         head = HEAD.match(text)
