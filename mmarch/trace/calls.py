@@ -46,6 +46,7 @@ class Syscalls:
         self.tasks = tasks
         self.rows = rows
         self.segments = Segments(tasks, rows)
+        self.handlers = {name: getattr(self, f"_{name}") for name in ARGUMENTS}
 
     def enter(self, pid: str, name: str, args: tuple[int, ...], line: int) -> None:
         """A call begins; `args` are those that ARGUMENTS counts, of SYSV if known, none of other calls."""
@@ -77,7 +78,7 @@ class Syscalls:
         elif result is None:
             self.rows.ignored[f"{name} that failed"] += 1
         elif name in ARGUMENTS:
-            getattr(self, f"_{name}")(task, call, result, line)
+            self.handlers[name](task, call, result, line)
         elif name in SYSV and call.args:
             getattr(self.segments, name)(task, call, result, line)
         else:

@@ -76,13 +76,9 @@ def arguments(text: str) -> list[str]:
 
 
 def value(text: str) -> int:
-    """A number, or names joined by ``|``; ValueError for a name that is not known."""
-    return int(text, 0) if not text[:1].isupper() and _NUMBER.match(text) else names(text)
-
-
-@lru_cache(1024)
-def names(text: str) -> int:
-    """As `value`, of names, some of which are numbers."""
+    """A number, or names joined by ``|``, some of which are numbers; ValueError for a name that is not known."""
+    if _NUMBER.match(text):
+        return int(text, 0)
     total = 0
     for word in text.split("/*")[0].split("|"):
         word = word.strip().partition("<<")[0]
@@ -93,6 +89,12 @@ def names(text: str) -> int:
         else:
             total |= int(word, 0)
     return total
+
+
+@lru_cache(1024)
+def argument(text: str) -> int:
+    """As `value`; 0 for what is text, or has a file's name."""
+    return 0 if "<" in text or '"' in text else value(text)
 
 
 @dataclass
@@ -230,7 +232,7 @@ class Strace(Foreign):
 
     def _enter(self, pid: str, name: str, text: str, line: int) -> None:
         words = arguments(text) if name in ARGUMENTS else []
-        numbers = [0 if "<" in word or '"' in word else value(word) for word in words]
+        numbers = [*map(argument, words)]
         for at in (4,) if name == "mmap" else (0,) if name == "ftruncate" else ():
             numbers[at] = self._file(pid, name, words[at], numbers)
         if name == "mremap":
