@@ -12,7 +12,11 @@ arch = ArchDescriptor(
         "arches.generic.pte", "arches.generic.pgtable", "arches.generic.pmd",
         "arches.generic.tlb", "arches.generic.mmu",
     ),
-    granules={"4k": Geometry(page_shift=12, pte_bits=9, levels=4)},
+    granules={
+        "4k": Geometry(page_shift=12, pte_bits=9, levels=4),
+        "16k": Geometry(page_shift=14, pte_bits=11, levels=4),
+        "64k": Geometry(page_shift=16, pte_bits=13, levels=3),
+    },
     default_granule="4k",
     cpus={"generic": Cpu(description="a CPU with hardware accessed and dirty bits", features={})},
     default_cpu="generic",

@@ -38,7 +38,7 @@ class _Space:
 
 
 def at_page_size(workload: Workload, page_size: int) -> Workload:
-    """The same workload on pages of `page_size` bytes; itself where these are not larger than the recorded ones.
+    """The same workload on pages of `page_size` bytes; itself where these are the recorded ones.
 
     Mappings never share a page: each moves as a whole to pages of its own, beside its neighbours
     where there is room, the heap and parts of files too (a file's pages stay at their offsets). What
@@ -47,11 +47,13 @@ def at_page_size(workload: Workload, page_size: int) -> Workload:
     become several where the mappings it covers moved apart. What is left with nothing to do vanishes
     and is counted in `ignored`, as are accesses to addresses where nothing is mapped.
 
+    On smaller pages only accesses change, see `on_smaller`.
+
     InputError if the address space is too small for it.
     """
     recorded = workload.page_size or RECORDED
     if page_size <= recorded:
-        return workload
+        return on_smaller(workload, recorded // page_size) if page_size < recorded else workload
     moved = _Mover(recorded, page_size)
     ops: list[Row] = []
     lines: list[int] = []
@@ -75,6 +77,18 @@ def at_page_size(workload: Workload, page_size: int) -> Workload:
         page_size=page_size,
         times=np.empty(0),
     )
+
+
+def on_smaller(workload: Workload, ratio: int) -> Workload:
+    """The same workload on pages of which `ratio` make up a recorded one.
+
+    An access tells of a large page, not of which part: it is taken for one to its beginning, and so
+    is the last page of several, for what follows may lie behind the end of a file.
+    """
+    ops = workload.ops.copy()
+    touches = ops[:, 0] == uapi.OP_TOUCH
+    ops[touches, 3] = (ops[touches, 3] - 1) * ratio + 1
+    return replace(workload, ops=ops, page_size=(workload.page_size or RECORDED) // ratio)
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +75,12 @@ class Memory:
 
 def workload(rows: list[tuple[int, ...]]) -> Workload:
     """Of one task."""
-    ops = np.array([(*row, *(0,) * (uapi.COLUMNS - len(row))) for row in rows], np.int64).reshape(-1, uapi.COLUMNS)
-    return Workload("w", ops, np.arange(1, len(rows) + 1, dtype=np.int32), files=(File(0, 1 << 20),), page_size=SMALL)
+    ops = np.array([(*row, *(0,) * (uapi.COLUMNS - len(row))) for row in rows], np.int64).reshape(
+        -1, uapi.COLUMNS
+    )
+    return Workload(
+        "w", ops, np.arange(1, len(rows) + 1, dtype=np.int32), files=(File(0, 1 << 20),), page_size=SMALL
+    )
 
 
 page, length = st.integers(0, PAGES - 1), st.integers(1, 24)
@@ -93,7 +97,9 @@ def programs(draw: st.DrawFn) -> list[tuple[int, ...]]:
         addr, size = BASE + first * SMALL, pages * SMALL
         mapped = all(at in memory.pages for at in memory.range(addr, size))
         one = mapped and len({(memory.pages[at][0], memory.prot[at]) for at in memory.range(addr, size)}) == 1
-        kind = draw(st.sampled_from(["mmap", "file", "munmap", "mprotect", "touch", "touch", "mremap", "dontneed"]))
+        kind = draw(
+            st.sampled_from(["mmap", "file", "munmap", "mprotect", "touch", "touch", "mremap", "dontneed"])
+        )
         row: tuple[int, ...] = (uapi.OP_TOUCH, 0, addr, 1, uapi.ACCESS_READ)
         if kind == "mmap" or (kind != "munmap" and not mapped):
             row = (uapi.OP_MMAP, 0, addr, size, draw(prot), PRIVATE | uapi.MAP_ANONYMOUS, -1, 0)
@@ -107,7 +113,11 @@ def programs(draw: st.DrawFn) -> list[tuple[int, ...]]:
             row = (uapi.OP_MADVISE, 0, addr, size, uapi.MADV_DONTNEED)
         elif kind == "mremap" and one:
             grown = draw(length)
-            free = [at for at in range(PAGES) if not any(BASE // SMALL + at + i in memory.pages for i in range(grown))]
+            free = [
+                at
+                for at in range(PAGES)
+                if not any(BASE // SMALL + at + i in memory.pages for i in range(grown))
+            ]
             to = BASE + draw(st.sampled_from([PAGES + 32, *free])) * SMALL
             row = (uapi.OP_MREMAP, 0, addr, size, grown * SMALL, 3, to)
         memory.run(row[0], *row[2:])
@@ -138,7 +148,9 @@ def test_every_access_that_was_permitted_is_permitted(large: int, rows: list[tup
 
 @LARGE
 @given(rows=programs())
-def test_mappings_never_share_a_page_and_take_no_more_than_they_need(large: int, rows: list[tuple[int, ...]]) -> None:
+def test_mappings_never_share_a_page_and_take_no_more_than_they_need(
+    large: int, rows: list[tuple[int, ...]]
+) -> None:
     """A large page has bytes of one mapping: as many large pages as the small ones need, file pages at their offset."""
     before, after = Memory(SMALL), Memory(large)
     for row in rows:
@@ -155,12 +167,24 @@ def test_mappings_never_share_a_page_and_take_no_more_than_they_need(large: int,
 
 @given(rows=programs())
 def test_pages_of_the_recorded_size_change_nothing(rows: list[tuple[int, ...]]) -> None:
-    """Nor do smaller ones; and what was moved once is not moved again."""
+    """And what was moved once is not moved again."""
     recorded = workload(rows)
     assert at_page_size(recorded, SMALL) is recorded
     once = at_page_size(recorded, 16384)
     assert once.page_size == 16384
     assert at_page_size(once, 16384) is once
+
+
+def test_accesses_on_smaller_pages() -> None:
+    """One to a page of 64K is one to its first 4K; of three pages all is touched up to the beginning of the last."""
+    rows = [(uapi.OP_SPAWN, 0), (uapi.OP_MMAP, 0, BASE, 1 << 20, 3, 0x22, -1, 0)]
+    touches = [(uapi.OP_TOUCH, 0, BASE, 1, 1), (uapi.OP_TOUCH, 0, BASE + (1 << 16), 3, 0)]
+    large = replace(workload([*rows, *touches]), page_size=1 << 16)
+    small = at_page_size(large, SMALL)
+    assert small.page_size == SMALL
+    assert small.ops[:2].tolist() == large.ops[:2].tolist()
+    assert small.ops[2:, 2:5].tolist() == [[BASE, 1, 1], [BASE + (1 << 16), 33, 0]]
+    assert at_page_size(large, 16384).ops[3, 3] == 9
 
 
 def made(*rows: tuple[int, ...], large: int = 16384) -> list[tuple[int, ...]]:
@@ -195,12 +219,14 @@ def test_dontneed_shrinks_and_a_mapping_ends_where_its_page_ends() -> None:
 
 def test_what_vanishes_is_counted() -> None:
     """A call that covers no whole page, and an access to nothing."""
-    small = workload([
-        (uapi.OP_SPAWN, 0),
-        (uapi.OP_MMAP, 0, BASE, 8 * SMALL, *ANON),
-        (uapi.OP_MADVISE, 0, BASE + SMALL, SMALL, uapi.MADV_DONTNEED),
-        (uapi.OP_TOUCH, 0, BASE - SMALL, 1, 1),
-    ])
+    small = workload(
+        [
+            (uapi.OP_SPAWN, 0),
+            (uapi.OP_MMAP, 0, BASE, 8 * SMALL, *ANON),
+            (uapi.OP_MADVISE, 0, BASE + SMALL, SMALL, uapi.MADV_DONTNEED),
+            (uapi.OP_TOUCH, 0, BASE - SMALL, 1, 1),
+        ]
+    )
     large = at_page_size(small, 16384)
     assert len(large.ops) == 2
     assert large.ignored == {"fault where nothing is mapped": 1, "madvise of no whole page of 16K": 1}
@@ -255,7 +281,9 @@ def test_the_six_programs_on_larger_pages(path: Path, large: int, mmarch: Callab
 
 @LARGE
 @pytest.mark.parametrize("name", sorted(bundled_traces()))
-def test_a_real_program_touches_only_what_is_mapped(name: str, large: int, mmarch: Callable[..., Ran]) -> None:
+def test_a_real_program_touches_only_what_is_mapped(
+    name: str, large: int, mmarch: Callable[..., Ran]
+) -> None:
     """Every access of every task that small pages served, in order; the kernel would have refused none of its calls."""
     recorded = load_ftrace(bundled_traces()[name])
     moved = at_page_size(recorded, large)
@@ -264,5 +292,7 @@ def test_a_real_program_touches_only_what_is_mapped(name: str, large: int, mmarc
     assert touches[1] >= touches[0] - lost
     assert lost <= touches[0] // 1000
     assert "failed with" not in mmarch("run", "--granule", f"{large >> 10}k", name).err
-    starts = moved.ops[np.isin(moved.ops[:, 0], (uapi.OP_MMAP, uapi.OP_MUNMAP, uapi.OP_MPROTECT, uapi.OP_TOUCH)), 2]
+    starts = moved.ops[
+        np.isin(moved.ops[:, 0], (uapi.OP_MMAP, uapi.OP_MUNMAP, uapi.OP_MPROTECT, uapi.OP_TOUCH)), 2
+    ]
     assert not (starts % large).any()
