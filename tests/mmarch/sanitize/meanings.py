@@ -45,7 +45,12 @@ def madvise(advice: int, pages: int = PAGES) -> Row:
     return (uapi.OP_MADVISE, 1, A, pages * PAGE, advice)
 
 
-ZAP_DIRTY = "        if pte_dirty(pte):\n            folio_mark_dirty(folio)\n            if tlb_delay_rmap(tlb):\n                delay_rmap = 1\n"
+ZAP_DIRTY = """\
+        if pte_dirty(pte):
+            folio_mark_dirty(folio)
+            if tlb_delay_rmap(tlb):
+                delay_rmap = 1
+"""
 
 
 @dataclass(frozen=True)
