@@ -7,13 +7,18 @@ of a table and a column that lies apart. A scalar owns one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from types import ModuleType
 
 import numpy as np
 
 from core_mm.decl import Array, Column, Scalars, Table
+
+Declaration = Array | type[Table] | type[Scalars]
+KEPT = 64  # layouts: one an architecture, one more for each series that declares memory
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,23 @@ class Layout:
 
     @classmethod
     def of(cls, modules: Iterable[ModuleType], hooks: Iterable[str] = ()) -> Layout:
-        """Lay out every declaration that is defined in `modules`."""
-        layout = cls(hooks=tuple(hooks))
-        for module in modules:
-            for value in vars(module).values():
-                layout._add(value, module.__name__)
-        return layout
+        """Lay out every declaration that is defined in `modules`; the same one for the same declarations."""
+        return _laid_out(tuple(itertools.chain(*map(_declarations, modules))), tuple(hooks))
 
-    def _add(self, value: object, module: str) -> None:
-        if isinstance(value, Array) and value.name not in self.arrays:
-            self.arrays[value.name] = ArrayPlace(self._slot(), value.length)
-        elif isinstance(value, type) and value.__module__ == module:
-            if issubclass(value, Table) and value is not Table:
-                self.tables[value.__name__] = self._place(value)
-            elif issubclass(value, Scalars) and value is not Scalars:
-                place = ScalarsPlace(self._slot(len(value.names)), value.names, value.constant)
-                self.scalars[value.__name__] = place
+    @cached_property
+    def text(self) -> str:
+        """What code of one machine has to have in common with another's."""
+        return repr((self.arrays, self.tables, self.scalars))
+
+    def _add(self, value: Declaration) -> None:
+        if isinstance(value, Array):
+            if value.name not in self.arrays:
+                self.arrays[value.name] = ArrayPlace(self._slot(), value.length)
+        elif issubclass(value, Table):
+            self.tables[value.__name__] = self._place(value)
+        else:
+            place = ScalarsPlace(self._slot(len(value.names)), value.names, value.constant)
+            self.scalars[value.__name__] = place
 
     def _place(self, table: type[Table]) -> TablePlace:
         """Widest columns first, so that none straddles its alignment."""
@@ -101,7 +107,9 @@ class Layout:
             }
         )
         root = self._slot()
-        return TablePlace(root, dtype, {c.name: (self._slot(), kinds[c.name]) for c in columns if c.apart}, table.rows)
+        return TablePlace(
+            root, dtype, {c.name: (self._slot(), kinds[c.name]) for c in columns if c.apart}, table.rows
+        )
 
     def _slot(self, count: int = 2) -> int:
         self.slots += count
@@ -131,3 +139,21 @@ class Layout:
     def hook_number(self, name: str) -> int:
         """The number that counts of this hook are filed under; 0 is core-mm itself."""
         return self.hooks.index(name) + 1
+
+
+@lru_cache(KEPT)
+def _laid_out(declared: tuple[Declaration, ...], hooks: tuple[str, ...]) -> Layout:
+    layout = Layout(hooks=hooks)
+    for value in declared:
+        layout._add(value)
+    return layout
+
+
+def _declarations(module: ModuleType) -> Iterator[Declaration]:
+    """In the order of the module; a table or scalars that it only imports are another's."""
+    for value in vars(module).values():
+        if isinstance(value, Array):
+            yield value
+        elif isinstance(value, type) and value.__module__ == module.__name__:
+            if issubclass(value, (Table, Scalars)) and value not in (Table, Scalars):
+                yield value

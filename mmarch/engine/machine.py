@@ -78,11 +78,9 @@ def declared_modules(archs: Sequence[ArchDescriptor]) -> list[ModuleType]:
     for arch in archs:
         for name in arch.modules:
             importlib.import_module(name)
-        packages = tuple({name.rpartition(".")[0] or name for name in arch.modules})
-        modules += [
-            module for name, module in sorted(sys.modules.items())
-            if name in arch.modules or name.startswith(tuple(p + "." for p in packages))
-        ]  # fmt: skip
+        packages = tuple({f"{name.rpartition('.')[0] or name}." for name in arch.modules})
+        names = [name for name in sys.modules if name in arch.modules or name.startswith(packages)]
+        modules += [sys.modules[name] for name in sorted(names)]
     unique = {module.__name__: module for module in modules if not module.__name__.startswith("core_mm.hook")}
     return list(unique.values())
 
@@ -214,7 +212,7 @@ class Machine:
         key = (
             tuple(code.names()),
             options,
-            repr((self.layout.arrays, self.layout.tables, self.layout.scalars)),
+            self.layout.text,
         )
         if key not in _images or options.checked:
             _images[key] = link(code, self.layout, options)

@@ -7,6 +7,7 @@ import itertools
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -100,16 +101,17 @@ def _execute(
     machine: Machine, workload: Workload, setup: Setup, request: Request, progress: Progress
 ) -> _Seen:
     """Run all of it; coverage at moments on the way and the steps of a scenario, if that is asked for."""
-    rows, counters = len(workload.ops), machine.memory.arrays["counters"]
+    rows, counters = len(workload.ops), machine.counts()
     looks = moments(rows) if request.sampled else []
     steps = Steps(machine, workload, setup, _shown(setup)) if request.sampled and workload.steps else None
     samples = []
     for first, last, counts in _chunks(workload, {*looks, *(steps.stops() if steps else ())}):
-        before = None if counts else counters.copy()
+        touched = slice(None) if request.by_call else np.unique(workload.ops[first:last, 0])
+        before = None if counts else counters[touched].copy()
         machine.call("run_operations", first, last)
         _check(machine, workload, setup, first, last)
         if before is not None:
-            counters[:] = before
+            counters[touched] = before
         if steps:
             steps.see(last)
         if last in looks:
@@ -187,7 +189,8 @@ def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) ->
 
 
 def _result(machine: Machine, workload: Workload, setup: Setup, request: Request, seen: _Seen) -> Result:
-    names, counters = event_names(setup), machine.counts()
+    names, counters, ran = event_names(setup), machine.counts(), _ran(workload)
+    rows = slice(None) if request.by_call else np.flatnonzero(ran)  # the others are zero, and many
     descriptor = setup.arch.descriptor
     return Result(
         configuration=setup.configuration,
@@ -205,8 +208,8 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
         ),
         series={one.name: _applied(one) for one in setup.applied},
         groups={"tlbi": descriptor.group("tlbi"), "barrier": descriptor.group("barrier")},
-        totals=_counts(names, counters.sum(axis=(0, 1))),
-        operations=_operations(names, counters, workload),
+        totals=_counts(names, counters[rows].sum(axis=(0, 1))),
+        operations=_operations(names, counters, ran),
         hooks=_by_hook(machine, names, counters) if request.by_hook else None,
         coverage=tuple(seen.samples),
         steps=tuple(seen.steps),
@@ -219,10 +222,17 @@ def _applied(one: LoadedSeries) -> Applied:
     return Applied(title=one.descriptor.title, link=one.descriptor.link, origin=one.origin, digest=one.digest)
 
 
-def _operations(names: list[str], counters: NDArray[np.int64], workload: Workload) -> dict[str, Operation]:
+def _ran(workload: Workload) -> NDArray[np.int64]:
+    """Measured operations of each code."""
     ran = np.zeros(max(uapi.OP_NAMES) + 1, np.int64)
     for ops, measured in pieces(workload.ops, workload.measured()):
         ran += np.bincount(ops[measured, 0], minlength=len(ran))
+    return ran
+
+
+def _operations(
+    names: list[str], counters: NDArray[np.int64], ran: NDArray[np.int64]
+) -> dict[str, Operation]:
     return {
         name: Operation(count=int(ran[code]), events=_counts(names, counters[code].sum(axis=0)))
         for code, name in uapi.OP_NAMES.items()
@@ -277,6 +287,7 @@ def versions(setup: Setup) -> dict[str, str]:
     }
 
 
+@cache
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
