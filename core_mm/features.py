@@ -194,6 +194,11 @@ class feature(Features):
         since="7.1",
         source='"mm: add a batched helper to clear the young flag for large folios"',
     )
+    madvise_free_batch: int = behaviour(
+        "MADV_FREE takes a large folio that it covers whole; before, it splits every large folio",
+        since="6.10",
+        source='dce7d10be4bb "mm/madvise: optimize lazyfreeing with mTHP in madvise_free"',
+    )
     deactivate_keeps_lazyfree: int = behaviour(
         "MADV_COLD leaves alone what MADV_FREE gave up: it is in the oldest generation already",
         since="6.14",

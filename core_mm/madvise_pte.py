@@ -113,6 +113,8 @@ def free_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int) -> int:
 def free_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int) -> int:
     """One folio's PTEs; returns how many are done, 0 if the folio was split and they must be read again."""
     folio = page_folio(pte_pfn(pte))
+    if not feature.madvise_free_batch and folio_test_large(folio):
+        return split_before_free(VMA.vm_mm[vma], folio, (end - addr) >> cfg.page_shift)
     nr, pte = advised_batch(folio, ptep, pte, addr, end)
     if nr < folio_nr_pages(folio):
         if folio_maybe_mapped_shared(folio) or split_in_table(VMA.vm_mm[vma], folio):
@@ -128,6 +130,13 @@ def free_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int) -
         clear_young_dirty_ptes(vma, addr, ptep, nr, CYDP_CLEAR_YOUNG | CYDP_CLEAR_DIRTY)
         tlb_remove_tlb_entries(tlb, ptep, nr, addr)
     return folio_mark_lazyfree(folio) + nr
+
+
+def split_before_free(mm: int, folio: int, rest: int) -> int:
+    """Before 6.10 even what the range holds whole; one that cannot be split ends the table (`rest` PTEs)."""
+    if folio_maybe_mapped_shared(folio) or split_in_table(mm, folio):
+        return rest
+    return 0
 
 
 def folio_mark_lazyfree(folio: int) -> int:
@@ -223,5 +232,3 @@ def cold_present(tlb: int, vma: int, ptep: int, pte: int, addr: int, end: int, p
     else:
         folio_deactivate(folio)
     return nr
-
-

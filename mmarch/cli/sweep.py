@@ -119,14 +119,16 @@ def _spoken(talk: Talk, progress: Callable[[int, int], None]) -> Callable[[int, 
     from mmarch.grid.estimate import duration
 
     start = last = time.monotonic()
-    first = -1
+    before = first = -1
 
     def told(done: int, total: int) -> None:
-        nonlocal last, first
+        nonlocal start, last, before, first
         progress(done, total)
-        first = done if first < 0 else first
+        before = done if before < 0 else before
         now = time.monotonic()
-        if not terminal() and now - last >= SPOKEN and done > first:
+        if first < 0 and done > before:  # what came first waited for an image to be linked
+            first, start = done, now
+        if not terminal() and now - last >= SPOKEN and 0 <= first < done:
             last = now
             left = (total - done) * (now - start) / (done - first)
             talk.note(f"{done:,} of {total:,} points, about {duration(left)} left")

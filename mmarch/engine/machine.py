@@ -92,6 +92,7 @@ class Machine:
     roots      functions of core_mm that may be called from outside
     memory     of another machine with the same architecture, to go on with
     overlays   extra pluggy plugins (a tracer, the sanitizer); interpreted only
+    huge       memory in huge pages
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Machine:
         options: Options = Options(),
         selectable: Sequence[str] = (),
         memory: Memory | None = None,
+        huge: bool = True,
     ) -> None:
         self.config, self.engine, self.roots = config, engine, list(roots)
         archs = [config.generic] if config.arch.name == config.generic.name else [config.generic, config.arch]
@@ -120,7 +122,7 @@ class Machine:
         self.layout = Layout.of([*declared_modules(archs), *config.changes.modules], config.hooks)
         rows = 0 if operations is None else len(operations)
         lengths = sizes(config, rows, files, file_pages, tasks, options.calls)
-        self.memory = memory or Memory(self.layout, lengths)
+        self.memory = memory or Memory(self.layout, lengths, huge=huge)
         if not memory:
             self._configure(lengths)
         if operations is not None and rows:

@@ -16,23 +16,24 @@ TAKEN = 1 << 26  # bytes from which on what is loaded is not copied
 LARGE = 1 << 20  # bytes from which on an array is a mapping of its own, which costs nothing to zero
 
 
-def zeros(count: int, dtype: DTypeLike) -> NDArray[Any]:
-    """Zeroed memory; of a large array only what is touched costs memory or time."""
+def zeros(count: int, dtype: DTypeLike, huge: bool = True) -> NDArray[Any]:
+    """Zeroed memory; of a large array only what is touched costs memory or time, in huge pages if they are wanted."""
     kind = np.dtype(dtype)
     size = count * kind.itemsize
     if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.zeros(count, kind)
     mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    mapping.madvise(mmap.MADV_HUGEPAGE)
+    if huge:
+        mapping.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(mapping, kind)
 
 
 class Rows:
     """A table: `rows["name"]` is a column, `rows[number]` what lies together of a row."""
 
-    def __init__(self, place: TablePlace, count: int) -> None:
-        self.together: NDArray[Any] = zeros(count, place.dtype)
-        self.apart = {name: zeros(count, kind) for name, (_, kind) in place.apart.items()}
+    def __init__(self, place: TablePlace, count: int, huge: bool) -> None:
+        self.together: NDArray[Any] = zeros(count, place.dtype, huge)
+        self.apart = {name: zeros(count, kind, huge) for name, (_, kind) in place.apart.items()}
         self.columns = (*(place.dtype.names or ()), *place.apart)
 
     def __getitem__(self, key: str | int) -> Any:
@@ -51,18 +52,21 @@ class Memory:
 
     sizes   the length of each named size ("frames", "tables", …), in rows
     beside  another memory, whose arrays and tables are these: only what it has not is new
+    huge    in huge pages, which cost more than they save where little is touched
     """
 
-    def __init__(self, layout: Layout, sizes: Mapping[str, int], beside: Memory | None = None) -> None:
+    def __init__(
+        self, layout: Layout, sizes: Mapping[str, int], beside: Memory | None = None, huge: bool = True
+    ) -> None:
         self.layout = layout
         arrays: dict[str, NDArray[Any]] = beside.arrays if beside else {}
         tables: dict[str, Rows] = beside.tables if beside else {}
         self.arrays: dict[str, NDArray[Any]] = {
-            name: arrays[name] if name in arrays else zeros(sizes[p.length], np.int64)
+            name: arrays[name] if name in arrays else zeros(sizes[p.length], np.int64, huge)
             for name, p in layout.arrays.items()
         }
         self.tables: dict[str, Rows] = {
-            name: tables[name] if name in tables else Rows(place, sizes[place.rows])
+            name: tables[name] if name in tables else Rows(place, sizes[place.rows], huge)
             for name, place in layout.tables.items()
         }
         self.root: NDArray[np.int64] = np.zeros(layout.size, np.int64)

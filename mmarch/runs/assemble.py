@@ -97,11 +97,15 @@ def choose_engine(workload: Workload, request: Request) -> str:
     """ "interpreted" for small jobs, else "linked", unless one was asked for."""
     if request.engine != "auto":
         return request.engine
+    return "linked" if _work(workload) * request.runs > SMALL else "interpreted"
+
+
+def _work(workload: Workload) -> int:
+    """Operations, and touched pages of a few operations."""
     if len(workload.ops) > SMALL:
-        return "linked"
+        return len(workload.ops)
     touched = workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH, 3]
-    work = len(workload.ops) + int(np.minimum(touched, 1 << 32).sum())
-    return "linked" if work * request.runs > SMALL else "interpreted"
+    return len(workload.ops) + int(np.minimum(touched, 1 << 32).sum())
 
 
 def _boot(setup: Setup, workload: Workload, engine: str, request: Request) -> Machine:
@@ -135,6 +139,7 @@ def unbooted(
             tasks=tasks(workload),
             options=options,
             selectable=selectable,
+            huge=_work(workload) > SMALL,
         )
     except MemoryError:
         size = show_size(config.memory)
@@ -181,7 +186,9 @@ def file_pages(workload: Workload, page_size: int) -> list[int]:
             largest[file] = max(largest[file], offset + length)
         for file, _, offset, length in ops[ops[:, 0] == uapi.OP_FALLOCATE, 2:6].tolist():
             largest[file] = max(largest[file], offset + length)
-    whole = [pmd_size(page_size) if file.kind == uapi.FILE_TMPFS_HUGE else page_size for file in workload.files]
+    whole = [
+        pmd_size(page_size) if file.kind == uapi.FILE_TMPFS_HUGE else page_size for file in workload.files
+    ]
     pages = [-(-size // unit) * (unit // page_size) for size, unit in zip(largest, whole, strict=True)]
     if sum(pages) > MOST_FILE_PAGES:
         size, room = (show_size(count * page_size) for count in (sum(pages), MOST_FILE_PAGES))

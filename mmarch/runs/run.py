@@ -101,17 +101,18 @@ def _execute(
     machine: Machine, workload: Workload, setup: Setup, request: Request, progress: Progress
 ) -> _Seen:
     """Run all of it; coverage at moments on the way and the steps of a scenario, if that is asked for."""
-    rows, counters = len(workload.ops), machine.counts()
+    rows, counters = len(workload.ops), _counters(machine, request)
     looks = moments(rows) if request.sampled else []
     steps = Steps(machine, workload, setup, _shown(setup)) if request.sampled and workload.steps else None
     samples = []
     for first, last, counts in _chunks(workload, {*looks, *(steps.stops() if steps else ())}):
-        touched = slice(None) if request.by_call else np.unique(workload.ops[first:last, 0])
+        touched = np.arange(len(counters)) if request.by_call else np.unique(workload.ops[first:last, 0])
         before = None if counts else counters[touched].copy()
         machine.call("run_operations", first, last)
         _check(machine, workload, setup, first, last)
         if before is not None:
-            counters[touched] = before
+            changed = np.nonzero(counters[touched] != before)
+            counters[(touched[changed[0]], *changed[1:])] = before[changed]
         if steps:
             steps.see(last)
         if last in looks:
@@ -120,6 +121,12 @@ def _execute(
             release(workload.ops)
         progress(last, rows)
     return _Seen(samples, steps.found if steps else ())
+
+
+def _counters(machine: Machine, request: Request) -> NDArray[np.int64]:
+    """As [operation][hook][event]; of linked code that does not tell hooks apart the first alone, where all is."""
+    apart = machine.engine != "linked" or request.by_hook or request.by_call
+    return machine.counts() if apart else machine.counts()[:, :1]
 
 
 def _chunks(workload: Workload, stops: set[int]) -> Iterator[tuple[int, int, bool]]:
@@ -189,7 +196,7 @@ def _counts(names: list[str], values: NDArray[np.int64], calls: bool = False) ->
 
 
 def _result(machine: Machine, workload: Workload, setup: Setup, request: Request, seen: _Seen) -> Result:
-    names, counters, ran = event_names(setup), machine.counts(), _ran(workload)
+    names, counters, ran = event_names(setup), _counters(machine, request), _ran(workload)
     rows = slice(None) if request.by_call else np.flatnonzero(ran)  # the others are zero, and many
     descriptor = setup.arch.descriptor
     return Result(
