@@ -62,7 +62,7 @@ def sweep(
     if scheduler:
         from mmarch.grid.cluster import Cluster
 
-        crew = Cluster(scheduler, plan.identity)
+        crew = Cluster(scheduler, plan.samples)
     return run(plan, Path(store), crew, retry=retry, rebuild=rebuild, note=note, progress=progress)
 
 

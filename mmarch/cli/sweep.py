@@ -127,7 +127,7 @@ def _spoken(talk: Talk, progress: Callable[[int, int], None]) -> Callable[[int, 
         before = done if before < 0 else before
         now = time.monotonic()
         if first < 0 and done > before:  # what came first waited for an image to be linked
-            first, start = done, now
+            first, start, last = done, now, now
         if not terminal() and now - last >= SPOKEN and 0 <= first < done:
             last = now
             left = (total - done) * (now - start) / (done - first)

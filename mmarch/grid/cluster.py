@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from mmarch.errors import InputError
+from mmarch.errors import InputError, MmarchError
 from mmarch.grid.crew import SECONDS, Pace
-from mmarch.grid.identity import Identity, differences, identity
+from mmarch.grid.identity import PYTHON, Identity, differences, identity
 from mmarch.grid.points import Point, setup_of
 from mmarch.grid.work import Chunk, Done, work
 
@@ -22,10 +25,10 @@ DASK = "needs dask and distributed; install them with: pip install 'mmarch[dask]
 
 @dataclass
 class Cluster:
-    """The workers behind the scheduler at `address`, which have to be what we are."""
+    """The workers behind the scheduler at `address`, which have to be what we are, for `samples` of all points."""
 
     address: str
-    identity: Identity
+    samples: Sequence[Point]
 
     def work(self, chunks: Iterator[Chunk], pace: Pace) -> Iterator[Done]:
         """As of a crew. A chunk whose worker is lost goes to another one, behind what the first had finished."""
@@ -35,7 +38,7 @@ class Cluster:
             first = next(chunks, None)
             if first is None:
                 return
-            self._check(client, first)
+            self._check(client, first.folder)
             pace.chunk = max(SECONDS, sum(client.nthreads().values()) / TASKS)
             yield from self._through(client, distributed, itertools.chain([first], chunks))
 
@@ -53,15 +56,31 @@ class Cluster:
             ) from None
         return client
 
-    def _check(self, client: Any, first: Chunk) -> None:
-        """Refuse, by name, a worker that is another mmarch or Python, or does not see the store."""
-        found = client.run(_seen, first.points[0], first.folder)
-        for address, (theirs, sees) in sorted(found.items()):
-            refuse_other(address, theirs, _part(self.identity, theirs))
+    def _check(self, client: Any, folder: str) -> None:
+        """Refuse, by name, a worker that is another Python, mmarch or plugin, or does not see the store."""
+        for name, function, asked in (
+            (PYTHON, platform.python_version, ()),  # Python's own: another mmarch may not understand ours
+            ("mmarch", version, ("mmarch",)),
+        ):
+            for address, theirs in self._answers(client, function, *asked):
+                refuse_other(address, {name: theirs}, {name: function(*asked)})
+        ours = _identity(self.samples)
+        for address, theirs in self._answers(client, _identity, self.samples):
+            refuse_other(address, theirs, ours)
+        for address, sees in self._answers(client, os.path.isdir, folder):
             if not sees:
                 raise InputError(
-                    f"worker {address} does not see {first.folder}; STORE has to lie on a file system that all share"
+                    f"worker {address} does not see {folder}; STORE has to lie on a file system that all share"
                 )
+
+    def _answers(self, client: Any, function: Callable[..., Any], *asked: Any) -> Iterator[tuple[str, Any]]:
+        """What it is on each worker; InputError for one on which it raises."""
+        for address, found in sorted(client.run(function, *asked, on_error="return").items()):
+            if isinstance(found, PackageNotFoundError):
+                raise InputError(f"worker {address} has no mmarch; install the same on all machines")
+            if isinstance(found, Exception):
+                raise InputError(f"worker {address} cannot say what it is: {type(found).__name__}: {found}")
+            yield address, found
 
     def _through(self, client: Any, distributed: Any, chunks: Iterator[Chunk]) -> Iterator[Done]:
         """So many chunks at once that no worker waits."""
@@ -70,7 +89,7 @@ class Cluster:
         under_way: dict[Any, Chunk] = {}
 
         def submit(chunk: Chunk) -> None:
-            future = client.submit(_work, chunk, self.identity, pure=False)
+            future = client.submit(_work, chunk, _identity(chunk.points), pure=False)
             under_way[future] = chunk
             running.add(future)
 
@@ -112,24 +131,18 @@ def refuse_other(address: str, theirs: Identity, ours: Identity) -> None:
         raise InputError(f"worker {address} differs: {other}; install the same on all machines")
 
 
-def _part(ours: Identity, theirs: Identity) -> Identity:
-    """Of all that a sweep depends on, what one of its points does."""
-    return {name: ours.get(name, "none") for name in theirs}
-
-
-def _seen(point: Point, folder: str) -> tuple[Identity, bool]:
-    """On a worker: what it is, and whether it sees the store."""
-    return _identity(point), Path(folder).is_dir()
-
-
-def _identity(point: Point) -> Identity:
-    return identity([setup_of(point.choices)])
+def _identity(points: Iterable[Point]) -> Identity:
+    """Of this process, for these points; without the plugins that it has not."""
+    setups = []
+    for choices in {(one.choices.arch, one.choices.with_): one.choices for one in points}.values():
+        with suppress(MmarchError):
+            setups.append(setup_of(choices))
+    return identity(setups)
 
 
 def _work(chunk: Chunk, ours: Identity) -> Done:
     """On a worker, which may have come later than the others."""
     from distributed import get_worker
 
-    theirs = _identity(chunk.points[0])
-    refuse_other(str(get_worker().address), theirs, _part(ours, theirs))
+    refuse_other(str(get_worker().address), _identity(chunk.points), ours)
     return work(chunk)

@@ -33,6 +33,7 @@ class Plan:
     points    how many there are, filters applied
     left_out  by filters
     digests   of the distinct ones, in the order of running
+    samples   a point for each set of plugins
     identity  what the results depend on
     events    every name that a row may count
     groups    of events, as `Result.groups`
@@ -44,6 +45,7 @@ class Plan:
     points: int = 0
     left_out: int = 0
     digests: tuple[str, ...] = ()
+    samples: tuple[Point, ...] = ()
     identity: Identity = field(default_factory=dict)
     events: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -132,25 +134,24 @@ def plan(spec: Spec) -> Plan:
 
 def _counted(empty: Plan) -> Plan:
     digests: dict[str, None] = {}
-    points, setups = 0, {}
+    points, samples = 0, {}
     for values, point in empty.each():
         points += 1
         digests[point.digest] = None
         key = tuple(values.get(name, "") for name in ("arch", "with", "without", "release"))
-        if key not in setups:
-            setups[key] = setup_of(point.choices)
+        samples.setdefault(key, point)
     spec = empty.spec
     if not points:
         first = next(iter((*spec.only, *spec.exclude)), None)
         at = first.where if first else f"{spec.path}:1"
         raise InputError(f"{at}: the filters leave no point of {empty.size():,}; drop or widen one")
-    each = list(setups.values())
+    each = [setup_of(point.choices) for point in samples.values()]
     labels = {"workload": _several(empty, lambda w: w.label), "scenario": _several(empty, lambda w: w.scenario),
               "backing": _several(empty, lambda w: w.backing)}  # fmt: skip
     axes = {**labels, **empty._varied()}
     return Plan(
         spec, empty.works, axes, points, empty.size() - points, tuple(digests),
-        identity(each), _events(each), _groups(each),
+        tuple(samples.values()), identity(each), _events(each), _groups(each),
     )  # fmt: skip
 
 

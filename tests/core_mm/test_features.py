@@ -95,7 +95,11 @@ def test_the_series_is_what_it_was() -> None:
     assert features("contpte-v3", EVERY) == {"tlb_get_guaranteed_space", "fork_cont_batch"}
     assert features("contpte-v4", EVERY) == {"tlb_reserve_space", "fork_cont_batch", "batch_hint"}
     six = {"zap_batch", "fork_batch", "gather_pairs", "batch_hint", "split_to_zeropage"}
-    six |= {"contpte_flags_of_each", "pte_mkwrite_keeps_clean"}  # by way of 6.12.y
+    six |= {
+        "madvise_free_batch",
+        "contpte_flags_of_each",
+        "pte_mkwrite_keeps_clean",
+    }  # the last two by way of 6.12.y
     assert features("6.12", EVERY) == six
 
 

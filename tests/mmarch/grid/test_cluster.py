@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from mmarch.grid.cluster import Cluster
 from mmarch.grid.plan import Plan, plan
 from mmarch.grid.run import sweep
 from mmarch.grid.spec import read
+from tests.support.plugins import Plugins
 
 DASK = [sys.executable, "-m", "dask"]
 
@@ -44,6 +46,17 @@ class Running:
                 stderr=subprocess.DEVNULL, cwd=self.folder,
             )
         )  # fmt: skip
+
+    def dismiss(self) -> None:
+        """The last one, which the scheduler then knows."""
+        from distributed import Client
+
+        worker = self.workers.pop()
+        worker.terminate()
+        worker.wait()
+        with Client(self.address, set_as_default=False) as client:
+            while client.nthreads():
+                time.sleep(0.02)
 
     def ready(self) -> None:
         """All of them are known to the scheduler."""
@@ -106,7 +119,7 @@ def test_one_of_two_workers_is_killed(
         if len(done) == 6:
             running.workers[0].send_signal(signal.SIGKILL)
 
-    found = sweep(made, folder / "far", Cluster(running.address, made.identity), progress=progress)
+    found = sweep(made, folder / "far", Cluster(running.address, made.samples), progress=progress)
     assert (found.ran, found.failures) == (360, ())
     assert running.workers[0].wait() == -signal.SIGKILL
     sweep(made, folder / "near")
@@ -119,22 +132,37 @@ def test_one_of_two_workers_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_workers_that_are_something_else_are_refused_by_name(folder: Path, running: Running) -> None:
-    """Another version of mmarch, of Python or of a plugin; and who does not see the store."""
-    made = planned(folder)
-    running.employ()
-    for name, here in (("Python", "3.99.0"), ("plugin arm64", "mmarch 0.0.1")):
-        other = {**made.identity, name: here}
-        with pytest.raises(InputError, match=rf"worker tcp://\S+ differs: {name} .*, here {here}; install"):
-            sweep(made, folder / "store", Cluster(running.address, other))
-    copy = folder / "older" / "mmarch"
+def test_workers_that_are_something_else_are_refused_by_name(
+    folder: Path, running: Running, plugins: Plugins, tmp_path: Path
+) -> None:
+    """Without the plugin, with another version of it, with another mmarch, with another Python."""
+    module = plugins.install("arch = descriptor()\n")
+    spec = folder / "grid.toml"
+    spec.write_text(spec.read_text().split("[axes.set]")[0].replace("cpu = ", 'arch = ["generic", "toy"] #'))
+    made = plan(read(spec))
+
+    def refused(said: str, **environment: str) -> None:
+        running.employ(environment)
+        running.ready()
+        with pytest.raises(InputError, match=rf"worker tcp://\S+ differs: {said}; install the same"):
+            sweep(made, folder / "store", Cluster(running.address, made.samples))
+        running.dismiss()
+
+    refused(r"plugin toy none, here mmarch-toy 1\.2 \(\w+\)")
+    newer = tmp_path / "newer"
+    shutil.copytree(module.parent, newer)
+    metadata = newer / "mmarch_toy-1.2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("1.2", "1.3"))
+    refused(r"plugin toy mmarch-toy 1\.3 .*, here mmarch-toy 1\.2 .*", PYTHONPATH=str(newer))
+    copy = tmp_path / "older" / "mmarch"
     shutil.copytree(Path(mmarch_package.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     source = (copy / "__init__.py").read_text()
     (copy / "__init__.py").write_text(source.replace('__version__ = "', '__version__ = "0.0.'))
-    running.employ({"PYTHONPATH": str(copy.parent)})
-    running.ready()
-    with pytest.raises(InputError, match=r"worker tcp://\S+ differs: mmarch 0\.0\.\S+ .*; install the same"):
-        sweep(made, folder / "store", Cluster(running.address, made.identity))
+    refused(r"mmarch 0\.0\.\S+ .*", PYTHONPATH=os.pathsep.join([str(copy.parent), str(plugins.folder)]))
+    lie = tmp_path / "lie"
+    lie.mkdir()
+    (lie / "sitecustomize.py").write_text("import platform\nplatform.python_version = lambda: '3.99.0'\n")
+    refused(r"Python 3\.99\.0, here 3\.\S+", PYTHONPATH=str(lie))
     assert not list((folder / "store" / "rows").glob("*"))
 
 
@@ -145,7 +173,7 @@ def test_a_scheduler_without_workers(folder: Path, running: Running, monkeypatch
     monkeypatch.setattr(cluster, "WAIT", 1)
     made = planned(folder)
     with pytest.raises(InputError, match=r"it has no workers; start some with: dask worker tcp://"):
-        sweep(made, folder / "store", Cluster(running.address, made.identity))
+        sweep(made, folder / "store", Cluster(running.address, made.samples))
 
 
 def test_a_scheduler_that_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +181,7 @@ def test_a_scheduler_that_is_not_there(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cluster, "WAIT", 0.5)
     made = planned(folder)
     with pytest.raises(InputError, match=r"--scheduler tcp://127\.0\.0\.1:1: cannot connect"):
-        sweep(made, folder / "store", Cluster("tcp://127.0.0.1:1", made.identity))
+        sweep(made, folder / "store", Cluster("tcp://127.0.0.1:1", made.samples))
 
 
 def test_without_dask(
