@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from mmarch import measurement
 from mmarch.check.results import Report
 from mmarch.grid.manifest import Manifest
-from mmarch.report import printed, recorded, seen, series, sweep
+from mmarch.report import paper_documents, printed, recorded, seen, series, sweep
 from mmarch.runs.costs import CostProfile
 from mmarch.runs.result import Ablation, Comparison, FeatureAblation, Operation, Result
 from tools.generated import write_or_check
@@ -29,6 +29,7 @@ PRINTED: Sequence[type[BaseModel]] = [
     printed.ArchDocument, printed.CpuListDocument, printed.CpuDocument, printed.CostsListDocument,
     printed.CostsDocument, printed.ReleasesDocument, printed.FeaturesDocument, printed.ReleaseDiffDocument,
     printed.KernelsDocument, printed.DoctorDocument, series.SeriesListDocument, series.SeriesDocument,
+    paper_documents.PapersDocument, paper_documents.PaperDocument, paper_documents.FitDocument,
     sweep.SweepDocument, sweep.TableDocument, Manifest, recorded.TraceDocument,
 ]  # fmt: skip
 MODELS: Mapping[str, type[BaseModel]] = {

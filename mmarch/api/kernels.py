@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mmarch.api.answers import Result, shown
@@ -64,12 +65,14 @@ def validate(
     with_: str | Sequence[str] = (),
     without: str | Sequence[str] = (),
     engine: Engine = "linked",
+    parameters: Mapping[str, int | str] = MappingProxyType({}),
     note: Note = silent,
     progress: Progress = unseen,
 ) -> Validation:
     """Compare the twin with measurements of real kernels, those that come with mmarch unless others are named.
 
     with_, without  of `Choosing`: on top of the releases that were measured
+    parameters      values of the scenarios' parameters with which they were measured
     """
     from mmarch.measurement import load
     from mmarch.truth import exempt, validate
@@ -87,6 +90,7 @@ def validate(
         twin,
         exempt.load(bundle.exemptions),
         evidence=bundle.measurements,
+        parameters=parameters,
         progress=progress,
     )
     return twin.named(found)
@@ -102,6 +106,7 @@ def measure(
     modules: str = "",
     scenario: str = "",
     backing: str = "",
+    parameters: Mapping[str, int | str] = MappingProxyType({}),
     timeout: float = 300,
     note: Note = silent,
     progress: Progress = unseen,
@@ -110,6 +115,7 @@ def measure(
 
     kernel            an arm64 Image, or debian:VERSION
     symbols, modules  its System.map or vmlinux, and the folder of its modules
+    parameters        values of the scenarios' parameters; each scenario has to have them
     timeout           seconds for one boot
     """
     from mmarch.kernel.boot import Machine
@@ -125,7 +131,9 @@ def measure(
         for work in workloads
         for one in ([scenario] if scenario else scenario_names(os.fspath(work)))
     ]
-    sources = [open_workload(work, scenario=one, backing=backing) for work, one in named]
+    sources = [
+        open_workload(work, scenario=one, backing=backing, parameters=parameters) for work, one in named
+    ]
     jobs = [job for source in sources for job in jobs_of(source, opened, folio_orders)]
     if warning := untested(qemu()):
         note(warning)

@@ -8,8 +8,8 @@ import typer
 
 from mmarch.cli import complete
 from mmarch.cli import options as o
-from mmarch.cli.output import Talk, answer
-from mmarch.cli.paper import Form, Series
+from mmarch.cli.output import Talk, answer, chosen_format
+from mmarch.cli.paper import FORMATS, Form, Series, shown
 
 app = typer.Typer(no_args_is_help=True, help="Cost profiles: nanoseconds for events, with sources.")
 
@@ -40,23 +40,24 @@ def fit(
     profile: Annotated[
         str, typer.Option("--profile", metavar="FILE", help="Also write the prices as a cost profile.")
     ] = "",
-    format_: Form = "table",
+    format_: Form = "",
+    json: o.Json = False,
     output: o.Output = "",
     quiet: o.Quiet = False,
 ) -> None:
     """Fit prices of events to measured times and the twin's counts; predict what is held out."""
     from mmarch import api
-    from mmarch.report.forms import lkml, markdown, terminal
+    from mmarch.report.paper_documents import FitDocument
     from mmarch.report.papers import fitted
     from mmarch.writing import writing
 
-    talk = Talk(quiet)
+    talk, form = Talk(quiet), chosen_format(format_, json, output, FORMATS, "costs fit")
     with talk.progress(times) as progress:
         found = api.fit_costs(times, with_=with_ or (), note=talk.note, progress=progress)
     if profile:
         with writing(profile) as file:
             file.write(found.profile().encode())
-    answer({"table": terminal, "markdown": markdown, "lkml": lkml}[format_](fitted(found)), output)
+    answer(shown(form, fitted(found), FitDocument.of(found)), output)
 
 
 @app.command()

@@ -46,6 +46,7 @@ def measure(
     modules: Modules = "",
     scenario: o.Scenario = "",
     backing: o.Backing = "",
+    set_: o.Set = None,
     timeout: Timeout = 300,
     json: o.Json = False,
     output: Annotated[
@@ -57,6 +58,7 @@ def measure(
     """Run scenarios on a real kernel under QEMU, and count what it does to the TLB."""
     from mmarch import api
     from mmarch.measurement import dump
+    from mmarch.scenario import parse_settings
 
     talk = Talk(quiet)
     if output not in ("", "-"):
@@ -64,7 +66,8 @@ def measure(
     with talk.progress(f"measuring on {kernel}") as progress:
         measured, machine = api.measure(
             workloads, kernel, cpu=cpu, folio_orders=folio_orders, symbols=symbols, modules=modules,
-            scenario=scenario, backing=backing, timeout=timeout, note=talk.note, progress=progress,
+            scenario=scenario, backing=backing, parameters=parse_settings(set_ or ()), timeout=timeout,
+            note=talk.note, progress=progress,
         )  # fmt: skip
     for ran in measured.ran:
         if ran.disturbed:

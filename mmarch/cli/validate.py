@@ -49,6 +49,7 @@ def validate(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Scenario files they were made with. Repeatable."),
     ] = None,
+    set_: o.Set = None,
     config: o.ConfigFile = None,
     arch: o.Arch = "arm64",
     with_: o.With = None,
@@ -64,10 +65,12 @@ def validate(
     Release, CPU and granule are those that were measured; of a configuration there are arch, with and without.
     """
     from mmarch.runs.configure import Choices
+    from mmarch.scenario import parse_settings
 
     choices = Choices(arch, with_=tuple(with_ or ()), without=tuple(without or ()))
+    parameters = parse_settings(set_ or ())
     if kernel or names or random or release:
-        wanted = OnKernel(kernel, cpu, release, names or [], random, seed, budget)
+        wanted = OnKernel(kernel, cpu, release, names or [], parameters, random, seed, budget)
         _on_kernel(wanted, Telling(choices, engine, diff, json, output, quiet))
         return
     from mmarch import api
@@ -78,7 +81,7 @@ def validate(
     with talk.progress("validating") as progress:
         report = api.validate(
             measured or (), scenarios or (), arch=arch, with_=choices.with_, without=choices.without,
-            engine=engine, note=talk.note, progress=progress,
+            engine=engine, parameters=parameters, note=talk.note, progress=progress,
         )  # fmt: skip
     answer(ValidateDocument.of(report).text() if json else _text(report, diff), output)
     if report.count(DIFFERENT):
@@ -105,6 +108,7 @@ class OnKernel:
     cpu: str
     release: str
     names: list[Path]
+    parameters: dict[str, str]
     random: int
     seed: int
     budget: float
@@ -115,7 +119,7 @@ def _on_kernel(wanted: OnKernel, how: Telling) -> None:
     from mmarch.kernel.source import open_kernel
     from mmarch.report.printed import ValidateDocument
     from mmarch.runs.configure import configure
-    from mmarch.scenario import load
+    from mmarch.scenario import load, setting_all
     from mmarch.truth.observe import Twin
     from mmarch.truth.on_kernel import Bench, twin_release
     from mmarch.truth.validate import DIFFERENT
@@ -128,7 +132,7 @@ def _on_kernel(wanted: OnKernel, how: Telling) -> None:
     twin.check(())
     for remark in twin.chosen.remarks:
         Talk(how.quiet).note(remark)
-    documents = [load(name) for name in wanted.names]
+    documents = setting_all([load(name) for name in wanted.names], wanted.parameters)
     bench = Bench(open_kernel(wanted.kernel), Machine(wanted.cpu), twin, wanted.release)
     release = twin_release(bench.kernel, wanted.release)
     configure(

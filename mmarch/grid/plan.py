@@ -134,7 +134,8 @@ def plan(spec: Spec) -> Plan:
 
 def _counted(empty: Plan) -> Plan:
     digests: dict[str, None] = {}
-    points, samples = 0, {}
+    points = 0
+    samples: dict[tuple[str, ...], Point] = {}
     for values, point in empty.each():
         points += 1
         digests[point.digest] = None

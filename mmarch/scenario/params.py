@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mmarch.errors import InputError
 from mmarch.suggest import unknown
 
 from .expr import Amount, ExpressionError, amount
-from .model import Param, Scenario
+from .model import Document, Param, Scenario
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, str]:
@@ -28,6 +28,22 @@ def parse_settings(texts: Iterable[str]) -> dict[str, str]:
 def setting(scenario: Scenario, values: Mapping[str, int | str]) -> Scenario:
     """The scenario with these values for its parameters; InputError for a name it has not, or for no amount."""
     return replace(scenario, params={**scenario.params, **_chosen(scenario, values)}) if values else scenario
+
+
+def setting_all(documents: Sequence[Document], values: Mapping[str, int | str]) -> list[Document]:
+    """The files with these values in every scenario that has such parameters; InputError for a name that none has."""
+    known = {name: None for one in documents for scenario in one.scenarios for name in scenario.params}
+    for name in values:
+        if name not in known:
+            raise InputError(f"--set {name}={values[name]}: {unknown('parameter', name, known)}")
+    return [
+        replace(one, scenarios=tuple(setting(each, _own(each, values)) for each in one.scenarios))
+        for one in documents
+    ]
+
+
+def _own(scenario: Scenario, values: Mapping[str, int | str]) -> dict[str, int | str]:
+    return {name: value for name, value in values.items() if name in scenario.params}
 
 
 def _chosen(scenario: Scenario, values: Mapping[str, int | str]) -> dict[str, Param]:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import mmarch
 from mmarch.errors import InputError, MmarchError
 from mmarch.measurement import Measurement, Phase, Ptes, load
 from mmarch.measurement.notation import Frame, Leaf, Observed, first_address
-from mmarch.scenario import Document, Lowered, Scenario, lower
+from mmarch.scenario import Document, Lowered, Scenario, lower, setting_all
 from mmarch.scenario import load as load_scenarios
 from mmarch.scenario.emit import pmd_size
 from mmarch.truth import exempt
@@ -117,6 +118,7 @@ def validate(
     runner: Runner,
     exemptions: Sequence[exempt.Exemption] = (),
     evidence: Sequence[Path] = (),
+    parameters: Mapping[str, int | str] = MappingProxyType({}),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Compare the twin with the measurement files; `scenarios` are searched in the order given.
@@ -125,7 +127,7 @@ def validate(
     Exemptions may call on the measurements in `evidence` besides those compared.
     """
     loaded = [load(path) for path in measurements]
-    documents = [load_scenarios(path) for path in scenarios]
+    documents = setting_all([load_scenarios(path) for path in scenarios], parameters)
     rows: list[Row] = []
     judge = _Judge(exemptions, (*measurements, *(path for path in evidence if path not in measurements)))
     total, done = sum(1 for measurement in loaded for _ in measurement.groups()), count(1)

@@ -1,5 +1,6 @@
 """The driver: a perfect twin is equal everywhere, and one wrong instruction is found."""
 
+import gzip
 import io
 import json
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from mmarch.cli import main
 from mmarch.errors import InputError, InternalError
 from mmarch.measurement import Phase, load
 from mmarch.measurement.notation import Frame, Leaf, Observed, Tlbi, expanded
@@ -256,3 +258,20 @@ def test_regions_lie_where_the_recording_program_put_them():
             others = [addr for (name, _), addr in starts.items() if name == step.scenario]
             alone = starts[step.scenario, step.phase] >> 30
             assert any(addr >> 30 != alone for addr in others)
+
+
+def test_measured_with_other_parameters(tmp_path, capsys):
+    """A measurement of 3 pages is of another scenario than the file's 4, unless --set says so."""
+    measured = json.loads(gzip.decompress(SMALL.read_bytes()))
+    measured["steps"] = [s for s in measured["steps"] if (s["scenario"], s["order"]) == ("munmap_partial", 0)]
+    (tmp_path / "measured.json").write_text(json.dumps(measured))
+    text = next(path for path in BUNDLE.scenarios if path.name == "munmap_partial.scn").read_text()
+    (tmp_path / "own.scn").write_text(
+        text.replace("A 3..", "A n..").replace("orders any", "orders any\nparam n = 4")
+    )
+    files = ["--measured", str(tmp_path / "measured.json"), "--scenarios", str(tmp_path / "own.scn")]
+    assert main(["validate", "-q", *files]) == 1
+    assert main(["validate", "-q", *files, "--set", "n=3"]) == 0
+    capsys.readouterr()
+    assert main(["validate", "-q", *files, "--set", "m=3"]) == 2
+    assert "--set m=3: unknown parameter 'm'. Known: n." in capsys.readouterr().err
