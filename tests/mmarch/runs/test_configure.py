@@ -135,6 +135,7 @@ def test_features_of_one_configuration() -> None:
         "gather_pairs",
         "batch_hint",
         "split_to_zeropage",
+        "madvise_free_batch",
         "mprotect_batch",
         "contpte_flags_of_each",
         "pte_mkwrite_keeps_clean",
