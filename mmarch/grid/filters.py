@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,15 +15,27 @@ WIDEST = 1 << 63
 
 @dataclass(frozen=True)
 class Filter:
-    """Values by axis: texts with * and ?, of which one has to match, or numbers from first to last."""
+    """Values by axis: texts with * and ?, of which one has to match, or numbers from first to last.
+
+    lines  of the file, by axis
+    """
 
     conditions: Mapping[str, Condition]
     where: str
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: Mapping[str, Any], where: str) -> Filter:
+    def of(cls, table: Mapping[str, Any], where: str, lines: Mapping[str, int]) -> Filter:
         """As the file has it; InputError for what is no condition."""
-        return cls({axis: _condition(where, axis, value) for axis, value in table.items()}, where)
+        return cls({axis: _condition(where, axis, value) for axis, value in table.items()}, where, lines)
+
+    def idle(self, values: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+        """Axis and text of what no value of its axis meets."""
+        for axis, condition in self.conditions.items():
+            parts = [condition] if isinstance(condition, range) else [(text,) for text in condition]
+            for part in parts:
+                if not any(_meets(value, part) for value in values[axis]):
+                    yield axis, f"{part[0]} to {part[-1]}" if isinstance(part, range) else part[0]
 
     def matches(self, values: Mapping[str, str]) -> bool:
         """Whether a point with these values meets all conditions."""

@@ -19,6 +19,7 @@ from mmarch.runs.run import event_names
 from mmarch.scenario import parse_amount
 from mmarch.suggest import unknown
 
+MANY = 50  # values, too many for a message
 MOST_POINTS = 5_000_000
 CHOSEN = ("arch", "granule", "with", "without", "release", "cpu", "folio-orders", "memory", "seed")
 LISTS = ("with", "without")
@@ -125,6 +126,7 @@ def plan(spec: Spec) -> Plan:
     _check_parameters(spec, found)
     _check_values(spec)
     empty = Plan(spec, found, {})
+    _check_filters(empty)
     if empty.size() > MOST_POINTS:
         raise InputError(
             f"{spec.path}: {empty.size():,} points, at most {MOST_POINTS:,}; make several sweeps of it"
@@ -147,13 +149,19 @@ def _counted(empty: Plan) -> Plan:
         at = first.where if first else f"{spec.path}:1"
         raise InputError(f"{at}: the filters leave no point of {empty.size():,}; drop or widen one")
     each = [setup_of(point.choices) for point in samples.values()]
-    labels = {"workload": _several(empty, lambda w: w.label), "scenario": _several(empty, lambda w: w.scenario),
-              "backing": _several(empty, lambda w: w.backing)}  # fmt: skip
-    axes = {**labels, **empty._varied()}
+    axes = {**_labels(empty), **empty._varied()}
     return Plan(
         spec, empty.works, axes, points, empty.size() - points, tuple(digests),
         tuple(samples.values()), identity(each), _events(each), _groups(each),
     )  # fmt: skip
+
+
+def _labels(plan: Plan) -> dict[str, tuple[str, ...]]:
+    return {
+        "workload": _several(plan, lambda work: work.label),
+        "scenario": _several(plan, lambda work: work.scenario),
+        "backing": _several(plan, lambda work: work.backing),
+    }
 
 
 def _several(plan: Plan, part: Callable[[Work], str]) -> tuple[str, ...]:
@@ -190,6 +198,17 @@ def _check_parameters(spec: Spec, found: Iterable[Listed]) -> None:
                 parse_amount(name, value)
             except InputError as error:
                 raise spec.wrong(name, value, error) from None
+
+
+def _check_filters(plan: Plan) -> None:
+    """A condition that no value meets is a slip of the pen."""
+    values = {**_labels(plan), **plan._varied()}
+    for one in (*plan.spec.only, *plan.spec.exclude):
+        for axis, text in one.idle(values):
+            known = [value for value in values[axis] if value]
+            where = f"{plan.spec.path}:{one.lines[axis]}"
+            see = "" if len(known) < MANY else f"It has {len(known):,}, from {known[0]} to {known[-1]}."
+            raise InputError(f"{where}: {unknown(f'value of {axis}', text, known, see)}")
 
 
 def _check_values(spec: Spec) -> None:

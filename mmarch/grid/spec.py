@@ -34,6 +34,7 @@ AXES = (
     "workload", "scenario", "backing", "arch", "granule", "with", "without", "release", "cpu", "folio-orders",
     "memory", "seed",
 )  # fmt: skip
+ALWAYS = ("workload", "scenario", "backing")  # which every point has, also if the SPEC does not say so
 TABLES = ("axes", "only", "exclude")
 SERIES = ("first", "last", "step", "times")
 NUMBERS = ("seed", "memory")
@@ -98,8 +99,11 @@ def read(path: Path) -> Spec:
         raise reader.error("set", "set is a table of parameters, such as [axes.set] with n = [16, 64]")
     found = {axis: reader.axis(axis, axes[axis]) for axis in axes}
     chosen = {name: reader.values(name, value) for name, value in parameters.items()}
-    known = [*AXES, *chosen]
-    only, exclude = (tuple(reader.filters(kind, given.get(kind, []), known)) for kind in ("only", "exclude"))
+    there = {*ALWAYS, *found, *chosen}
+    only, exclude = (
+        tuple(reader.filters(kind, given.get(kind, []), [*AXES, *chosen], there))
+        for kind in ("only", "exclude")
+    )
     return Spec(str(path), text, found, chosen, only, exclude)
 
 
@@ -144,6 +148,8 @@ class _Reader:
             return str(item)
         if isinstance(item, list) and all(type(part) in (int, str) for part in item):
             return "+".join(map(str, item))
+        if isinstance(item, float):
+            raise self.error(axis, f"{axis} has the value {item}, no whole number; write text in quotes")
         raise self.error(
             axis, f"{axis} has the value {item!r:.60}; a value is text, a number, or a list of names"
         )
@@ -172,7 +178,7 @@ class _Reader:
             raise self.error(axis, f"{axis} has {len(found):,} values, at most {MOST_VALUES:,}")
         return found
 
-    def filters(self, kind: str, given: Any, known: Sequence[str]) -> Iterator[Filter]:
+    def filters(self, kind: str, given: Any, known: Sequence[str], there: set[str]) -> Iterator[Filter]:
         tables = given if isinstance(given, list) else [given]
         at = 0
         for table in tables:
@@ -184,7 +190,12 @@ class _Reader:
             for axis in table:
                 if axis not in known:
                     raise self.error(axis, unknown("axis", axis, known), at)
-            yield Filter.of(table, f"{self.path}:{at + 1}: [[{kind}]]")
+                if axis not in there:
+                    raise self.error(
+                        axis, f"[[{kind}]] {axis}: this SPEC has no such axis; add it to [axes]", at
+                    )
+            lines = {axis: _line(self.lines, axis, at) + 1 for axis in table}
+            yield Filter.of(table, f"{self.path}:{at + 1}: [[{kind}]]", lines)
             at += 1
 
 
