@@ -26,7 +26,9 @@ def validate(
     kernel: Annotated[
         str,
         typer.Option(
-            metavar="KERNEL", help="Measure this kernel now; see 'mmarch measure'.", autocompletion=complete.kernel
+            metavar="KERNEL",
+            help="Measure this kernel now; see 'mmarch measure'.",
+            autocompletion=complete.kernel,
         ),
     ] = "",
     cpu: Annotated[
