@@ -82,7 +82,7 @@ def read(folder: Path) -> Grid:
     parts = {kind: [frame(folder, one) for one in manifest.of_kind(kind)] for kind in segments.KINDS}
     for kind, found in _unsealed(folder, manifest, parts):
         parts[kind].append(found)
-    rows = _together(parts["rows"], [*segments.columns(manifest.counts)])
+    rows = _together(parts["rows"], segments.columns(manifest.counts), (*segments.NUMBERS, *manifest.counts))
     failed = _together(parts["failed"], ["digest", "error"])
     own = [name for name in rows.columns if name not in manifest.axes]
     whole = points.join(rows.select(own), on="digest", how="left", maintain_order="left")
@@ -101,10 +101,11 @@ def _unsealed(
     return list(segments.tables(list(found.values()), manifest.counts))
 
 
-def _together(parts: Sequence[DataFrame], names: Sequence[str]) -> DataFrame:
+def _together(parts: Sequence[DataFrame], names: Sequence[str], numbers: Sequence[str] = ()) -> DataFrame:
     import polars
 
-    empty = polars.DataFrame(schema=dict.fromkeys(names, polars.String))
+    kinds = {name: polars.Int64 if name in numbers else polars.String for name in names}
+    empty = polars.DataFrame(schema=kinds)
     return polars.concat(parts) if parts else empty
 
 

@@ -154,6 +154,8 @@ def test_a_sweep_that_is_not_done(store: Path, tmp_path: Path, mmarch: Mmarch) -
 
     made = plan(read_spec(store.parent / "grid.toml"))
     with stores.opened(tmp_path / "store", made) as (began, _):
+        _, out, err = mmarch("sweep", "show", tmp_path / "store")
+        assert "12 points not counted yet" in out and not err
         work(Chunk("a", list(made.distinct())[:3], str(began.journals)))
         _, out, _ = mmarch("sweep", "show", tmp_path / "store", "--rows", "n", "--count", "fault")
     assert "9 points not counted yet" in out and ["4", "4"] in lines(out)
