@@ -2,7 +2,8 @@
 
 `python -m tools.mutation_score --sample N --seed S` draws N mutants, as many of each kind, and puts each into a copy
 of this tree, where the stages run one after the other until one notices it: a quick check, a full check, random
-operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too.
+operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too. Several
+seeds draw as often.
 
 First the stages run on the sound tree with all mutants beside the expressions that they change
 (tools/mutation_probe.py), which says which jobs of a stage (a check on a release, a round of random operations) can
@@ -210,8 +211,7 @@ def judge(
             code, what = tree.stage(name, seed, STAGES[name], jobs) if jobs or name not in probed else (0, "")
             if code:
                 return Found(mutant.id, name, what, None, round(time.monotonic() - start, 1))
-        code, what = tree.stage("image", seed, IMAGE)
-        equal = not code and what == image
+        equal = tree.stage("image", seed, IMAGE) == (0, image) if image else None
         return Found(mutant.id, SOUND, fate(mutant, probed), equal, round(time.monotonic() - start, 1))
     finally:
         tree.sound(ROOT, mutant)
@@ -311,10 +311,18 @@ def options() -> argparse.Namespace:
     """Of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--sample", type=int, default=150, metavar="N", help="mutants to draw (150)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draw and of the stages (0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="S",
+        help="of draws; the first is that of the stages too (0)",
+    )
     parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas (%(default)s)")
     parser.add_argument("--journal", type=Path, default=Path("mutation-score.jsonl"), help="(%(default)s)")
     parser.add_argument("--least", type=float, default=0, metavar="PERCENT", help="exit 1 below it (0)")
+    parser.add_argument("--no-images", action="store_true", help="do not compare memory, which takes minutes")
     parser.add_argument("--list", action="store_true", help="print the sample and end")
     return parser.parse_args()
 
@@ -325,27 +333,30 @@ def main() -> None:
     stages = wanted.stages.split(",")
     if unknown := set(stages) - set(STAGES):
         sys.exit(f"--stages: no {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
-    sample = drawn(every(ROOT), wanted.sample, wanted.seed)
+    draws = {seed: drawn(every(ROOT), wanted.sample, seed) for seed in wanted.seed}
+    sample = list(dict.fromkeys(chain.from_iterable(zip(*draws.values(), strict=True))))
     if wanted.list:
         print(*sample, sep="\n")
         return
+    seed = wanted.seed[0]
     head = {"tree": digest(ROOT), "seed": wanted.seed, "stages": stages, "sample": wanted.sample}
     journal = Journal(wanted.journal, head)
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
         tree = Tree(ROOT, Path(place))
-        probed = probe(tree, journal, sample, wanted.seed, [name for name in stages if name in PROBED])
-        if not journal.image:
-            journal.add({"image": tree.stage("image", wanted.seed, IMAGE)[1]})
+        probed = probe(tree, journal, sample, seed, [name for name in stages if name in PROBED])
+        if not journal.image and not wanted.no_images:
+            journal.add({"image": tree.stage("image", seed, IMAGE)[1]})
         for number, mutant in enumerate(sample, 1):
             if mutant.id not in journal.found:
-                found = judge(tree, mutant, wanted.seed, stages, probed, journal.image)
+                found = judge(tree, mutant, seed, stages, probed, journal.image)
                 journal.found[mutant.id] = found
                 journal.add(asdict(found))
                 print(
                     f"{number}/{len(sample)} {found.stage} {found.seconds:.0f} s: {mutant}", file=sys.stderr
                 )
-    print(summary(sample, journal.found))
-    sys.exit(score([(m, journal.found[m.id]) for m in sample]) < wanted.least)
+    for drawn_by, draw in draws.items():
+        print(f"seed {drawn_by}: {summary(draw, journal.found)}")
+    sys.exit(any(score([(m, journal.found[m.id]) for m in draw]) < wanted.least for draw in draws.values()))
 
 
 if __name__ == "__main__":
