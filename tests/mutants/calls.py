@@ -54,4 +54,36 @@ MUTANTS = (
         (Edit("arches.arm64.tlbflush", "    for _ in range(pages if step == 1 else -(-pages // step)):\n",
               "    for _ in range(pages):\n"),),
     ),
+    Mutant(
+        "A-stack-gap", "a stack grows down to what is mapped below", "stateful.stack",
+        (Edit("core_mm.mmap", "if addr - VMA.vm_end[prev] < STACK_GUARD_PAGES << cfg.page_shift:",
+              "if addr < VMA.vm_end[prev]:"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-stack-limit", "and without end", "stateful.stack",
+        (Edit("core_mm.mmap", "VMA.vm_end[vma] - addr > STACK_RLIMIT or", "VMA.vm_end[vma] - addr > STACK_RLIMIT << 1 or"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-heap", "the heap grows into the mapping above", "stateful.heap",
+        (Edit("core_mm.mmap", "find_vma_intersection(mm, oldbrk, newbrk + cfg.page_size)", "newbrk == 0"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-grow", "mremap populates the pages by which a locked mapping grows one page short", "stateful.remap",
+        (Edit("core_mm.mremap", "        mm_populate(mm, addr + old_len, new_len - old_len)\n    return addr\n",
+              "        mm_populate(mm, addr + old_len, new_len - old_len - cfg.page_size)\n    return addr\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-dontfork", "fork copies what MADV_DONTFORK keeps from the child", "stateful.inherited",
+        (Edit("core_mm.fork", "        if not VMA.vm_flags[mpnt] & VM_DONTCOPY:\n", "        if mpnt:\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-reclaim-locked", "MADV_PAGEOUT takes locked pages that a neighbour's range ends with", "stateful.errors",
+        (Edit("core_mm.madvise", "        if flags & (VM_LOCKED | VM_PFNMAP):\n", "        if flags & VM_PFNMAP:\n"),),
+        arch="generic", share=0.05,
+    ),
 )

@@ -101,9 +101,9 @@ class World:
         """A call that has to."""
         self.returns(0, op, *arguments)
 
-    def returns(self, error: int, op: int, *arguments: int) -> None:
+    def returns(self, error: int, op: int, *arguments: int, task: int = 1) -> None:
         """A call with its result: 0 for success, or the error."""
-        found = self.machine.do(op, 1, *arguments)
+        found = self.machine.do(op, task, *arguments)
         if (found if found < 0 else 0) != -error:
             wanted = outcome(-error) if error else "success"
             raise CheckFailed(
@@ -259,20 +259,20 @@ def borders(context: Context) -> None:
         world.refuses(EFAULT, OP_MREMAP, at, page, page, fixed, to)
         world.succeeds(OP_MREMAP, at + 2 * page, 2 * page, 2 * page, fixed, at)
         world.succeeds(OP_MREMAP, at + 4 * page, 2 * page, page, 0, 0)
-        _maps(world, at + 4 * page, 1, True)
-        _maps(world, at + 5 * page, 1, False)
+        maps(world, at + 4 * page, 1, True)
+        maps(world, at + 5 * page, 1, False)
         world.returns(ENOMEM, OP_MADVISE, at, PAGES * page, uapi.MADV_DONTNEED)
-        _present(world, at, 5, False)
+        present(world, at, 5, False)
         world.succeeds(OP_MADVISE, LOCKED.at(world), page, MADV_DONTNEED_LOCKED)
-        _present(world, LOCKED.at(world), 1, False)
-        _present(world, LOCKED.at(world, 1), PAGES - 1, True)
+        present(world, LOCKED.at(world), 1, False)
+        present(world, LOCKED.at(world, 1), PAGES - 1, True)
         world.machine.judge(variant.where)
 
 
-def _maps(world: World, at: int, pages: int, wanted: bool) -> None:
+def maps(world: World, at: int, pages: int, wanted: bool, task: int = 1) -> None:
     """Whether accesses go through."""
     for page in range(pages):
-        found = world.machine.do(OP_TOUCH, 1, at + page * world.page, 1, ACCESS_READ) == 0
+        found = world.machine.do(OP_TOUCH, task, at + page * world.page, 1, ACCESS_READ) == 0
         if found != wanted:
             raise CheckFailed(
                 f"address {at + page * world.page:#x} {'is' if found else 'is not'} mapped{world.where}",
@@ -280,10 +280,10 @@ def _maps(world: World, at: int, pages: int, wanted: bool) -> None:
             )
 
 
-def _present(world: World, at: int, pages: int, wanted: bool) -> None:
+def present(world: World, at: int, pages: int, wanted: bool, task: int = 1) -> None:
     """Whether entries are there, without an access."""
     observer = Observer(world.machine)
-    mm, first = observer.mm_of(1), at // world.page
+    mm, first = observer.mm_of(task), at // world.page
     for page in range(first, first + pages):
         if (observer.look(mm, page) is not None) != wanted:
             raise CheckFailed(

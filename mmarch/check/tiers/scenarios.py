@@ -23,6 +23,7 @@ from mmarch.sanitize.violation import Violation
 MOST_PAGES = 6000  # that a scenario touches; more takes too long to interpret
 EVERY = 10  # operations between two looks at core-mm
 MOST, FEWEST = 200, 3  # scenarios, in full and as a sample
+TLB = 1024  # entries of every second machine
 OPERATIONS = 400
 SHOWN = 12  # last operations of a scenario that fails
 FOLLOWED = "written"  # the column that following data writes
@@ -37,8 +38,9 @@ def scenarios_hold(context: Context) -> str:
     found = [one for one in at_all_orders(config) if pages(one) <= MOST_PAGES]
     wanted = min(len(found), max(FEWEST, round(MOST * context.share)))
     chosen = context.rng("scenarios").sample(found, wanted)
-    for subject in chosen:
-        if wrong := judged(subject.machine(config, "interpreted"), subject.rows):
+    for number, subject in enumerate(chosen):
+        held = replace(config, tlb_entries=TLB if number % 2 else 0)
+        if wrong := judged(subject.machine(held, "interpreted"), subject.rows):
             row, what = wrong
             steps = [show(one) for one in subject.rows[max(0, row + 1 - SHOWN) : row + 1]]
             raise CheckFailed(f"{subject.place}, operation {row + 1}: {what}{context.where}", steps)

@@ -1,0 +1,162 @@
+"""Tier stateful: what mappings become that grow, move, shrink, and that a child gets or does not get."""
+
+from __future__ import annotations
+
+from core_mm import uapi
+from core_mm.mm_types import ENOMEM
+from core_mm.uapi import (
+    ACCESS_WRITE,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_GROWSDOWN,
+    MAP_LOCKED,
+    MAP_PRIVATE,
+    MAP_STACK,
+    MREMAP_DONTUNMAP,
+    MREMAP_MAYMOVE,
+    OP_BRK,
+    OP_FORK,
+    OP_MADVISE,
+    OP_MMAP,
+    OP_MREMAP,
+    OP_MUNMAP,
+    OP_TOUCH,
+)
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed
+from mmarch.check.registry import check
+from mmarch.check.tiers.calls import ANON, FILE, LOCKED, PAGES, RW, World, maps, present
+
+STACK, HEAP, ELSEWHERE = 0x40000000, 0x60000000, 0x50000000
+GUARD = 256  # pages that stay free below a stack
+RLIMIT = 8 << 20  # bytes
+GROWS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN | MAP_STACK
+PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+MADV_DONTDUMP, MADV_DODUMP = 16, 17
+
+
+@check("stateful.stack", source="mmap(2), MAP_GROWSDOWN; mm/mmap.c:expand_stack")
+def stack(context: Context) -> None:
+    """A stack grows to where it is accessed, not beyond its limit, and leaves a gap above what is mapped below."""
+    for variant in context.variants():
+        world = World(variant)
+        page = world.page
+        world.succeeds(OP_MMAP, STACK, 2 * page, RW, GROWS, -1, 0)
+        maps(world, STACK - page, 1, True)
+        maps(world, STACK - 8 * page, 10, True)
+        maps(world, STACK + 2 * page - RLIMIT - page, 1, False)
+        maps(world, STACK + 2 * page, 1, False)
+        below = STACK - 8 * page - (GUARD + 2) * page
+        world.succeeds(OP_MMAP, below, page, RW, PRIVATE, -1, 0)
+        maps(world, below + GUARD * page, 1, False)
+        maps(world, below + (GUARD + 1) * page, 1, True)
+        world.machine.judge(variant.where)
+
+
+@check("stateful.heap", source="brk(2)")
+def heap(context: Context) -> None:
+    """The heap is mapped up to the break, which moves up to what is free and back down."""
+    for variant in context.variants():
+        world = World(variant)
+        page = world.page
+        for pages in (0, 4, 9, 9, 2):
+            _break(world, HEAP + pages * page, True)
+            if pages:
+                maps(world, HEAP, pages, True)
+            maps(world, HEAP + pages * page, 2, False)
+        world.succeeds(OP_MMAP, HEAP + 6 * page, page, RW, PRIVATE, -1, 0)
+        _break(world, HEAP + 8 * page, False)
+        maps(world, HEAP + 2 * page, 4, False)
+        _break(world, HEAP - page, False)
+        _break(world, HEAP + 4 * page, True)
+        maps(world, HEAP, 4, True)
+        world.machine.judge(variant.where)
+
+
+def _break(world: World, at: int, moves: bool) -> None:
+    """brk returns the break, moved or not."""
+    found = world.machine.do(OP_BRK, 1, at)
+    if (found == at) != moves:
+        raise CheckFailed(
+            f"{world.machine.steps()[-1]} returned {found:#x}: the break {'does not move' if moves else 'moves'}"
+            f"{world.where}", world.machine.steps(),
+        )  # fmt: skip
+
+
+@check("stateful.remap", hooks=("ptep_get_and_clear", "set_ptes"), source="mremap(2)")
+def remap(context: Context) -> None:
+    """mremap shrinks, grows in place or elsewhere, and with MREMAP_DONTUNMAP leaves an empty mapping behind."""
+    for variant in context.variants():
+        world = World(variant)
+        page, at, half = world.page, ANON.at(world), PAGES // 2
+        size = PAGES * page
+        world.succeeds(OP_MREMAP, at, size, size, 0, at)
+        present(world, at, half, True)
+        world.succeeds(OP_MREMAP, at, size, size + 2 * page, 0, at)
+        maps(world, at + size, 2, True)
+        maps(world, at + size + 2 * page, 1, False)
+        world.returns(ENOMEM, OP_MREMAP, at, size + 2 * page, size + 20 * page, 0, at)
+        world.returns(ENOMEM, OP_MREMAP, at + page, page, 2 * page, 0, at)
+        world.succeeds(OP_MREMAP, at, size + 2 * page, size + 20 * page, MREMAP_MAYMOVE, ELSEWHERE)
+        present(world, ELSEWHERE, half, True)
+        present(world, ELSEWHERE + (PAGES + 2) * page, 18, False)
+        maps(world, at, 1, False)
+        maps(world, ELSEWHERE + size + 19 * page, 1, True)
+        world.succeeds(OP_MREMAP, LOCKED.at(world), size, size + page, MREMAP_MAYMOVE, LOCKED.at(world))
+        present(world, LOCKED.at(world), PAGES + 1, True)
+        keep, to = MREMAP_MAYMOVE | MREMAP_DONTUNMAP, ELSEWHERE + 64 * page
+        world.succeeds(OP_MREMAP, ELSEWHERE, half * page, half * page, keep, to)
+        present(world, ELSEWHERE, half, False)
+        present(world, to, half, True)
+        maps(world, ELSEWHERE, half, True)
+        world.machine.judge(variant.where)
+
+
+@check("stateful.inherited", source="madvise(2), MADV_DONTFORK and MADV_WIPEONFORK")
+def inherited(context: Context) -> None:
+    """A child gets what its parent has, nothing where DONTFORK says so, empty memory where WIPEONFORK does."""
+    for variant in context.variants():
+        world = World(variant)
+        page, at, file = world.page, ANON.at(world), FILE.at(world)
+        for advice in (uapi.MADV_DONTFORK, MADV_DONTDUMP, uapi.MADV_HUGEPAGE):
+            world.succeeds(OP_MADVISE, at, page, advice)
+        for advice in (uapi.MADV_WIPEONFORK, uapi.MADV_NOHUGEPAGE):
+            world.succeeds(OP_MADVISE, at + 2 * page, page, advice)
+        for advice in (uapi.MADV_RANDOM, uapi.MADV_SEQUENTIAL, uapi.MADV_NORMAL):
+            world.succeeds(OP_MADVISE, file, PAGES * page, advice)
+        _child(world, 2)
+        maps(world, at, 1, False, task=2)
+        present(world, at + page, 1, True, task=2)
+        present(world, at + 2 * page, 1, False, task=2)
+        maps(world, at + 2 * page, 1, True, task=2)
+        for advice in (uapi.MADV_DOFORK, MADV_DODUMP):
+            world.succeeds(OP_MADVISE, at, page, advice)
+        world.succeeds(OP_MADVISE, at + 2 * page, page, uapi.MADV_KEEPONFORK)
+        _child(world, 3)
+        present(world, at, PAGES // 2, True, task=3)
+        for page_of_file in range(PAGES // 2):
+            world.returns(0, OP_TOUCH, file + page_of_file * page, 1, ACCESS_WRITE, task=3)
+        world.succeeds(OP_MUNMAP, at, PAGES * page)
+        present(world, at, PAGES // 2, True, task=3)
+        world.machine.judge(variant.where)
+
+
+def _child(world: World, task: int) -> None:
+    world.succeeds(OP_FORK, task)
+
+
+@check("stateful.locked", source="mmap(2), MAP_LOCKED; mlock(2)")
+def locked(context: Context) -> None:
+    """Locked mappings have their pages from the beginning, and reclaim leaves them alone."""
+    for variant in context.variants():
+        world = World(variant)
+        page, size = world.page, PAGES * world.page
+        present(world, LOCKED.at(world), PAGES, True)
+        world.succeeds(OP_MMAP, ELSEWHERE, size, 0, PRIVATE | MAP_LOCKED, -1, 0)
+        present(world, ELSEWHERE, PAGES, False)
+        world.succeeds(OP_MADVISE, ANON.at(world), size, uapi.MADV_PAGEOUT)
+        world.succeeds(OP_FORK, 2)
+        present(world, LOCKED.at(world), PAGES, True)
+        world.succeeds(OP_MMAP, ELSEWHERE + 2 * size, page, RW, PRIVATE | MAP_LOCKED, -1, 0)
+        present(world, ELSEWHERE + 2 * size, 1, True)
+        world.machine.judge(variant.where)
