@@ -86,8 +86,9 @@ def move_normal_pud(vma: int, old_addr: int, old_pudp: int, new_pudp: int) -> in
     """Move a whole PMD table to an empty place. Returns whether it was moved."""
     if ptes[new_pudp] != 0:
         return 0
-    store(new_pudp, ptes[old_pudp])
+    pud = ptes[old_pudp]
     store(old_pudp, 0)
+    store(new_pudp, pud)
     flush_tlb_range(vma, old_addr, old_addr + (1 << level_shift(2)))
     return 1
 

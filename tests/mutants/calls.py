@@ -62,7 +62,8 @@ MUTANTS = (
     ),
     Mutant(
         "A-stack-limit", "and without end", "stateful.stack",
-        (Edit("core_mm.mmap", "VMA.vm_end[vma] - addr > STACK_RLIMIT or", "VMA.vm_end[vma] - addr > STACK_RLIMIT << 1 or"),),
+        (Edit("core_mm.mmap", "VMA.vm_end[vma] - addr > STACK_RLIMIT or",
+              "VMA.vm_end[vma] - addr > STACK_RLIMIT << 1 or"),),
         arch="generic", share=0.05,
     ),
     Mutant(
@@ -84,6 +85,13 @@ MUTANTS = (
     Mutant(
         "A-reclaim-locked", "MADV_PAGEOUT takes locked pages that a neighbour's range ends with", "stateful.errors",
         (Edit("core_mm.madvise", "        if flags & (VM_LOCKED | VM_PFNMAP):\n", "        if flags & VM_PFNMAP:\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-whole-table", "mremap hangs a table of tables in its new place before it takes it out of the old one",
+        "stateful.whole-tables",
+        (Edit("core_mm.move_page_tables", "    store(old_pudp, 0)\n    store(new_pudp, pud)\n",
+              "    store(new_pudp, pud)\n    store(old_pudp, 0)\n"),),
         arch="generic", share=0.05,
     ),
 )

@@ -13,6 +13,7 @@ from core_mm.uapi import (
     MAP_PRIVATE,
     MAP_STACK,
     MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
     MREMAP_MAYMOVE,
     OP_BRK,
     OP_FORK,
@@ -109,6 +110,30 @@ def remap(context: Context) -> None:
         present(world, ELSEWHERE, half, False)
         present(world, to, half, True)
         maps(world, ELSEWHERE, half, True)
+        world.machine.judge(variant.where)
+
+
+@check("stateful.whole-tables", hooks=("flush_tlb_range",), source="mm/mremap.c:move_pgt_entry")
+def whole_tables(context: Context) -> None:
+    """Moves that take whole tables along bring every page, also where only the distance is a multiple of a table's."""
+    for variant in context.variants():
+        geometry, world = variant.geometry, World(variant)
+        page, table = world.page, world.page << geometry.pte_bits
+        upper = table << geometry.pte_bits
+        for size, at, to in (
+            (upper, 4 * upper, 6 * upper),
+            (2 * table, 8 * upper + 2 * table, 9 * upper + 4 * table),
+            (3 * table, 8 * upper + 16 * table + 8 * page, 9 * upper + 32 * table + 8 * page),
+            (3 * table, 8 * upper + 48 * table + 8 * page, 9 * upper + 64 * table + 9 * page),
+        ):
+            touched = (0, size // 2, size - page)
+            world.succeeds(OP_MMAP, at, size, RW, PRIVATE, -1, 0)
+            for offset in touched:
+                world.succeeds(OP_TOUCH, at + offset, 1, ACCESS_WRITE)
+            world.succeeds(OP_MREMAP, at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to)
+            for offset in touched:
+                present(world, to + offset, 1, True)
+                maps(world, at + offset, 1, False)
         world.machine.judge(variant.where)
 
 
