@@ -92,6 +92,5 @@ MUTANTS = (
         "stateful.whole-tables",
         (Edit("core_mm.move_page_tables", "    store(old_pudp, 0)\n    store(new_pudp, pud)\n",
               "    store(new_pudp, pud)\n    store(old_pudp, 0)\n"),),
-        arch="generic", share=0.05,
     ),
 )
