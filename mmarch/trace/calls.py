@@ -91,8 +91,8 @@ class Syscalls:
 
     def _was_mapped(self, task: Task, args: tuple[int, ...], line: int) -> None:
         """A call on a range that was not recorded: it will succeed, so it is there."""
-        if self.tasks.assumed and task.mm.layout:
-            start, length = self._range(*args[:2])
+        start, length = args[0], align(args[1])
+        if self.tasks.assumed and task.mm.layout and 0 <= start <= start + length < ADDRESS_END:
             self.tasks.assumed.covered(task.mm.layout, task.index, start, start + length, line)
 
     def _other(self, name: str) -> None:

@@ -6,9 +6,10 @@ import re
 
 DAY = 86400.0
 EPOCH = 1e8  # seconds since 1970 that no time between two calls has
+# pid (with a name by -Y), time, [system call's number] by -n and [instruction pointer] by -i, the rest
 HEAD = re.compile(
-    r"\s*(?:\[pid\s+(\d+)\]\s+|(\d+)\s+(?=\S))?"
-    r"(?:(\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+)\s+(?:\(\+\s*\d+\.\d+\)\s+)?)?(.*)"
+    r"\s*(?:\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S))?"
+    r"(?:(\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+)\s+(?:\(\+\s*\d+\.\d+\)\s+)?)?(?:\[ *[0-9a-f?]+\] +)*(.*)"
 )
 
 

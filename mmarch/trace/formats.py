@@ -16,12 +16,12 @@ _FORMS = {
     "plain": re.compile(r"\A# mmarch events "),
     "ftrace": re.compile(rf"^# (?:tracer|mmarch trace):|^cpus=\d|^version = \d|{BEGINS}", re.M),
     "strace": re.compile(
-        r"^\s*(?:\[pid\s+\d+\]\s+|\d+\s+)?(?:[\d:.]+\s+)?"
+        r"^\s*(?:\[pid\s+\d+(?:<[^>]*>)?\]\s+|\d+(?:<[^>]*>)?\s+)?(?:[\d:.]+\s+)?(?:\[ *[0-9a-f?]+\] +)*"
         r"(?:[a-z_]\w*\(.*(?:\)\s+= (?:\?|-?\d|0x)|<unfinished)|\+\+\+ exited)",
         re.M,
     ),
     "perf script": re.compile(
-        r"^\s*\S.*?\s(?:-?\d+/)?\d+\s+(?:\[\d+\]\s+)?\d+\.\d+:\s+"
+        r"^\s*(?:\S.*?\s)?(?:-?\d+/)?\d+\s+(?:\[\d+\]\s+)?\d+\.\d+:\s+"
         r"(?:(?:\d+\s+)?[a-zA-Z][\w:-]*:\s|[0-9a-f]{6,16}\s*$)",
         re.M,
     ),

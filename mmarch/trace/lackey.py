@@ -37,7 +37,7 @@ class Lackey(Foreign):
             self._access(_KINDS[match[1] or match[2]], int(match[3], 16), number)
         elif match := _CALL.match(text):
             self._call(match[2], match[3], int(match[4], 16), number)
-        elif text.strip() and not text.startswith(("==", "--", "SYSCALL", "**", "  ")):
+        elif text.strip() and not text.startswith(("==", "--", "SYSCALL", "**", "  ", " -->")):
             raise ValueError(text)
 
     def _access(self, access: int, address: int, number: int) -> None:

@@ -17,11 +17,13 @@ from mmarch.trace.rows import PAGE
 from mmarch.trace.task import ADDRESS_END
 
 LINE = re.compile(
-    r"\s*(?P<comm>\S.*?)\s+(?:-?\d+/)?(?P<tid>\d+)\s+(?:\[\d+\]\s+)?(?P<time>\d+\.\d+):\s*"
+    r"\s*(?:\S.*?\s+)?(?:-?\d+/)?(?P<tid>\d+)\s+(?:\[\d+\]\s+)?(?P<time>\d+\.\d+):\s*"
     r"(?:\d+\s+)?(?:(?P<event>[a-zA-Z][\w-]*(?::[\w-]+)*):(?:\w+:)?)?\s*(?P<body>.*)$"
 )
 _CHAIN = re.compile(r"\s+[0-9a-f]+ .*\(.*\)\s*$")
+_CHAINED = re.compile(r": .*\n\s+[0-9a-f]+ .*\(.*\)\s*$", re.M)
 _ADDRESS = re.compile(r"([0-9a-f]{1,16})(?:\s+(?:.*\s)?([0-9a-f]{8,16})\b.*)?$")
+_FIRST = re.compile(r"([0-9a-f]{1,16})\b")
 _ARCH = re.compile(r"# arch : (\S+)")
 _RAW = re.compile(r"NR (\d+)(?: = (-?\d+)| \((.*)\))")
 _FAULTS = ("page-faults", "minor-faults", "major-faults", "faults")
@@ -53,6 +55,7 @@ class PerfScript(Foreign):
         """`head`: the beginning of the text, which tells whether there are page faults."""
         super().__init__(reading, faults=_has_faults(head))
         self.points = Tracepoints(self.tasks)
+        self.chained = bool(_CHAINED.search(head))  # then an event's own line has no instruction pointer
         self.machine = platform.machine()
         self.exact = False  # page_fault_user tells how; page-faults beside it would tell everything twice
 
@@ -77,6 +80,9 @@ class PerfScript(Foreign):
 
     def _event(self, tid: str, event: str, body: str, number: int) -> None:
         name = event.rpartition(":")[2]
+        if body.startswith("PERF_RECORD_"):
+            self.rows.ignored["perf's own records"] += 1
+            return
         if name in _FAULTS or event in _FAULTS:
             self._fault(tid, body, number)
         elif name in ("page_fault_user", "page_fault_kernel"):
@@ -90,8 +96,8 @@ class PerfScript(Foreign):
             self.used += name.startswith(("sys_e", "sched_process", "task_"))
 
     def _fault(self, tid: str, body: str, number: int) -> None:
-        match = _ADDRESS.match(body)
-        if match is None or (match[2] is None and len(body.split()) > 1):
+        match = (_FIRST if self.chained else _ADDRESS).match(body)
+        if match is None or not (self.chained or match[2] or len(body.split()) == 1):
             raise TraceError(NO_ADDRESS)
         address = int(match[1], 16) & -PAGE
         if self.exact or address >= ADDRESS_END:

@@ -33,7 +33,7 @@ _BEGUN = re.compile(r"([a-z_]\w*)\((.*?),?\s*<(?:unfinished|detached) \.\.\.>$")
 _RESUMED = re.compile(r"<\.\.\. ([a-z_]\w*) resumed>(.*)$")
 _ENDED = re.compile(r"\+\+\+ (?:exited with|killed by) ")
 _SIGNAL = re.compile(r"--- (SIGSEGV|SIGBUS)?")
-_ASIDE = re.compile(r"# |strace: |\[ Process |\+\+\+ superseded|<\.\.\. exit|\?\?\?")
+_ASIDE = re.compile(r"# |> |strace: |\[ Process |\+\+\+ superseded|<\.\.\. exit|\?\?\?")
 _FD = re.compile(r"(-?\d+)(?:<(.*)>)?$")
 _NESTED = re.compile(r'["([{<]')
 _NUMBER = re.compile(r"(?:0x[0-9a-f]{1,16}|-?[1-9]\d{0,19}|0)$")
@@ -118,6 +118,7 @@ class Strace(Foreign):
         self.births: dict[str, int] = {}
         self.paths: dict[tuple[str, int], str] = {}
         self.cut = ""
+        self.summary = False
         self.touched = 0  # pages, by faults that perf saw
 
     def line(self, text: str, number: int) -> None:
@@ -130,7 +131,7 @@ class Strace(Foreign):
         head = HEAD.match(text)
         pid, rest = (head[1] or head[2] or ALONE, head[4].rstrip()) if head else (ALONE, text)
         call = _CALL.match(rest)
-        if not call and (not rest or _ASIDE.match(rest)):
+        if not call and (not rest or _ASIDE.match(rest) or self._summed(rest)):
             return
         self.rows.now = self.clock.read(head[3] if head else None)
         if self.faults:
@@ -144,6 +145,11 @@ class Strace(Foreign):
             self._call(pid, call[1], call[2], call[3], number)
         elif not self._event(pid, rest, number):
             raise ValueError(text)
+
+    def _summed(self, rest: str) -> bool:
+        """Whether a line is of the table that -C ends with."""
+        self.summary = self.summary or rest.startswith("% time")
+        return self.summary
 
     def facts(self) -> dict[str, str]:
         if self.reading.faults and self.merged:
@@ -224,6 +230,10 @@ class Strace(Foreign):
             self._opened(pid, name, text, answer)
         if name not in ARGUMENTS and name not in MATTERS:
             self.rows.ignored["system calls that map nothing"] += 1
+            return
+        if answer < 0 and not entered and name in ARGUMENTS:  # which proves nothing of its range
+            self.rows.ignored[f"{name} that failed"] += 1
+            self.used += 1
             return
         if not entered:
             self._enter(pid, name, text, line)

@@ -178,6 +178,54 @@ madvise(0x7f0000000000, 16384, MADV_COLD) = 0
     assert workload.provenance["assumed mappings"].startswith("2 ")
 
 
+MAPPED = "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"12<sh> {MAPPED}\n",
+        f"[pid    12<sh>] {MAPPED}\n",
+        f"12 1700000000.123456789 [00007f990d913ad7] {MAPPED}\n12 [????????????????] +++ exited with 0 +++\n",
+        f"12 10:01:02 [   9] [00007f990d913ad7] {MAPPED} <0.000012345>\n",
+        f"{MAPPED}\n > /usr/lib/libc.so.6(mmap64+0x17) [0x1119d7]\n > /usr/bin/x(main+0x1) [0x1000]\n",
+        f"{MAPPED}\n% time     seconds  usecs/call     calls    errors syscall\n------ ----- ----- ---- ---- ----\n"
+        " 65.85    0.000108         108         1           mmap\n100.00    0.000108         108         1 total\n",
+        f"{MAPPED}\nmunmap(0xffffffffffffffff, 4096) = -1 EINVAL (Invalid argument)\n",
+    ],
+    ids=["-Y", "-Y-pid", "-i", "-n", "-k", "-C", "refused"],
+)  # fmt: skip
+def test_what_options_of_strace_add(tmp_path: Path, text: str) -> None:
+    """Names of tasks, instruction pointers, numbers of calls, stacks and a summary say nothing of mappings.
+
+    Nor do calls that the kernel refused.
+    """
+    workload = load(tmp_path, text, Reading(touch="none"))
+    assert format_of(text) == "strace"
+    maps = workload.ops[workload.ops[:, 0] == uapi.OP_MMAP]
+    assert maps[:, 2:4].tolist() == [[0x7F0000001000, 8192]]
+    assert not {kind for kind in workload.ignored if kind.startswith(("line", "event"))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sh 12 1.5:  1 page-faults:  7fda3ea40008 x+0x8 (/bin/x) \n\tffffffff8175336a elf_load+0x28a ([kernel])\n\n",
+        "12 1.500000: page-faults:     7fda3ea40008\n",
+        "12/12 1.500000: page-faults:     7fda3ea40008 ffffffff8175336a\n",
+        "sh 0 0.000000: PERF_RECORD_COMM: sh:12/12\nsh 12 1.5: PERF_RECORD_MMAP2 12/12: [0x7f(0x5) @ 0 0:0]: r--p /x\n"
+        "sh 12 1.500000:  1 page-faults:  7fda3ea40008 x+0x8 (/bin/x) ffffffff8175336a elf_load+0x28a ([kernel])\n",
+    ],
+    ids=["chain", "no-comm", "pid", "records"],
+)
+def test_what_options_of_perf_script_add(tmp_path: Path, text: str) -> None:
+    """The address stands first, whatever follows; a call chain has the instruction pointer; no name is needed."""
+    workload = load(tmp_path, text)
+    assert format_of(text) == "perf script"
+    assert workload.ops[workload.ops[:, 0] == uapi.OP_TOUCH, 2].tolist() == [0x7FDA3EA40000]
+    assert not {kind for kind in workload.ignored if kind.startswith(("line", "event"))}
+
+
 def test_plain_events(tmp_path: Path) -> None:
     """Every kind of event; a fault of the plain form is exact."""
     workload = load(tmp_path, PLAIN)
