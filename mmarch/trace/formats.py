@@ -13,7 +13,7 @@ from mmarch.workload import Workload
 _OURS = re.compile(r"^# mmarch trace:|mmarch_(?:exec|vma|file|fd):", re.M)
 _FORMS = {
     "systrace": re.compile(r"\A\s*<(?:!DOCTYPE html|html)", re.I),
-    "plain": re.compile(r"\A# mmarch events "),
+    "plain": re.compile(r"^# mmarch events ", re.M),
     "ftrace": re.compile(rf"^# (?:tracer|mmarch trace):|^cpus=\d|^version = \d|{BEGINS}", re.M),
     "strace": re.compile(
         r"^\s*(?:\[pid\s+\d+(?:<[^>]*>)?\]\s+|\d+(?:<[^>]*>)?\s+)?(?:[\d:.]+\s+)?(?:\[ *[0-9a-f?]+\] +)*"

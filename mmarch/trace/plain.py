@@ -31,6 +31,7 @@ from mmarch.trace.tasks import CLONE_THREAD, CLONE_VFORK, CLONE_VM
 HEAD = "# mmarch events "
 VERSION = "1"
 ACCESSES = {"r": uapi.ACCESS_READ, "w": uapi.ACCESS_WRITE, "x": uapi.ACCESS_EXEC}
+_ASIDE = ("Attaching ", "@")  # what bpftrace says without -q, and its maps at the end
 _BIRTHS = {"fork": 0, "vfork": CLONE_VM | CLONE_VFORK, "clone": CLONE_VM | CLONE_THREAD}
 
 
@@ -50,9 +51,11 @@ class Plain(Foreign):
     def line(self, text: str, number: int) -> None:
         """One line."""
         if text.startswith(HEAD) and text.removeprefix(HEAD).strip() != VERSION:
-            raise TraceError(f"events of version {text.removeprefix(HEAD).strip()}; this mmarch reads {VERSION}")
+            raise TraceError(
+                f"events of version {text.removeprefix(HEAD).strip()}; this mmarch reads {VERSION}"
+            )
         words = text.partition("#")[0].split()
-        if not words:
+        if not words or text.startswith(_ASIDE):
             return
         self.events[words[1]](words[0], words[1], words[2:], number)
         self.used += 1

@@ -236,6 +236,13 @@ def test_plain_events(tmp_path: Path) -> None:
     assert "assumed accesses" not in workload.provenance
 
 
+def test_what_bpftrace_says_around_plain_events(tmp_path: Path) -> None:
+    """How many probes there are, without -q, and maps that were not cleared."""
+    text = f"Attaching 9 probes...\n{PLAIN}\n\n@len[7]: 4096\n"
+    assert format_of(text) == "plain"
+    assert load(tmp_path, text).ops.tolist() == load(tmp_path, PLAIN).ops.tolist()
+
+
 def test_perf_script(tmp_path: Path) -> None:
     """Addresses, not instruction pointers; system calls by the recorded machine's numbers; chains are skipped."""
     workload = load(tmp_path, PERF)
