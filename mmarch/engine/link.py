@@ -34,7 +34,7 @@ _KEPT = 64  # images in a folder
 _ONCE = threading.Lock()
 _options: list[str] = []  # given to LLVM, which takes each only once in a process
 _BUILT_IN = {"core_mm", "arches", "mmarch"}  # packages that come with mmarch
-_SECONDS = 0.01  # a function, until this computer has linked anything
+_SECONDS = {"link": 0.01, "link-quick": 0.001}  # a function, until this computer has linked anything
 _threads: defaultdict[Path, threading.Lock] = defaultdict(
     threading.Lock
 )  # of this process that want an image
@@ -132,10 +132,9 @@ def _compiled(code: Code, layout: Layout, options: Options) -> bytes:
         if line := missing_return(function):
             place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
             raise NotLinkable(f"{place}: hook {function.__name__} may end without a result (line {line})")
-    number, optimize = len(program.routines), not (options.quick or options.checked)
-    kind = "link" if optimize else "link-quick"
-    with waiting(f"linking {number} functions", kind, number, guess=_SECONDS):
-        return compile_object(lower(program, layout, options), optimize)
+    number, kind = len(program.routines), "link-quick" if options.quick or options.checked else "link"
+    with waiting(f"linking {number} functions", kind, number, guess=_SECONDS[kind]):
+        return compile_object(lower(program, layout, options), optimize=kind == "link")
 
 
 def compile_object(assembly: str, optimize: bool = True) -> bytes:
