@@ -292,6 +292,11 @@ class feature(Features):
         since="6.15",
         source='7460b470a131 "mm/truncate: use folio_split() in truncate operation"',
     )
+    zap_pmd_dirty: int = behaviour(
+        "zapping a PMD leaf of a file hands its dirt to the folio; before, reclaim may drop what was written",
+        since="7.3",
+        source='ff53afcd82de "mm/huge_memory: transfer the pmd dirty bit to the folio on zap"',
+    )
     fault_pte_dirty: int = behaviour(
         "a read fault of a writable mapping installs a dirty PTE if the folio is dirty already",
         since="6.16",

@@ -5,9 +5,11 @@ A mapped huge page keeps a PTE table in reserve (`MM.deposit`), so that splittin
 
 from __future__ import annotations
 
+from core_mm.features import feature
 from core_mm.folio import (
     PageAnonExclusive,
     folio_get,
+    folio_mark_dirty,
     folio_put,
     folio_ref_add,
     folio_test_anon,
@@ -216,6 +218,8 @@ def zap_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int) -> int:
     folio_remove_rmap_pmd(folio, page, vma)
     if folio_test_anon(folio):
         zap_deposited_table(mm)
+    elif feature.zap_pmd_dirty and pte_dirty(pmd_pte(pmd)):
+        folio_mark_dirty(folio)
     add_mm_counter(mm, mm_counter(folio), -(1 << cfg.pmd_order))
     return tlb_remove_page_size(tlb, page, 1)
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from core_mm.mm_types import PG_LARGE
 from core_mm.page_cache import SWAP_ORDER
-from core_mm.uapi import COLUMNS, FILE_RAMFS, OP_NAMES, PROT_EXEC, PROT_WRITE
+from core_mm.uapi import COLUMNS, FILE_RAMFS, FILE_TMPFS_HUGE, OP_NAMES, PROT_EXEC, PROT_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Machine
 from mmarch.sanitize.entries import EXECUTES, PRESENT, READS, WRITES, Numbers
 from mmarch.sanitize.follow import Follow
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
-from mmarch.sanitize.model import ON_DISK, PLACE, Area, Model, Space
+from mmarch.sanitize.model import ON_DISK, PLACE, Area, File, Model, Space
 from mmarch.sanitize.state import Flags, Reader, State
 
 SHMEM_KINDS = (1, 2, 5)
@@ -62,6 +62,8 @@ class Contents:
             [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed, self._large,
         )  # fmt: skip
         self._no_execute = self._can_forbid_execution()
+        huge = FILE_TMPFS_HUGE in kinds or reader.constant("shmem_orders") >> reader.constant("pmd_order") & 1
+        self._loses = bool(huge) and not memory.get("feature", "zap_pmd_dirty")
 
     def _can_forbid_execution(self) -> bool:
         hooks = self._reader.entries.hooks
@@ -165,6 +167,12 @@ class Contents:
                 continue
             if not area.shared and space.copied.get(page) == does:
                 continue
+            if (
+                area.file is not None
+                and page not in space.written
+                and self._lost(area.file, area.at(page), does)
+            ):
+                continue
             frame = int(shows.frame[part][at])
             where = f"frame {frame:#x}" if frame else "in swap"
             if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
@@ -222,26 +230,34 @@ class Contents:
             here, does = index[mine], held[mine]
             must = np.where(here < file.initial, ON_DISK | file.number << 40 | here, 0)
             place = {page: at for at, page in enumerate(here.tolist())} if file.written else {}
-            for page, version in file.written.items():
+            for page, version in list(file.written.items()):
                 at = place.get(page)
                 if at is not None:
                     must[at] = version
                 elif version and page < file.pages:
-                    yield from self._on_disk(file.number, page, version)
-            for at in np.flatnonzero((does != must) & (here < file.pages))[:3].tolist():
+                    yield from self._on_disk(file, page, version)
+            wrong = np.flatnonzero((does != must) & (here < file.pages)).tolist()
+            for at in [at for at in wrong if not self._lost(file, int(here[at]), int(does[at]))][:3]:
                 shown, frame = self.describe(int(does[at])), int(values[mine][at])
                 yield Finding(
                     "content", f"file {file.number} page {here[at]} must hold {self.describe(int(must[at]))}, and "
                     f"holds {shown} ({f'frame {frame:#x}' if frame > 0 else 'in swap'})", max(frame, 0),
                 )  # fmt: skip
 
-    def _on_disk(self, number: int, page: int, version: int) -> Iterator[Finding]:
-        first = int(self._reader.memory.tables["INODE"]["first"][number + 1])
+    def _lost(self, file: File, page: int, held: int) -> bool:
+        """Whether a page is empty that Linux may lose (`zap_pmd_dirty`): then it is empty from now on."""
+        if not (self._loses and file.memory and held == 0):
+            return False
+        file.written.pop(page, None)
+        return True
+
+    def _on_disk(self, file: File, page: int, version: int) -> Iterator[Finding]:
+        first = int(self._reader.memory.tables["INODE"]["first"][file.number + 1])
         disk = int(self._reader.memory.arrays["file_content"][first + page])
-        if disk != version:
+        if disk != version and not self._lost(file, page, disk):
             yield Finding(
-                "content", f"file {number} page {page} is lost: it must hold {self.describe(version)}, is not cached, "
-                f"and the file holds {self.describe(disk)}",
+                "content", f"file {file.number} page {page} is lost: it must hold {self.describe(version)}, is not "
+                f"cached, and the file holds {self.describe(disk)}",
             )  # fmt: skip
 
     # -- words ------------------------------------------------------------------------

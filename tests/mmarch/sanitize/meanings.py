@@ -64,6 +64,7 @@ class Mistake:
     rule: str = "content"
     orders: int = 0
     shmem_orders: int = 0
+    release: str = "6.12"
 
 
 MISTAKES = (
@@ -226,7 +227,14 @@ MISTAKES = (
             "    if pte_young"),
         (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, 1), read(pages=HUGE),
          madvise(uapi.MADV_PAGEOUT, HUGE)),
-        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9),
+        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9, release="7.3"),
+    Mistake(
+        "a leaf that is zapped takes its dirt along (ff53afcd82de)", Edit(
+            "core_mm.huge_memory", "    elif feature.zap_pmd_dirty and pte_dirty(pmd_pte(pmd)):\n"
+            "        folio_mark_dirty(folio)\n", ""),
+        (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, HUGE), read(pages=HUGE),
+         madvise(uapi.MADV_PAGEOUT, HUGE)),
+        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9, release="7.3"),
     Mistake(
         "a new mapping is not counted", Edit(
             "core_mm.vma_tree", "    MM.map_count[mm] += 1\n", ""),
