@@ -9,15 +9,17 @@ import numpy as np
 
 from core_mm.mm_types import PG_LARGE
 from core_mm.page_cache import SWAP_ORDER
-from core_mm.uapi import COLUMNS, FILE_RAMFS, FILE_TMPFS_HUGE, OP_NAMES, PROT_EXEC, PROT_WRITE
+from core_mm.uapi import COLUMNS, FILE_RAMFS, FILE_TMPFS_HUGE, OP_NAMES
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Machine
 from mmarch.sanitize.entries import EXECUTES, PRESENT, READS, WRITES, Numbers
+from mmarch.sanitize.expected import Plan, on_disk
 from mmarch.sanitize.follow import Follow
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.model import ON_DISK, PLACE, Area, File, Model, Space
-from mmarch.sanitize.state import Flags, Reader, State
+from mmarch.sanitize.state import Reader, State
+from mmarch.sanitize.versions import found
 
 SHMEM_KINDS = (1, 2, 5)
 SHOWN = 10
@@ -32,7 +34,10 @@ class Shows:
     held: Numbers
     bits: Numbers
     frame: Numbers  # 0 of what is in swap
-    large: Flags  # part of a large folio
+
+    def part(self, chosen: Numbers) -> Shows:
+        """Some of them."""
+        return Shows(self.page[chosen], self.held[chosen], self.bits[chosen], self.frame[chosen])
 
 
 class Contents:
@@ -63,6 +68,7 @@ class Contents:
         )  # fmt: skip
         self._no_execute = self._can_forbid_execution()
         huge = FILE_TMPFS_HUGE in kinds or reader.constant("shmem_orders") >> reader.constant("pmd_order") & 1
+        self._plans: dict[int, Plan] = {}  # of each task that is the first in its address space
         self._loses = bool(huge) and not memory.get("feature", "zap_pmd_dirty")
 
     def _can_forbid_execution(self) -> bool:
@@ -109,8 +115,7 @@ class Contents:
         swapped = np.where(cached > 0, content[cached], state.array("swap_content")[slot])
         held = np.where(bits & PRESENT, content[frame], swapped)
         order = np.argsort(page, kind="stable")
-        large = state.flags[state.head[np.minimum(frame, state.frames - 1)]] & PG_LARGE != 0
-        return Shows(page[order], held[order], bits[order], frame[order], large[order])
+        return Shows(page[order], held[order], bits[order], frame[order])
 
     def _left(self, task: int, start: int, end: int) -> list[tuple[int, int, int]]:
         state, mm = self._reader.read(), int(self._reader.memory.tables["TASK"]["mm"][task + 1])
@@ -133,7 +138,12 @@ class Contents:
         at = int(np.searchsorted(shows.page, page))
         if at >= len(shows.page) or shows.page[at] != page:
             return False
-        return bool(shows.large[at])
+        return self._in_large(int(shows.frame[at]))
+
+    def _in_large(self, frame: int) -> bool:
+        """Whether it is part of a large folio."""
+        pages = self._reader.memory.tables["PAGE"]
+        return bool(pages["flags"][pages["head"][frame]] & PG_LARGE) if frame else False
 
     def _filed(self, number: int, index: int) -> int | None:
         memory = self._reader.memory
@@ -143,106 +153,105 @@ class Contents:
     # -- tasks ------------------------------------------------------------------------
 
     def _space(self, task: int, space: Space, shows: Shows) -> Iterator[Finding]:
-        for area in space.areas:
-            low, high = np.searchsorted(shows.page, (area.start, area.end)).tolist()
-            if low < high:
-                yield from self._area(task, space, area, shows, slice(low, high))
-        missing = space.written.keys() - space.lazy - set(shows.page.tolist())
-        for page in sorted(missing)[:3]:
-            if space.written[page]:
-                held = self.describe(space.written[page])
-                yield Finding(
-                    "content", f"task {task} page {page:#x} is lost: it must show {held}, and has no entry"
-                )
-
-    def _area(self, task: int, space: Space, area: Area, shows: Shows, part: slice) -> Iterator[Finding]:
-        pages, held = shows.page[part], shows.held[part]
-        yield from self._allowed(task, area, shows, part)
-        expected = self._expected(space, area, pages)
-        for at in np.flatnonzero(held != expected).tolist():
-            page, must, does = int(pages[at]), int(expected[at]), int(held[at])
-            if page in space.lazy and not area.shared and does == 0:
-                space.lazy.discard(page)
-                space.written.pop(page, None)
-                continue
-            if not area.shared and space.copied.get(page) == does:
-                continue
-            if (
-                area.file is not None
-                and page not in space.written
-                and self._lost(area.file, area.at(page), does)
-            ):
-                continue
-            frame = int(shows.frame[part][at])
-            where = f"frame {frame:#x}" if frame else "in swap"
-            if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
-                if not (area.file.memory and shows.large[part][at]):
-                    yield Finding(
-                        "content",
-                        f"task {task} page {page:#x} shows {where} behind the end of its file",
-                        frame,
-                    )
-                continue
+        plan = self._plans.get(task)
+        if plan is None or plan.areas != space.areas:
+            plan = self._plans[task] = Plan(list(space.areas))
+        area = plan.where(shows.page)
+        inside = np.flatnonzero(area >= 0)
+        shows, area = shows.part(inside), area[inside]
+        yield from self._allowed(task, shows, plan.forbidden[area] if len(area) else area)
+        if len(area):
+            expected = plan.expected(space, shows.page, area)
+            for at in np.flatnonzero(shows.held != expected).tolist():
+                yield from self._differs(task, space, plan.areas[area[at]], shows, at, int(expected[at]))
+        written, held = space.written.arrays()
+        missing = written[~found(shows.page, written)[0] & (held != 0)].tolist()
+        for page in [page for page in missing if page not in space.lazy][:3]:
             yield Finding(
-                "content", f"task {task} page {page:#x} must show {self.describe(must)}, and shows "
-                f"{self.describe(does)} ({where})", frame,
+                "content", f"task {task} page {page:#x} is lost: it must show {self.describe(space.written[page])}, "
+                "and has no entry",
             )  # fmt: skip
 
-    def _expected(self, space: Space, area: Area, pages: Numbers) -> Numbers:
-        numbers = pages.tolist()
-        if area.file is None:
-            get = space.written.get
-            return np.array([get(page, 0) for page in numbers], np.int64)
-        content = self.model.content
-        return np.array(
-            [content(space, area, page) if area.at(page) < area.file.pages or page in space.written else -2
-             for page in numbers], np.int64,
+    def _differs(
+        self, task: int, space: Space, area: Area, shows: Shows, at: int, must: int
+    ) -> Iterator[Finding]:
+        """A page that does not show what was expected, unless it may."""
+        page, does, frame = int(shows.page[at]), int(shows.held[at]), int(shows.frame[at])
+        if page in space.lazy and not area.shared and does == 0:
+            space.lazy.discard(page)
+            space.written.pop(page, None)
+            return
+        if not area.shared and space.copied.get(page) == does:
+            return
+        if area.file is not None and page not in space.written and self._lost(area.file, area.at(page), does):
+            return
+        where = f"frame {frame:#x}" if frame else "in swap"
+        if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
+            if not (area.file.memory and self._in_large(frame)):
+                what = f"task {task} page {page:#x} shows {where} behind the end of its file"
+                yield Finding("content", what, frame)
+            return
+        yield Finding(
+            "content", f"task {task} page {page:#x} must show {self.describe(must)}, and shows "
+            f"{self.describe(does)} ({where})", frame,
         )  # fmt: skip
 
-    def _allowed(self, task: int, area: Area, shows: Shows, part: slice) -> Iterator[Finding]:
-        bits = shows.bits[part]
-        forbidden = 0
-        if not area.prot & PROT_WRITE:
-            forbidden |= WRITES
-        if not area.prot & PROT_EXEC and self._no_execute:
-            forbidden |= EXECUTES
-        if not area.prot:
-            forbidden |= READS
-        for at in np.flatnonzero(bits & forbidden)[:2].tolist():
+    def _allowed(self, task: int, shows: Shows, forbidden: Numbers) -> Iterator[Finding]:
+        if not self._no_execute:
+            forbidden = forbidden & ~EXECUTES
+        wrong = shows.bits & forbidden
+        for at in np.flatnonzero(wrong)[:2].tolist():
             names = ((READS, "read"), (WRITES, "written to"), (EXECUTES, "executed"))
-            how = ", ".join(name for bit, name in names if int(bits[at]) & forbidden & bit)
-            yield Finding("protection", f"task {task} page {int(shows.page[part][at]):#x} can be {how}, which its "
-                          f"protection forbids (frame {int(shows.frame[part][at]):#x})",
-                          int(shows.frame[part][at]))  # fmt: skip
+            how = ", ".join(name for bit, name in names if int(wrong[at]) & bit)
+            frame = int(shows.frame[at])
+            what = f"task {task} page {int(shows.page[at]):#x} can be {how}, which its protection forbids"
+            yield Finding("protection", f"{what} (frame {frame:#x})", frame)
 
     # -- files ------------------------------------------------------------------------
 
     def _cache(self, state: State) -> Iterator[Finding]:
         """What the page cache, swap and disk hold of each file of the workload."""
         inode, index, values = state.cached
+        held = self._held(state, values)
+        mine = np.flatnonzero((inode >= 1) & (inode <= len(self.model.files)))
+        which, index, values, held = inode[mine] - 1, index[mine], values[mine], held[mine]
+        files = self.model.files
+        if not files:
+            return
+        must = on_disk(files, which, index)
+        for file in files:
+            if file.written:
+                yield from self._written(file, np.flatnonzero(which == file.number), index, must)
+        ends = np.array([file.pages for file in files], np.int64)
+        wrong = np.flatnonzero((held != must) & (index < ends[which])).tolist()
+        wrong = [at for at in wrong if not self._lost(files[which[at]], int(index[at]), int(held[at]))]
+        for at in wrong[:3]:
+            shown, frame = self.describe(int(held[at])), int(values[at])
+            yield Finding(
+                "content", f"file {which[at]} page {index[at]} must hold {self.describe(int(must[at]))}, and "
+                f"holds {shown} ({f'frame {frame:#x}' if frame > 0 else 'in swap'})", max(frame, 0),
+            )  # fmt: skip
+
+    def _held(self, state: State, values: Numbers) -> Numbers:
+        """What is in the frames and slots that the page cache names."""
         content, slots = state.array("content"), state.array("swap_content")
         frames = np.clip(values, 0, self._reader.constant("memory_pages"))
-        held = np.where(values > 0, content[frames], 0)
         stored = np.clip(-values & (1 << SWAP_ORDER) - 1, 0, len(slots) - 1)
-        held = np.where(values < 0, slots[np.where(values < 0, stored, 0)], held)
-        for file in self.model.files:
-            mine = inode == file.number + 1
-            here, does = index[mine], held[mine]
-            must = np.where(here < file.initial, ON_DISK | file.number << 40 | here, 0)
-            place = {page: at for at, page in enumerate(here.tolist())} if file.written else {}
-            for page, version in list(file.written.items()):
-                at = place.get(page)
-                if at is not None:
-                    must[at] = version
-                elif version and page < file.pages:
-                    yield from self._on_disk(file, page, version)
-            wrong = np.flatnonzero((does != must) & (here < file.pages)).tolist()
-            for at in [at for at in wrong if not self._lost(file, int(here[at]), int(does[at]))][:3]:
-                shown, frame = self.describe(int(does[at])), int(values[mine][at])
-                yield Finding(
-                    "content", f"file {file.number} page {here[at]} must hold {self.describe(int(must[at]))}, and "
-                    f"holds {shown} ({f'frame {frame:#x}' if frame > 0 else 'in swap'})", max(frame, 0),
-                )  # fmt: skip
+        return np.where(values > 0, content[frames], slots[np.where(values < 0, stored, 0)])
+
+    def _written(self, file: File, mine: Numbers, index: Numbers, must: Numbers) -> Iterator[Finding]:
+        """Enters what cached pages of a file must hold that were written to; what is lost of the others."""
+        pages, versions = file.written.arrays()
+        there, at = found(pages, index[mine])
+        must[mine[there]] = versions[at[there]]
+        away = np.ones(len(pages), np.bool_)
+        away[at[there]] = False
+        gone = np.flatnonzero(away & (versions != 0) & (pages < file.pages))
+        if len(gone):
+            first = int(self._reader.memory.tables["INODE"]["first"][file.number + 1])
+            disk = self._reader.memory.arrays["file_content"][first + pages[gone]]
+            for place in gone[disk != versions[gone]].tolist():
+                yield from self._on_disk(file, int(pages[place]), int(versions[place]))
 
     def _lost(self, file: File, page: int, held: int) -> bool:
         """Whether a page is empty that Linux may lose (`zap_pmd_dirty`): then it is empty from now on."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, PROT_EXEC, PROT_READ, PROT_WRITE
+from mmarch.sanitize.versions import Versions
 
 SEGV, BUS, OK = "SIGSEGV", "SIGBUS", "ok"
 NEEDS = {ACCESS_READ: PROT_READ | PROT_WRITE | PROT_EXEC, ACCESS_WRITE: PROT_WRITE, ACCESS_EXEC: PROT_EXEC}
@@ -38,7 +39,7 @@ class File:
     number: int
     pages: int
     initial: int = 0
-    written: dict[int, int] = field(default_factory=dict)
+    written: Versions = field(default_factory=Versions)
     names: int = 1
     memory: bool = False
 
@@ -52,7 +53,7 @@ class File:
         """To so many pages; what was behind them is gone for good."""
         if pages < self.pages:
             self.initial = min(self.initial, pages)
-            self.written = {index: held for index, held in self.written.items() if index < pages}
+            self.written = Versions((index, held) for index, held in self.written.items() if index < pages)
         self.pages = pages
 
     def zero(self, first: int, after: int) -> None:
@@ -99,7 +100,7 @@ class Space:
     """
 
     areas: list[Area] = field(default_factory=list)
-    written: dict[int, int] = field(default_factory=dict)
+    written: Versions = field(default_factory=Versions)
     lazy: set[int] = field(default_factory=set)
     copied: dict[int, int] = field(default_factory=dict)
     start_brk: int = 0
@@ -299,7 +300,7 @@ class Model:
         parent = self.tasks[task]
         areas = [area for area in parent.areas if area.forked]
         copy = Space(
-            [replace(area, locked=False) for area in areas], dict(parent.written), set(parent.lazy),
+            [replace(area, locked=False) for area in areas], Versions(parent.written), set(parent.lazy),
             dict(parent.copied), parent.start_brk, parent.brk,
         )  # fmt: skip
         for area in parent.areas:
