@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +130,7 @@ def fit(
 
     InputError if there are fewer of them than groups, or if a group is in none of them.
     """
+    _scipy()
     found, missing = [], {}
     for done, time in enumerate(times.times):
         ns, counts, needs = _measured(times, time, series, note)
@@ -184,17 +186,23 @@ def _enough(times: Times, rows: Sequence[tuple[int, ...]]) -> None:
         )
 
 
+def _scipy() -> tuple[Any, Any]:
+    """The solver, and Student's distribution; InputError without them."""
+    try:
+        from scipy.optimize import nnls
+        from scipy.stats import t
+    except ImportError:
+        raise InputError("costs fit needs a package: pip install 'mmarch[fit]'") from None
+    return nnls, t
+
+
 def solve(counts: Matrix, ns: Matrix) -> tuple[Matrix, Matrix]:
     """Non-negative prices that make the least squares of relative errors, and half of their 95 % intervals.
 
     The intervals are Student's, of the groups whose price is not zero; none without a degree of freedom.
     InputError without scipy.
     """
-    try:
-        from scipy.optimize import nnls
-        from scipy.stats import t
-    except ImportError:
-        raise InputError("costs fit needs a package: pip install 'mmarch[fit]'") from None
+    nnls, t = _scipy()
     weighted, target = counts / np.abs(ns)[:, None], np.sign(ns)
     scale = np.abs(weighted).max(axis=0)
     prices = nnls(weighted / scale, target)[0] / scale
