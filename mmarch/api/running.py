@@ -126,19 +126,22 @@ def judge(
     backing: str = "",
     parameters: Parameters | None = None,
     every: int = 100,
+    flushes: bool = True,
     note: Note = silent,
     progress: Progress = unseen,
     **chosen: Unpack[Choosing],
 ) -> tuple[Workload, Setup, Sanitized]:
     """Judge every TLB flush, and every missing one, by a TLB of unlimited memory: `mmarch run --sanitize`.
 
-    The invariants of core-mm are looked at after every `every` operations and at the end. What was run, on what,
-    and the verdict.
+    The invariants of core-mm, and what pages show, are looked at after every `every` operations and at the end. Without
+    `flushes` the invariants are all that is looked at, which takes little longer than a run: `mmarch run --invariants`.
+    What was run, on what, and the verdict.
     """
-    from mmarch.sanitize.run import sanitize
+    from mmarch.sanitize.run import look, sanitize
 
     job = prepare(workload, scenario, backing, parameters, note, chosen, engine, runs=2)
-    return job.workload, job.setup, sanitize(*job, note, progress, every)
+    verdict = sanitize if flushes else look
+    return job.workload, job.setup, verdict(*job, note, progress, every)
 
 
 def compare(

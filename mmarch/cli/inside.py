@@ -33,14 +33,14 @@ def saved(workload: str, chosen: dict[str, Any], scenario: str, backing: str) ->
     return api.load_history(workload)
 
 
-def formats(top: int, steps: bool, sanitize: bool, form: str) -> tuple[Sequence[str], str]:
-    """What a run can be printed as, and what it is called."""
+def formats(top: int, steps: bool, judged: str, form: str) -> tuple[Sequence[str], str]:
+    """What a run can be printed as, and what it is called; `judged`: the option that asks for a verdict."""
     from mmarch.report.formats import FORMATS as COUNTS
 
-    if sanitize:
+    if judged:
         if top or steps:
-            raise InputError("--sanitize judges flushes instead of counting; leave --top and --steps out")
-        return ("table", "json"), "run --sanitize"
+            raise InputError(f"{judged} judges instead of counting; leave --top and --steps out")
+        return ("table", "json"), f"run {judged}"
     if top or steps:
         return ("table", "json"), "run --steps" if steps else "run --top"
     return (*COUNTS, *FORMATS), f"run --format {form}" if form in FORMATS else "run"

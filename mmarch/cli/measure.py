@@ -47,9 +47,20 @@ def run(
             help="Judge every flush by a TLB of unlimited memory, and core-mm by its invariants, instead of counting.",
         ),
     ] = False,
+    invariants: Annotated[
+        bool,
+        typer.Option(
+            "--invariants",
+            help="Look at the invariants of core-mm alone, which takes little longer than counting.",
+        ),
+    ] = False,
     every: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="With --sanitize: look at core-mm after every N operations."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="With --sanitize or --invariants: look at core-mm after every N operations.",
+        ),
     ] = 100,
     costs: o.Costs = "",
     scenario: o.Scenario = "",
@@ -67,11 +78,12 @@ def run(
     if by not in ("op", "hook") and not top:
         raise InputError(f"--by {by} says what --top K ranks; give --top too")
     filed: Literal["op", "hook"] = "hook" if by == "hook" else "op"
-    known, what = inside.formats(top, steps, sanitize, format_)
+    judged = "--sanitize" if sanitize else "--invariants" if invariants else ""
+    known, what = inside.formats(top, steps, judged, format_)
     form = chosen_format(format_, json, output, known, what)
     named = workloads or [""]
     if len(named) > 1:
-        if top or steps or sanitize or form in inside.FORMATS:
+        if top or steps or judged or form in inside.FORMATS:
             asked = what.removeprefix("run ")
             raise InputError(f"{asked} looks at one workload, not {len(named)}; run it once for each")
         check_costs(costs, chosen["arch"])
@@ -84,12 +96,14 @@ def run(
         answer(render(results, form, costs), output)
         _findings(results, talk)
         return
-    if (top or steps or form in inside.FORMATS) and (past := inside.saved(named[0], chosen, scenario, backing)):
+    if (top or steps or form in inside.FORMATS) and (
+        past := inside.saved(named[0], chosen, scenario, backing)
+    ):
         answer(inside.show(past, top, by, count, steps, form), output)
         return
     source = talk.reading(named[0], scenario, backing)
-    if sanitize:
-        _sanitize(source, form == "json", output, talk, {"engine": engine, "every": every, **chosen})
+    if judged:
+        _judge(source, form == "json", output, talk, every, {"engine": engine, "flushes": sanitize, **chosen})
         return
     with talk.progress(source.name) as progress:
         how: dict[str, Any] = {"note": talk.note, "progress": progress, **chosen}
@@ -223,14 +237,15 @@ def _findings(results: Sequence[Result], talk: Talk) -> None:
         raise typer.Exit(EXIT_FINDINGS)
 
 
-def _sanitize(source: Source, json: bool, output: str, talk: Talk, how: dict[str, Any]) -> None:
-    """The oracle's verdict instead of counts; exit 1 if it found anything."""
+def _judge(source: Source, json: bool, output: str, talk: Talk, every: int, how: dict[str, Any]) -> None:
+    """The verdict instead of counts; exit 1 if anything is wrong."""
     from mmarch import api
     from mmarch.report.printed import SanitizeDocument
-    from mmarch.report.sanitize import render
+    from mmarch.report.sanitize import render, render_looks
 
     with talk.progress(source.name) as progress:
-        work, setup, seen = api.judge(source, note=talk.note, progress=progress, **how)
-    answer(SanitizeDocument.of(work, setup, seen).text() if json else "\n".join(render(work, seen)), output)
+        work, setup, seen = api.judge(source, note=talk.note, progress=progress, every=every, **how)
+    lines = render(work, seen) if how["flushes"] else render_looks(work, seen, every)
+    answer(SanitizeDocument.of(work, setup, seen).text() if json else "\n".join(lines), output)
     if seen.wrong:
         raise typer.Exit(EXIT_FINDINGS)

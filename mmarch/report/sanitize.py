@@ -41,6 +41,14 @@ def by_cause(seen: Sanitized) -> list[str]:
     return lines
 
 
+def render_looks(work: Workload, seen: Sanitized, every: int) -> list[str]:
+    """Whether the invariants of core-mm hold, where nothing else was looked at."""
+    verdict = "core-mm is wrong" if seen.broken else "its invariants hold"
+    often = "each" if every == 1 else f"every {every}"
+    text = f"{work.name}: {counted(seen.operations, 'operation')}, a look at core-mm after {often}: {verdict}"
+    return [*wrap(qualified(text, work.provenance)), *invariants(work, seen)]
+
+
 def render(work: Workload, seen: Sanitized) -> list[str]:
     """The first violations in full, then flushes by event and how many of them nothing needed."""
     found = f"{seen.found:,} violation{'' if seen.found == 1 else 's'}"

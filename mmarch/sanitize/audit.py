@@ -49,14 +49,15 @@ class Audit:
 
     def __init__(self, machine: Machine, every: int = EVERY, contents: bool = True) -> None:
         self.machine, self.reader, self._every = machine, Reader(machine), every
+        self.contents = contents
         self._contents = Contents(self.reader) if contents else None
         self._glance = glance_at(machine)
         self._pending = Pending(machine)
         self.clean = 0  # rows up to which nothing was wrong
 
-    def run(self, row: int, total: int) -> tuple[int, list[Finding]]:
-        """Run operations from `row` on, of `total`, up to the next look or as far as is sound; the next row."""
-        after = row + 1 if self._contents else min(self.clean + self._every, total)
+    def run(self, row: int, total: int, most: int = 0) -> tuple[int, list[Finding]]:
+        """Run operations from `row` on, of `total`, up to the next look, but at `most` so many; the next row."""
+        after = row + 1 if self._contents else min(self.clean + self._every, total, row + (most or total))
         self.machine.call("run_operations", row, after)
         return after, self.ran(after - 1, after == total)
 

@@ -76,11 +76,39 @@ def sanitize(
         row, findings = run_some(machine, oracle, audit, row, total, workload)
         progress(row, total)
     oracle.finish()
-    broken: tuple[Broken, ...] = ()
-    if findings:
-        broken = first_broken(lambda: assemble(setup, workload, request, _silent), audit.clean, row)
-        broken = broken or blamed(findings, machine, row - 1)
-    return report(oracle, row, broken)
+    return report(
+        oracle, row, _broken(audit, findings, row, lambda: assemble(setup, workload, request, _silent))
+    )
+
+
+def look(
+    workload: Workload,
+    setup: Setup,
+    request: Request = Request(),
+    note: Note = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    every: int = EVERY,
+) -> Sanitized:
+    """Run `workload` and look at the invariants of core-mm alone, after every `every` operations and at the end."""
+    audit = Audit(assemble(setup, workload, request, note), every, contents=False)
+    total = len(workload.ops)
+    row, findings = 0, list[Finding]()
+    while row < total and not findings:
+        row, findings = audit.run(row, total)
+        progress(row, total)
+    again = replace(request, log_rows=LOG_ROWS)
+    broken = _broken(audit, findings, row, lambda: assemble(setup, workload, again, _silent))
+    return Sanitized(row, (), 0, {}, {}, {}, broken)
+
+
+def _broken(
+    audit: Audit, findings: list[Finding], row: int, fresh: Callable[[], Machine]
+) -> tuple[Broken, ...]:
+    """What is wrong since which operation, if anything was found before `row`."""
+    if not findings:
+        return ()
+    exact = first_broken(fresh, audit.clean, row, audit.contents)
+    return exact or blamed(findings, audit.machine, row - 1)
 
 
 def _silent(line: str) -> None:
@@ -107,7 +135,7 @@ def run_some(
     """Run operations until the log is worth reading, or core-mm has done something wrong; the next row."""
     findings: list[Finding] = []
     while row < total and not findings and machine.memory.get("mach", "log_len") < CHUNK_ROWS:
-        row, findings = audit.run(row, total)
+        row, findings = audit.run(row, total, 1)
     drain(machine, oracle, f"operation {row - 1} of {workload.name}")
     audit.emptied()
     return row, findings

@@ -98,6 +98,37 @@ def test_the_operation_is_found_between_two_looks() -> None:
     assert exact == seldom and exact[1]
 
 
+def looked_at(mistake: Mistake) -> tuple[list[int], tuple[Broken, ...]]:
+    """The same by looks at the invariants alone."""
+    with applied((mistake.edit,)):
+        path = SCENARIOS / f"{mistake.scenario}.scn"
+        work, _, seen = api.judge(
+            path, engine="interpreted", flushes=False, arch="arm64", folio_orders=mistake.orders
+        )
+    return work.ops[:, 0].tolist(), seen.broken
+
+
+def test_invariants_alone() -> None:
+    """The same verdict, with the same operation and what happened to the frame."""
+    mistake = next(mistake for mistake in MISTAKES if mistake.rule == "refcount" and mistake.op == "fork")
+    kinds, found = in_fork(looked_at, mistake)
+    assert found[0].rule == "refcount" and uapi.OP_NAMES[kinds[found[0].where.row]] == "fork"
+
+
+def test_the_command_that_looks_at_them_alone(mmarch: Callable[..., Ran]) -> None:
+    """It says how often it looked, and judges nothing else."""
+    ran = mmarch("run", "--invariants", "-q", "--every", "1000", "redis-bgsave")
+    assert ran.code == 0 and "a look at core-mm after every 1000: its invariants hold" in " ".join(
+        ran.out.split()
+    )
+    printed = mmarch("run", "--invariants", "-q", "--json", str(SCENARIOS / "fork.scn"))
+    assert printed.code == 0 and json.loads(printed.out)["flushes"] == {}
+    both = mmarch("run", "--invariants", "--top", "3")
+    assert (
+        both.code == 2 and "--invariants judges instead of counting; leave --top and --steps out" in both.err
+    )
+
+
 @pytest.mark.parametrize("release", ["6.12", "7.3"])
 @pytest.mark.parametrize("trace", ["redis-bgsave", "numpy-pool"])
 def test_real_programs(mmarch: Callable[..., Ran], trace: str, release: str) -> None:
