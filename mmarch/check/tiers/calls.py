@@ -222,6 +222,13 @@ def of_files(world: World) -> Iterator[Call]:
         yield EOPNOTSUPP, OP_FALLOCATE, RAMFS, mode, 0, page
     yield EOPNOTSUPP, OP_FALLOCATE, REGULAR, FALLOC_FL_ZERO_RANGE, 0, page
     yield EOPNOTSUPP, OP_FALLOCATE, SHMEM, FALLOC_FL_PUNCH_HOLE, 0, page
+    for file in (REGULAR, SHMEM):
+        yield 0, OP_PWRITE, file, 0, page, page
+        yield 0, OP_PWRITE, file, (FILE_PAGES - 1) * page, page, page
+        yield 0, OP_FALLOCATE, file, 0, (FILE_PAGES - 1) * page, page
+        yield 0, OP_FALLOCATE, file, hole, 20 * page, 2 * page
+        yield 0, OP_FTRUNCATE, file, 40 * page
+        yield 0, OP_FTRUNCATE, file, FILE_PAGES * page
     yield EINVAL, OP_FTRUNCATE, REGULAR, -1
     yield EINVAL, OP_PWRITE, REGULAR, -page, page, page
     yield EINVAL, OP_PWRITE, REGULAR, page, -page, page
