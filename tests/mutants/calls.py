@@ -93,4 +93,13 @@ MUTANTS = (
         (Edit("core_mm.move_page_tables", "    store(old_pudp, 0)\n    store(new_pudp, pud)\n",
               "    store(new_pudp, pud)\n    store(old_pudp, 0)\n"),),
     ),
+    Mutant(
+        "A-account", "mprotect does not account memory that becomes writable, which keeps mappings apart",
+        "stateful.merges", (Edit("core_mm.mprotect", "            flags |= VM_ACCOUNT\n", "            pass\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "A-room", "fallocate takes a range that begins within a file's room and ends behind it", "stateful.errors",
+        (Edit("core_mm.fallocate", "size > room - offset", "size > room + offset"),), arch="generic", share=0.05,
+    ),
 )

@@ -11,6 +11,7 @@ from core_mm.uapi import (
     MAP_GROWSDOWN,
     MAP_LOCKED,
     MAP_PRIVATE,
+    MAP_SHARED,
     MAP_STACK,
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
@@ -19,14 +20,16 @@ from core_mm.uapi import (
     OP_FORK,
     OP_MADVISE,
     OP_MMAP,
+    OP_MPROTECT,
     OP_MREMAP,
     OP_MUNMAP,
     OP_TOUCH,
 )
 from mmarch.check.context import Context
+from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
-from mmarch.check.tiers.calls import ANON, FILE, LOCKED, PAGES, RW, World, maps, present
+from mmarch.check.tiers.calls import ANON, FILE, LOCKED, PAGES, RW, R, World, maps, present
 
 STACK, HEAP, ELSEWHERE = 0x40000000, 0x60000000, 0x50000000
 GUARD = 256  # pages that stay free below a stack
@@ -168,6 +171,78 @@ def inherited(context: Context) -> None:
 
 def _child(world: World, task: int) -> None:
     world.succeeds(OP_FORK, task)
+
+
+@check("stateful.merges", source="mm/vma.c:vma_merge_new_range, vma_merge_existing_range")
+def merges(context: Context) -> None:
+    """Neighbouring mappings become one when nothing tells them apart any more, however they came, and two otherwise."""
+    for variant in context.variants():
+        world = World(variant)
+        page, at, file = world.page, ELSEWHERE, ELSEWHERE + 64 * world.page
+        shared = MAP_SHARED | MAP_FIXED
+        for areas, op, *arguments in (
+            (1, OP_MMAP, at, 4 * page, RW, PRIVATE, -1, 0),
+            (0, OP_MMAP, at + 4 * page, 4 * page, RW, PRIVATE, -1, 0),
+            (1, OP_MMAP, at + 8 * page, 4 * page, R, PRIVATE, -1, 0),
+            (-1, OP_MPROTECT, at + 8 * page, 4 * page, RW),
+            (2, OP_MPROTECT, at + 5 * page, page, R),
+            (-2, OP_MPROTECT, at + 5 * page, page, RW),
+            (1, OP_MPROTECT, at, page, 0),
+            (0, OP_MPROTECT, at + page, page, 0),
+            (-1, OP_MPROTECT, at, 2 * page, RW),
+            (2, OP_MADVISE, at + 2 * page, page, uapi.MADV_DONTFORK),
+            (-2, OP_MADVISE, at + 2 * page, page, uapi.MADV_DOFORK),
+            (1, OP_MUNMAP, at + 6 * page, page),
+            (-1, OP_MMAP, at + 6 * page, page, RW, PRIVATE, -1, 0),
+            (1, OP_MMAP, file, 2 * page, RW, shared, 0, 0),
+            (0, OP_MMAP, file + 2 * page, 2 * page, RW, shared, 0, 2 * page),
+            (1, OP_MMAP, file + 4 * page, page, RW, shared, 0, 5 * page),
+            (1, OP_MMAP, file + 5 * page, page, RW, shared, 1, 6 * page),
+            (-3, OP_MUNMAP, file, 6 * page),
+            (-1, OP_MUNMAP, at, 12 * page),
+        ):
+            _areas(world, areas, op, *arguments)
+        world.machine.judge(variant.where)
+
+
+def _areas(world: World, more: int, op: int, *arguments: int) -> None:
+    """A call that has to succeed, and leave so many more mappings, or fewer."""
+    mms = world.machine.machine.memory.tables["MM"]
+    mm = int(world.machine.machine.memory.tables["TASK"]["mm"][2])
+    before = int(mms["map_count"][mm])
+    world.succeeds(op, *arguments)
+    found = int(mms["map_count"][mm]) - before
+    if found != more:
+        raise CheckFailed(
+            f"{world.machine.steps()[-1]} changes the number of mappings by {found}; right is {more}{world.where}",
+            world.machine.steps(),
+        )
+
+
+@check("stateful.collapse", hooks=("pmd_mkhuge", "pmdp_collapse_flush"), source="madvise(2), MADV_COLLAPSE")
+def collapse(context: Context) -> None:
+    """MADV_COLLAPSE that succeeds leaves each aligned part of the range in one huge page, and the rest as it was."""
+    for variant in context.variants():
+        world = World(variant)
+        entries = 1 << variant.geometry.pte_bits
+        page, table = world.page, world.page * entries
+        at = 4 * table << variant.geometry.pte_bits
+        for first, pages in ((0, entries), (4 * entries - 8, entries + 16)):
+            start, size = at + first * page, pages * page
+            world.succeeds(OP_MMAP, start, size, RW, PRIVATE, -1, 0)
+            world.succeeds(OP_TOUCH, start, 3, ACCESS_WRITE)
+            world.succeeds(OP_TOUCH, start + size - 20 * page, 12, ACCESS_WRITE)
+            world.succeeds(OP_MADVISE, start, size, uapi.MADV_COLLAPSE)
+            observer = Observer(world.machine)
+            for number in (0, pages // 2, pages - 1):
+                inside = -first % entries <= number < -first % entries + entries
+                seen = observer.look(observer.mm_of(1), start // page + number)
+                if bool(seen is not None and seen.huge) != inside:
+                    raise CheckFailed(
+                        f"page {start // page + number:#x} is {seen} after the collapse{variant.where}",
+                        world.machine.steps(),
+                    )
+        world.machine.judge(variant.where)
 
 
 @check("stateful.locked", source="mmap(2), MAP_LOCKED; mlock(2)")

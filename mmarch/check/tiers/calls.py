@@ -107,7 +107,7 @@ class World:
         if (found if found < 0 else 0) != -error:
             wanted = outcome(-error) if error else "success"
             raise CheckFailed(
-                f"{self.machine.steps()[-1]} returned {outcome(found)}, its manual page says {wanted}{self.where}",
+                f"{self.machine.steps()[-1]} returned {outcome(found)}; right is {wanted}{self.where}",
                 self.machine.steps(),
             )
 
@@ -237,12 +237,23 @@ def of_files(world: World) -> Iterator[Call]:
     yield EINVAL, OP_CLEAR_REFS, -1
 
 
+def of_room(world: World) -> Iterator[Call]:
+    """The twin's own limit: a file has room for twice its pages, and what needs more is refused as no size at all."""
+    page, room = world.page, 2 * FILE_PAGES
+    for file in (REGULAR, SHMEM):
+        yield EINVAL, OP_FTRUNCATE, file, (room + 1) * page
+        for offset, pages in ((room - 1, 2), (room + 1, 1), (0, room + 1), (1, room)):
+            yield EINVAL, OP_PWRITE, file, offset * page, pages * page, page
+            yield EINVAL, OP_FALLOCATE, file, 0, offset * page, pages * page
+    yield 0, OP_FALLOCATE, REGULAR, FALLOC_FL_KEEP_SIZE, (room - 1) * page, page
+
+
 @check("stateful.errors", source="the system calls' manual pages")
 def errors(context: Context) -> None:
     """Calls that their manual pages say fail do so with that error, and change neither mappings nor entries."""
     for variant in context.variants():
         world = World(variant)
-        for calls in (of_ranges, of_mmap, of_mremap, of_madvise, of_files):
+        for calls in (of_ranges, of_mmap, of_mremap, of_madvise, of_files, of_room):
             for error, op, *arguments in calls(world):
                 (world.refuses if error else world.returns)(error, op, *arguments)
         for error, op, *arguments in of_holes(world):
@@ -273,6 +284,12 @@ def borders(context: Context) -> None:
         world.succeeds(OP_MADVISE, LOCKED.at(world), page, MADV_DONTNEED_LOCKED)
         present(world, LOCKED.at(world), 1, False)
         present(world, LOCKED.at(world, 1), PAGES - 1, True)
+        _cached(world, 5, OP_FALLOCATE, SHMEM, 0, 50 * page, 5 * page)
+        _cached(world, 2, OP_PWRITE, SHMEM, 40 * page, 2 * page, page)
+        _cached(
+            world, -3, OP_FALLOCATE, SHMEM, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 51 * page, 3 * page
+        )
+        _cached(world, -4, OP_FTRUNCATE, SHMEM, 40 * page)
         world.machine.judge(variant.where)
 
 
@@ -297,6 +314,19 @@ def present(world: World, at: int, pages: int, wanted: bool, task: int = 1) -> N
                 f"page {page:#x} {'has no' if wanted else 'still has an'} entry{world.where}",
                 world.machine.steps(),
             )
+
+
+def _cached(world: World, more: int, op: int, *arguments: int) -> None:
+    """A call that has to succeed, and leave so many more pages of shared memory, or fewer."""
+    inodes = world.machine.machine.memory.tables["INODE"]
+    before = int(inodes["nrpages"][SHMEM + 1])
+    world.succeeds(op, *arguments)
+    found = int(inodes["nrpages"][SHMEM + 1]) - before
+    if found != more:
+        raise CheckFailed(
+            f"{world.machine.steps()[-1]} changes the pages of the file by {found}; right is {more}{world.where}",
+            world.machine.steps(),
+        )
 
 
 # what a value written to clear_refs makes old: anonymous memory, memory of files
