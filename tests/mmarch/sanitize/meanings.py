@@ -243,4 +243,9 @@ MISTAKES = (
         "a thread does not use its address space", Edit(
             "core_mm.fork", "    MM.mm_users[mm] += 1\n", ""),
         (SPAWN, mmap(), (uapi.OP_CLONE_VM, 1, 2)), ("mm 2 has mm_users 1, and 2 tasks run in it",), "users"),
+    Mistake(
+        "a folio forgets that its owner has unmapped some pages", Edit(
+            "core_mm.rmap", "            PAGE.refcount[slot] -= nr\n", ""),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_DONTNEED, 4)),
+        ("says that mm 2 maps 16 of its pages, 12 entries do",), "owner", orders=1 << 4, release="7.3"),
 )  # fmt: skip
