@@ -167,14 +167,32 @@ def test_lost_events_are_an_error_and_nothing_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+NEVER_LOOKS = "from mmarch.trace.drain import Drain; Drain._run = lambda self: None"
+LOOKS_ONCE = """
+import os, time
+from mmarch.trace.drain import Drain
+def run(self):
+    while not os.path.exists("{folder}/go"):
+        time.sleep(0.01)
+    while self._take():
+        pass
+    open("{folder}/looked", "w").close()
+Drain._run = run
+"""
+
+
 def interrupted(
-    tmp_path: Path, number: int, first: str = "true", *options: str
+    tmp_path: Path, number: int, first: str = "true", *options: str, before: str = ""
 ) -> tuple[subprocess.Popen[str], str, Path]:
-    """`mmarch record` of a program that would last, signalled once it runs; what was said, and the program."""
+    """`mmarch record` of a program that would last, signalled once it runs; what was said, and the program.
+
+    first   of the shell, before it tells that it runs
+    before  of Python, before it records
+    """
     ready = tmp_path / "ready"
     command = ["sh", "-c", f"{first}; echo $$ > {ready}; exec sleep 60"]
     ours = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job ignores it
-    code = f"import signal, sys; from mmarch.cli import main; {ours}; sys.exit(main())"
+    code = f"{before}\nimport signal, sys; from mmarch.cli import main; {ours}; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "record", *options, "-o", str(tmp_path / "out.txt"), "--", *command],
         stderr=subprocess.PIPE, text=True,
@@ -204,10 +222,12 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path):
 
 @needs_tracefs
 def test_ctrl_c_keeps_what_came_before_a_buffer_was_full(tmp_path):
-    """A program that writes to 16,384 pages at once overfills it: what is before that replays."""
-    process, said, _ = interrupted(
-        tmp_path, signal.SIGINT, f"sleep 0.5; {sys.executable} -c '{STORM}'", "--buffer", "64"
+    """16,384 pages are written to, and nobody takes them out of the buffer: what is before that replays."""
+    script = (
+        f"cd {tmp_path}; touch go; until [ -e looked ]; do sleep 0.05; done; {sys.executable} -c '{STORM}'"
     )
+    held = LOOKS_ONCE.format(folder=tmp_path)
+    process, said, _ = interrupted(tmp_path, signal.SIGINT, script, "--buffer", "64", before=held)
     assert process.returncode == -signal.SIGINT
     assert "a buffer was full before, and the trace ends there" in said
     assert f"{tmp_path}/out.txt holds what it did until then" in said
@@ -251,7 +271,9 @@ def test_a_recording_may_be_longer_than_its_buffer(tmp_path):
 @needs_tracefs
 def test_ctrl_c_keeps_nothing_of_a_buffer_that_was_full_at_once(tmp_path):
     """Before the program itself ran: there is nothing to keep, and the cause is said."""
-    process, said, _ = interrupted(tmp_path, signal.SIGINT, "true", "--buffer", "4")
+    process, said, _ = interrupted(
+        tmp_path, signal.SIGINT, "/bin/true; /bin/true; /bin/true", "--buffer", "4", before=NEVER_LOOKS
+    )
     assert process.returncode == 2
     assert "nothing was recorded: the buffer of a CPU was full before the program ran" in said
     assert [each.name for each in tmp_path.iterdir()] == ["ready"]
