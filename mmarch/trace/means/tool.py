@@ -19,6 +19,7 @@ from mmarch.trace.provenance import facts, head
 from mmarch.trace.recording import BY_CTRL_C, BY_TIME, Recording, Wanted, text_file
 
 _PATIENCE = 60.0  # seconds that a tool may take to write what it has
+_TRIAL = 120.0  # seconds that it may take to record nothing
 Rewriting = Callable[[Iterable[str]], Iterable[str]]
 Ready = tuple[str, Callable[[], Recording]]  # by what, in a line; how to run it
 
@@ -102,7 +103,7 @@ def save(
 def refused(program: str, trial: Sequence[str], folder: Path) -> str:
     """Why a tool cannot record, by its own words: nothing if it can."""
     try:
-        done = subprocess.run(trial, cwd=folder, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(trial, cwd=folder, capture_output=True, text=True, timeout=_TRIAL)
     except FileNotFoundError:
         return f"no {program} on the path"
     except subprocess.TimeoutExpired:

@@ -369,6 +369,7 @@ def test_perf_that_is_not_permitted_says_what_would_do(tmp_path, monkeypatch):
     (tmp_path / "paranoid").write_text("3\n")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(perf, "PARANOID", tmp_path / "paranoid")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     said = r"perf: Access is limited\. \(kernel\.paranoid is 3; 2 would do\)"
     with pytest.raises(InputError, match=said), perf.ready(Wanted(tmp_path / "out.txt")):
         pass
