@@ -31,6 +31,7 @@ _FIELDS = ["-F", "sw:comm,tid,time,event,addr", "-F", "trace:comm,tid,time,event
 _LINE = re.compile(r"\s*\S.*?\s+(\d+)\s+(\d+\.\d+):(\s+\S+:.*)$")
 _PID = re.compile(r"\b((?:old_)?pid)=(\d+)")
 _NAMED = re.compile(r"\b(filename|comm)=.*?(?= (?:pid|clone_flags|prio|group_dead)=|$)")
+_DEATH, _RECORD, _EXIT = "sched:sched_process_exit:", " PERF_RECORD_", " PERF_RECORD_EXIT("
 _LOST = re.compile(r"[Ll]ost (\d+) (?:events|chunks|samples)")
 
 
@@ -71,7 +72,11 @@ def _paranoid() -> str:
     except (OSError, ValueError):
         return ""
     setting = PARANOID.name
-    return f" (kernel.{setting} is {level}; {MOST_PARANOID} would do)" if level > MOST_PARANOID and os.geteuid() else ""
+    return (
+        f" (kernel.{setting} is {level}; {MOST_PARANOID} would do)"
+        if level > MOST_PARANOID and os.geteuid()
+        else ""
+    )
 
 
 def _tracepoints(base: Sequence[str], data: Path) -> list[str]:
@@ -114,7 +119,7 @@ def _printed(wanted: Wanted, data: Path, status: int) -> Path:
     if not data.exists():
         raise InputError(f"cannot record: perf wrote nothing (status {status})")
     printed = data.with_suffix(".txt")
-    command = ["perf", "script", "--ns", "-i", str(data), *_FIELDS]
+    command = ["perf", "script", "--ns", "--show-task-events", "-i", str(data), *_FIELDS]
     with printed.open("w") as text:
         done = subprocess.run(command, stdout=text, stderr=subprocess.PIPE, text=True, check=False)
     _check_losses(done.stderr, wanted)
@@ -131,11 +136,15 @@ def _check_losses(said: str, wanted: Wanted) -> None:
 
 
 def rewritten(lines: Iterable[str], names: Names) -> Iterator[str]:
-    """Without names and real pids."""
+    """Without names and real pids; deaths as perf itself records them (Linux 6.12 keeps that tracepoint from it)."""
     for line in lines:
         match = _LINE.match(line)
-        if match:
+        if match and _DEATH not in match[3]:
             tid, at, body = match.groups()
+            if _RECORD in body:
+                if _EXIT not in body:
+                    continue
+                body = f" {_DEATH} comm=- pid={tid}"
             body = _NAMED.sub(lambda found: f"{found[1]}=-", body)
             body = _PID.sub(lambda found: f"{found[1]}={names.number('pid', found[2])}", body)
             yield f"task {names.number('pid', tid)} {at}:{body}\n"

@@ -405,17 +405,21 @@ def test_faults_come_between_calls_by_their_times():
 
 
 def test_perfs_text_names_nobody():
-    """Task names, file names and pids; what is left is read."""
+    """Task names, file names and pids; what is left is read. A death is told once, by perf's own record of it."""
     lines = [
         "            me.sh 4423 25625.516703000:                         page-faults:     562744e0b1e0\n",
         "      me.sh 4423 25625.516704000:  sched:sched_process_exec: filename=/home/me/x pid=4423 old_pid=4423\n",
         "my sh 4423 25625.516705000:  task:task_newtask: pid=4500 comm=my sh clone_flags=1200 oom_score_adj=0\n",
         "WARNING: something of /home/me\n",
+        "      me.sh 4500 25625.516706000: PERF_RECORD_COMM: me.sh:4500/4500\n",
+        "      me.sh 4500 25625.516706000: sched:sched_process_exit: comm=me.sh pid=4500 prio=120\n",
+        "      me.sh 4500 25625.516707000: PERF_RECORD_EXIT(4500:4500):(4423:4423)\n",
     ]
     assert list(perf.rewritten(lines, Names())) == [
         "task 1 25625.516703000:                         page-faults:     562744e0b1e0\n",
         "task 1 25625.516704000:  sched:sched_process_exec: filename=- pid=1 old_pid=1\n",
         "task 1 25625.516705000:  task:task_newtask: pid=2 comm=- clone_flags=1200 oom_score_adj=0\n",
+        "task 2 25625.516707000: sched:sched_process_exit: comm=- pid=2\n",
     ]
 
 
