@@ -128,6 +128,17 @@ class feature(Features):
         since="6.18",
         source='d82d09e48219 "mm/huge_memory: mark PMD mappings of the huge zero folio special"',
     )
+    zap_pmd_accessed: int = behaviour(
+        "unmapping a huge page of a file marks it accessed if its entry was",
+        since="6.16",
+        source='"mm: huge_memory: add folio_mark_accessed() when zapping file THP"; read in 7.2.13',
+    )
+    zap_pmd_dirty: int = behaviour(
+        "unmapping a huge page of a file marks it dirty if its entry was; before, what was written may be lost",
+        since="7.3",
+        backported=("7.2",),
+        source='ff53afcd82de "mm/huge_memory: transfer the pmd dirty bit to the folio on zap"; read in 7.2.13',
+    )
     split_to_zeropage: int = behaviour(
         "a split maps the zero page in place of pages that hold nothing but zeros",
         since="6.12",
@@ -262,6 +273,16 @@ class feature(Features):
         since="7.2",
         source="measured on 7.2.13 (ext4); commit not identified",
     )
+    fault_hits_once: int = behaviour(
+        "faultaround counts as one hit for readahead, if it maps what was asked for; before, each page that it maps",
+        since="7.2",
+        source="read in 7.2.13 (mm/filemap.c:filemap_map_pages); commit not identified",
+    )
+    exec_misses_uncounted: int = behaviour(
+        "faults on text, and on what is read in order, count as neither hits nor misses for readahead",
+        since="7.2",
+        source="read in 7.2.13 (mm/filemap.c:do_sync_mmap_readahead); commit not identified",
+    )
     fault_around_folio: int = behaviour(
         "faultaround maps a large folio whole, beyond the window",
         since="6.18",
@@ -291,11 +312,6 @@ class feature(Features):
         "truncation splits a large folio in halves around its border; before, into single pages",
         since="6.15",
         source='7460b470a131 "mm/truncate: use folio_split() in truncate operation"',
-    )
-    zap_pmd_dirty: int = behaviour(
-        "zapping a PMD leaf of a file hands its dirt to the folio; before, reclaim may drop what was written",
-        since="7.3",
-        source='ff53afcd82de "mm/huge_memory: transfer the pmd dirty bit to the folio on zap"',
     )
     fault_pte_dirty: int = behaviour(
         "a read fault of a writable mapping installs a dirty PTE if the folio is dirty already",

@@ -21,7 +21,7 @@ from core_mm.memory.set_pte import do_set_pmd, pmd_is_free, set_pte_range, table
 from core_mm.mm_types import INODE, PAGE, PG_LRU, PG_READAHEAD, PG_UPTODATE, PG_WORKINGSET, VMA, cfg
 from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size
 from core_mm.pgtable import pte_alloc, pte_offset_map
-from core_mm.readahead import do_async_mmap_readahead, do_sync_mmap_readahead
+from core_mm.readahead import counts_misses, do_async_mmap_readahead, do_sync_mmap_readahead
 from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY, VM_FAULT_SIGBUS
 
 # --- the fault itself ---
@@ -84,7 +84,7 @@ def filemap_map_pages(
 ) -> int:
     """Map cached pages `first` to `last` around `address`; VM_FAULT_NOPAGE if that one is mapped now.
 
-    What is mapped counts against the misses; since 7.x not where the fault has just missed (`tried`).
+    What is mapped counts against the misses; since 7.2 not where the fault has just missed (`tried`).
     """
     inode = VMA.vm_file[vma]
     last = min(last, pages_of_size(INODE.size[inode]) - 1)
@@ -105,12 +105,20 @@ def filemap_map_pages(
     while index >= 0:
         folio = page_folio(filemap_get_page(inode, index))
         start, end = map_range(vma, address, folio, index, last)
-        ret |= filemap_map_folio_range(vma, address, pmdp, folio, start, end, access)
+        mapped = filemap_map_folio_range(vma, address, pmdp, folio, start, end, access)
+        ret |= mapped
         if not PAGE.flags[folio] & PG_WORKINGSET and not (tried and feature.retry_keeps_misses):
-            misses += end - start
+            misses += hits(vma, end - start, mapped)
         index = next_uptodate_page(inode, max(end, PAGE.index[folio] + folio_nr_pages(folio)), last)
     INODE.mmap_miss[inode] = max(INODE.mmap_miss[inode] - misses, 0)
     return ret
+
+
+def hits(vma: int, pages: int, mapped: int) -> int:
+    """By how much a folio of which `pages` were looked at makes up for misses; `mapped`: VM_FAULT_NOPAGE or 0."""
+    if not feature.fault_hits_once:
+        return pages
+    return int(mapped != 0 and counts_misses(vma))
 
 
 def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from core_mm.features import feature
 from core_mm.folio import (
     PageAnonExclusive,
     folio_get,
+    folio_mark_accessed,
     folio_mark_dirty,
     folio_put,
     folio_ref_add,
@@ -42,6 +43,7 @@ from core_mm.hookspecs import (
     set_pmd_at,
     set_ptes,
 )
+from core_mm.lru import vma_has_recency
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
     ENOMEM,
@@ -218,10 +220,19 @@ def zap_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int) -> int:
     folio_remove_rmap_pmd(folio, page, vma)
     if folio_test_anon(folio):
         zap_deposited_table(mm)
-    elif feature.zap_pmd_dirty and pte_dirty(pmd_pte(pmd)):
-        folio_mark_dirty(folio)
+    else:
+        zap_file_pmd_flags(vma, folio, pmd_pte(pmd))
     add_mm_counter(mm, mm_counter(folio), -(1 << cfg.pmd_order))
     return tlb_remove_page_size(tlb, page, 1)
+
+
+def zap_file_pmd_flags(vma: int, folio: int, pte: int) -> int:
+    """What the leaf knew of a file's folio goes on to that (zap_huge_pmd_folio); what a release forgets, is lost."""
+    if feature.zap_pmd_dirty and pte_dirty(pte):
+        folio_mark_dirty(folio)
+    if feature.zap_pmd_accessed and pte_young(pte) and vma_has_recency(vma):
+        folio_mark_accessed(folio)
+    return 0
 
 
 def copy_huge_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from core_mm.features import feature
 from core_mm.folio import folio_test_anon, folio_test_large, folio_test_swapbacked, folio_test_swapcache
-from core_mm.mm_types import PAGE, mach
+from core_mm.mm_types import PAGE, VM_RAND_READ, VM_SEQ_READ, VMA, mach
 
 FOLIO_BATCH_SIZE = 31
 
@@ -47,3 +47,8 @@ def folio_batch_add_and_move(folio: int) -> int:
 def folio_in_lru_batch(folio: int) -> int:
     """Whether a batch holds a reference to a small anonymous folio."""
     return int(not folio_test_swapcache(folio) and PAGE.private[folio] > mach.lru_drained)
+
+
+def vma_has_recency(vma: int) -> int:
+    """Whether accesses through this VMA say anything about what is worth keeping."""
+    return VMA.vm_flags[vma] & (VM_SEQ_READ | VM_RAND_READ) == 0

@@ -41,17 +41,23 @@ def mapping_large_folio_support(inode: int) -> int:
     return feature.ext4_large_folios and (kind == FILE_EXT4 or kind == FILE_REGULAR)
 
 
+def counts_misses(vma: int) -> int:
+    """Whether hits and misses of a mapping decide on readahead: since Linux 7.2 not of text, or if read in order."""
+    return not (feature.exec_misses_uncounted and VMA.vm_flags[vma] & (VM_SEQ_READ | VM_EXEC))
+
+
 def do_sync_mmap_readahead(vma: int, inode: int, index: int) -> int:
     """A fault missed the cache: read around it, unless misses prevail."""
     flags = VMA.vm_flags[vma]
-    if flags & VM_RAND_READ:
+    if flags & VM_RAND_READ and not (feature.exec_misses_uncounted and flags & VM_EXEC):
         return 0
     if flags & VM_SEQ_READ:
         return page_cache_sync_ra(inode, index)
-    if INODE.mmap_miss[inode] < MMAP_LOTSAMISS * 10:
-        INODE.mmap_miss[inode] += 1
-    if INODE.mmap_miss[inode] > MMAP_LOTSAMISS:
-        return 0
+    if counts_misses(vma):
+        if INODE.mmap_miss[inode] < MMAP_LOTSAMISS * 10:
+            INODE.mmap_miss[inode] += 1
+        if INODE.mmap_miss[inode] > MMAP_LOTSAMISS:
+            return 0
     if flags & VM_EXEC and feature.exec_readahead and exec_folio_order() >= 0:
         return exec_readahead(vma, inode, index, exec_folio_order())
     INODE.ra_start[inode] = max(0, index - ra_pages() // 2)
@@ -87,7 +93,7 @@ def do_async_mmap_readahead(vma: int, inode: int, folio: int) -> int:
     """A fault found its page; if that carries the mark, the next window is read. Returns whether it does."""
     if VMA.vm_flags[vma] & VM_RAND_READ:
         return 0
-    if INODE.mmap_miss[inode]:
+    if INODE.mmap_miss[inode] and counts_misses(vma):
         INODE.mmap_miss[inode] -= 1
     if PAGE.flags[folio] & PG_READAHEAD:
         PAGE.flags[folio] &= ~PG_READAHEAD

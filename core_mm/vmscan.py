@@ -15,7 +15,7 @@ from core_mm.hookspecs import (
 )  # fmt: skip
 from core_mm.internal import folio_pte_batch
 from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
-from core_mm.memory.zap import vma_has_recency
+from core_mm.lru import vma_has_recency
 from core_mm.mm_types import MM, VM_HUGETLB, VM_LOCKED, VMA, cfg, mach, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 

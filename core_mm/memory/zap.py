@@ -28,15 +28,13 @@ from core_mm.hookspecs import (
 )
 from core_mm.internal import batch_hint, folio_nr_pages_cont_mapped, folio_pte_batch
 from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
-from core_mm.lru import lru_add_drain_to_unmap
+from core_mm.lru import lru_add_drain_to_unmap, vma_has_recency
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
     GATHER,
     MM,
     MM_ANONPAGES,
     MM_SWAPENTS,
-    VM_RAND_READ,
-    VM_SEQ_READ,
     VMA,
     cfg,
     ptes,
@@ -291,8 +289,3 @@ def zap_nonpresent_ptes(
     free_swap_and_cache_nr(pte_to_swp_entry(pte), nr)
     clear_not_present_full_ptes(VMA.vm_mm[vma], addr, ptep, nr, GATHER.fullmm[tlb])
     return nr, 0
-
-
-def vma_has_recency(vma: int) -> int:
-    """Whether accesses through this VMA say anything about what is worth keeping."""
-    return VMA.vm_flags[vma] & (VM_SEQ_READ | VM_RAND_READ) == 0

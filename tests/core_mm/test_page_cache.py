@@ -87,6 +87,42 @@ def test_misses_without_hits_stop_readahead(engine: str, release: str, windows: 
     assert made.since("readahead") == [windows]
 
 
+@pytest.mark.parametrize(("release", "windows"), [("6.12", 210), ("7.3", 199)])
+def test_a_hit_makes_up_for_one_miss_since_7_2(engine: str, release: str, windows: int) -> None:
+    """Two misses and a hit, 105 times over: since 7.2 a miss of each round stays, and the 101st ends readahead.
+
+    That is the second of round 100. Before, the 16 pages that the hit maps count, and misses never prevail.
+    """
+    made = reader(engine, uapi.FILE_EXT4, release, pages=1 << 15)
+    for i in range(105):
+        for page in (64, 192, 50):
+            made.touch(i * 256 + page, 1, READ)
+    assert made.since("readahead") == [windows]
+
+
+def test_misses_of_text_do_not_count_since_7_2(engine: str) -> None:
+    """All of 110 misses that hit nothing are read around, of which data gets 100."""
+    made = reader(engine, uapi.FILE_EXT4, "7.3", pages=1 << 14, prot=uapi.PROT_READ | uapi.PROT_EXEC)
+    for i in range(110):
+        made.touch(i * 128 + 64, 1, READ)
+    assert made.since("readahead") == [110]
+
+
+@pytest.mark.parametrize(("release", "marks"), [("6.12", [0, 0]), ("6.16", [0, 1]), ("7.2", [1, 1])])
+def test_what_the_entry_of_a_huge_page_knew(engine: str, release: str, marks: list[int]) -> None:
+    """Unmapping hands the accessed flag on since 6.16, the dirty flag since 7.3, and in 7.2.y.
+
+    The page is read first, so that the write that follows shows in the entry alone.
+    """
+    made = Computer(engine, release=release, files=[(uapi.FILE_TMPFS_HUGE, 512 * PAGE)])
+    made.map(0, 512, flags=SHARED, file=0)
+    made.touch(0, 1, READ)
+    made.touch(0, 1, uapi.ACCESS_WRITE)
+    made.since("folio_mark_dirty", "folio_mark_accessed")
+    made.unmap(0, 512)
+    assert made.since("folio_mark_dirty", "folio_mark_accessed") == marks
+
+
 def test_a_private_write_copies_at_once(engine: str) -> None:
     """The page is read into the cache, and its copy mapped by the same fault."""
     made = Computer(engine, files=[(uapi.FILE_EXT4, 64 * PAGE)])

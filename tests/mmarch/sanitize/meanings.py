@@ -230,7 +230,7 @@ MISTAKES = (
         ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9, release="7.3"),
     Mistake(
         "a leaf that is zapped takes its dirt along (ff53afcd82de)", Edit(
-            "core_mm.huge_memory", "    elif feature.zap_pmd_dirty and pte_dirty(pmd_pte(pmd)):\n"
+            "core_mm.huge_memory", "    if feature.zap_pmd_dirty and pte_dirty(pte):\n"
             "        folio_mark_dirty(folio)\n", ""),
         (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, HUGE), read(pages=HUGE),
          madvise(uapi.MADV_PAGEOUT, HUGE)),
