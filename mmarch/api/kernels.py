@@ -61,6 +61,8 @@ def validate(
     measured: Sequence[Path] = (),
     scenarios: Sequence[Path] = (),
     *,
+    cpu: str = "",
+    release: str = "",
     arch: str = "arm64",
     with_: str | Sequence[str] = (),
     without: str | Sequence[str] = (),
@@ -71,6 +73,7 @@ def validate(
 ) -> Validation:
     """Compare the twin with measurements of real kernels, those that come with mmarch unless others are named.
 
+    cpu, release    only what was measured on these
     with_, without  of `Choosing`: on top of the releases that were measured
     parameters      values of the scenarios' parameters with which they were measured
     """
@@ -80,7 +83,7 @@ def validate(
 
     bundle = validate.bundled()
     twin = Twin(as_choices({"arch": arch, "with_": with_, "without": without}), engine)
-    files = tuple(measured) or bundle.measurements
+    files = validate.chosen(tuple(measured) or bundle.measurements, cpu, release)
     twin.check(sorted({load(path).release for path in files}))
     for remark in twin.chosen.remarks:
         note(remark)

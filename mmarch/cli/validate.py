@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mmarch.truth.on_kernel import Bench, Different, Found
     from mmarch.truth.validate import Report
 
+_EMULATED = "neoverse-n1"  # unless another CPU is asked for
+
 
 def validate(
     names: Annotated[
@@ -32,10 +34,18 @@ def validate(
         ),
     ] = "",
     cpu: Annotated[
-        str, typer.Option(help="With --kernel: a CPU that QEMU and the twin know.")
-    ] = "neoverse-n1",
+        str,
+        typer.Option(
+            help="Measurements of this CPU alone; with --kernel the CPU, of those that QEMU and the twin know.",
+            show_default="all; with --kernel neoverse-n1",
+        ),
+    ] = "",
     release: Annotated[
-        str, typer.Option(help="With --kernel: what the twin runs.", show_default="by the kernel's version")
+        str,
+        typer.Option(
+            help="Measurements of this release alone; with --kernel what the twin runs.",
+            show_default="all; with --kernel by its version",
+        ),
     ] = "",
     random: Annotated[
         int, typer.Option(metavar="N", min=0, max=100_000, help="With --kernel: random programs.")
@@ -71,8 +81,8 @@ def validate(
 
     choices = Choices(arch, with_=tuple(with_ or ()), without=tuple(without or ()))
     parameters = parse_settings(set_ or ())
-    if kernel or names or random or release:
-        wanted = OnKernel(kernel, cpu, release, names or [], parameters, random, seed, budget)
+    if kernel or names or random:
+        wanted = OnKernel(kernel, cpu or _EMULATED, release, names or [], parameters, random, seed, budget)
         _on_kernel(wanted, Telling(choices, engine, diff, json, output, quiet))
         return
     from mmarch import api
@@ -82,8 +92,8 @@ def validate(
     talk = Talk(quiet)
     with talk.progress("validating") as progress:
         report = api.validate(
-            measured or (), scenarios or (), arch=arch, with_=choices.with_, without=choices.without,
-            engine=engine, parameters=parameters, note=talk.note, progress=progress,
+            measured or (), scenarios or (), cpu=cpu, release=release, arch=arch, with_=choices.with_,
+            without=choices.without, engine=engine, parameters=parameters, note=talk.note, progress=progress,
         )  # fmt: skip
     answer(ValidateDocument.of(report).text() if json else _text(report, diff), output)
     if report.count(DIFFERENT):

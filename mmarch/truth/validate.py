@@ -16,12 +16,13 @@ from types import MappingProxyType
 from typing import Protocol
 
 import mmarch
-from mmarch.errors import InputError, MmarchError
+from mmarch.errors import InputError, MmarchError, concerning
 from mmarch.measurement import Measurement, Phase, Ptes, load
 from mmarch.measurement.notation import Frame, Leaf, Observed, first_address
 from mmarch.scenario import Document, Lowered, Scenario, lower, setting_all
 from mmarch.scenario import load as load_scenarios
 from mmarch.scenario.emit import pmd_size
+from mmarch.suggest import unknown
 from mmarch.truth import exempt
 from mmarch.workload import Workload
 
@@ -110,6 +111,30 @@ def bundled() -> Bundle:
         (*sorted(scenarios.glob("*.scn")), *sorted(measurements.glob("**/*.txt"))),
         measurements / "exempt.toml",
     )
+
+
+def chosen(files: Sequence[Path], cpu: str, release: str) -> tuple[Path, ...]:
+    """Of measurements those of a CPU, also with features added or taken off, and of a release; "" stands for any."""
+    kept = tuple(files)
+    if cpu:
+        with concerning("cpu"):
+            kept = _of("measured CPU", cpu, {path: _cpus(load(path)) for path in kept})
+    if release:
+        with concerning("release"):
+            kept = _of("measured release", release, {path: {load(path).release} for path in kept})
+    return kept
+
+
+def _cpus(measurement: Measurement) -> set[str]:
+    name = measurement.meta.cpu
+    return {name, name.partition("+")[0]}
+
+
+def _of(what: str, name: str, found: Mapping[Path, set[str]]) -> tuple[Path, ...]:
+    """The files that have the name; InputError if none has."""
+    if name not in (known := set[str]().union(*found.values())):
+        raise unknown(what, name, sorted(known))
+    return tuple(path for path, names in found.items() if name in names)
 
 
 def validate(

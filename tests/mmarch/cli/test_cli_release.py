@@ -178,3 +178,17 @@ def test_every_command_with_a_configuration_takes_features(mmarch: Cli, words: l
     """Its help names --config, --with and --without."""
     text = mmarch(*words, "--help").out
     assert all(f"  {option} " in text for option in ("--config", "--with", "--without"))
+
+
+def test_validate_measurements_of_one_cpu(mmarch: Cli) -> None:
+    """--cpu and --release choose among measurements; what none has is refused with those there are."""
+    several = (*VALIDATE, "--measured", str(MEASURED.with_name("6.12.107.neoverse-n1.file_end.json.gz")))
+    for option, value, kept in (("--release", "7.2", {"7.2"}), ("--cpu", "neoverse-n1", {"6.12", "7.2"})):
+        ran = mmarch(*several, option, value, "--json")
+        assert (ran.code, {row["release"] for row in json.loads(ran.out)["rows"]}) == (0, kept)
+    ran = mmarch(*several, "--cpu", "neoverse-n2")
+    assert (ran.code, ran.out) == (2, "")
+    assert (
+        ran.err
+        == "mmarch: --cpu: unknown measured CPU 'neoverse-n2'. Did you mean 'neoverse-n1'? Known: neoverse-n1.\n"
+    )
