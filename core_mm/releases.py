@@ -40,7 +40,7 @@ RELEASES: Mapping[str, Release] = {
         Release("6.19", "faults that permit more flush this CPU alone", "6.18", "6.19.14"),
         Release("7.0", "nesting lazy MMU mode; page-table reclaim; swap-in by the swap cache", "6.19", "7.0.13"),
         Release("7.1", "batched aging; limits of flushes by operations", "7.0", "7.1.13"),
-        Release("7.2", "reverse mapping looks first without a lock", "7.1", "7.2.13"),
+        Release("7.2", "reverse mapping looks first without a lock", "7.1", "7.2.12"),
         Release(
             "7.3", "PROT_NONE never folded; MADV_COLD of a huge page without invalidating it", "7.2", "7.3.4"
         ),

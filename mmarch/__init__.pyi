@@ -40,6 +40,7 @@ from mmarch.api import record as record
 from mmarch.api import record_history as record_history
 from mmarch.api import render as render
 from mmarch.api import reproduce as reproduce
+from mmarch.api import rests_on as rests_on
 from mmarch.api import run as run
 from mmarch.api import run_all as run_all
 from mmarch.api import save_history as save_history

@@ -13,6 +13,7 @@ from arches.arm64.features import arch_feature
 from core_mm.feature import Feature
 from core_mm.features import feature
 from core_mm.releases import RELEASES, has
+from mmarch.measurement.evidence import is_linux, placed
 from tools.generated import write_or_check
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "features.md"
@@ -42,6 +43,10 @@ each other to pay, it is large.
 
 A source is a commit with its subject, a posting, or the kernel on which the behaviour was measured where no commit was
 found. A subject without a number is that of a patch of which the commit was not looked up.
+
+Below it stands what the [bundled measurements](../../tests/measured/README.md) show: the kernels nearest to where a
+feature came or went whose measured steps would differ were it otherwise (`python -m tools.feature_evidence` tries each
+feature on each kernel). Of a feature that no measurement shows, the date is that of the research.
 """
 
 
@@ -52,7 +57,8 @@ def _row(item: Feature) -> str:
     lines += [f"- since {span}; in {names}"]
     lines += [f"- requires {', '.join(f'`{n}`' for n in item.requires)}"] if item.requires else []
     lines += [f"- excludes {', '.join(f'`{n}`' for n in item.excludes)}"] if item.excludes else []
-    return "\n".join([*lines, f"- rests on: {item.source}"])
+    lines.append(f"- rests on: {item.source}")
+    return "\n".join([*lines, f"- {placed(item)}"] if is_linux(item.since) else lines)
 
 
 def _parts() -> Iterator[str]:

@@ -15,6 +15,7 @@ from mmarch.api.architectures import (
     list_releases,
     load_arch,
     new_arch,
+    rests_on,
     show_arch,
     show_costs,
     show_cpu,
@@ -45,6 +46,6 @@ __all__ = [
     "explain", "fit_costs", "get_kernel", "judge", "list_archs", "list_costs", "list_cpus", "list_kernels",
     "list_papers", "list_releases", "list_series", "load_arch", "load_history", "load_series", "make_page", "measure",
     "measured_results", "new_arch", "new_series", "open_workload", "plan_sweep", "read_sweep", "record",
-    "record_history", "render", "reproduce", "run", "run_all", "save_history", "show_arch", "show_costs", "show_cpu",
-    "show_release", "show_sweep", "show_trace", "sweep", "trend", "update_series", "validate",
+    "record_history", "render", "reproduce", "rests_on", "run", "run_all", "save_history", "show_arch", "show_costs",
+    "show_cpu", "show_release", "show_sweep", "show_trace", "sweep", "trend", "update_series", "validate",
 ]  # fmt: skip

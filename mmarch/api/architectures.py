@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmarch.plugins import LoadedArch
     from mmarch.plugins.showing import Listed, Winner
     from mmarch.runs.costs import Priced
+    from mmarch.runs.result import RestsOn
 
 
 def check(
@@ -122,6 +123,14 @@ def diff_releases(older: str, newer: str, *, arch: str = "arm64") -> tuple[list[
 
     before, after = (show_release(known_release(name), arch=arch) for name in (older, newer))
     return [item for item in after if item not in before], [item for item in before if item not in after]
+
+
+def rests_on(release: str = "6.12", *, arch: str = "arm64") -> RestsOn:
+    """What stands behind a release: kernels that the twin was compared with, and what is research alone."""
+    from mmarch.report.features import known_release
+    from mmarch.runs.rests_on import of_release
+
+    return of_release(known_release(release), tuple(_features(arch).values()))
 
 
 def _features(arch: str) -> dict[str, Feature]:

@@ -55,13 +55,15 @@ def show(
     from mmarch.report import features as report
 
     found = api.show_release(name, arch=arch)
+    rests = api.rests_on(name, arch=arch) if name in api.list_releases() else None
     if json:
         from mmarch.report.printed import FeaturesDocument
 
-        answer(FeaturesDocument(features=tuple(found)).text(), output)
-        return
-    lines = [line for item in found for line in report.feature(item)] or [f"{name} has none of the features"]
-    answer("\n".join(lines), output)
+        answer(FeaturesDocument.of(found, rests).text(), output)
+    elif rests:
+        answer("\n".join(report.release(name, found, rests)), output)
+    else:
+        answer("\n".join(line for item in found for line in report.feature(item)), output)
 
 
 @app.command()

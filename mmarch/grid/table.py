@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core_mm.releases import RELEASES
 from mmarch.errors import InputError
 from mmarch.grid import manifest as manifests
 from mmarch.grid import segments
@@ -55,6 +56,21 @@ class Grid:
     def failed(self) -> int:
         """Points with an error."""
         return self.frame.height - self.frame["error"].null_count()
+
+    @property
+    def releases(self) -> list[str]:
+        """Those that something was counted on."""
+        return [name for name in RELEASES if name in set(self.counted["release"])]
+
+    @property
+    def changed(self) -> bool:
+        """Whether something was counted with features more or less than a release's."""
+        return any(name for axis in ("with", "without") for name in self.counted[axis])
+
+    @property
+    def counted(self) -> DataFrame:
+        """The rows with counts."""
+        return self.frame.filter(self.frame["operations"].is_not_null())
 
     @property
     def missing(self) -> int:

@@ -20,6 +20,7 @@ from mmarch.report.columns import (
     versions,
 )
 from mmarch.report.document import Document, Paragraph, Part, Table
+from mmarch.report.rests_on import rests_on
 from mmarch.report.run import cost_note
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Ablation, Comparison, Counts, Operation, Result, Withheld, total
@@ -48,6 +49,7 @@ def compare(comparison: Comparison, costs: Sequence[Priced] = (), by_op: bool = 
         )
         parts += [_one_operation(comparison.names, results, name) for name in _operations(results) if by_op]
     parts += [cost_note(first, priced) for priced in costs[:1]]
+    parts.append(rests_on(comparison.results))
     return Document(head, [part for part in parts if part], versions(first))
 
 
@@ -151,11 +153,12 @@ def ablate(ablation: Ablation, costs: Priced | None = None) -> Document:
     if ablation.required:
         why = [Paragraph(f"  {hook}: {reason}", "    ") for hook, reason in ablation.required.items()]
         parts.append([Paragraph("required, cannot be withheld:"), *why])
+    parts.append(rests_on([base]))
     head = [
         Paragraph(title(base.configuration, base.page_shift)),
         Paragraph(f"{base.workload.qualified}: each hook saves"),
     ]
-    return Document(head, parts, versions(base))
+    return Document(head, [part for part in parts if part], versions(base))
 
 
 def _time(counts: Counts, costs: Priced | None) -> list[str]:

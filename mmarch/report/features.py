@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from core_mm.feature import Feature
 from core_mm.releases import RELEASES
 from mmarch.errors import InputError
-from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, TLBIS, Column, title, versions
+from mmarch.measurement.evidence import is_linux, placed
+from mmarch.report.columns import BATCH_PAGES, BORDER, FAULTS, TLBIS, UNSEEN, Column, title, versions
 from mmarch.report.compare import ACCESSES, CONVERSIONS
 from mmarch.report.document import Document, Paragraph, Part, Table
-from mmarch.runs.result import Counts, FeatureAblation, Result, Single
+from mmarch.report.rests_on import compared, rests_on
+from mmarch.runs.result import Counts, FeatureAblation, RestsOn, Result, Single
 from mmarch.suggest import unknown
 from mmarch.table import number, table, wrap
 
@@ -31,12 +33,23 @@ def between(found: FeatureAblation, sort: str = "") -> Document:
     rows.append(["(remainder)", *_cells(found.remainder_on, found.remainder_off, columns)])
     rows.append(["(A - B)", *_cells(found.total, found.total, columns)])
     headings = [text for column in columns for text in (f"{column.heading} on", "off")]
-    parts: list[Part] = [[Table(["feature", *headings], rows, total=True)]]
+    parts: list[Part] = [[Table(["feature", *headings], rows, total=True)], _dates(useful)]
     if together := [s for s in useful if s.with_]:
         parts.append([Paragraph(f"* {s.feature}: with {', '.join(s.with_)}", "    ") for s in together])
     if idle := [s.feature for s in found.singles if s not in useful]:
         parts.append([Paragraph(f"no difference on this workload: {', '.join(idle)}")])
-    return Document(head, parts, versions(found.newer))
+    parts.append(rests_on([found.older, found.newer]))
+    return Document(head, [part for part in parts if part], versions(found.newer))
+
+
+def _dates(singles: Sequence[Single]) -> list[Table]:
+    """When each came, or went: by research, and after which kernel and up to which by what was measured on them."""
+    rows = [
+        [single.feature, dated.release, dated.before or UNSEEN, dated.after or UNSEEN]
+        for single in singles
+        if (dated := single.dated)
+    ]
+    return [Table(["feature", "by research", "measured: after", "up to"], rows, left=4)] if rows else []
 
 
 def _columns(found: FeatureAblation, sort: str) -> tuple[Column, ...]:
@@ -93,7 +106,17 @@ def feature(item: Feature) -> list[str]:
     for what, names in (("requires", item.requires), ("excludes", item.excludes)):
         if names:
             lines += wrap(f"    {what} {', '.join(names)}", "      ")
-    return [*lines, *wrap(f"    {item.source}", "      ")]
+    lines += wrap(f"    {item.source}", "      ")
+    return [*lines, *wrap(f"    {placed(item)}", "      ")] if is_linux(item.since) else lines
+
+
+def release(name: str, items: Sequence[Feature], rests: RestsOn) -> list[str]:
+    """What a release rests on, then its features."""
+    lines = wrap(f"{name}: {compared(rests.kernels)}")
+    if rests.research:
+        lines += wrap(f"rests on research alone, has it or not: {', '.join(rests.research)}")
+    listed = [line for item in items for line in feature(item)] or ["it has none of the features"]
+    return [*lines, "", *listed]
 
 
 def change(before: Sequence[Feature], after: Sequence[Feature]) -> list[str]:
@@ -112,17 +135,22 @@ def trend(results: Sequence[Result], steps: Sequence[FeatureAblation], page_shif
     first = results[0]
     rest = title(first.configuration, page_shift).partition(", ")[2].partition(", ")[2]
     rows = [
-        [r.configuration.release, *(number(r.total(*column.events)) for column in SHOWN)] for r in results
+        [r.configuration.release, *(number(r.total(*column.events)) for column in SHOWN), _kernels(r)]
+        for r in results
     ]
     lines = [
         *wrap(f"{first.configuration.arch}, {rest}"),
         *wrap(f"{first.workload.qualified}: over all releases"),
         "",
     ]
-    lines += table(["release", *(column.heading for column in SHOWN)], rows)
+    lines += table(["release", *(column.heading for column in SHOWN), "compared with"], rows)
     for step in steps:
         lines += ["", *_step(step)]
     return lines
+
+
+def _kernels(result: Result) -> str:
+    return ", ".join(result.rests_on.kernels) or UNSEEN if result.rests_on else UNSEEN
 
 
 def _step(step: FeatureAblation) -> list[str]:

@@ -13,10 +13,11 @@ from core_mm.descriptor import ArchDescriptor, Cpu
 from core_mm.feature import Feature
 from core_mm.releases import Release
 from mmarch.kernel.doctor import Finding
+from mmarch.measurement.evidence import evidence
 from mmarch.plugins.showing import Listed, Winner
 from mmarch.runs.configure import Setup
 from mmarch.runs.costs import CostProfile
-from mmarch.runs.result import Configuration, FeatureAblation, Model
+from mmarch.runs.result import Configuration, FeatureAblation, Model, RestsOn
 from mmarch.sanitize.run import Sanitized
 from mmarch.sanitize.violation import Where
 from mmarch.truth.compare_steps import Difference
@@ -325,10 +326,26 @@ class ReleasesDocument(Printed):
 
 
 class FeaturesDocument(Printed):
-    """`release show`."""
+    """`release show`.
+
+    rests_on  what stands behind the release, null if none is named
+    shown     for each feature the releases whose measurements show that they have it, or that they have it not
+    """
 
     schema_: Literal["mmarch.features/1"] = Field(default="mmarch.features/1", alias="schema")
     features: tuple[Feature, ...]
+    rests_on: RestsOn | None = None
+    shown: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Sequence[Feature], rests_on: RestsOn | None) -> Self:
+        """With what measurements say of each."""
+        shown = evidence().shown
+        return cls(
+            features=tuple(found),
+            rests_on=rests_on,
+            shown={item.name: shown.get(item.name, ()) for item in found},
+        )
 
 
 class ReleaseDiffDocument(Printed):

@@ -19,6 +19,7 @@ from mmarch.report.columns import (
     versions,
 )
 from mmarch.report.document import Document, Paragraph, Part, Table, Verbatim
+from mmarch.report.rests_on import rests_on
 from mmarch.runs.costs import Priced
 from mmarch.runs.result import Counts, Operation, Result, Sample
 from mmarch.sizes import show_size
@@ -40,6 +41,7 @@ def document(result: Result, costs: Priced | None = None) -> Document:
         _by_tlbi(result),
         _remarks(result),
         cost_note(result, costs) if costs else [],
+        rests_on([result]),
     ]
     head = [Paragraph(title(result.configuration, result.page_shift)), Paragraph(_workload(result))]
     return Document(head, [part for part in parts if part], versions(result))

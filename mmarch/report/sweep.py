@@ -18,6 +18,7 @@ from mmarch.report.columns import BORDER, FAULTS
 from mmarch.report.document import Document, Paragraph, Part, Table
 from mmarch.report.forms import markdown, terminal
 from mmarch.report.printed import Printed
+from mmarch.report.rests_on import of_releases
 from mmarch.table import counted, number
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ def _remarks(grid: Grid, found: Pivot, aggregate: Aggregate, more: int) -> list[
         said.append(f"{counted(grid.failed, 'point')} failed; --failed says why")
     if grid.missing:
         said.append(f"{counted(grid.missing, 'point')} not counted yet")
+    if grid.releases:
+        said.append(of_releases(grid.releases, grid.changed))
     return [Paragraph(text) for text in said]
 
 

@@ -10,6 +10,7 @@ from mmarch.runs.ablation import Progress
 from mmarch.runs.assemble import Note, Request
 from mmarch.runs.configure import Setup
 from mmarch.runs.parallel import each
+from mmarch.runs.rests_on import dated
 from mmarch.runs.result import Counts, FeatureAblation, Result, Single, difference
 from mmarch.runs.run import run
 from mmarch.workload import Workload
@@ -51,6 +52,7 @@ def between(
     found = tuple(
         Single(
             feature=name,
+            dated=dated(known[name], older.configuration.release, newer.configuration.release),
             with_=tuple(sorted((changed[i] ^ old) - {name})),
             on=difference(first, singles[i]),
             off=difference(singles[len(names) + i], last),

@@ -54,6 +54,19 @@ class Applied(Model):
     digest: str
 
 
+class RestsOn(Model):
+    """What stands behind the release of a run.
+
+    arch      of the kernels
+    kernels   that the twin was compared with, each with its machines: CPUs, with the page size where it is not 4K
+    research  features that the release has or lacks by research alone: no measurement shows which
+    """
+
+    arch: str
+    kernels: Mapping[str, tuple[str, ...]]
+    research: tuple[str, ...] = ()
+
+
 class Provenance(Model):
     """The workload: its name, its file, how many operations, what was left out and what it says of itself.
 
@@ -170,6 +183,7 @@ class Result(Model):
     saved_by_operation  the same, for each operation that differs
     coverage  at moments of the run, in order
     steps   of a scenario, in order
+    rests_on  what stands behind the release; null of a kernel's own counts
     unseen  events that this engine does not show: null in JSON, neither 0 nor left out
     """
 
@@ -191,6 +205,7 @@ class Result(Model):
     steps: tuple[Stepped, ...] = ()
     failures: tuple[Failure, ...] = ()
     warnings: Warn | None = None
+    rests_on: RestsOn | None = None
     unseen: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
@@ -313,6 +328,21 @@ class Ablation(Model):
         return frame(self.records())
 
 
+class Dated(Model):
+    """Where a feature came or went.
+
+    release  by research
+    before   the last kernel whose measurements show that it was not yet so, "" if none does
+    after    the first whose measurements show that it was
+    source   of the research
+    """
+
+    release: str
+    before: str
+    after: str
+    source: str
+
+
 class Single(Model):
     """One feature by itself, and what had to be switched with it.
 
@@ -321,6 +351,7 @@ class Single(Model):
     """
 
     feature: str
+    dated: Dated | None = None
     with_: tuple[str, ...] = Field(default=(), validation_alias="with", serialization_alias="with")
     on: Counts
     off: Counts

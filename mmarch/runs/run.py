@@ -23,6 +23,7 @@ from mmarch.plugins.withhold import optional_hooks
 from mmarch.runs import segfault, sigbus
 from mmarch.runs.assemble import Note, Request, assemble
 from mmarch.runs.configure import Setup
+from mmarch.runs.rests_on import rests_on
 from mmarch.runs.result import (
     Applied,
     Counts,
@@ -222,6 +223,7 @@ def _result(machine: Machine, workload: Workload, setup: Setup, request: Request
         steps=tuple(seen.steps),
         failures=_failures(machine, workload),
         warnings=_warnings(machine),
+        rests_on=rests_on(setup),
     )
 
 

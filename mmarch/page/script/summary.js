@@ -31,6 +31,15 @@ function runFacts({ result, versions }) {
         .map(([name, { title }]) => `${name}: ${title}`)
         .join(", "),
     ],
+    [
+      "compared with",
+      result.rests_on &&
+        (Object.entries(result.rests_on.kernels)
+          .map(([kernel, machines]) => `Linux ${kernel} on ${machines.join(", ")}`)
+          .join("; ") ||
+          "no kernel"),
+    ],
+    ["research alone", result.rests_on?.research.join(", ")],
     ["memory", size(chosen.memory)],
     ["engine", result.engine],
     ["counted by", versions],
