@@ -18,7 +18,7 @@ from mmarch.sanitize.follow import Follow
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.model import ON_DISK, PLACE, Area, File, Model, Space
-from mmarch.sanitize.state import Reader, State
+from mmarch.sanitize.state import Flags, Reader, State
 from mmarch.sanitize.versions import found
 
 SHMEM_KINDS = (1, 2, 5)
@@ -102,10 +102,7 @@ class Contents:
     def _shows(self, state: State, mm: int) -> Shows:
         leaves = state.leaves
         chosen = np.flatnonzero(leaves.mm == mm)
-        huge = leaves.huge[chosen]
-        size = np.where(huge, 1 << self._reader.bits, 1)
-        at = np.repeat(chosen, size)
-        step = np.arange(len(at)) - np.repeat(np.cumsum(size) - size, size)
+        at, step = self._pages_of(chosen, leaves.huge[chosen])
         page, bits = leaves.page[at] + step, leaves.read.bits[at]
         frame = np.where(bits & PRESENT, leaves.read.frame[at] + step, 0)
         frame = np.minimum(frame, self._reader.constant("memory_pages"))
@@ -114,8 +111,15 @@ class Contents:
         content = state.array("content")
         swapped = np.where(cached > 0, content[cached], state.array("swap_content")[slot])
         held = np.where(bits & PRESENT, content[frame], swapped)
-        order = np.argsort(page, kind="stable")
-        return Shows(page[order], held[order], bits[order], frame[order])
+        shows = Shows(page, held, bits, frame)
+        return shows if (np.diff(page) >= 0).all() else shows.part(np.argsort(page, kind="stable"))
+
+    def _pages_of(self, leaves: Numbers, huge: Flags) -> tuple[Numbers, Numbers]:
+        """The leaf of every page, and which of its pages that is."""
+        if not huge.any():
+            return leaves, np.zeros(len(leaves), np.int64)
+        size = np.where(huge, 1 << self._reader.bits, 1)
+        return np.repeat(leaves, size), np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
 
     def _left(self, task: int, start: int, end: int) -> list[tuple[int, int, int]]:
         state, mm = self._reader.read(), int(self._reader.memory.tables["TASK"]["mm"][task + 1])

@@ -27,7 +27,8 @@ class Pending:
         )  # fmt: skip
         model = machine.config.arch.tlb_model
         self._mask = model.asid_mask if model else 0
-        self._read = 0  # rows of the log
+        self._kept = self._memory.get("cfg", "log_capacity")  # rows of the log
+        self._read = 0  # of these
         self._generation = 0
         self._mms: dict[int, int] = {}  # ASID -> mm
         self._owed: dict[int, bool] = {}  # mm -> whether a flush of it is left
@@ -36,8 +37,7 @@ class Pending:
 
     def see(self) -> None:
         """Take what the log has grown by."""
-        memory = self._memory
-        length = min(memory.get("mach", "log_len"), memory.get("cfg", "log_capacity"))
+        length = min(self._memory.get("mach", "log_len"), self._kept) if self._kept else 0
         if self._read < length:
             self._take(self._read, length)
         self._read = length
