@@ -49,6 +49,7 @@ SOURCES = ("load.",)  # checks that run nothing of what they check
 PROBING = 4 * 3600  # seconds of a stage on the sound tree
 SOUND = "sound"  # in place of a stage: nothing noticed it
 IMAGE = 1800  # seconds
+OPERATIONS = 20_000  # of the oracle, on each release
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,8 @@ def files_of(place: Path) -> Iterable[Path]:
 class Tree:
     """A copy of the source that takes one mutant at a time."""
 
-    def __init__(self, root: Path, place: Path) -> None:
-        self.place = place
+    def __init__(self, root: Path, place: Path, operations: int = OPERATIONS) -> None:
+        self.place, self.before, self.operations = place, "", operations
         for name in NEEDED:
             for file in files_of(root / name):
                 copy = place / file.relative_to(root)
@@ -145,11 +146,12 @@ class Tree:
     def with_(self, mutant: Mutant) -> None:
         """Put it in."""
         file = self.place / mutant.path
-        file.write_text(mutant.applied(file.read_text(encoding="utf-8")), encoding="utf-8")
+        self.before = file.read_text(encoding="utf-8")
+        file.write_text(mutant.applied(self.before), encoding="utf-8")
 
-    def sound(self, root: Path, mutant: Mutant) -> None:
-        """Take it out."""
-        shutil.copyfile(root / mutant.path, self.place / mutant.path)
+    def sound(self, mutant: Mutant) -> None:
+        """Take it out; the source that the copy was made of may have changed since."""
+        (self.place / mutant.path).write_text(self.before, encoding="utf-8")
 
     def stage(self, name: str, seed: int, limit: int, jobs: Sequence[str] = ()) -> tuple[int, str]:
         """Exit code, and the last line of what a stage printed; code 124 if it did not end."""
@@ -164,6 +166,7 @@ class Tree:
             "PYTHONPATH": str(self.place),
             "MMARCH_CACHE_DIR": str(self.place / ".cache"),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "MUTATION_OPERATIONS": str(self.operations),
         }
         with subprocess.Popen(
             command, cwd=self.place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -214,7 +217,7 @@ def judge(
         equal = tree.stage("image", seed, IMAGE) == (0, image) if image else None
         return Found(mutant.id, SOUND, fate(mutant, probed), equal, round(time.monotonic() - start, 1))
     finally:
-        tree.sound(ROOT, mutant)
+        tree.sound(mutant)
 
 
 def fate(mutant: Mutant, probed: Mapping[str, Probed]) -> str:
@@ -322,6 +325,13 @@ def options() -> argparse.Namespace:
     parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas (%(default)s)")
     parser.add_argument("--journal", type=Path, default=Path("mutation-score.jsonl"), help="(%(default)s)")
     parser.add_argument("--least", type=float, default=0, metavar="PERCENT", help="exit 1 below it (0)")
+    parser.add_argument(
+        "--operations",
+        type=int,
+        default=OPERATIONS,
+        metavar="N",
+        help="of stage oracle on each release (%(default)s)",
+    )
     parser.add_argument("--no-images", action="store_true", help="do not compare memory, which takes minutes")
     parser.add_argument("--list", action="store_true", help="print the sample and end")
     return parser.parse_args()
@@ -339,10 +349,16 @@ def main() -> None:
         print(*sample, sep="\n")
         return
     seed = wanted.seed[0]
-    head = {"tree": digest(ROOT), "seed": wanted.seed, "stages": stages, "sample": wanted.sample}
+    head = {
+        "tree": digest(ROOT),
+        "seed": wanted.seed,
+        "stages": stages,
+        "sample": wanted.sample,
+        "operations": wanted.operations,
+    }
     journal = Journal(wanted.journal, head)
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
-        tree = Tree(ROOT, Path(place))
+        tree = Tree(ROOT, Path(place), wanted.operations)
         probed = probe(tree, journal, sample, seed, [name for name in stages if name in PROBED])
         if not journal.image and not wanted.no_images:
             journal.add({"image": tree.stage("image", seed, IMAGE)[1]})

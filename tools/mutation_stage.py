@@ -32,7 +32,7 @@ from mmarch.truth.validate import DIFFERENT, bundled
 
 ARCHS = ("arm64", "generic")
 STAGES = ("quick", "full", "oracle", "measured")
-OPERATIONS = 20_000  # of the oracle's campaign, on each release
+OPERATIONS = int(os.environ.get("MUTATION_OPERATIONS", "20000"))  # of the oracle's campaign, on each release
 OTHERS = tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
 LONG = 2400  # seconds of a job that does not end
 WORTH_AN_IMAGE = 8  # rounds of one architecture that take longer than a link
