@@ -52,13 +52,13 @@ def pages(subject: Replay) -> int:
     return sum(max(1, row[3]) for row in subject.rows if row[0] == OP_TOUCH)
 
 
-def judged(machine: Machine, rows: Sequence[Sequence[int]]) -> tuple[int, str] | None:
-    """The first operation after which an oracle objects, and what it says."""
+def judged(machine: Machine, rows: Sequence[Sequence[int]], fails: bool = False) -> tuple[int, str] | None:
+    """The first operation after which an oracle objects, and what it says; or that fails, unless some may."""
     oracle, audit, total = Oracle(machine.config), Audit(machine, EVERY), len(rows)
     for row in range(total):
         machine.call("run_operations", row, row + 1)
         result = int(machine.memory.arrays["results"][row])
-        if result < 0 and rows[row][0] != OP_TOUCH:  # a program may run into the end of a file
+        if result < 0 and not fails and rows[row][0] != OP_TOUCH:  # a program may run into the end of a file
             return row, f"returned {outcome(result)}, and succeeds on every kernel that was measured"
         if findings := audit.ran(row, row + 1 == total):
             return row, str(findings[0])
