@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core_mm import uapi
-from core_mm.mm_types import EBUSY, EEXIST, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP
+from core_mm.mm_types import EBUSY, EEXIST, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, SIGSEGV
 from core_mm.uapi import (
     ACCESS_READ,
     ACCESS_WRITE,
@@ -248,12 +248,30 @@ def of_room(world: World) -> Iterator[Call]:
     yield 0, OP_FALLOCATE, REGULAR, FALLOC_FL_KEEP_SIZE, (room - 1) * page, page
 
 
+def of_numbers(world: World) -> Iterator[Call]:
+    """Operations, tasks and files that are not there, and tasks that are there already."""
+    page, hole = world.page, ANON.at(world, PAGES)
+    yield EINVAL, 0
+    yield EINVAL, max(uapi.OP_NAMES) + 1
+    yield EINVAL, uapi.OP_FORK, 1
+    yield EINVAL, uapi.OP_FORK, -1
+    yield EINVAL, uapi.OP_FORK, 1 << 20
+    for file in (-1, 99):
+        yield EINVAL, OP_FTRUNCATE, file, page
+        yield EINVAL, OP_FALLOCATE, file, 0, 0, page
+    yield EINVAL, OP_MMAP, hole, page, RW, MAP_SHARED | MAP_FIXED, 99, 0
+    for address in (-page, 1 << 60):
+        yield SIGSEGV, OP_TOUCH, address, 1, ACCESS_READ
+    yield EINVAL, OP_MREMAP, ANON.at(world), page, page, MREMAP_MAYMOVE | MREMAP_FIXED, 1 << 60
+    yield EINVAL, OP_MMAP, 1 << 60, page, RW, PRIVATE, -1, 0
+
+
 @check("stateful.errors", source="the system calls' manual pages")
 def errors(context: Context) -> None:
     """Calls that their manual pages say fail do so with that error, and change neither mappings nor entries."""
     for variant in context.variants():
         world = World(variant)
-        for calls in (of_ranges, of_mmap, of_mremap, of_madvise, of_files, of_room):
+        for calls in (of_ranges, of_mmap, of_mremap, of_madvise, of_files, of_room, of_numbers):
             for error, op, *arguments in calls(world):
                 (world.refuses if error else world.returns)(error, op, *arguments)
         for error, op, *arguments in of_holes(world):
