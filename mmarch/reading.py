@@ -46,6 +46,10 @@ def valid(kind: type[Read], given: dict[str, Any], where: str) -> Read:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        wrong = error.errors(include_url=False)
+        slips = [
+            one for one in wrong if one["type"] == "extra_forbidden"
+        ]  # of which another key may be missing
+        first = (slips or wrong)[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(f"{where}: {field}: {first['msg']} (got {first['input']!r:.40})") from None

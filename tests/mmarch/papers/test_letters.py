@@ -93,6 +93,14 @@ def test_every_letter_says_where_it_is_from(name: str, capsys: pytest.CaptureFix
     assert all(case.name in text for case in letter.cases)
 
 
+def test_a_key_that_is_mistyped_is_named(tmp_path: Path) -> None:
+    """Not the one that is missing for it."""
+    text = (Path(known()["mremap-m3"].folder) / "mremap-m3.toml").read_text()
+    (tmp_path / "own.toml").write_text(text.replace("unit =", "unti ="))
+    with pytest.raises(InputError, match=r"own\.toml: cases\.0\.unti: .* \(got 's'\)"):
+        mmarch.reproduce(tmp_path / "own.toml")
+
+
 def test_letters_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a name."""
     assert main(["paper"]) == 0
