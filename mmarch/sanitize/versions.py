@@ -23,15 +23,24 @@ class Versions(dict[int, int]):
 
     def __setitem__(self, page: int, version: int) -> None:
         super().__setitem__(page, version)
-        self._changed.add(page)
+        if self._pages is not None:
+            self._change(page)
 
     def __delitem__(self, page: int) -> None:
         super().__delitem__(page)
-        self._changed.add(page)
+        if self._pages is not None:
+            self._change(page)
 
     def pop(self, page: int, default: Any = None) -> Any:
-        self._changed.add(page)
+        if self._pages is not None:
+            self._change(page)
         return super().pop(page, default)
+
+    def _change(self, page: int) -> None:
+        self._changed.add(page)
+        if len(self._changed) > MANY:
+            self._pages = None
+            self._changed.clear()
 
     def update(self, items: Iterable[tuple[int, int]]) -> None:  # type: ignore[override]  # the one form in use
         for page, version in items:
@@ -39,7 +48,7 @@ class Versions(dict[int, int]):
 
     def arrays(self) -> tuple[Numbers, Numbers]:
         """Pages in order, and the version of each."""
-        if self._pages is None or len(self._changed) > MANY:
+        if self._pages is None:
             pages = np.fromiter(self.keys(), np.int64, len(self))
             order = np.argsort(pages, kind="stable")
             self._pages = pages[order]

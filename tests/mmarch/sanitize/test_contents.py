@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from mmarch.sanitize import audit, soak
 from mmarch.sanitize.audit import Broken
 from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, version
 from mmarch.sanitize.soak import Soaked
+from mmarch.sanitize.versions import Versions
 from mmarch.sanitize.violation import Violation
 from tests.mmarch.sanitize.meanings import FORK, MISTAKES, SPAWN, Mistake, mmap, write
 from tests.mmarch.sanitize.test_invariants import a_round, context, in_fork
@@ -201,3 +203,19 @@ def test_permissions() -> None:
     assert not made.mprotect(1, 12, 18, 1)
     assert made.access(1, 13, W, 5) == SEGV and made.access(1, 15, W, 5) == OK
     assert made.access(1, 10, X, 5) == SEGV
+
+
+def test_versions_as_arrays() -> None:
+    """However a page got its version or lost it, the arrays have what the dictionary has, in order."""
+    rng, versions = random.Random(1), Versions()
+    for step in range(6000):
+        page = rng.randrange(2000)
+        if rng.random() < 0.6:
+            versions[page] = step
+        elif page in versions and rng.random() < 0.5:
+            del versions[page]
+        else:
+            versions.pop(page, None)
+        if step % 701 == 0 or (step > 3000 and step % 7 == 0):
+            pages, held = (column.tolist() for column in versions.arrays())
+            assert pages == sorted(versions) and held == [versions[page] for page in pages]
