@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,85 +17,21 @@ from core_mm import uapi
 from mmarch.cli.app import app
 from mmarch.errors import InputError
 from mmarch.trace import recorder
-from mmarch.trace.assumed import PLAIN
-from mmarch.trace.formats import format_of, load_trace
 from mmarch.trace.ftrace import load_ftrace
 from mmarch.trace.means import (
     by_ftrace,
     choose,
     kprobe,
     leftovers,
-    merged,
     mounted,
-    perf,
-    strace,
     tracepoints,
 )
-from mmarch.trace.means.tool import Names
 from mmarch.trace.means.writes import Write, as_text, execute, undo
 from mmarch.trace.recording import Wanted
-from mmarch.trace.strace import WITH_FAULTS
-from mmarch.workload import Workload
+from tests.support.recorded import AREA, PROGRAM, lasting, load, needs
 from tests.support.vma_model import Judge
 
-AREA = 4 << 20
-PROGRAM = f"""
-import mmap
-area = mmap.mmap(-1, {AREA}, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-for page in range(0, {AREA}, 4096):
-    area[page] = 1
-"""
-LASTS = """
-import mmap, os, sys, threading, time
-area = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-area.write(bytes(1 << 20))
-threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-print("ready", flush=True)
-while True:
-    if not (child := os.fork()):
-        area[:8192] = bytes(8192)
-        os._exit(0)
-    os.waitpid(child, 0)
-    time.sleep(0.01)
-"""
-
-
-@cache
-def refusal(name: str) -> str:
-    """Why this machine does not permit a means; empty if it does."""
-    try:
-        with choose.chosen(name, Wanted(Path(os.devnull))):
-            return ""
-    except InputError as error:
-        return str(error)
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    """Skips where a means is not permitted, saying why."""
-    why = refusal(name)
-    return pytest.mark.skipif(bool(why), reason=why)
-
-
 PERMITTED = [pytest.param(name, marks=needs(name)) for name in choose.MEANS]
-
-
-@contextmanager
-def lasting():
-    """A process with a thread that has written to 256 pages and forks on."""
-    with subprocess.Popen([sys.executable, "-c", LASTS], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process.pid
-            assert process.poll() is None, "recording has ended it"
-        finally:
-            process.kill()
-
-
-def load(path: Path) -> Workload:
-    """Whatever format it has."""
-    head = path.read_text()
-    return load_trace(path, format_of(head), PLAIN, head=head)
 
 
 # -- the list -------------------------------------------------------------------------
@@ -303,8 +239,11 @@ def test_each_means_records_a_trace_that_replays(tmp_path, name):
 @pytest.mark.parametrize("name", PERMITTED)
 def test_each_means_attaches_to_a_process_and_leaves_it_alone(tmp_path, name):
     """For as long as was asked; it goes on, untraced."""
+    seconds = (
+        8 if name == "perf" else 1.5
+    )  # which takes long to open its tracepoints on a machine with much to do
     with lasting() as pid:
-        made = recorder.record(tmp_path / "out.txt", pid=pid, seconds=1.5, by=name)
+        made = recorder.record(tmp_path / "out.txt", pid=pid, seconds=seconds, by=name)
         assert "TracerPid:\t0" in Path(f"/proc/{pid}/status").read_text()
     assert (made.exit_status, made.interrupted) == (0, False)
     workload = load(made.path)
@@ -324,57 +263,6 @@ def test_what_ran_before_is_whole(tmp_path):
     assert [row[0] for row in workload.ops.tolist()].count(uapi.OP_CLONE_VM) == 1
 
 
-@pytest.fixture
-def both(monkeypatch):
-    """perf without the right to tracepoints, as a user has it, on a machine that has strace too."""
-    for name in ("perf", "strace"):
-        if why := refusal(name):
-            pytest.skip(why)
-    monkeypatch.setattr(perf, "_tracepoints", lambda *_: [])
-
-
-def test_without_tracepoints_perf_has_strace_tell_the_calls(tmp_path, both):
-    """On one clock: each page of the area is touched once it is mapped, and nothing is assumed to be."""
-    said: list[str] = []
-    made = recorder.record(tmp_path / "out.txt", [sys.executable, "-c", PROGRAM], by="perf", note=said.append)
-    assert said == [f"recording by {WITH_FAULTS}"]
-    workload = load(made.path)
-    rows = workload.ops.tolist()
-    at, area = next((at, row) for at, row in enumerate(rows) if row[0] == uapi.OP_MMAP and row[3] == AREA)
-    touched = {row[2]: at for at, row in enumerate(rows) if row[0] == uapi.OP_TOUCH}
-    inside = [place for address, place in touched.items() if area[2] <= address < area[2] + AREA]
-    assert len(inside) == AREA // 4096
-    assert min(inside) > at
-    assert made.faults == int(workload.provenance["page faults"].split()[0])
-    assert "assumed accesses" not in workload.provenance
-    assert workload.provenance["recorded by"] == WITH_FAULTS
-
-
-def test_both_attach_to_a_process_and_leave_it_alone(tmp_path, both):
-    """Its forks are strace's, its children's faults perf's."""
-    with lasting() as pid:
-        recorder.record(tmp_path / "out.txt", pid=pid, seconds=1.5, by="perf")
-        assert "TracerPid:\t0" in Path(f"/proc/{pid}/status").read_text()
-    rows = load(tmp_path / "out.txt").ops.tolist()
-    children = {row[1] for row in rows} - {rows[0][1]}
-    assert [row[0] for row in rows].count(uapi.OP_FORK) > 0
-    assert any(row[0] == uapi.OP_TOUCH and row[1] in children for row in rows)
-
-
-def test_perf_that_is_not_permitted_says_what_would_do(tmp_path, monkeypatch):
-    """By the setting that some distributions have above 2."""
-    fake = tmp_path / "perf"
-    fake.write_text("#!/bin/sh\necho Error: >&2; echo 'Access is limited.' >&2; exit 255\n")
-    fake.chmod(0o755)
-    (tmp_path / "paranoid").write_text("3\n")
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(perf, "PARANOID", tmp_path / "paranoid")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    said = r"perf: Access is limited\. \(kernel\.paranoid is 3; 2 would do\)"
-    with pytest.raises(InputError, match=said), perf.ready(Wanted(tmp_path / "out.txt")):
-        pass
-
-
 def runs(stat: Path) -> bool:
     """Whether a process does; one that has ended may wait for its parent."""
     try:
@@ -389,65 +277,20 @@ def test_a_command_ends_when_its_time_is_over_with_all_that_it_started(tmp_path,
     pids = tmp_path / "pids"
     begun = f"echo $$ >> {pids}; exec sleep 60"
     script = f"(setsid sh -c '{begun}' &); sh -c '{begun}' & {begun}"
-    made = recorder.record(tmp_path / "out.txt", ["sh", "-c", script], seconds=1.5, by=name)
+    pids.touch()
+
+    def let_time_be_over() -> None:
+        while len(pids.read_text().split()) < 3:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    threading.Thread(target=let_time_be_over, daemon=True).start()
+    made = recorder.record(tmp_path / "out.txt", ["sh", "-c", script], seconds=3600, by=name)
     started = pids.read_text().split()
     assert len(started) == 3
     assert not [pid for pid in started if runs(Path("/proc", pid, "stat"))]
     assert not made.interrupted
     assert len(load(made.path).ops) > 0
-
-
-def test_faults_come_between_calls_by_their_times():
-    """Those of the program, by tasks that strace saw; a call that has the time of a fault goes first."""
-    calls = ["1 1.000001 brk(NULL) = 0x5000\n", "1 1.000003 +++ exited with 0 +++\n"]
-    names = Names()
-    assert names.number("pid", "4423") == "1"
-    faults = [
-        "  strace 4423 1.000000500:  page-faults:     562744e0b1e0\n",
-        "  my sh 4423 1.000001900:  page-faults:u:     562744e0b1e0\n",
-        "  my sh 99 1.000002000:  page-faults:     562744e0b1e0\n",
-    ]
-    assert list(merged.by_time(calls, merged.faults(faults, {"4423"}, names))) == [
-        calls[0], "1 1.000001 page-faults: 562744e0b1e0\n", calls[1],
-    ]  # fmt: skip
-
-
-def test_perfs_text_names_nobody():
-    """Task names, file names and pids; what is left is read. A death is told once, by perf's own record of it."""
-    lines = [
-        "            me.sh 4423 25625.516703000:                         page-faults:     562744e0b1e0\n",
-        "      me.sh 4423 25625.516704000:  sched:sched_process_exec: filename=/home/me/x pid=4423 old_pid=4423\n",
-        "my sh 4423 25625.516705000:  task:task_newtask: pid=4500 comm=my sh clone_flags=1200 oom_score_adj=0\n",
-        "WARNING: something of /home/me\n",
-        "      me.sh 4500 25625.516706000: PERF_RECORD_COMM: me.sh:4500/4500\n",
-        "      me.sh 4500 25625.516706000: sched:sched_process_exit: comm=me.sh pid=4500 prio=120\n",
-        "      me.sh 4500 25625.516707000: PERF_RECORD_EXIT(4500:4500):(4423:4423)\n",
-    ]
-    assert list(perf.rewritten(lines, Names())) == [
-        "task 1 25625.516703000:                         page-faults:     562744e0b1e0\n",
-        "task 1 25625.516704000:  sched:sched_process_exec: filename=- pid=1 old_pid=1\n",
-        "task 1 25625.516705000:  task:task_newtask: pid=2 comm=- clone_flags=1200 oom_score_adj=0\n",
-        "task 2 25625.516707000: sched:sched_process_exit: comm=- pid=2\n",
-    ]
-
-
-def test_straces_text_names_nobody():
-    """Paths become numbers that keep their kind; a string within arguments is gone."""
-    lines = [
-        '4423  1.000000 execve("/home/me/x", ["x", "a) = 0"], 0x7ffd /* 42 vars */) = 0\n',
-        "4423  1.000001 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3</home/me/a>, 0) = 0x7f5000000000\n",
-        "4423  1.000002 mmap(NULL, 8192, PROT_READ, MAP_SHARED, 4</dev/shm/mine>, 0) = 0x7f5000004000\n",
-        "4423  1.000003 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x7f55) = 4500\n",
-        "4500  1.000004 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3</home/me/a>, 0) = 0x7f5000008000\n",
-        "4500  1.000005 mmap(NULL, 81",
-    ]
-    assert list(strace.rewritten(lines, Names())) == [
-        "1  1.000000 execve() = 0\n",
-        "1  1.000001 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3</1>, 0) = 0x7f5000000000\n",
-        "1  1.000002 mmap(NULL, 8192, PROT_READ, MAP_SHARED, 4</dev/shm/2>, 0) = 0x7f5000004000\n",
-        "1  1.000003 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0) = 2\n",
-        "2  1.000004 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 3</1>, 0) = 0x7f5000008000\n",
-    ]
 
 
 # -- processes that cannot be ---------------------------------------------------------
