@@ -14,6 +14,16 @@ function drawSummary() {
   for (const note of pageNotes()) about.append(el("p", { className: "note" }, note));
 }
 
+/** Kernels that the release was compared with, each with its machines; "" of a kernel itself. */
+function comparedWith({ configuration: chosen, rests_on: found }) {
+  if (!found) return "";
+  const kernels = Object.entries(found.kernels).map(
+    ([kernel, machines]) => `Linux ${kernel} on ${machines.join(", ")}`,
+  );
+  const own = chosen.with.length || chosen.without.length ? ["no kernel is like this one"] : [];
+  return [kernels.join(", ") || "no kernel", ...own].join("; ");
+}
+
 /** What ran and how: names and values. */
 function runFacts({ result, versions }) {
   const { configuration: chosen, workload } = result;
@@ -31,15 +41,8 @@ function runFacts({ result, versions }) {
         .map(([name, { title }]) => `${name}: ${title}`)
         .join(", "),
     ],
-    [
-      "compared with",
-      result.rests_on &&
-        (Object.entries(result.rests_on.kernels)
-          .map(([kernel, machines]) => `Linux ${kernel} on ${machines.join(", ")}`)
-          .join("; ") ||
-          "no kernel"),
-    ],
-    ["research alone", result.rests_on?.research.join(", ")],
+    ["compared with", comparedWith(result)],
+    ["research alone", result.rests_on?.research.length && counted(result.rests_on.research.length, "feature")],
     ["memory", size(chosen.memory)],
     ["engine", result.engine],
     ["counted by", versions],
