@@ -8,6 +8,7 @@ from core_mm.mm_types import GATHER, MM, VMA, cfg
 from core_mm.vmstat import ARCH_EVENT, LOG_TLBI, count, write_log
 
 TLBI_PAGE, TLBI_MM, TLBI_ALL = ARCH_EVENT, ARCH_EVENT + 1, ARCH_EVENT + 2
+MOST_PAGES = 1 << 18  # flushed one by one; a whole address space costs less than more of them
 EVENTS = ("tlbi_page", "tlbi_mm", "tlbi_all")
 
 
@@ -36,6 +37,8 @@ def flush_tlb_page(vma: int, addr: int) -> int:
 
 @hookimpl
 def flush_tlb_range(vma: int, start: int, end: int) -> int:
+    if end - start > MOST_PAGES * cfg.page_size:
+        return hook.flush_tlb_mm(VMA.vm_mm[vma])
     while start < end:
         hook.flush_tlb_page(vma, start)
         start += cfg.page_size
@@ -64,6 +67,8 @@ def tlb_flush(tlb: int) -> int:
     if GATHER.fullmm[tlb] or GATHER.need_flush_all[tlb] or GATHER.freed_tables[tlb]:
         return hook.flush_tlb_mm(mm)
     addr = GATHER.start[tlb]
+    if GATHER.end[tlb] - addr > MOST_PAGES * cfg.page_size:
+        return hook.flush_tlb_mm(mm)
     while addr < GATHER.end[tlb]:
         flush_page(mm, addr)
         addr += cfg.page_size

@@ -82,7 +82,9 @@ def at_all_orders(config: Config) -> Iterator[Replay]:
 
 
 def scripts(scenario: Scenario, page_size: int, wanted: int | None = None) -> Iterator[Replay]:
-    """All variants of a scenario, or those with one order."""
+    """All variants of a scenario, or those with one order; none if its lists are for other page sizes."""
+    if any(page_size not in values for values in scenario.lists.values()):
+        return
     for order, kind in variants(scenario, page_size, wanted):
         work = lower(scenario, page_size, order, kind).workload
         place = f"scenario {scenario.name}, order {order}, {kind}"
