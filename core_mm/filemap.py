@@ -37,7 +37,7 @@ def filemap_fault(vma: int, index: int, tried: int) -> tuple[int, int]:
         return 0, VM_FAULT_SIGBUS
     page, retry = filemap_get_page(inode, index), int(not tried)
     if page:
-        retry = retry and do_async_mmap_readahead(vma, inode, page_folio(page))
+        retry = retry and do_async_mmap_readahead(vma, inode, index, page_folio(page))
     else:
         do_sync_mmap_readahead(vma, inode, index)
         page = filemap_get_page(inode, index)

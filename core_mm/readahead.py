@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from core_mm import content
 from core_mm.features import feature
-from core_mm.folio import folio_alloc, folio_nr_pages, folio_order, folio_put
+from core_mm.folio import folio_alloc, folio_nr_pages, folio_order, folio_put, page_folio
 from core_mm.hookspecs import exec_folio_order
 from core_mm.log2 import ilog2
 from core_mm.mm_types import (
@@ -28,6 +28,7 @@ from core_mm.vmstat import READAHEAD, count
 
 VM_READAHEAD_BYTES = 128 << 10  # read_ahead_kb of a block device
 MMAP_LOTSAMISS = 100
+XA_CHUNK_SIZE = 64  # slots of a node of the page cache's XArray
 
 
 def ra_pages() -> int:
@@ -89,22 +90,24 @@ def page_cache_sync_ra(inode: int, index: int) -> int:
     return page_cache_ra_order(inode)
 
 
-def do_async_mmap_readahead(vma: int, inode: int, folio: int) -> int:
-    """A fault found its page; if that carries the mark, the next window is read. Returns whether it does."""
+def do_async_mmap_readahead(vma: int, inode: int, index: int, folio: int) -> int:
+    """A fault found its page; if its folio carries the mark, the next window is read. Returns whether it does."""
     if VMA.vm_flags[vma] & VM_RAND_READ:
         return 0
     if INODE.mmap_miss[inode] and counts_misses(vma):
         INODE.mmap_miss[inode] -= 1
     if PAGE.flags[folio] & PG_READAHEAD:
         PAGE.flags[folio] &= ~PG_READAHEAD
-        page_cache_async_ra(inode, folio)
+        page_cache_async_ra(inode, index, folio)
         return 1
     return 0
 
 
-def page_cache_async_ra(inode: int, folio: int) -> int:
-    """The window after the present one, with folios two orders larger; elsewhere, a window of its own."""
-    index = PAGE.index[folio]
+def page_cache_async_ra(inode: int, index: int, folio: int) -> int:
+    """The window after the present one, with folios two orders larger.
+
+    One of its own, if any, where the fault at `index` is not on the first page of the folio that the window ends with.
+    """
     start, size = INODE.ra_start[inode], INODE.ra_size[inode]
     if index == (start + size - INODE.ra_async[inode]) & -folio_nr_pages(folio):
         start += size
@@ -142,9 +145,18 @@ def end_naturally(start: int, size: int, order: int) -> int:
 
 
 def next_miss(inode: int, index: int) -> int:
-    """The first page from `index` on that is not cached, 0 if none follows within a window."""
+    """The first page from `index` on that is not cached, 0 if none follows within a window (page_cache_next_miss).
+
+    Within a folio of several slots the walk begins at its first one, and so looks behind what it counts until the node
+    ends (lib/xarray.c:xas_descend).
+    """
+    behind, page = 0, filemap_get_page(inode, index)
+    if page and folio_nr_pages(page_folio(page)) < XA_CHUNK_SIZE:
+        behind = index - PAGE.index[page_folio(page)]
     for i in range(index, index + ra_pages()):
-        if not filemap_get_page(inode, i):
+        if (i - behind) & (XA_CHUNK_SIZE - 1) == 0 and i > index:
+            behind = 0
+        if not filemap_get_page(inode, i - behind):
             return i
     return 0
 

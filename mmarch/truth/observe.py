@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI, NAMES
+from mmarch import cpus
 from mmarch.engine.log import taken
 from mmarch.engine.machine import Machine
 from mmarch.errors import InputError, InternalError
@@ -26,6 +27,7 @@ from mmarch.workload import Dump, Step, Workload
 
 LOG_ROWS = 1 << 20
 TLB_ENTRIES = 4096  # of the emulated CPUs that were measured
+FORGETS = "kpti"  # QEMU empties its TLB when the ASID changes, which this does at each entry of the kernel
 PLAIN = Choices()
 GRANULES = {4096: "4k", 16384: "16k", 65536: "64k"}
 
@@ -71,11 +73,18 @@ class Twin:
         )  # fmt: skip
         if choices not in self._setups:
             self._setups[choices] = configure(choices)
+        setup = self._setups[choices]
         request = Request(
-            engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=TLB_ENTRIES
+            engine=self.engine, log_rows=LOG_ROWS, madvise=True, by_hook=True, tlb_entries=entries(setup)
         )
-        machine = assemble(self._setups[choices], workload, request, lambda _: None)
+        machine = assemble(setup, workload, request, lambda _: None)
         return list(steps(machine, workload))
+
+
+def entries(setup: Setup) -> int:
+    """Of the TLB that accesses go through; none where it is empty whenever user code begins to run."""
+    cpu = cpus.find(setup.arch.descriptor, setup.configuration.cpu)
+    return 0 if cpu.features.get(FORGETS) else TLB_ENTRIES
 
 
 def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:

@@ -25,7 +25,7 @@
 #endif
 EXPORT int qemu_plugin_version = API;
 
-enum { SITES = 1 << 17, RUNS = 1 << 16, MAX_TEXT = 64 << 20 };
+enum { SITES = 1 << 17, RUNS = 1 << 18, MAX_TEXT = 64 << 20 };
 typedef struct site {
     uint64_t pc, count;
     uint32_t instruction;
