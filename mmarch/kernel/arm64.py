@@ -12,6 +12,7 @@ _DOMAIN = {
     0xB: "ish", 0xA: "ishst", 9: "ishld", 7: "nsh", 6: "nshst", 5: "nshld", 0xF: "sy", 0xE: "st", 0xD: "ld",
     3: "osh", 2: "oshst", 1: "oshld",
 }  # fmt: skip
+_IPI = ("reschedule", "call_function", "cpu_stop", "cpu_stop_nmi", "timer", "irq_work")  # smp.c:enum ipi_msg_type
 _GRANULE = {1: 12, 2: 14, 3: 16}
 _TOP = 1 << 64
 
@@ -42,6 +43,14 @@ def _range(name: str, operand: int, lpa2: bool) -> Tlbi:
         base |= _TOP - (1 << 37)
     shift = 16 if lpa2 else _GRANULE.get(operand >> 46 & 3, 12)
     return Tlbi(name, (base << shift) % _TOP, (num + 1) << (5 * scale + 1), ttl)
+
+
+def ipi(instruction: int, operand: int) -> str:
+    """What a write to ICC_SGI1R_EL1 asks of other CPUs; empty for other instructions."""
+    if instruction & 0xFFFFFFE0 != 0xD518CBA0:
+        return ""
+    number = operand >> 24 & 15
+    return _IPI[number] if number < len(_IPI) else f"sgi{number}"
 
 
 def barrier(instruction: int) -> str:

@@ -50,6 +50,7 @@ class Machine:
     cpu: str
     memory: str = MEMORY
     timeout: float = TIMEOUT
+    smp: int = 1
 
     @property
     def model(self) -> str:
@@ -91,6 +92,7 @@ class Boot:
     command: tuple[str, ...]
     qemu: str
     seconds: float
+    smp: int = 1
 
 
 def boot(
@@ -113,7 +115,7 @@ def boot(
         guest = _guest(records.first_lines(folder / "text"))
         recording = records.read(folder / "out")
         _check(kernel, machine, programs, ended, recording, guest, folder)
-        return Boot(recording, rows, guest, known, command, tools.qemu().version, ended.seconds)
+        return Boot(recording, rows, guest, known, command, tools.qemu().version, ended.seconds, machine.smp)
 
 
 @contextmanager
@@ -213,9 +215,10 @@ def start(
 
 def _command(machine: Machine, plugin: Path) -> list[str]:
     recorder = f"{plugin},out=out,text=text,functions=functions,limit={MAX_OUTPUT}"
+    turns = ",thread=single" if machine.smp > 1 else ""  # the plugin hears of one CPU at a time
     return [
-        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.model, "-smp", "1",
-        "-m", machine.memory, "-accel", "tcg,tb-size=256", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
+        *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.model, "-smp", str(machine.smp),
+        "-m", machine.memory, "-accel", f"tcg,tb-size=256{turns}", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
         "-serial", "stdio", "-kernel", "Image", "-initrd", "initrd", "-append", machine.arguments, "-plugin", recorder,
     ]  # fmt: skip
 

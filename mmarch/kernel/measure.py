@@ -134,7 +134,7 @@ def _measure(kernel: Kernel, machine: Machine, jobs: Sequence[Job], progress: Pr
     meta = Meta.model_validate(
         {
             "kernel": kernel.image.version, "cpu": kernel.cpu(machine.cpu), "page_size": kernel.image.page_size,
-            "config": kernel.config_digest, "qemu": done.qemu, "command": done.command,
+            "smp": machine.smp, "config": kernel.config_digest, "qemu": done.qemu, "command": done.command,
         }
     )  # fmt: skip
     return Measured(meta, ran, done.seconds)

@@ -42,7 +42,7 @@ class Reader:
     def tlbis(self, raw: RawStep) -> Iterator[Tlbi]:
         """In order; not those of address 0, with which CPUs of an erratum repeat a flush."""
         for run in raw.tlbis:
-            for operand in run.operands():
+            for operand in run.operands() if not arm64.ipi(run.instruction, 0) else ():
                 one = arm64.tlbi(run.instruction, operand, self.lpa2)
                 if operand or one.va is None:
                     yield one
@@ -52,7 +52,7 @@ class Reader:
         return sum(
             run.count
             for run in raw.tlbis
-            if not run.operand and not run.stride and arm64.tlbi(run.instruction, 0).va is not None
+            if not run.operand and not run.stride and not arm64.ipi(run.instruction, 0) and arm64.tlbi(run.instruction, 0).va is not None
         )
 
     def barriers(self, raw: RawStep) -> dict[str, int]:
@@ -65,10 +65,13 @@ class Reader:
         return dict(found)
 
     def calls(self, raw: RawStep) -> dict[str, int]:
-        """Entries of functions, by their names without what the compiler added."""
+        """Entries of functions, by their names without what the compiler added; of several CPUs also what they ask."""
         found: Counter[str] = Counter()
         for line, count in raw.functions.items():
             found[plain(self.names[line])] += count
+        for run in raw.tlbis if self.boot.smp > 1 else ():
+            if name := arm64.ipi(run.instruction, run.operand):
+                found[f"ipi_{name}"] += run.count
         return dict(found)
 
 

@@ -16,7 +16,7 @@ OP_PROGRAM, OP_FILE, OP_BEGIN, OP_END, OP_DUMP = 100, 101, 102, 103, 104  # gues
 EXECUTED = frozenset(
     (
         uapi.OP_MMAP, uapi.OP_MUNMAP, uapi.OP_MPROTECT, uapi.OP_MADVISE, uapi.OP_MREMAP, uapi.OP_TOUCH, uapi.OP_FORK,
-        uapi.OP_EXIT, uapi.OP_MSYNC, uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_CLEAR_REFS, uapi.OP_DROP_CACHES,
+        uapi.OP_CLONE_VM, uapi.OP_EXIT, uapi.OP_MSYNC, uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_CLEAR_REFS, uapi.OP_DROP_CACHES,
         uapi.OP_LRU_GEN_AGE, uapi.OP_SPAWN, uapi.OP_UNLINK,
         uapi.OP_SWAPOFF, uapi.OP_FALLOCATE,
     )
@@ -114,7 +114,7 @@ def _program(
 
 
 def _parents(workload: Workload) -> dict[int, int]:
-    forks = workload.ops[workload.ops[:, 0] == uapi.OP_FORK]
+    forks = workload.ops[np.isin(workload.ops[:, 0], (uapi.OP_FORK, uapi.OP_CLONE_VM))]
     return {child: parent for parent, child in forks[:, 1:3].tolist()}
 
 

@@ -36,12 +36,24 @@ def pmd_size(page_size: int) -> int:
 
 
 @dataclass
-class Process:
-    """A process of the scenario: its task index, its regions, where it reserves next."""
+class Space:
+    """What threads share: regions, and where the next one is reserved."""
 
-    task: int
     next_address: int
     regions: dict[str, Region] = field(default_factory=dict)
+
+
+@dataclass
+class Process:
+    """Who acts in a scenario: a process or a thread of one, by its task index, in its address space."""
+
+    task: int
+    space: Space
+
+    @property
+    def regions(self) -> dict[str, Region]:
+        """Those of its address space."""
+        return self.space.regions
 
 
 class Emitter:
@@ -60,7 +72,7 @@ class Emitter:
         self.lines: list[int] = []
         self.files: list[File] = []
         self.regions: list[Region] = []
-        self.parent = Process(0, address)
+        self.parent = Process(0, Space(address))
         self.children: dict[str, Process] = {}
         self._tasks = 1
         self._file_index: dict[str, int] = {}
@@ -147,8 +159,8 @@ class Emitter:
         length = self._bytes(operation)
         if not 0 < length <= MAX_REGION:
             self._fail(f"a region of {show_size(length)}; 1 page to {show_size(MAX_REGION)} fit")
-        guard = -(-process.next_address // self.pmd) * self.pmd
-        process.next_address = guard + length + 4 * self.pmd
+        guard = -(-process.space.next_address // self.pmd) * self.pmd
+        process.space.next_address = guard + length + 4 * self.pmd
         self._define(Region(operation.span.region, guard + self.pmd, length, process.task), process)
         flags = _ANON | uapi.MAP_NORESERVE
         return self._row(uapi.OP_MMAP, process.task, guard, length + 2 * self.pmd, uapi.PROT_NONE, flags, -1)
@@ -237,16 +249,23 @@ class Emitter:
         return self._row(uapi.OP_MREMAP, process.task, old, length, length, flags, target.addr + offset)
 
     def _fork(self, operation: Operation, process: Process) -> Slice:
+        space = Space(process.space.next_address, dict(process.regions))
+        return self._birth(uapi.OP_FORK, operation, process, space)
+
+    def _thread(self, operation: Operation, process: Process) -> Slice:
+        return self._birth(uapi.OP_CLONE_VM, operation, process, process.space)
+
+    def _birth(self, op: int, operation: Operation, process: Process, space: Space) -> Slice:
         if self._tasks >= MAX_PROCESSES:
             self._fail(f"more than {MAX_PROCESSES} processes")
         if operation.target in self.children:
             self._fail(
                 f"child {operation.target!r} runs already when the loop comes here again; reap it there"
             )
-        child = Process(self._tasks, process.next_address, dict(process.regions))
+        child = Process(self._tasks, space)
         self.children[operation.target] = child
         self._tasks += 1
-        return self._row(uapi.OP_FORK, process.task, child.task)
+        return self._row(op, process.task, child.task)
 
     def _reap(self, operation: Operation, process: Process) -> Slice:
         child = self.acting(operation.target, self._place)
@@ -351,6 +370,7 @@ _EMIT: dict[str, Callable[[Emitter, Operation, Process], Slice]] = {
     "msync": Emitter._msync,
     "move": Emitter._move,
     "fork": Emitter._fork,
+    "thread": Emitter._thread,
     "reap": Emitter._reap,
     "drop": Emitter._drop,
     "end": Emitter._end,

@@ -110,7 +110,7 @@ class _Lowerer:
             beside=self.scenario.beside,
             provenance={"order": str(out.order), "kind": out.kind, **chosen},
         )
-        return Lowered(workload, tuple(self.infos), tuple(out.regions), out.parent.next_address)
+        return Lowered(workload, tuple(self.infos), tuple(out.regions), out.parent.space.next_address)
 
     def _lines(self, body: list[Line]) -> None:
         for line in body:
@@ -142,7 +142,7 @@ class _Lowerer:
         if label is None:
             return
         dumps = self._dumps(act, process, label) if act.mode == "auto" else ()
-        self._step(Step(label, first, last, dumps), act.operation.verb in ("fork", "reap"))
+        self._step(Step(label, first, last, dumps), act.operation.verb in ("fork", "thread", "reap"))
 
     def _step(self, step: Step, process: bool) -> None:
         self.steps.append(step)

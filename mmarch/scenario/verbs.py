@@ -208,17 +208,22 @@ def _clear_refs(words: Words, known: Known) -> Operation:
     return Operation("clear_refs", code=words.integer("what to clear", 5) if words else 1)
 
 
-def _fork(words: Words, known: Known) -> Operation:
+def _birth(verb: str) -> Verb:
+    """A process or a thread, which acts under its name."""
+    return lambda words, known: Operation(verb, target=_new_child(verb, words, known))
+
+
+def _new_child(verb: str, words: Words, known: Known) -> str:
     column = words.column if words else words.start
     name = words.name("a child") if words else CHILD
     if name in known.children:
         words.fail(
-            "the child of an earlier fork still runs; reap it first, or name this one: fork NAME", column
+            f"the child of an earlier fork still runs; reap it first, or name this one: {verb} NAME", column
         )
     if name in NO_CHILD:
         words.fail(f"{name!r} cannot name a child; it means something else before a line", column)
     known.children.add(name)
-    return Operation("fork", target=name)
+    return name
 
 
 def _reap(words: Words, known: Known) -> Operation:
@@ -255,7 +260,8 @@ VERBS: dict[str, Verb] = {
     "fill": _fill,
     "fallocate": _fallocate,
     "unlink": _unlink,
-    "fork": _fork,
+    "fork": _birth("fork"),
+    "thread": _birth("thread"),
     "reap": _reap,
     "clear_refs": _clear_refs,
     "drop_caches": _plain("drop_caches"),

@@ -48,6 +48,22 @@ def test_later_windows_use_larger_folios_where_the_file_system_can(engine: str) 
     assert set(orders(made, 256)) == {0}
 
 
+@pytest.mark.parametrize(("first", "after"), [(64, [5]), (76, []), (79, [5])])
+def test_a_fault_within_the_marked_folio_looks_too_far_for_the_next_window(
+    engine: str, first: int, after: list[int]
+) -> None:
+    """The walk that looks for the first miss begins with the folio and counts from the fault.
+
+    Two folios cover 64 to 95. After a fault on page 76 it looks at the 32 slots from 64 on, all taken, and not at those
+    from 77 on: no window. After one on page 79 it begins with the second folio. Measured on 6.18.15.
+    """
+    made = reader(engine, uapi.FILE_EXT4, "6.18", pages=512)
+    made.touch(0, 33, READ)
+    made.touch(first, 1, READ)
+    cached = orders(made, 256)
+    assert cached == [0] * 32 + [2] * 8 + [4] * 2 + after
+
+
 def test_executable_memory_comes_in_the_order_the_architecture_likes(engine: str) -> None:
     """arm64 asks for 64 KiB folios in 7.x, which it maps with the contiguous bit."""
     made = reader(engine, uapi.FILE_EXT4, "7.3", prot=uapi.PROT_READ | uapi.PROT_EXEC)

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -42,7 +43,8 @@ enum { /* core_mm/uapi.py */
 };
 enum { FILE_REGULAR, FILE_TMPFS, FILE_TMPFS_HUGE, FILE_EXT4, FILE_RAMFS, FILE_SHMEM };
 #define SWAP_DEVICE "/dev/zram0"
-enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, SETTLE_US = 1000000, BAIT = 64 << 20, MAX_ORDER = 13, MAX_OWN = 16 };
+enum { MAX_TASKS = 4096, MAX_FILES = 1024, SWAP_BYTES = 256 << 20, SETTLE_US = 1000000, BAIT = 64 << 20, MAX_ORDER = 13, MAX_OWN = 16,
+       MAX_THREADS = 8, STACK = 1 << 18 };
 
 typedef struct { int64_t op, task, a, b, c, d, e, f; } row_t;
 
@@ -55,11 +57,13 @@ static struct shared {
 } *shared;
 static row_t *rows;
 static long nrows, page;
-static int files[MAX_FILES], kinds[MAX_FILES], me, forked;
+static int files[MAX_FILES], kinds[MAX_FILES], threads, spinning;
+static __thread int me, forked;
+static struct { int task; pthread_t id; } thread[MAX_THREADS];
 static struct { unsigned long start, end; } own[MAX_OWN];
 static int owned;
 static char names[MAX_FILES][32];
-static sigjmp_buf trapped;
+static __thread sigjmp_buf trapped;
 
 /* ---- what the kernel has -------------------------------------------------------------------------------- */
 
@@ -169,6 +173,7 @@ static void idle_only(const char *name) { /* a kernel thread runs when nobody el
  * kernel threads to help it. */
 static void alone(int first, int end) {
     struct sched_param highest = {1};
+    if (spinning) return; /* each waits on a CPU of its own, whose kernel threads have to get on too */
     for (int i = first; i < end && rows[i].op == OP_FILE; i++)
         if (rows[i].b == FILE_REGULAR || rows[i].b == FILE_EXT4) return;
     syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &highest);
@@ -283,13 +288,40 @@ static long clear_refs(const row_t *row) {
 }
 
 static void begin_life(int task);
+static void *begin_thread(void *task);
 
 static long fork_task(const row_t *row) {
-    int task = row->a, pid = fork();
+    /* after a thread, the C library's fork would look at that one's stack in the child */
+    int task = row->a, pid = threads ? (int)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork();
     if (!pid) begin_life(task);
     forked = task;
     shared->pid[task] = pid, shared->parent[task] = me;
     return failing(pid);
+}
+
+static void run_on(int cpu) {
+    unsigned long mask = 1ul << cpu;
+    syscall(SYS_sched_setaffinity, 0, sizeof mask, &mask);
+}
+
+static long start_thread(const row_t *row) { /* on the last CPU; children do without its stack, or it would be copied */
+    int task = row->a, number = threads++;
+    pthread_attr_t how;
+    if (number == MAX_THREADS) return -EAGAIN;
+    void *stack = mmap(0, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (stack == MAP_FAILED || madvise(stack, STACK, MADV_DONTFORK)) return -errno;
+    shared->pid[task] = getpid(), shared->parent[task] = me;
+    pthread_attr_init(&how);
+    pthread_attr_setstack(&how, stack, STACK);
+    thread[number].task = task;
+    forked = task;
+    return -pthread_create(&thread[number].id, &how, begin_thread, (void *)(long)task);
+}
+
+static long await_end(int task) {
+    for (int i = 0; i < threads; i++)
+        if (thread[i].task == task) return -pthread_join(thread[i].id, 0);
+    return failing(waitpid(shared->pid[task], 0, 0));
 }
 
 static long perform(const row_t *row) {
@@ -301,7 +333,8 @@ static long perform(const row_t *row) {
     case OP_MREMAP: return move(row);
     case OP_TOUCH: return touch(row);
     case OP_FORK: return fork_task(row);
-    case OP_EXIT: return failing(waitpid(shared->pid[row->task], 0, 0)); /* the parent's part */
+    case OP_CLONE_VM: return start_thread(row);
+    case OP_EXIT: return await_end(row->task); /* the parent's part */
     case OP_MSYNC: return failing(msync((void *)row->a, row->b, row->c));
     case OP_FTRUNCATE: return failing(ftruncate(files[row->a], row->b));
     case OP_PWRITE: return fill(files[row->a], row->b, row->c, row->d);
@@ -333,7 +366,8 @@ static int actor(const row_t *row) { /* who executes a row; an exit is its paren
 }
 
 static void await(int turn) {
-    syscall(SYS_futex, &shared->turn, FUTEX_WAIT, turn, 0, 0, 0);
+    while (spinning && shared->turn == turn) asm volatile("yield");
+    if (!spinning) syscall(SYS_futex, &shared->turn, FUTEX_WAIT, turn, 0, 0, 0);
 }
 
 static void close_step(const row_t *row) { /* what a step did until it failed counts */
@@ -362,7 +396,7 @@ static void walk(void) {
     int turn;
     while ((turn = shared->turn) < shared->end) {
         const row_t *row = &rows[turn];
-        if (row->op == OP_EXIT && row->task == me) _exit(0);
+        if (row->op == OP_EXIT && row->task == me) return;
         if (actor(row) == me) advance(row);
         else await(turn);
     }
@@ -375,6 +409,14 @@ static void begin_life(int task) { /* of a child: never returns */
     while (!shared->pid[task] && !shared->failed) usleep(1000); /* its parent is still inside the step */
     walk();
     _exit(0);
+}
+
+static void *begin_thread(void *task) {
+    me = (int)(long)task, forked = 0;
+    run_on(sysconf(_SC_NPROCESSORS_ONLN) - 1);
+    shared->ready[me] = 1;
+    walk();
+    return 0;
 }
 
 static void catch_faults(void) {
@@ -397,10 +439,13 @@ static void run_program(int first, int end) {
     for (int i = 0; i < MAX_TASKS; i++) shared->pid[i] = shared->parent[i] = shared->ready[i] = 0;
     shared->failed = 0, shared->end = end;
     shared->turn = first;
+    spinning = 0;
+    for (int i = first; i < end && sysconf(_SC_NPROCESSORS_ONLN) > 1; i++) spinning |= rows[i].op == OP_CLONE_VM;
     if (!swapoff(SWAP_DEVICE)) swapon(SWAP_DEVICE, 0); /* so that slots are given out from the first on */
     int pid = fork();
     if (!pid) {
         me = 0;
+        run_on(0);
         catch_faults(), find_own(), warm();
         alone(first, end);
         usleep(5000); /* init copies what it writes of its own, and waits */

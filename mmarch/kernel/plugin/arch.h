@@ -4,9 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum kind { K_NONE, K_TLBI, K_BARRIER, K_FUNCTION, K_MARK };
+enum kind { K_NONE, K_TLBI, K_IPI, K_BARRIER, K_FUNCTION, K_MARK };
 
-/* what an instruction is; for K_TLBI `operand` becomes the number of its register or -1, for K_MARK the mark's number */
+/* what an instruction is; for K_TLBI and K_IPI `operand` becomes the number of its register or -1, for K_MARK the mark's number */
 enum kind classify(uint32_t instruction, int *operand);
 
 /* registers that the walk needs, by their names in QEMU, and how many of the general ones there are */

@@ -16,6 +16,10 @@ enum kind classify(uint32_t w, int *operand) {
         *operand = (w & 31) == 31 ? -1 : (int)(w & 31);
         return K_TLBI;
     }
+    if ((w & 0xffffffe0) == 0xd518cba0) { /* MSR ICC_SGI1R_EL1 */
+        *operand = (w & 31) == 31 ? -1 : (int)(w & 31);
+        return K_IPI;
+    }
     if ((w & 0xfffff0ff) == 0xd503309f || (w & 0xfffff3ff) == 0xd503323f) return K_BARRIER; /* DSB, DSB nXS */
     if ((w & 0xffe0001f) == 0xd280001f) { /* movz xzr */
         *operand = w >> 5 & 0xffff;

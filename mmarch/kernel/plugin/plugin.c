@@ -5,7 +5,7 @@
  * the rights of the code that runs. `out` gets lines:
  *   H 0|1 register                     whether the linear map is where we think it is, and how tables are laid out
  *   B step / E step                    a measured step begins, and ends; in between, all numbers but counts in hex:
- *   t pc instruction operand stride n  TLB invalidations, in order; n of them whose operands are a stride apart
+ *   t pc instruction operand stride n  TLB invalidations and calls of other CPUs, in order; n of them whose operands are a stride apart
  *   b pc instruction n                 barriers of one place
  *   c function n                       entries of a function, by its line in `functions`
  *   D step dump / l va level entry n   leaf entries, alike ones together
@@ -228,8 +228,8 @@ static void instrument(struct qemu_plugin_insn *instruction) {
         if (operand >= MARK_HELLO && operand <= MARK_BYE)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_mark, QEMU_PLUGIN_CB_R_REGS, (void *)(intptr_t)operand);
     } else if (kind != K_NONE)
-        qemu_plugin_register_vcpu_insn_exec_cb(instruction, kind == K_TLBI ? on_tlbi : on_count,
-                                               kind == K_TLBI ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS,
+        qemu_plugin_register_vcpu_insn_exec_cb(instruction, kind <= K_IPI ? on_tlbi : on_count,
+                                               kind <= K_IPI ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS,
                                                site_at(pc, word, kind, operand));
     site *function = function_at(pc);
     if (function)
