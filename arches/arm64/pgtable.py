@@ -40,6 +40,7 @@ from arches.arm64.pgtable_hwdef import (
 from core_mm.hookspecs import hookimpl
 from core_mm.mm_types import MM, VM_ACCESS_FLAGS, VM_EXEC, VM_SHARED, VM_WRITE, cfg
 from core_mm.rwonce import READ_ONCE, WRITE_ONCE, cmpxchg, xchg
+from core_mm.swapops import MIGRATION, YOUNG
 
 MODIFY_MASK = (
     PTE_USER | PTE_PXN | PTE_UXN | PTE_RDONLY | PTE_PRESENT_INVALID | PTE_VALID | PTE_WRITE | PTE_GP
@@ -205,6 +206,9 @@ def vm_get_page_prot(vm_flags: int) -> int:
 
 @hookimpl
 def swp_entry_to_pte(entry: int) -> int:
+    """With LPA2 and 4K pages a migration entry says young in the bit that contpte's `set_ptes` clears."""
+    if cpu.lpa2 and cpu.contpte and cfg.page_shift == 12 and entry & MIGRATION:
+        entry &= ~YOUNG
     return (entry << SWP_OFFSET_SHIFT) | SWP_TYPE
 
 

@@ -111,6 +111,7 @@ def measure(
     backing: str = "",
     parameters: Mapping[str, int | str] = MappingProxyType({}),
     timeout: float = 300,
+    smp: int = 1,
     note: Note = silent,
     progress: Progress = unseen,
 ) -> tuple[Measured, Machine]:
@@ -120,6 +121,7 @@ def measure(
     symbols, modules  its System.map or vmlinux, and the folder of its modules
     parameters        values of the scenarios' parameters; each scenario has to have them
     timeout           seconds for one boot
+    smp               CPUs of the machine; a scenario's processes are on the first, threads on the last
     """
     from mmarch.kernel.boot import Machine
     from mmarch.kernel.measure import measure as run_jobs
@@ -140,7 +142,7 @@ def measure(
     jobs = [job for source in sources for job in jobs_of(source, opened, folio_orders)]
     if warning := untested(qemu()):
         note(warning)
-    machine = Machine(cpu, timeout=timeout)
+    machine = Machine(cpu, timeout=timeout, smp=smp)
     return run_jobs(opened, machine, jobs, progress), machine
 
 

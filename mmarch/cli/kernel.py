@@ -34,6 +34,10 @@ Symbols = Annotated[
 ]
 Modules = Annotated[str, typer.Option(metavar="FOLDER", help="Its modules, such as /lib/modules/VERSION.")]
 QemuCpu = Annotated[str, typer.Option("--cpu", help="A CPU as QEMU calls it.")]
+Smp = Annotated[
+    int,
+    typer.Option("--smp", metavar="N", min=1, max=8, help="CPUs of the machine; threads run on the last one."),
+]
 Timeout = Annotated[float, typer.Option(min=1, max=86400, metavar="SECONDS", help="For one boot.")]
 
 
@@ -48,6 +52,7 @@ def measure(
     backing: o.Backing = "",
     set_: o.Set = None,
     timeout: Timeout = 300,
+    smp: Smp = 1,
     json: o.Json = False,
     output: Annotated[
         str,
@@ -67,7 +72,7 @@ def measure(
         measured, machine = api.measure(
             workloads, kernel, cpu=cpu, folio_orders=folio_orders, symbols=symbols, modules=modules,
             scenario=scenario, backing=backing, parameters=parse_settings(set_ or ()), timeout=timeout,
-            note=talk.note, progress=progress,
+            smp=smp, note=talk.note, progress=progress,
         )  # fmt: skip
     for ran in measured.ran:
         if ran.disturbed:

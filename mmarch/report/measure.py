@@ -48,6 +48,8 @@ def _phase(step: Phase) -> list[str]:
     lines += _more(step.tlbi)
     facts = [f"DSBs {totals(step.dsb_tlb)}"] if step.dsb_tlb else []
     facts += [f"conversions {step.convert}"] if step.convert else []
+    asked = {name.removeprefix("ipi_"): n for name, n in step.calls.items() if name.startswith("ipi_")}
+    facts += [f"asked of other CPUs: {totals(asked)}"] if asked else []
     return lines + (wrap("  " + "; ".join(facts), "    ") if facts else [])
 
 

@@ -33,6 +33,7 @@ class Exemption(BaseModel):
     order: int
     kind: str = "anon"
     step: str
+    smp: int = 1
     reason: str
     task: str = ""
     disagrees: str = ""
@@ -63,9 +64,10 @@ def load(path: Path) -> list[Exemption]:
 
 def find(exemptions: Iterable[Exemption], measurement: Measurement, step: Phase | Ptes) -> Exemption | None:
     """The exemption of `step`, if there is one."""
-    place = (measurement.meta.kernel, measurement.meta.cpu, step.scenario, step.order, step.kind, step.phase)
+    meta = measurement.meta
+    place = (meta.kernel, meta.cpu, meta.smp, step.scenario, step.order, step.kind, step.phase)
     for entry in exemptions:
-        if (entry.kernel, entry.cpu, entry.scenario, entry.order, entry.kind, entry.step) == place:
+        if (entry.kernel, entry.cpu, entry.smp, entry.scenario, entry.order, entry.kind, entry.step) == place:
             return entry
     return None
 
