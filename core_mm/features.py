@@ -147,7 +147,7 @@ class feature(Features):
     split_in_order: int = behaviour(
         "reclaim takes the pages of a folio that it split from the last to the second, after the first",
         since="6.15",
-        source='"mm/huge_memory: add two new (not yet used) functions for folio_split()"; pageout with 16K pages, 6.18.15',
+        source='"mm/huge_memory: add two new (not yet used) functions for folio_split()"',
     )
     collapse_readonly: int = behaviour(
         "MADV_COLLAPSE takes ranges without a writable PTE",

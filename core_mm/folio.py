@@ -12,6 +12,7 @@ from core_mm.mm_types import (
     PG_DIRTY,
     PG_LARGE,
     PG_ORDER_SHIFT,
+    PG_READAHEAD,
     PG_REFERENCED,
     PG_SWAPBACKED,
     PG_SWAPCACHE,
@@ -90,7 +91,12 @@ def folio_clear_flag(folio: int, flag: int) -> int:
 def folio_mark_dirty(folio: int) -> int:
     """The folio's contents changed."""
     count(FOLIO_MARK_DIRTY, 1)
-    PAGE.flags[folio] |= PG_DIRTY
+    return folio_set_dirty(folio)
+
+
+def folio_set_dirty(folio: int) -> int:
+    """The same, uncounted; a mark of readahead goes, which is one of reclaim too."""
+    PAGE.flags[folio] = PAGE.flags[folio] & ~PG_READAHEAD | PG_DIRTY
     return 0
 
 

@@ -6,7 +6,7 @@ from core_mm import content
 from core_mm.folio import folio_mark_dirty, folio_nr_pages, page_folio
 from core_mm.mapping import mapping_can_writeback
 from core_mm.mkclean import folio_mkclean
-from core_mm.mm_types import INODE, PAGE, PG_DIRTY, cfg
+from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_READAHEAD, cfg
 from core_mm.page_cache import filemap_get_page, pages_of_size
 
 
@@ -32,7 +32,7 @@ def folio_clear_dirty_for_io(folio: int) -> int:
         return 0
     if folio_mkclean(folio):
         folio_mark_dirty(folio)
-    PAGE.flags[folio] &= ~PG_DIRTY
+    PAGE.flags[folio] &= ~(PG_DIRTY | PG_READAHEAD)
     if cfg.content:
         content.writepages(PAGE.mapping[folio], folio)
     return 1

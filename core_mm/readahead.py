@@ -117,7 +117,9 @@ def page_cache_async_ra(inode: int, index: int, folio: int) -> int:
         if not start:
             return 0
         size = ra_pages()
-    INODE.ra_order[inode] = 2 + (INODE.ra_order[inode] if feature.readahead_order_kept else folio_order(folio))
+    INODE.ra_order[inode] = 2 + (
+        INODE.ra_order[inode] if feature.readahead_order_kept else folio_order(folio)
+    )
     if feature.readahead_natural_end:
         size = end_naturally(start, size, INODE.ra_order[inode])
     INODE.ra_start[inode] = start

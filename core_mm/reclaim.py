@@ -23,7 +23,7 @@ from core_mm.folio import (
 )
 from core_mm.folio_split import split_folio_to_list
 from core_mm.hookspecs import arch_prepare_to_swap
-from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, cfg, isolated, mach
+from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, PG_READAHEAD, cfg, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
 from core_mm.swap_state import add_to_swap_cache, delete_from_swap_cache
@@ -102,11 +102,19 @@ def shrink_folio(folio: int, top: int) -> tuple[int, int]:
         return keep(folio), top
     if folio_test_dirty(folio):
         if not folio_test_swapbacked(folio):
+            if not folio_test_anon(folio):
+                folio_set_reclaim(folio)
             return keep(folio), top
         try_to_unmap_flush_dirty()
         if not pageout(folio):
             return keep(folio), top
     return remove_mapping(folio), top
+
+
+def folio_set_reclaim(folio: int) -> int:
+    """To be reclaimed once it is written back. Faults take the flag for that of readahead, which it is."""
+    PAGE.flags[folio] |= PG_READAHEAD
+    return 0
 
 
 def keep(folio: int) -> int:

@@ -8,6 +8,7 @@ from core_mm.folio import (
     PageAnonExclusive,
     folio_mapcount,
     folio_mapped,
+    folio_set_dirty,
     folio_nr_pages,
     folio_put_refs,
     folio_ref_count,
@@ -36,7 +37,7 @@ from core_mm.hookspecs import (
 from core_mm.internal import FPB_RESPECT_SOFT_DIRTY, FPB_RESPECT_WRITE, folio_pte_batch_flags
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.migrate import unhook_pte
-from core_mm.mm_types import MM_ANONPAGES, MM_SWAPENTS, PAGE, PG_DIRTY, PG_SWAPBACKED, VM_LOCKED, VMA, cfg, ptes
+from core_mm.mm_types import MM_ANONPAGES, MM_SWAPENTS, PAGE, PG_SWAPBACKED, VM_LOCKED, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.rmap import folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.rmap_walk import page_in_folio, rmap_first, rmap_next, rmap_vma, vma_address_range
@@ -98,9 +99,13 @@ def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -
     page = pte_pfn(pte)
     nr = folio_unmap_pte_batch(folio, ptep, pte, address, end)
     exclusive = folio_test_anon(folio) and PageAnonExclusive(page)
-    pte = unhook_ptes(vma, address, ptep, nr) if feature.lazyfree_unmap_batch else unhook_pte(vma, address, ptep)
+    pte = (
+        unhook_ptes(vma, address, ptep, nr)
+        if feature.lazyfree_unmap_batch
+        else unhook_pte(vma, address, ptep)
+    )
     if pte_dirty(pte):
-        PAGE.flags[folio] |= PG_DIRTY
+        folio_set_dirty(folio)
     if folio_test_anon(folio):
         if not replace_anon_ptes(folio, vma, address, ptep, pte, page, nr, exclusive):
             return 0

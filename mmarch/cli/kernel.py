@@ -36,7 +36,9 @@ Modules = Annotated[str, typer.Option(metavar="FOLDER", help="Its modules, such 
 QemuCpu = Annotated[str, typer.Option("--cpu", help="A CPU as QEMU calls it.")]
 Smp = Annotated[
     int,
-    typer.Option("--smp", metavar="N", min=1, max=8, help="CPUs of the machine; threads run on the last one."),
+    typer.Option(
+        "--smp", metavar="N", min=1, max=8, help="CPUs of the machine; threads run on the last one."
+    ),
 ]
 Timeout = Annotated[float, typer.Option(min=1, max=86400, metavar="SECONDS", help="For one boot.")]
 

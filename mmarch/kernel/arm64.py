@@ -12,7 +12,7 @@ _DOMAIN = {
     0xB: "ish", 0xA: "ishst", 9: "ishld", 7: "nsh", 6: "nshst", 5: "nshld", 0xF: "sy", 0xE: "st", 0xD: "ld",
     3: "osh", 2: "oshst", 1: "oshld",
 }  # fmt: skip
-_IPI = ("reschedule", "call_function", "cpu_stop", "cpu_stop_nmi", "timer", "irq_work")  # smp.c:enum ipi_msg_type
+_IPI = ("reschedule", "call_function", "cpu_stop", "cpu_stop_nmi", "timer", "irq_work")  # enum ipi_msg_type
 _GRANULE = {1: 12, 2: 14, 3: 16}
 _TOP = 1 << 64
 

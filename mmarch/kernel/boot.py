@@ -218,7 +218,8 @@ def _command(machine: Machine, plugin: Path) -> list[str]:
     turns = ",thread=single" if machine.smp > 1 else ""  # the plugin hears of one CPU at a time
     return [
         *tools.qemu().command, "-machine", "virt,gic-version=3", "-cpu", machine.model, "-smp", str(machine.smp),
-        "-m", machine.memory, "-accel", f"tcg,tb-size=256{turns}", "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
+        "-m", machine.memory, "-accel", f"tcg,tb-size=256{turns}",
+        "-nographic", "-nodefaults", "-no-user-config", "-no-reboot",
         "-serial", "stdio", "-kernel", "Image", "-initrd", "initrd", "-append", machine.arguments, "-plugin", recorder,
     ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mmarch.kernel import arm64
 from mmarch.kernel.boot import Boot
-from mmarch.kernel.records import RawLeaf, RawStep
+from mmarch.kernel.records import RawLeaf, RawStep, TlbiRun
 from mmarch.kernel.symbols import plain
 from mmarch.measurement.notation import Leaf, Observed, Tlbi
 from mmarch.workload import Step
@@ -41,8 +41,8 @@ class Reader:
 
     def tlbis(self, raw: RawStep) -> Iterator[Tlbi]:
         """In order; not those of address 0, with which CPUs of an erratum repeat a flush."""
-        for run in raw.tlbis:
-            for operand in run.operands() if not arm64.ipi(run.instruction, 0) else ():
+        for run in invalidations(raw):
+            for operand in run.operands():
                 one = arm64.tlbi(run.instruction, operand, self.lpa2)
                 if operand or one.va is None:
                     yield one
@@ -51,8 +51,8 @@ class Reader:
         """TLBIs of address 0, with which CPUs of an erratum repeat a flush."""
         return sum(
             run.count
-            for run in raw.tlbis
-            if not run.operand and not run.stride and not arm64.ipi(run.instruction, 0) and arm64.tlbi(run.instruction, 0).va is not None
+            for run in invalidations(raw)
+            if not run.operand and not run.stride and arm64.tlbi(run.instruction, 0).va is not None
         )
 
     def barriers(self, raw: RawStep) -> dict[str, int]:
@@ -73,6 +73,11 @@ class Reader:
             if name := arm64.ipi(run.instruction, run.operand):
                 found[f"ipi_{name}"] += run.count
         return dict(found)
+
+
+def invalidations(raw: RawStep) -> Iterator[TlbiRun]:
+    """Without the calls of other CPUs, which the plugin lists with them."""
+    return (run for run in raw.tlbis if not arm64.ipi(run.instruction, 0))
 
 
 def leaves(raw: Iterable[RawLeaf], start: int, page_size: int) -> Iterator[Leaf]:

@@ -16,9 +16,8 @@ OP_PROGRAM, OP_FILE, OP_BEGIN, OP_END, OP_DUMP = 100, 101, 102, 103, 104  # gues
 EXECUTED = frozenset(
     (
         uapi.OP_MMAP, uapi.OP_MUNMAP, uapi.OP_MPROTECT, uapi.OP_MADVISE, uapi.OP_MREMAP, uapi.OP_TOUCH, uapi.OP_FORK,
-        uapi.OP_CLONE_VM, uapi.OP_EXIT, uapi.OP_MSYNC, uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_CLEAR_REFS, uapi.OP_DROP_CACHES,
-        uapi.OP_LRU_GEN_AGE, uapi.OP_SPAWN, uapi.OP_UNLINK,
-        uapi.OP_SWAPOFF, uapi.OP_FALLOCATE,
+        uapi.OP_CLONE_VM, uapi.OP_EXIT, uapi.OP_MSYNC, uapi.OP_FTRUNCATE, uapi.OP_PWRITE, uapi.OP_CLEAR_REFS,
+        uapi.OP_DROP_CACHES, uapi.OP_LRU_GEN_AGE, uapi.OP_SPAWN, uapi.OP_UNLINK, uapi.OP_SWAPOFF, uapi.OP_FALLOCATE,
     )
 )  # fmt: skip
 MAX_TASKS, MAX_FILES = 4096, 1024

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from core_mm import uapi
 from mmarch import cpus
 from mmarch.plugins import load_arch
 from mmarch.testing import Bench
 from tests.arches.arm64_registers import REGISTERS, detected
+from tests.support.computer import Computer
 
 ARM64 = load_arch("arm64").descriptor
 NEUTRAL = {"range", "norange", "max"}  # no silicon
 BOOT_LOG = {"grace"}  # which names the features
 RELEASES = ("6.12", "7.2", "7.3")
 PAGE, BLOCK = 4096, 16
-VALID, CONT, UXN = 1, 1 << 52, 1 << 54
+VALID, AF, CONT, UXN = 1, 1 << 10, 1 << 52, 1 << 54
 
 
 @pytest.mark.parametrize("name", sorted(set(ARM64.cpus) - NEUTRAL - BOOT_LOG))
@@ -144,3 +146,14 @@ def test_nocontpte_never_sets_the_contiguous_bit(release: str) -> None:
                 nr = 1 if singly else BLOCK
                 bench.set_ptes(bench.mm, bench.addr + i * PAGE, bench.ptep + i, entry + i * PAGE, nr)
             assert {bool(bench.raw(bench.ptep + i) & CONT) for i in range(BLOCK)} == {contiguous}
+
+
+@pytest.mark.parametrize(("cpu", "young"), [("neoverse-n2", True), ("max", False)])
+def test_a_split_forgets_with_lpa2_that_pages_are_young(cpu: str, young: bool) -> None:
+    """Bit 52 of a migration entry, for SWP_PFN_BITS is 40 then; `set_ptes` clears it, as PTE_CONT. Measured on 6.18.15."""
+    made = Computer("interpreted", order=4, cpu=cpu)
+    made.map(0, 512)
+    made.touch(0, 16)
+    made.advise(5, 1, uapi.MADV_COLD)
+    assert not made.pte(5) & AF
+    assert bool(made.pte(4) & AF) is young

@@ -64,6 +64,19 @@ def test_a_fault_within_the_marked_folio_looks_too_far_for_the_next_window(
     assert cached == [0] * 32 + [2] * 8 + [4] * 2 + after
 
 
+def test_faults_pass_by_dirty_pages_that_reclaim_met(engine: str) -> None:
+    """Reclaim leaves a dirty page to writeback and marks it with the flag of readahead; a write takes the mark away."""
+    made = Computer(engine, release="7.3", files=[(uapi.FILE_EXT4, 16 * PAGE)])
+    made.map(0, 16, flags=SHARED, file=0)
+    made.map(112, 16, flags=PRIVATE, file=0)
+    made.touch(0, 16)
+    made.advise(4, 8, uapi.MADV_PAGEOUT)
+    made.touch(8, 2)
+    made.touch(113, 1, READ)
+    mapped = [bool(made.pte(112 + page)) for page in range(16)]
+    assert mapped == [page < 4 or page in (8, 9) or page > 11 for page in range(16)]
+
+
 def test_executable_memory_comes_in_the_order_the_architecture_likes(engine: str) -> None:
     """arm64 asks for 64 KiB folios in 7.x, which it maps with the contiguous bit."""
     made = reader(engine, uapi.FILE_EXT4, "7.3", prot=uapi.PROT_READ | uapi.PROT_EXEC)

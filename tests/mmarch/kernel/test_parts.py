@@ -143,6 +143,13 @@ def test_tlbi_operands() -> None:
     assert arm64.tlbi(0xD50882A0, ranged) == ("rvale1is", 0x200200000, 4 << 6, 3)
 
 
+def test_calls_of_other_cpus() -> None:
+    """A write to ICC_SGI1R_EL1 carries the number of the interrupt in bits 24 to 27 (GIC architecture)."""
+    assert arm64.ipi(0xD518CBA3, 1 << 24 | 2) == "call_function"
+    assert arm64.ipi(0xD518CBA3, 9 << 24) == "sgi9"
+    assert arm64.ipi(0xD50883A0, 1 << 24) == ""
+
+
 def test_barrier_domains() -> None:
     """DSB ISH, ISHST and NSH (Arm ARM, DSB: CRm)."""
     assert [arm64.barrier(word) for word in (0xD5033B9F, 0xD5033A9F, 0xD503379F)] == ["ish", "ishst", "nsh"]

@@ -191,6 +191,14 @@ def test_several_children():
     ]  # fmt: skip
 
 
+def test_threads_share_the_regions():
+    """A thread is a task of its own whose regions are those of the process, also such as come later."""
+    found = body("map A 8\nthread T\nmap B 8\nT: write B 0 1\nT: unmap A 0 8\nreap T")[3:]
+    clone, leave = uapi.OP_CLONE_VM, uapi.OP_EXIT
+    assert [(row[0], row[1]) for row in found if row[0] in (clone, leave)] == [(clone, 0), (leave, 1)]
+    assert [row[1] for row in found if row[0] in (uapi.OP_TOUCH, uapi.OP_MUNMAP)] == [1, 1]
+
+
 def test_dumps_say_which_child():
     """The name follows the step's label; a dump may name its child itself."""
     text = "scenario t\nmap A 8\nfork b\nb: write A 0 1\nfork\nchild: write A 0 1\ndump x: b: A"
