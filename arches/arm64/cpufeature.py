@@ -33,7 +33,7 @@ class cpu(CpuFeatures):
         requires=("hw_af",),
     )
     lpa2: int = cpu_feature(
-        "FEAT_LPA2 in use: the base of a range TLBI is a multiple of 64 KiB",
+        "FEAT_LPA2 in use: the base of a range TLBI is a multiple of 64 KiB; with 4K pages a split makes pages old",
         source="ID_AA64MMFR0_EL1.TGRAN4 with 52 bits (asm/pgtable.h:lpa2_is_enabled)",
     )
     contpte: int = cpu_feature(

@@ -150,7 +150,7 @@ def test_nocontpte_never_sets_the_contiguous_bit(release: str) -> None:
 
 @pytest.mark.parametrize(("cpu", "young"), [("neoverse-n2", True), ("max", False)])
 def test_a_split_forgets_with_lpa2_that_pages_are_young(cpu: str, young: bool) -> None:
-    """Bit 52 of a migration entry, for SWP_PFN_BITS is 40 then; `set_ptes` clears it, as PTE_CONT. Measured on 6.18.15."""
+    """Bit 52 of a migration entry: SWP_PFN_BITS is 40 then; `set_ptes` clears it, as PTE_CONT. Measured on 6.18.15."""
     made = Computer("interpreted", order=4, cpu=cpu)
     made.map(0, 512)
     made.touch(0, 16)
