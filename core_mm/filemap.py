@@ -88,6 +88,8 @@ def filemap_map_pages(
     """
     inode = VMA.vm_file[vma]
     last = min(last, pages_of_size(INODE.size[inode]) - 1)
+    if tried and window_in_flight(inode):
+        last = min(last, INODE.ra_start[inode] - 1)
     index = next_uptodate_page(inode, first, last)
     if index < 0:
         return 0
@@ -119,6 +121,11 @@ def hits(vma: int, pages: int, mapped: int) -> int:
     if not feature.fault_hits_once:
         return pages
     return int(mapped != 0 and counts_misses(vma))
+
+
+def window_in_flight(inode: int) -> int:
+    """Whether the window that a fault has begun is the next one, for which it does not wait: its folios are not read."""
+    return INODE.ra_size[inode] and INODE.ra_async[inode] == INODE.ra_size[inode]
 
 
 def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tuple[int, int]:

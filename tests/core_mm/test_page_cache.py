@@ -64,6 +64,15 @@ def test_a_fault_within_the_marked_folio_looks_too_far_for_the_next_window(
     assert cached == [0] * 32 + [2] * 8 + [4] * 2 + after
 
 
+def test_the_window_that_a_fault_begins_is_not_mapped_by_it(engine: str) -> None:
+    """From page 29 on, 13 to 44 are read; page 37 has the mark and begins 45 to 76, still on their way when it is mapped."""
+    made = reader(engine, uapi.FILE_EXT4, "6.12")
+    made.touch(29, 1, READ)
+    made.touch(37, 1, READ)
+    assert len(orders(made, 13)) == 0 and made.since("readahead") == [2]
+    assert [bool(made.pte(page)) for page in range(32, 48)] == [True] * 13 + [False] * 3
+
+
 def test_faults_pass_by_dirty_pages_that_reclaim_met(engine: str) -> None:
     """Reclaim leaves a dirty page to writeback and marks it with the flag of readahead; a write takes the mark away."""
     made = Computer(engine, release="7.3", files=[(uapi.FILE_EXT4, 16 * PAGE)])
