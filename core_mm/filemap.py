@@ -124,7 +124,7 @@ def hits(vma: int, pages: int, mapped: int) -> int:
 
 
 def window_in_flight(inode: int) -> int:
-    """Whether the window that a fault has begun is the next one, for which it does not wait: its folios are not read."""
+    """Whether the window that a fault has begun is the next one, for which it does not wait: it is not read yet."""
     return INODE.ra_size[inode] and INODE.ra_async[inode] == INODE.ra_size[inode]
 
 

@@ -65,7 +65,7 @@ def test_a_fault_within_the_marked_folio_looks_too_far_for_the_next_window(
 
 
 def test_the_window_that_a_fault_begins_is_not_mapped_by_it(engine: str) -> None:
-    """From page 29 on, 13 to 44 are read; page 37 has the mark and begins 45 to 76, still on their way when it is mapped."""
+    """A miss on page 29 reads 13 to 44; page 37 has the mark and begins 45 to 76, on their way when it is mapped."""
     made = reader(engine, uapi.FILE_EXT4, "6.12")
     made.touch(29, 1, READ)
     made.touch(37, 1, READ)
