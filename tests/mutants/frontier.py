@@ -21,6 +21,6 @@ MUTANTS = (
     ),
     Mutant(
         "F-dirty-zap", "dirty of an entry is not handed to the folio when it is unmapped", "stateful.history",
-        (Edit(UNMAP, "    if pte_dirty(pte):\n        PAGE.flags[folio] |= PG_DIRTY\n", ""),),
+        (Edit(UNMAP, "    if pte_dirty(pte):\n        folio_set_dirty(folio)\n", ""),),
     ),
 )  # fmt: skip

@@ -218,7 +218,7 @@ MISTAKES = (
         ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 4),
     Mistake(
         "reclaim forgets what entries know of dirt", Edit(
-            "core_mm.unmap", "    if pte_dirty(pte):\n        PAGE.flags[folio] |= PG_DIRTY\n", ""),
+            "core_mm.unmap", "    if pte_dirty(pte):\n        folio_set_dirty(folio)\n", ""),
         (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_PAGEOUT)),
         ("file 1 page 0 is lost: it must hold what operation 3",)),
     Mistake(
