@@ -6,11 +6,14 @@ start (in the kernel an interval tree), equal ones as they were linked; those of
 
 from __future__ import annotations
 
+from core_mm.fault_inject import should_fail
 from core_mm.mm_types import ANON_VMA, AVC, ENOMEM, VM_ACCESS_FLAGS, VMA, cfg, mach
 
 
 def anon_vma_alloc() -> int:
-    """A root anon_vma."""
+    """A root anon_vma, or 0."""
+    if should_fail():
+        return 0
     anon_vma = mach.free_anon_vmas
     if anon_vma:
         mach.free_anon_vmas = ANON_VMA.next[anon_vma]
@@ -34,8 +37,10 @@ def anon_vma_free(anon_vma: int) -> int:
     return 0
 
 
-def anon_vma_chain_link(vma: int, anon_vma: int) -> int:
-    """A new pair: last of the anon_vma, first of the VMA."""
+def anon_vma_chain_alloc() -> int:
+    """A pair that links nothing yet, or 0."""
+    if should_fail():
+        return 0
     avc = mach.free_avcs
     if avc:
         mach.free_avcs = AVC.next[avc]
@@ -43,6 +48,18 @@ def anon_vma_chain_link(vma: int, anon_vma: int) -> int:
         mach.next_avc = max(mach.next_avc, 1)
         avc = mach.next_avc
         mach.next_avc = avc + 1
+    return avc
+
+
+def anon_vma_chain_free(avc: int) -> int:
+    """Give a pair back."""
+    AVC.next[avc] = mach.free_avcs
+    mach.free_avcs = avc
+    return 0
+
+
+def anon_vma_chain_link(vma: int, avc: int, anon_vma: int) -> int:
+    """The pair becomes the last of the anon_vma, and the first of the VMA."""
     AVC.vma[avc] = vma
     AVC.anon_vma[avc] = anon_vma
     AVC.same_vma[avc] = VMA.avc[vma]
@@ -101,8 +118,7 @@ def anon_vma_chain_unlink(avc: int) -> int:
     """Take a pair off its anon_vma and free it; the VMA's list is the caller's."""
     anon_vma = AVC.anon_vma[avc]
     ring_remove(avc, anon_vma)
-    AVC.next[avc] = mach.free_avcs
-    mach.free_avcs = avc
+    anon_vma_chain_free(avc)
     ANON_VMA.refcount[anon_vma] -= 1
     if ANON_VMA.refcount[anon_vma] == 0:
         ANON_VMA.num_children[ANON_VMA.parent[anon_vma]] -= 1
@@ -114,12 +130,18 @@ def anon_vma_prepare(vma: int) -> int:
     """Give a VMA an anon_vma before its first anonymous page; 0 or -ENOMEM."""
     if VMA.anon_vma[vma]:
         return 0
+    avc = anon_vma_chain_alloc()
+    if not avc:
+        return -ENOMEM
     anon_vma = find_mergeable_anon_vma(vma)
     if not anon_vma:
         anon_vma = anon_vma_alloc()
+        if not anon_vma:
+            anon_vma_chain_free(avc)
+            return -ENOMEM
         ANON_VMA.num_children[anon_vma] += 1  # itself
     VMA.anon_vma[vma] = anon_vma
-    anon_vma_chain_link(vma, anon_vma)
+    anon_vma_chain_link(vma, avc, anon_vma)
     ANON_VMA.num_active_vmas[anon_vma] += 1
     return 0
 
@@ -156,6 +178,10 @@ def anon_vma_clone(dst: int, src: int) -> int:
     while avc:
         anon_vma = AVC.anon_vma[avc]
         tail = append_link(dst, anon_vma, tail)
+        if not tail:
+            VMA.anon_vma[dst] = 0
+            unlink_anon_vmas(dst)
+            return -ENOMEM
         reusable = ANON_VMA.num_children[anon_vma] < 2 and ANON_VMA.num_active_vmas[anon_vma] == 0
         if not VMA.anon_vma[dst] and VMA.anon_vma[src] and reusable:
             VMA.anon_vma[dst] = anon_vma
@@ -166,8 +192,11 @@ def anon_vma_clone(dst: int, src: int) -> int:
 
 
 def append_link(vma: int, anon_vma: int, tail: int) -> int:
-    """A new pair behind `tail` in the VMA's list (0: in front); returns it."""
-    avc = anon_vma_chain_link(vma, anon_vma)
+    """A new pair behind `tail` in the VMA's list (0: in front); returns it, or 0."""
+    avc = anon_vma_chain_alloc()
+    if not avc:
+        return 0
+    anon_vma_chain_link(vma, avc, anon_vma)
     if tail:
         VMA.avc[vma] = AVC.same_vma[avc]
         AVC.same_vma[avc] = AVC.same_vma[tail]
@@ -186,12 +215,18 @@ def anon_vma_fork(vma: int, pvma: int) -> int:
     if VMA.anon_vma[vma]:
         return 0
     anon_vma = anon_vma_alloc()
+    avc = anon_vma_chain_alloc() if anon_vma else 0
+    if not avc:
+        if anon_vma:
+            anon_vma_free(anon_vma)
+        unlink_anon_vmas(vma)
+        return -ENOMEM
     ANON_VMA.num_active_vmas[anon_vma] = 1
     ANON_VMA.root[anon_vma] = ANON_VMA.root[parent]
     ANON_VMA.parent[anon_vma] = parent
     ANON_VMA.num_children[parent] += 1
     VMA.anon_vma[vma] = anon_vma
-    anon_vma_chain_link(vma, anon_vma)
+    anon_vma_chain_link(vma, avc, anon_vma)
     return 0
 
 

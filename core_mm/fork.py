@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core_mm import rmap
 from core_mm.context import forget_context
+from core_mm.fault_inject import should_fail
 from core_mm.hookspecs import flush_tlb_mm
 from core_mm.inode import get_file, i_mmap_insert_after
 from core_mm.memory.copy import copy_page_range
@@ -18,6 +19,8 @@ from core_mm.vmstat import LOG_TASK, note
 
 def mm_alloc() -> int:
     """An empty address space with one user, or 0 (kernel/fork.c:mm_init)."""
+    if should_fail():
+        return 0
     mm = mach.free_mms
     if mm:
         mach.free_mms = MM.next[mm]

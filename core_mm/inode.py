@@ -7,6 +7,7 @@ back shared anonymous memory and are used again.
 from __future__ import annotations
 
 from core_mm import truncate
+from core_mm.fault_inject import should_fail
 from core_mm.mapping import shmem_mapping
 from core_mm.mm_types import INODE, VMA, cfg, mach
 from core_mm.uapi import FILE_SHMEM
@@ -47,7 +48,7 @@ def take_inode(pages: int) -> int:
 
 def shmem_zero_setup(size: int) -> int:
     """An unlinked inode of `size` bytes behind a shared anonymous mapping, or 0 (mm/shmem.c)."""
-    inode = take_inode((size + cfg.page_size - 1) >> cfg.page_shift)
+    inode = 0 if should_fail() else take_inode((size + cfg.page_size - 1) >> cfg.page_shift)
     if inode:
         INODE.size[inode] = size
         INODE.kind[inode] = FILE_SHMEM

@@ -8,7 +8,7 @@ from core_mm.khugepaged import madvise_collapse
 from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
 from core_mm.memory.zap import ZAP_RECLAIM_PT, unmap_single_vma, zap_page_range_single
 from core_mm.mm_types import (
-    EACCES, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, INODE, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE,
+    EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, INODE, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE,
     VM_PFNMAP, VM_RAND_READ, VM_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, VMA, cfg,
 )  # fmt: skip
 from core_mm.mmap import bad_range, page_align
@@ -89,7 +89,7 @@ def madvise_vma_behavior(vma: int, start: int, end: int, advice: int, tlb: int) 
     if advice == MADV_WIPEONFORK and (VMA.vm_file[vma] or flags & VM_SHARED):
         return -EINVAL
     new = advised_flags(flags, advice)
-    return 0 if new == flags else madvise_update_vma(vma, start, end, new)
+    return -EAGAIN if new != flags and madvise_update_vma(vma, start, end, new) else 0
 
 
 def advised_flags(flags: int, advice: int) -> int:

@@ -86,6 +86,7 @@ class mach(Scalars):
     pcp: int  # free single frames, kept back from the buddy lists
     pcp_count: int
     nowait: int  # GFP_NOWAIT allocations so far
+    fail_nth: int  # fault injection, where `cfg.content`: so many allocations on, one fails; 0: none
     seed: int
     log_len: int
     next_call: int  # see core_mm/calls.py

@@ -7,6 +7,7 @@ that a machine of millions of frames costs only what it uses.
 from __future__ import annotations
 
 from core_mm.decl import cold
+from core_mm.fault_inject import should_fail
 from core_mm.mm_types import PAGE, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_RESERVED, cfg, content, free_area, mach
 from core_mm.vmstat import LOG_FOLIO, LOG_FREE, W_DOUBLE_FREE, WARN, note
 
@@ -193,24 +194,30 @@ def drain_pages(nr: int) -> int:
 
 def alloc_pages(order: int) -> int:
     """A block of 1 << `order` frames with one reference, 0 when memory is out; a folio if order > 0."""
+    if cfg.content:
+        return alloc_watched(order)
+    return get_page_from_freelist(order)
+
+
+@cold
+def alloc_watched(order: int) -> int:
+    """The same where somebody looks: it may be told to fail, and nobody may see what a block held before."""
+    pfn = 0 if should_fail() else get_page_from_freelist(order)
+    for page in range(pfn, pfn + (1 << order) if pfn else 0):
+        content[page] = UNINITIALISED
+    return pfn
+
+
+def get_page_from_freelist(order: int) -> int:
+    """A block off the free lists, prepared."""
     pfn = rmqueue(order) if order else rmqueue_pcplist()
     if not pfn:
         return 0
     mach.free_pages -= 1 << order
     prep_page(pfn)
-    if cfg.content:
-        leave_uninitialised(pfn, order)
     if order:
         prep_compound_page(pfn, order)
     return pfn
-
-
-@cold
-def leave_uninitialised(pfn: int, order: int) -> int:
-    """Nobody may see what a block held before (see core_mm/content.py)."""
-    for page in range(pfn, pfn + (1 << order)):
-        content[page] = UNINITIALISED
-    return 0
 
 
 def prep_page(pfn: int) -> int:

@@ -6,6 +6,7 @@ own.
 
 from __future__ import annotations
 
+from core_mm.fault_inject import should_fail
 from core_mm.features import feature
 from core_mm.folio import folio_mapped, page_folio
 from core_mm.hookspecs import (
@@ -44,7 +45,7 @@ def cluster_slots() -> int:
 
 def get_swap_pages(order: int) -> int:
     """An aligned run of 1 << `order` free slots, 0 if there is none: of the order's own cluster, else of a free one."""
-    if mach.swap_off or mach.swap_used + (1 << order) > cfg.swap_slots:
+    if mach.swap_off or mach.swap_used + (1 << order) > cfg.swap_slots or should_fail():
         return 0
     slot = alloc_in_cluster(cluster_next(order), order)
     if not slot:
@@ -106,7 +107,7 @@ def swap_duplicate(entry: int) -> int:
 def folio_dup_swap(folio: int, page: int, nr: int) -> int:
     """Entries come to refer to `nr` pages of a folio in the swap cache, from `page` on; 0, or -ENOMEM and none does."""
     first = PAGE.private[folio]
-    if cfg.fail_dup_swap and first >= cfg.fail_dup_swap:
+    if (cfg.fail_dup_swap and first >= cfg.fail_dup_swap) or should_fail():
         return -ENOMEM
     for slot in range(first + page - folio, first + page - folio + nr):
         swap_map[slot] += 1

@@ -7,12 +7,15 @@ VMAs matters to what this code computes.
 from __future__ import annotations
 
 from core_mm.decl import cold
+from core_mm.fault_inject import should_fail
 from core_mm.mm_types import MM, VMA, cfg, mach
 from core_mm.vmstat import LOG_VMA, note
 
 
 def vm_area_alloc(mm: int) -> int:
     """A VMA with every field 0 but `vm_mm`, or 0 if there is no room (kernel/fork.c:vm_area_alloc)."""
+    if should_fail():
+        return 0
     vma = mach.free_vmas
     if vma:
         mach.free_vmas = VMA.vm_next[vma]

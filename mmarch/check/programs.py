@@ -30,7 +30,8 @@ class Caller(Writer):
 
     weights: ClassVar[Mapping[str, int]] = {
         "touch": 30, "mmap": 7, "munmap": 5, "mprotect": 7, "madvise": 22, "mremap": 5, "fork": 7, "exit": 5,
-        "spawn": 1, "file": 4, "age": 3, "swapoff": 1, "inherit": 5,
+        "spawn": 1, "file": 4, "age": 3, "swapoff": 1, "inherit": 5, "thread": 1, "execute": 1, "share": 2, "forget": 1,
+        "huge": 2, "cut": 2, "unlink": 1,
     }  # fmt: skip
 
     def madvise(self) -> None:

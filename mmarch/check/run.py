@@ -50,7 +50,7 @@ class Options:
     expected    a file of expected failures instead of the plugin's own
     limit       seconds for each check instead of its own limit
     operations  random operations of tlb.random on each release; 0 for the usual number
-    programs    the same of random programs of meaning.programs
+    programs    the same of random programs of meaning.programs and stateful.allocations
     with_       features beyond those of each release, and series
     without     features and hooks to do without
     coverage    follow what runs, and report what was reached; takes up to five times as long

@@ -40,7 +40,7 @@ def check(
     operations: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="Random operations of tlb.random, on each release.", show_default="10000"
+            metavar="N", min=0, help="Random operations of tlb.random, on each release.", show_default="6000"
         ),
     ] = 0,
     programs: Annotated[
@@ -48,8 +48,8 @@ def check(
         typer.Option(
             metavar="N",
             min=0,
-            help="Random programs of meaning.programs, on each release.",
-            show_default="20000",
+            help="Random programs of meaning.programs and stateful.allocations, on each release.",
+            show_default="20000, 15",
         ),
     ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A sample, in seconds.")] = False,

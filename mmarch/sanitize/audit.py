@@ -61,17 +61,20 @@ class Audit:
         self.machine.call("run_operations", row, after)
         return after, self.ran(after - 1, after == total)
 
-    def ran(self, row: int, last: bool = False) -> list[Finding]:
-        """Operation `row` was the next, or `last`, to run: what it cannot have done, or what is wrong if it is time."""
-        found = self.follow(row)
+    def ran(self, row: int, last: bool = False, starved: bool = False) -> list[Finding]:
+        """Operation `row` was the next, or `last`, to run: what it cannot have done, or what is wrong if it is time.
+
+        `starved`: an allocation of it failed on purpose.
+        """
+        found = self.follow(row, starved)
         if found or (not last and row + 1 - self.clean < self._every):
             return found
         return self.look(row + 1)
 
-    def follow(self, row: int) -> list[Finding]:
+    def follow(self, row: int, starved: bool = False) -> list[Finding]:
         """Operation `row` was the next to run: what it cannot have done."""
         self._pending.see()
-        return self._contents.after(row) if self._contents else []
+        return self._contents.after(row, starved) if self._contents else []
 
     def emptied(self) -> None:
         """Whoever reads the machine's log has emptied it, after `ran` or `follow`."""

@@ -77,10 +77,10 @@ class Contents:
         bits = self._reader.entries.read(np.array([entry], np.int64), np.array([0], np.int64)).bits
         return not int(bits[0]) & EXECUTES
 
-    def after(self, row: int) -> list[Finding]:
+    def after(self, row: int, starved: bool = False) -> list[Finding]:
         """Operation `row` has run: what its result cannot be."""
         ops, results = self._machine.memory.arrays["ops"], self._machine.memory.arrays["results"]
-        return self.follow(row, ops[row * COLUMNS : (row + 1) * COLUMNS].tolist(), int(results[row]))
+        return self.follow(row, ops[row * COLUMNS : (row + 1) * COLUMNS].tolist(), int(results[row]), starved)
 
     def wrong(self, state: State) -> list[Finding]:
         """What does not show what it must."""
@@ -127,7 +127,7 @@ class Contents:
         for vma, first, after in vmas_of(state).get(mm, []):
             low, high = max(first // self._page, start), min(after // self._page, end)
             if low < high:
-                found.append((low, high, int(flags[vma]) & 7))
+                found.append((low, high, int(flags[vma])))
         return found
 
     def _holds(self, task: int, page: int) -> int | None:
@@ -151,8 +151,10 @@ class Contents:
 
     def _filed(self, number: int, index: int) -> int | None:
         memory = self._reader.memory
-        frame = int(memory.arrays["i_pages"][int(memory.tables["INODE"]["first"][number + 1]) + index])
-        return int(memory.arrays["content"][frame]) if frame > 0 else None
+        cached = int(memory.arrays["i_pages"][int(memory.tables["INODE"]["first"][number + 1]) + index])
+        if cached < 0:
+            return int(memory.arrays["swap_content"][-cached & (1 << SWAP_ORDER) - 1])
+        return int(memory.arrays["content"][cached]) if cached else None
 
     # -- tasks ------------------------------------------------------------------------
 

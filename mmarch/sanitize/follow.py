@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from core_mm import uapi
-from core_mm.mm_types import EFAULT, ENOMEM, SIGBUS, SIGSEGV
+from core_mm.mm_types import EAGAIN, EFAULT, ENOMEM, SIGBUS, SIGSEGV, VM_DONTCOPY, VM_WIPEONFORK
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, Space, version
 
@@ -27,11 +27,11 @@ Holds = Callable[[int, int], int | None]
 class Follow:
     """Applies operations to a model.
 
-    left   (task, first page, after) -> (first, after, protection) of what the machine maps there
+    left   (task, first page, after) -> (first, after, vm_flags) of what the machine maps there
     holds  (task, page) -> the version that is mapped there, None if nothing is
     large  (task, page) -> whether a large folio is mapped there
-    filed  (file, page) -> the version that is cached there. All are asked after a call that ran out of memory
-           half-way, of which nobody can say what it has done
+    filed  (file, page) -> the version that is cached there, or in swap. All are asked after a call that ran out of
+           memory half-way, of which nobody can say what it has done
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Follow:
         self.model, self._page = model, page_size
         self._top = 1 << min(levels_bits, ADDRESS_BITS)
         self._holes, self._left, self._holds, self._filed = tuple(holes), left, holds, filed
-        self._large = large
+        self._large, self.starved = large, False
         self._do: dict[int, Callable[[int, int, Sequence[int], int], list[Finding] | None]] = {
             uapi.OP_MMAP: self._mmap, uapi.OP_MUNMAP: self._munmap, uapi.OP_BRK: self._brk,
             uapi.OP_MPROTECT: self._mprotect, uapi.OP_MADVISE: self._madvise, uapi.OP_MREMAP: self._mremap,
@@ -51,8 +51,9 @@ class Follow:
             uapi.OP_FALLOCATE: self._fallocate, uapi.OP_MSYNC: self._msync,
         }  # fmt: skip
 
-    def __call__(self, row: int, operation: Sequence[int], result: int) -> list[Finding]:
-        """Operation `row` returned `result`; what cannot be."""
+    def __call__(self, row: int, operation: Sequence[int], result: int, starved: bool = False) -> list[Finding]:
+        """Operation `row` returned `result`; what cannot be. `starved`: an allocation of it failed on purpose."""
+        self.starved = starved
         op, task, *cells = operation
         if op == uapi.OP_SPAWN and result == 0:
             self.model.tasks[task] = Space()
@@ -101,15 +102,19 @@ class Follow:
             self._adopt(task, where, result)
 
     def _adopt(self, task: int, where: tuple[int, int] | None, result: int) -> None:
-        """A call failed half-way: what is still mapped of a range, and with which protection."""
-        if where is None or result not in (-ENOMEM, -EFAULT):
+        """A call failed half-way: what is still mapped of a range, with which protection and marks."""
+        if where is None or result not in (-ENOMEM, -EFAULT, -EAGAIN):
             return
         space, there = self.model.tasks[task], self._left(task, *where)
         at = where[0]
-        for first, after, prot in [*there, (where[1], where[1], 0)]:
+        for first, after, flags in [*there, (where[1], where[1], 0)]:
             space.forget(at, first)
             space.replace(at, first, [])
-            parts = [replace(area, prot=prot) for area in space.inside(first, after)]
+            forked, wiped = not flags & VM_DONTCOPY, bool(flags & VM_WIPEONFORK)
+            parts = [
+                replace(area, prot=flags & ACCESS, forked=forked, wiped=wiped)
+                for area in space.inside(first, after)
+            ]
             space.replace(first, after, parts)
             at = after
 
@@ -146,12 +151,14 @@ class Follow:
             self.model.populate(task, *where)
         elif advice in MARKS:
             self.model.advise(task, *where, **MARKS[advice])
+            self._adopt(task, where, result)
 
     def _mremap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         old, old_size, new_size, flags, to = cells[:5]
         start, pages, wanted = old // self._page, self._pages(old_size), self._pages(new_size)
         if result < 0:
             if flags & uapi.MREMAP_FIXED:
+                self._moved_before(task, start, pages if pages == wanted else 0, to // self._page)
                 self._adopt(task, self._range((to, new_size)), result)
                 self._adopt(task, self._range((old, old_size)), result)
             return
@@ -171,9 +178,31 @@ class Follow:
         if wanted < pages:
             self.model.munmap(task, start + wanted, start + pages)
             pages = wanted
+        areas = self.model.tasks[task].inside(start, start + pages)
         self.model.move(task, start, start + pages, there, bool(flags & uapi.MREMAP_DONTUNMAP))
+        if self.starved:
+            self._stayed(task, start, start + pages, areas)
         if wanted > pages:
             self.model.grow(task, there + pages, wanted - pages)
+
+    def _moved_before(self, task: int, start: int, pages: int, there: int) -> None:
+        """Memory ran out after the first of several mappings had been moved."""
+        left, arrived = (self._mapped(task, first, first + pages) for first in (start, there))
+        moved = [page for page in range(start, start + pages) if page not in left and page - start + there in arrived]
+        for page in moved:
+            self.model.move(task, page, page + 1, page - start + there)
+
+    def _mapped(self, task: int, start: int, end: int) -> set[int]:
+        """Pages of a range that the machine maps."""
+        return {page for first, after, _ in self._left(task, start, end) for page in range(first, after)}
+
+    def _stayed(self, task: int, start: int, end: int, areas: Sequence[Area]) -> None:
+        """Without memory to split a mapping, what was moved stays mapped where it was, and empty (move_vma)."""
+        left, space = self._mapped(task, start, end), self.model.tasks[task]
+        for area in areas:
+            for page in range(area.start, area.end):
+                if page in left and space.area(page) is None:
+                    space.replace(page, page + 1, [area.part(page, page + 1)])
 
     def _duplicate(self, task: int, start: int, there: int, pages: int) -> None:
         """mremap of no bytes: shared memory is mapped a second time."""
@@ -202,7 +231,15 @@ class Follow:
 
     def _truncate(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         if result == 0:
+            self._grow(cells[0], self._pages(cells[1]))
             self.model.truncate(cells[0], self._pages(cells[1]))
+
+    def _grow(self, number: int, pages: int) -> None:
+        """To so many pages if they are more; what was written behind the end, to a folio there, may be gone or not."""
+        file = self.model.files[number]
+        for index in [index for index in file.written if file.pages <= index < pages]:
+            file.written[index] = self._filed(number, index) or 0
+        file.pages = max(file.pages, pages)
 
     def _pwrite(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         number, offset, size = cells[:3]
@@ -211,9 +248,8 @@ class Follow:
                 if self._filed(number, index) == version(row, index):
                     self.model.write(number, row, index, index + 1)
         elif result == 0 and size:
-            file = self.model.files[number]
+            self._grow(number, self._pages(offset + size))
             self.model.write(number, row, offset // self._page, self._pages(offset + size))
-            file.pages = max(file.pages, self._pages(offset + size))
 
     def _unlink(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         if result == 0:
@@ -223,11 +259,10 @@ class Follow:
         number, mode, offset, size = cells[:4]
         if result:
             return
-        file = self.model.files[number]
         if mode & uapi.FALLOC_FL_PUNCH_HOLE:
-            file.zero(self._pages(offset), (offset + size) // self._page)
+            self.model.files[number].zero(self._pages(offset), (offset + size) // self._page)
         elif not mode & uapi.FALLOC_FL_KEEP_SIZE:
-            file.pages = max(file.pages, self._pages(offset + size))
+            self._grow(number, self._pages(offset + size))
 
     def _msync(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         where = self._range(cells)
@@ -242,6 +277,8 @@ class Follow:
             return [] if result == -SIGSEGV else [self._wrong(task, addr // self._page, access, SEGV, result)]
         first = addr // self._page
         expected, at = OK, first
+        if self.starved and result == -SIGSEGV and self.model.tasks[task].area(first) is None:
+            return []  # a stack that could not grow (mm/mmap.c:expand_stack)
         before = self._before(task, first, pages) if result == -ENOMEM else {}
         for at in range(first, first + min(pages, (self._top - addr + self._page - 1) // self._page)):
             expected = self.model.access(task, at, access, row)
@@ -271,6 +308,7 @@ class Follow:
     def _before(self, task: int, first: int, pages: int) -> dict[int, int | None]:
         """What was written to pages before an access that will run out of memory."""
         space = self.model.tasks[task]
+        self._expand(task, first)
         return {
             page: self.model.written_to(space, area, page)
             for page in range(first, first + pages)

@@ -10,7 +10,7 @@ from types import FunctionType
 
 import numpy as np
 
-from core_mm.uapi import COLUMNS, FILE_REGULAR, FILE_SHMEM
+from core_mm.uapi import COLUMNS, FILE_EXT4, FILE_RAMFS, FILE_REGULAR, FILE_SHMEM, FILE_TMPFS, FILE_TMPFS_HUGE
 from mmarch import cpus
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
@@ -18,29 +18,35 @@ from mmarch.runs.assemble import roots
 from mmarch.sanitize.audit import Audit, Broken, blamed, first_broken
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.oracle import Oracle
-from mmarch.sanitize.random_rows import FILE_PAGES, Row, Writer
+from mmarch.sanitize.random_rows import FILE_PAGES, FILES, Row, Writer
 from mmarch.sanitize.run import drain
 from mmarch.sanitize.shrinking import shortest
 from mmarch.sanitize.violation import Violation
 
-ROUND = 2000  # operations of a machine's life
+ROUND = 500  # operations of a machine's life
 LOG_ROWS = 1 << 20
 LOG_READ = 1 << 14  # rows of log after which the next operations wait for the oracle
 ASIDS = 1 << 16
 SHRINKING = 60  # seconds
 EVERY = 20  # operations between two looks at core-mm
 MB = 1 << 20
+DISK_KINDS = FILE_REGULAR, FILE_REGULAR, FILE_EXT4, FILE_RAMFS
+SHARED_KINDS = FILE_SHMEM, FILE_SHMEM, FILE_TMPFS, FILE_TMPFS_HUGE
 TIGHT_PAGES, TIGHT_SLOTS = (1200, 2000, 4000), (64, 300, 1000)  # of every third machine
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one machine does; `config` says CPU, granule and folios, `first_asid` whether ASIDs will soon run out."""
+    """What one machine does; `config` says CPU, granule and folios, `first_asid` whether ASIDs will soon run out.
+
+    kinds  of its files, in turn
+    """
 
     number: int
     config: Config
     rows: tuple[Row, ...]
     first_asid: int
+    kinds: tuple[int, int] = FILE_REGULAR, FILE_SHMEM
 
     @property
     def name(self) -> str:
@@ -89,7 +95,8 @@ def one_round(config: Config, seed: int, number: int, count: int) -> Round:
     block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
     order = block.bit_length() - 1
     usual = 1 << order | 1 << 2
-    orders = rng.choice((usual, usual, 0, 1 << order + 1, 1 << geometry.pte_bits))
+    huge = 1 << geometry.pte_bits
+    orders = rng.choice((usual, usual, 0, 1 << order + 1, huge, usual | huge))
     config = replace(
         config, anon_orders=orders, shmem_orders=rng.choice((0, orders)), memory=512 * MB, swap_bytes=64 * MB,
         log_rows=LOG_ROWS, overrides={"log_ptes": 1, "anon_always": orders},
@@ -97,7 +104,8 @@ def one_round(config: Config, seed: int, number: int, count: int) -> Round:
     if number % 3 == 1:
         config = tight(config, seed, number, geometry.page_shift)
     rows = Writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(count)
-    return Round(number, config, rows, rng.choice((0, 0, ASIDS - rng.randrange(2, 40))))
+    first_asid = rng.choice((0, 0, ASIDS - rng.randrange(2, 40)))
+    return Round(number, config, rows, first_asid, (rng.choice(DISK_KINDS), rng.choice(SHARED_KINDS)))
 
 
 def tight(config: Config, seed: int, number: int, page_shift: int) -> Config:
@@ -112,19 +120,20 @@ def tight(config: Config, seed: int, number: int, page_shift: int) -> Config:
 
 
 def machine(made: Round, engine: str, more_roots: Sequence[FunctionType] = ()) -> Machine:
-    """Booted, with a file and shared memory."""
+    """Booted, with files and shared memory."""
     size = FILE_PAGES << made.config.arch.granules[made.config.granule].page_shift
     rows = np.array(made.rows, np.int64).reshape(-1, COLUMNS)
     started = Machine(
-        made.config, engine, [*roots(), *more_roots], operations=rows, files=2, file_pages=4 * FILE_PAGES + 8,
+        made.config, engine, [*roots(), *more_roots], operations=rows, files=FILES,
+        file_pages=2 * FILES * FILE_PAGES + 8,
         options=Options(attribute=True),
     )  # fmt: skip
     inodes = started.memory.tables["INODE"]
-    for row, kind in ((1, FILE_REGULAR), (2, FILE_SHMEM)):
-        inodes["size"][row], inodes["kind"][row], inodes["nlink"][row] = size, kind, 1
+    for row in range(1, FILES + 1):
+        inodes["size"][row], inodes["kind"][row], inodes["nlink"][row] = size, made.kinds[(row - 1) % 2], 1
         inodes["first"][row], inodes["pages"][row] = (row - 1) * 2 * FILE_PAGES, 2 * FILE_PAGES
-    started.memory.set("mach", "next_inode", 3)
-    started.memory.set("mach", "next_file_page", 4 * FILE_PAGES)
+    started.memory.set("mach", "next_inode", FILES + 1)
+    started.memory.set("mach", "next_file_page", 2 * FILES * FILE_PAGES)
     started.call("boot")
     if made.first_asid:
         started.memory.set("mach", "next_asid", made.first_asid)

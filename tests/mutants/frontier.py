@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import Edit, Mutant
 
 UNMAP = "core_mm.unmap"
+ALLOCATIONS = "stateful.allocations"
+RANDOM = 0.3  # of the random operations of a full run
 
 MUTANTS = (
     Mutant(
@@ -22,5 +24,47 @@ MUTANTS = (
     Mutant(
         "F-dirty-zap", "dirty of an entry is not handed to the folio when it is unmapped", "stateful.history",
         (Edit(UNMAP, "    if pte_dirty(pte):\n        folio_set_dirty(folio)\n", ""),),
+    ),
+    Mutant(
+        "F-dirty-batch", "of a batch of file pages that are unmapped the folio does not hear that it is dirty",
+        "tlb.random",
+        (Edit("core_mm.memory.zap",
+              "            folio_mark_dirty(folio)\n            if tlb_delay_rmap(tlb):\n"
+              "                delay_rmap = 1\n",
+              "            if nr == 1:\n                folio_mark_dirty(folio)\n"
+              "            if tlb_delay_rmap(tlb):\n                delay_rmap = 1\n"),),
+        release="7.3", share=RANDOM,
+    ),
+    Mutant(
+        "F-pt-reclaim", "MADV_DONTNEED of part of a table frees the table (6375e95f381e)", "tlb.random",
+        (Edit("core_mm.memory.zap", " and details & ZAP_RECLAIM_PT and end - start == cfg.pmd_size:",
+              " and details & ZAP_RECLAIM_PT:"),),
+        release="7.3", share=RANDOM,
+    ),
+    Mutant(
+        "F-leak-cow", "a write fault whose file has no page to copy leaks the page for the copy", ALLOCATIONS,
+        (Edit("core_mm.memory.file_fault", "        return put_page(copy, ret)\n", "        return ret\n"),),
+    ),
+    Mutant(
+        "F-leak-huge", "a huge page for which there is no table is leaked", ALLOCATIONS,
+        (Edit("core_mm.memory.huge_fault", "    if not slot:\n        folio_put(folio)\n", "    if not slot:\n"),),
+    ),
+    Mutant(
+        "F-leak-chain", "an anon_vma that could be attached to only part of a VMA's chain stays attached", ALLOCATIONS,
+        (Edit("core_mm.anon_vma", "            VMA.anon_vma[dst] = 0\n            unlink_anon_vmas(dst)\n",
+              "            VMA.anon_vma[dst] = 0\n"),),
+    ),
+    Mutant(
+        "F-leak-fork", "a fork that fails leaves the address space that it began", ALLOCATIONS,
+        (Edit("core_mm.fork", "    if dup_mmap(mm, oldmm):\n        mmput(mm)\n", "    if dup_mmap(mm, oldmm):\n"),),
+    ),
+    Mutant(
+        "F-lost-move", "entries that were moved before memory ran out are not moved back", ALLOCATIONS,
+        (Edit("core_mm.mremap", "        move_page_tables(new, new_addr, vma, addr, old_len)\n", ""),),
+    ),
+    Mutant(
+        "F-table-order", "a table that could not be allocated is hung into the tree", ALLOCATIONS,
+        (Edit("core_mm.pgtable", "    slot = pte_alloc_one(mm)\n    if slot == 0:\n        return -ENOMEM\n",
+              "    slot = pte_alloc_one(mm)\n"),),
     ),
 )  # fmt: skip

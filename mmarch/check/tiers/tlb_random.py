@@ -14,7 +14,7 @@ from mmarch.sanitize.audit import Broken
 from mmarch.sanitize.soak import Round, Soaked
 from mmarch.sanitize.violation import Violation
 
-OPERATIONS = 10_000
+OPERATIONS = 6_000  # each more than one thing at a time
 MANY = 50_000  # operations that are worth an image
 
 
@@ -23,6 +23,7 @@ MANY = 50_000  # operations that are worth an image
     hooks=("tlb_flush", "flush_tlb_range"),
     source="Documentation/core-api/cachetlb.rst",
     wide=True,
+    limit=600,
 )
 def random_operations(context: Context) -> str:
     """Random operations leave nothing cached that permits more than the tables, and core-mm's books in order."""

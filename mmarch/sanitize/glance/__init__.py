@@ -47,7 +47,7 @@ class Glance:
         rows = machine.memory.tables
         sizes = {
             "frames": len(rows["PAGE"]), "tables": len(rows["PTDESC"]), "mms": len(rows["MM"]),
-            "swap": len(machine.memory.arrays["swap_map"]),
+            "swap": len(machine.memory.arrays["swap_map"]), "anon_vmas": len(rows["ANON_VMA"]),
         }  # fmt: skip
         self._memory = Memory(layout, sizes, machine.memory)
         model = config.arch.tlb_model
@@ -66,7 +66,7 @@ class Glance:
         memory.root[: self._slots] = self._machine.root[: self._slots]
         used = {
             "FRAME": get("mach", "frontier"), "KNOWN": get("mach", "next_table"), "SPACE": get("mach", "next_mm"),
-            "SLOT": get("cfg", "swap_slots") + 2,
+            "SLOT": get("cfg", "swap_slots") + 2, "CHAIN": max(get("mach", "next_anon_vma"), 1),
         }  # fmt: skip
         for name, count in used.items():
             notes = memory.tables[name].together

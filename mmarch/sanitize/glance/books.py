@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from core_mm.mm_types import (
-    BATCH, INODE, MM, PAGE, PG_ANON, PG_SWAPCACHE, PTDESC, TASK, cfg, i_pages, mach, ptes, swap_cache, swap_map,
+    ANON_VMA, BATCH, INODE, MM, PAGE, PG_ANON, PG_SWAPCACHE, PTDESC, TASK, cfg, i_pages, mach, ptes, swap_cache,
+    swap_map,
 )  # fmt: skip
 from core_mm.page_cache import SWAP_ORDER
-from mmarch.sanitize.glance.doubts import CACHE, EMPTY, IDLE, RESERVE, RSS, SLOTS, TREE, USERS, doubt
+from mmarch.sanitize.glance.doubts import CACHE, EMPTY, IDLE, RESERVE, RMAP, RSS, SLOTS, TREE, USERS, doubt
 from mmarch.sanitize.glance.entries import use_table
-from mmarch.sanitize.glance.scratch import FRAME, KNOWN, SLOT, SPACE, glance
+from mmarch.sanitize.glance.scratch import CHAIN, FRAME, KNOWN, SLOT, SPACE, glance
 
 
 def see_idle() -> int:
@@ -134,6 +135,16 @@ def see_stored(slot: int) -> int:
     if slot > cfg.swap_slots:
         return doubt(SLOTS)
     SLOT.references[slot] += 1
+    return 0
+
+
+def see_chains() -> int:
+    """anon_vmas count what hangs in the chains of VMAs."""
+    for one in range(1, mach.next_anon_vma):
+        pairs = CHAIN.pairs[one]
+        used = ANON_VMA.refcount[one] or pairs
+        if used and (ANON_VMA.refcount[one] != pairs or ANON_VMA.num_active_vmas[one] != CHAIN.own[one]):
+            return doubt(RMAP)
     return 0
 
 

@@ -13,7 +13,7 @@ from mmarch.sanitize.glance.doubts import (
     DESCRIBED, EXCLUSIVE, LEAF, MAPPINGS, MIGRATION, RMAP, SLOTS, TREE, doubt,
 )  # fmt: skip
 from mmarch.sanitize.glance.plain import plain_entry
-from mmarch.sanitize.glance.scratch import FRAME, KNOWN, SLOT, SPACE, glance
+from mmarch.sanitize.glance.scratch import CHAIN, FRAME, KNOWN, SLOT, SPACE, glance
 
 
 def walk_space(mm: int) -> int:
@@ -38,10 +38,25 @@ def walk_mappings(mm: int) -> int:
         ):
             return doubt(MAPPINGS)
         last = VMA.vm_end[vma]
+        count_chain(vma)
         vma = VMA.vm_next[vma]
     if vma:
         return doubt(MAPPINGS)
     return 1
+
+
+def count_chain(vma: int) -> int:
+    """The anon_vmas that it hangs in."""
+    if 0 < VMA.anon_vma[vma] < mach.next_anon_vma:
+        CHAIN.own[VMA.anon_vma[vma]] += 1
+    avc = VMA.avc[vma]
+    for _ in range(mach.next_avc):
+        if avc <= 0 or avc >= mach.next_avc:
+            return 0
+        if 0 < AVC.anon_vma[avc] < mach.next_anon_vma:
+            CHAIN.pairs[AVC.anon_vma[avc]] += 1
+        avc = AVC.same_vma[avc]
+    return 0
 
 
 def enter_vma(vma: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core_mm.mm_types import MM, cfg, mach
-from mmarch.sanitize.glance.books import see_counts, see_files, see_idle, see_reserve, see_swap, see_tables
+from mmarch.sanitize.glance.books import see_chains, see_counts, see_files, see_idle, see_reserve, see_swap, see_tables
 from mmarch.sanitize.glance.doubts import TREE, doubt
 from mmarch.sanitize.glance.entries import walk_space
 from mmarch.sanitize.glance.folios import walk_frames
@@ -27,6 +27,7 @@ def look() -> int:
     if not glance.suspect:
         see_tables()
         see_counts()
+        see_chains()
         see_files()
         if cfg.swap_slots:
             see_swap()

@@ -47,6 +47,13 @@ class KNOWN(Table, rows="tables"):
     times = column(8)  # places that it was found in
 
 
+class CHAIN(Table, rows="anon_vmas"):
+    """An anon_vma: its pairs in the chains of VMAs, and the VMAs whose own it is."""
+
+    pairs = column(32)
+    own = column(32)
+
+
 class SPACE(Table, rows="mms"):
     """An address space: what its tables have."""
 

@@ -39,7 +39,8 @@ def context(release: str = "6.12") -> Context:
 def a_round(rows: list[Row], config_of: Context) -> Round:
     """These operations on a machine of the default CPU."""
     made = soak.one_round(replace(config_of.config(), granule="4k"), 0, 0, 1)
-    return replace(made, rows=tuple((*row, *[0] * (uapi.COLUMNS - len(row))) for row in rows), first_asid=0)
+    padded = tuple((*row, *[0] * (uapi.COLUMNS - len(row))) for row in rows)
+    return replace(made, rows=padded, first_asid=0, kinds=(uapi.FILE_REGULAR, uapi.FILE_SHMEM))
 
 
 def in_fork(function: Callable[..., Seen], *arguments: object) -> Seen:
