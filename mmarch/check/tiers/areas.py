@@ -37,6 +37,13 @@ RLIMIT = 8 << 20  # bytes
 GROWS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN | MAP_STACK
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
 MADV_DONTDUMP, MADV_DODUMP = 16, 17
+UNDONE = (
+    (uapi.MADV_DONTFORK, uapi.MADV_DOFORK),
+    (uapi.MADV_WIPEONFORK, uapi.MADV_KEEPONFORK),
+    (uapi.MADV_RANDOM, uapi.MADV_NORMAL),
+    (uapi.MADV_SEQUENTIAL, uapi.MADV_NORMAL),
+    (MADV_DONTDUMP, MADV_DODUMP),
+)  # advice, and what takes it back
 FLUSHED = 1 << 18  # pages that an architecture may flush one by one in a few seconds
 
 
@@ -192,8 +199,11 @@ def merges(context: Context) -> None:
             (1, OP_MPROTECT, at, page, 0),
             (0, OP_MPROTECT, at + page, page, 0),
             (-1, OP_MPROTECT, at, 2 * page, RW),
-            (2, OP_MADVISE, at + 2 * page, page, uapi.MADV_DONTFORK),
-            (-2, OP_MADVISE, at + 2 * page, page, uapi.MADV_DOFORK),
+            *(
+                (2 - 4 * undoes, OP_MADVISE, at + 2 * page, page, pair[undoes])
+                for pair in UNDONE
+                for undoes in (0, 1)
+            ),
             (1, OP_MUNMAP, at + 6 * page, page),
             (-1, OP_MMAP, at + 6 * page, page, RW, PRIVATE, -1, 0),
             (1, OP_MMAP, file, 2 * page, RW, shared, 0, 0),
