@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,6 +61,14 @@ def end(tool: subprocess.Popen[bytes], depth: int, known: set[int], patience: fl
         if not left and time.monotonic() > until:
             raise subprocess.TimeoutExpired(tool.args, patience)
         time.sleep(_PAUSE)
+
+
+def end_orphans(known: set[int], names: Container[str]) -> None:
+    """Those of a tool that was ended before it had begun, as strace's child that tries ptrace, by their names."""
+    for pid in children().get(os.getpid(), set()) - known:
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() in names:
+                _killed({pid})
 
 
 def _killed(pids: set[int]) -> set[int]:

@@ -103,6 +103,7 @@ def _record(wanted: Wanted, means: str, base: Sequence[str], data: Path) -> Reco
 def _record_both(wanted: Wanted, base: Sequence[str], data: Path) -> Recording:
     """perf runs strace, and ends it; a process that runs already is attached to by both."""
     of, calls = ["-p", str(wanted.pid)] if wanted.pid else [], data.with_name("strace.txt")
+    calls.touch()  # strace may be ended before it begins
     ended = run([*base, "-o", str(data), *of, "--", *strace.command(wanted, calls)], wanted, tools=2)
     names = Names()
     with (

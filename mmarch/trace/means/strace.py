@@ -53,6 +53,7 @@ def command(wanted: Wanted, output: Path) -> list[str]:
 
 
 def _record(wanted: Wanted, output: Path) -> Recording:
+    output.touch()  # it may be ended before it begins
     ended = run(command(wanted, output), wanted)
     names = Names()
     with output.open(errors="replace") as lines:

@@ -7,11 +7,11 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from mmarch.errors import InputError
 from mmarch.trace import ptrace
+from mmarch.trace.faults import TRACERS
 from mmarch.trace.ftrace_text import FORMAT_KEY, RECORDING_KEY
 from mmarch.trace.interrupts import Ended, Interrupts
 from mmarch.trace.means import ending
@@ -55,7 +55,7 @@ def run(command: Sequence[str], wanted: Wanted, tools: int = 1) -> tuple[int, bo
     interrupts = Interrupts(wanted.seconds)
     quiet = None if wanted.huge_pages or wanted.pid else ptrace.disable_huge_pages
     known = ending.children().get(os.getpid(), set())
-    with ending.orphans_are_ours() if not wanted.pid else nullcontext(), interrupts.held():
+    with ending.orphans_are_ours(), interrupts.held():
         process = subprocess.Popen(command, preexec_fn=quiet)
         try:
             return interrupts.wait(process.wait), False, False
@@ -71,6 +71,7 @@ def _stop(process: subprocess.Popen[bytes], wanted: Wanted, tools: int, known: s
         if wanted.pid:
             process.send_signal(signal.SIGINT)
             process.wait(_PATIENCE)
+            ending.end_orphans(known, TRACERS)
         else:
             ending.end(process, tools, known, _PATIENCE)
     except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """What perf and strace write becomes one text of ours, without names, in order of time."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from core_mm import uapi
 from mmarch.errors import InputError
 from mmarch.trace import recorder
-from mmarch.trace.means import merged, perf, strace
+from mmarch.trace.means import ending, merged, perf, strace
 from mmarch.trace.means.tool import Names
 from mmarch.trace.recording import Wanted
 from mmarch.trace.strace import WITH_FAULTS
@@ -51,6 +52,23 @@ def test_both_attach_to_a_process_and_leave_it_alone(tmp_path, both):
     children = {row[1] for row in rows} - {rows[0][1]}
     assert [row[0] for row in rows].count(uapi.OP_FORK) > 0
     assert any(row[0] == uapi.OP_TOUCH and row[1] in children for row in rows)
+
+
+def test_a_tool_that_is_ended_before_it_begins_is_an_error_of_ours(tmp_path, both, monkeypatch):
+    """Nothing was recorded, and nobody is left; strace tries ptrace on a child of its own first."""
+    monkeypatch.setattr(perf, "run", lambda *_, **__: (0, True, False))
+    monkeypatch.setattr(perf, "_printed", lambda *_: tmp_path / "printed")
+    (tmp_path / "printed").touch()
+    with pytest.raises(InputError, match="nothing was recorded"):
+        recorder.record(tmp_path / "out.txt", ["true"], by="perf")
+    name = tmp_path / "strace"
+    name.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid; read forever < {tmp_path}/fifo\n")
+    os.mkfifo(tmp_path / "fifo")
+    name.chmod(0o755)
+    with ending.orphans_are_ours():
+        subprocess.run(["sh", "-c", f"{name} & until [ -s {tmp_path}/pid ]; do sleep 0.05; done"], check=True)
+        ending.end_orphans(set(), ["strace"])
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
 
 
 def test_perf_that_is_not_permitted_says_what_would_do(tmp_path, monkeypatch):
