@@ -68,7 +68,8 @@ def end_orphans(known: set[int], names: Container[str]) -> None:
     for pid in children().get(os.getpid(), set()) - known:
         with suppress(OSError):
             if Path(f"/proc/{pid}/comm").read_text().strip() in names:
-                _killed({pid})
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _killed(pids: set[int]) -> set[int]:
