@@ -195,8 +195,10 @@ def __flush_tlb_range(mm: int, start: int, end: int, stride: int, last_level: in
 
 
 def local_flush_tlb_range(mm: int, start: int, end: int, stride: int, level: int) -> int:
-    """Leaf entries on this CPU only (TLBF_NOBROADCAST)."""
+    """Leaf entries on this CPU only (TLBF_NOBROADCAST); at first without a hint, as flushes of a page (6.19, 7.0)."""
     dsb(NSHST)
+    if not arch_feature.page_flush_level:
+        level = TLBI_TTL_UNKNOWN
     range_ops(mm, start & -stride, (end - start) >> cfg.page_shift, stride, VALE1, RVALE1, level)
     return dsb(NSH)
 
