@@ -228,10 +228,12 @@ def _stop(thread: int, call: Call) -> None:
 
 
 _doors: list[Doors] = []
+_making = threading.Lock()  # the handler of the doors made last is the one that is called
 
 
 def doors(make: Callable[[str], Any]) -> Doors:
     """Those of this process; `make` compiles assembly and loads it."""
-    if not _doors:
-        _doors.append(Doors(make(assembly())))
+    with _making:
+        if not _doors:
+            _doors.append(Doors(make(assembly())))
     return _doors[0]

@@ -150,3 +150,24 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_threads_that_come_at_once_share_the_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose handler the signal calls is whom the watchdog tells of a thread."""
+    monkeypatch.setattr(stopping, "_doors", [])
+    made = []
+
+    class Slow:
+        """Doors that take their time."""
+
+        def __init__(self, engine: str) -> None:
+            time.sleep(0.05)
+            made.append(engine)
+
+    monkeypatch.setattr(stopping, "Doors", Slow)
+    threads = [threading.Thread(target=stopping.doors, args=(lambda text: text,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len(stopping._doors) == 1
