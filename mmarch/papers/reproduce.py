@@ -27,12 +27,16 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Counted:
-    """A row with the counts of its steps before and after, groups among them; `missing` is why there are none."""
+    """A row with the counts of its steps before and after, groups among them; `missing` is why there are none.
+
+    results  of the runs that counted, of all steps
+    """
 
     case: Case
     before: Counts
     after: Counts
     missing: str = ""
+    results: tuple[Result, ...] = ()
 
     @property
     def saved(self) -> Counts:
@@ -72,8 +76,9 @@ def _counted(letter: Letter, case: Case, series: Sequence[str], note: Note) -> C
             case, {}, {}, case.lacks or f"its counts need series {case.needs}: --with NAME or FILE"
         )
     place = Path(letter.folder) / (case.scenario or letter.scenario)
-    sides = [_side(case, changes, found, str(place), note) for changes in (case.old, case.new)]
-    return Counted(case, sides[0], sides[1])
+    old, new = (_side(case, changes, found, str(place), note) for changes in (case.old, case.new))
+    before, after = (_of_steps(result, case.steps) for result in (old, new))
+    return Counted(case, before, after, results=(old, new))
 
 
 def _series(needs: str, given: Sequence[str]) -> str:
@@ -84,7 +89,7 @@ def _series(needs: str, given: Sequence[str]) -> str:
     return named.get(needs, needs if needs in find_series() else "")
 
 
-def _side(case: Case, changes: Mapping[str, Any], series: str, place: str, note: Note) -> Counts:
+def _side(case: Case, changes: Mapping[str, Any], series: str, place: str, note: Note) -> Result:
     given = {**case.configuration, **changes}
     with_ = given.pop("with", [])
     names = tuple(series if name == case.needs and series else name for name in with_)
@@ -92,7 +97,7 @@ def _side(case: Case, changes: Mapping[str, Any], series: str, place: str, note:
     setup = configure(Choices(**fields, with_=names, without=tuple(given.get("without", ()))))
     source = open_workload(place)
     request = replace(Request(sampled=True), madvise=source.advised)
-    return _of_steps(run(source.workload(setup), setup, request, note), case.steps)
+    return run(source.workload(setup), setup, request, note)
 
 
 def _of_steps(result: Result, steps: Sequence[str]) -> Counts:

@@ -10,7 +10,7 @@ from pydantic import Field
 from mmarch.papers import Counted, Fit, Letter, Reproduced
 from mmarch.papers.fit import Point
 from mmarch.report.printed import Counts, Printed
-from mmarch.runs.result import Model
+from mmarch.runs.result import Model, RestsOn
 
 
 class Published(Model):
@@ -44,11 +44,15 @@ class PapersDocument(Printed):
 
 
 class Side(Model):
-    """Before or after: what was published, in the row's unit, and the twin's counts, groups among them."""
+    """Before or after: what was published, in the row's unit, and the twin's counts, groups among them.
+
+    rests_on  what stands behind the twin's release, null without counts
+    """
 
     published: float
     configuration: Mapping[str, str | list[str]]
     counts: Counts
+    rests_on: RestsOn | None = None
 
 
 class PaperRow(Model):
@@ -68,9 +72,10 @@ class PaperRow(Model):
         """One of `Reproduced.rows`."""
         case = row.case
         sides = ((case.before, case.old, row.before), (case.after, case.new, row.after))
+        rests = [result.rests_on for result in row.results] or [None, None]
         before, after = (
-            Side(published=value, configuration={**case.configuration, **changes}, counts=counts)
-            for value, changes, counts in sides
+            Side(published=value, configuration={**case.configuration, **changes}, counts=counts, rests_on=on)
+            for (value, changes, counts), on in zip(sides, rests, strict=True)
         )
         return cls(
             name=case.name, unit=case.unit, times=case.times, before=before, after=after, ratio=case.ratio,

@@ -8,6 +8,7 @@ from mmarch.papers import Counted, Fit, Letter, Reproduced
 from mmarch.papers.fit import Point
 from mmarch.papers.reproduce import EVENTS
 from mmarch.report.document import Block, Document, Paragraph, Table
+from mmarch.report.rests_on import rests_on
 from mmarch.runs.result import Counts
 from mmarch.table import Row
 
@@ -32,7 +33,8 @@ def document(found: Reproduced) -> Document:
         Paragraph(f"measured on {letter.machine}"),
         *([Paragraph(letter.about)] if letter.about else []),
     ]
-    return Document(head, [*(list(_case(row)) for row in found.rows)])
+    stands = rests_on(result for row in found.rows for result in row.results)
+    return Document(head, [*(list(_case(row)) for row in found.rows), *([stands] if stands else [])])
 
 
 def _case(row: Counted) -> Iterator[Block]:
