@@ -32,7 +32,7 @@ _LINE = re.compile(r"\s*\S.*?\s+(\d+)\s+(\d+\.\d+):(\s+\S+:.*)$")
 _PID = re.compile(r"\b((?:old_)?pid)=(\d+)")
 _NAMED = re.compile(r"\b(filename|comm)=.*?(?= (?:pid|clone_flags|prio|group_dead)=|$)")
 _DEATH, _RECORD, _EXIT = "sched:sched_process_exit:", " PERF_RECORD_", " PERF_RECORD_EXIT("
-_LOST = re.compile(r"[Ll]ost (\d+) (?:events|chunks|samples)")
+_LOST = re.compile(r" PERF_RECORD_LOST lost (\d+)")
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _record(wanted: Wanted, means: str, base: Sequence[str], data: Path) -> Reco
     what = ["-p", str(wanted.pid)] if wanted.pid else ["--", *wanted.command]
     ended = run([*base, "-o", str(data), *what], wanted)
     names = Names()
-    with _printed(wanted, data, ended[0]).open(errors="replace") as lines:
+    with _printed(data, ended[0]).open(errors="replace") as lines:
         return save(wanted, means, rewritten(lines, names), names, ended, merged.FAULT)
 
 
@@ -107,7 +107,7 @@ def _record_both(wanted: Wanted, base: Sequence[str], data: Path) -> Recording:
     ended = run([*base, "-o", str(data), *of, "--", *strace.command(wanted, calls)], wanted, tools=2)
     names = Names()
     with (
-        _printed(wanted, data, ended[0]).open(errors="replace") as faults,
+        _printed(data, ended[0]).open(errors="replace") as faults,
         calls.open(errors="replace") as text,
     ):
         seen = merged.tasks(calls)
@@ -115,25 +115,39 @@ def _record_both(wanted: Wanted, base: Sequence[str], data: Path) -> Recording:
         return save(wanted, WITH_FAULTS, lines, names, ended, merged.FAULT)
 
 
-def _printed(wanted: Wanted, data: Path, status: int) -> Path:
+def _printed(data: Path, status: int) -> Path:
     """The text of what was recorded."""
     if not data.exists():
         raise InputError(f"cannot record: perf wrote nothing (status {status})")
     printed = data.with_suffix(".txt")
-    command = ["perf", "script", "--ns", "--show-task-events", "-i", str(data), *_FIELDS]
+    shown = ["--ns", "--show-task-events", "--show-lost-events"]
     with printed.open("w") as text:
-        done = subprocess.run(command, stdout=text, stderr=subprocess.PIPE, text=True, check=False)
-    _check_losses(done.stderr, wanted)
+        subprocess.run(
+            ["perf", "script", *shown, "-i", str(data), *_FIELDS],
+            stdout=text, stderr=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+    with printed.open(errors="replace") as lines:
+        _check_losses(lines, data.stat().st_size)
     return printed
 
 
-def _check_losses(said: str, wanted: Wanted) -> None:
-    if lost := _LOST.search(said):
-        larger = max(wanted.buffer_kib * 4, PAGES * 16)
+def _check_losses(lines: Iterable[str], size: int) -> None:
+    recorded = lost = 0
+    for line in lines:
+        recorded += 1
+        if found := _LOST.search(line):
+            lost += int(found[1])
+    if lost:
         raise InputError(
-            f"perf lost {lost[1]} events; nothing was written. Record again with a larger buffer "
-            f"(--buffer {larger}), or record less (-d SECONDS)"
+            f"perf lost {lost:,} events; nothing was written. Record again with a larger buffer: "
+            f"--buffer {holding(size, recorded, lost)} (KiB a CPU) would have done; or record less (-d SECONDS)"
         )
+
+
+def holding(size: int, recorded: int, lost: int) -> int:
+    """KiB of a buffer for all that was recorded, in `size` bytes, and lost: a power of two, as perf wants it."""
+    needed = size * (recorded + lost) // max(recorded, 1) >> 10
+    return 1 << needed.bit_length()
 
 
 def rewritten(lines: Iterable[str], names: Names) -> Iterator[str]:

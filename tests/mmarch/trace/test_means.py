@@ -24,6 +24,7 @@ from mmarch.trace.means import (
     kprobe,
     leftovers,
     mounted,
+    perf,
     tracepoints,
 )
 from mmarch.trace.means.writes import Write, as_text, execute, undo
@@ -410,3 +411,10 @@ def test_clean_is_run_alone(more):
     result = CliRunner().invoke(app, ["record", "--clean", *more])
     assert isinstance(result.exception, InputError)
     assert "takes neither COMMAND nor -o nor -p" in str(result.exception)
+
+
+def test_a_buffer_that_would_have_done_holds_everything() -> None:
+    """A hundred events in a mebibyte, three hundred lost: four, and the next power of two above."""
+    assert perf.holding(1 << 20, 100, 300) == 8192
+    assert perf.holding(1 << 20, 100, 200) == 4096
+    assert perf.holding(0, 0, 5) == 1
