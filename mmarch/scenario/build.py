@@ -122,6 +122,10 @@ class Scenario:
         """Fork a child, one at a time."""
         return self._act(how, "fork")
 
+    def thread(self, name: str = "", **how: Unpack[How]) -> Self:
+        """Start a thread, which shares the regions of who starts it; `name` if it is to be named."""
+        return self._act(how, "thread", name)
+
     def reap(self, **how: Unpack[How]) -> Self:
         """Let the child exit, and wait for it."""
         return self._act(how, "reap")

@@ -23,10 +23,11 @@ META = {"kernel": "6.12.107+deb", "cpu": "x", "smp": 1, "page_size": 4096}
 
 
 def test_the_bundle_holds_every_measurement():
-    """Seven of the written scenarios, three of them again in part, four random, and other CPUs, orders, releases."""
+    """Seven of the written scenarios, three again in part, four random; other CPUs, orders, releases, machines."""
     folders = Counter(path.parent.name for path in BUNDLE.measurements)
     measured = Path(__file__).parents[1] / "measured"
-    others = {name: len(list((measured / name).glob("*.json.gz"))) for name in ("more", "releases")}
+    names = ("more", "releases", "kpti", "lpa2", "smp")
+    others = {name: len(list((measured / name).glob("*.json.gz"))) for name in names}
     assert folders == {"measured": 7, "again": 3, "random": 4, **others}
     compared = {name for name, release in RELEASES.items() if release.measured}
     assert {load(path).release for path in BUNDLE.measurements} == compared

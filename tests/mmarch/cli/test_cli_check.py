@@ -112,13 +112,13 @@ def test_a_larger_share_contains_the_smaller_one() -> None:
 
 
 def test_random_operations(mmarch: Callable[..., Any]) -> None:
-    """As many as one asks for, on each release; the report says how many flushes were judged."""
-    ran = mmarch("check", "arm64", "--only", "tlb.random", "--operations", "3000", "-q", "--format", "json")
+    """As many as one asks for; the report says how many flushes were judged."""
+    asked = ("--only", "tlb.random", "--operations", "1500", "--release", "7.3")
+    ran = mmarch("check", "arm64", *asked, "-q", "--format", "json")
     report = json.loads(ran.out)
     assert ran.code == 0, report
-    assert report["operations"] == 3000
-    for result in report["results"]:
-        assert result["did"].startswith("3,000 operations (")
+    assert report["operations"] == 1500
+    assert [result["did"].startswith("1,500 operations (") for result in report["results"]] == [True]
 
 
 def test_random_operations_find_a_missing_flush(mmarch: Callable[..., Any], plugins: Plugins) -> None:

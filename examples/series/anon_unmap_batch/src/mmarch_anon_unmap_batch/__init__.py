@@ -12,6 +12,7 @@ from core_mm.folio import (
     folio_mapcount,
     folio_put_refs,
     folio_ref_count,
+    folio_set_dirty,
     folio_test_anon,
     folio_test_dirty,
     folio_test_large,
@@ -29,7 +30,7 @@ from core_mm.hookspecs import (
 )
 from core_mm.internal import FPB_RESPECT_SOFT_DIRTY, FPB_RESPECT_WRITE, folio_pte_batch_flags
 from core_mm.memory.rss import add_mm_counter, mm_counter
-from core_mm.mm_types import MM_ANONPAGES, MM_SWAPENTS, PAGE, PG_DIRTY, PG_SWAPBACKED, VMA, cfg
+from core_mm.mm_types import MM_ANONPAGES, MM_SWAPENTS, PAGE, PG_SWAPBACKED, VMA, cfg
 from core_mm.rmap import folio_remove_rmap_ptes, folio_try_share_anon_rmap_pte
 from core_mm.series import Series, replaces
 from core_mm.swapfile import folio_dup_swap, swap_free_nr
@@ -59,7 +60,7 @@ def folio_unmap_pte_batch(folio: int, ptep: int, pte: int, address: int, end: in
     return nr
 
 
-@replaces("core_mm.unmap.try_to_unmap_ptes", digest="b94e95dab4b6")
+@replaces("core_mm.unmap.try_to_unmap_ptes", digest="117ba8b7d499")
 def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -> int:
     """A batch; how many, 0 if the folio must stay mapped."""
     pte = ptep_get(ptep)
@@ -67,7 +68,7 @@ def try_to_unmap_ptes(folio: int, vma: int, address: int, ptep: int, end: int) -
     nr = folio_unmap_pte_batch(folio, ptep, pte, address, end)
     pte = unhook_ptes(vma, address, ptep, nr)
     if pte_dirty(pte):
-        PAGE.flags[folio] |= PG_DIRTY
+        folio_set_dirty(folio)
     done = nr
     if folio_test_anon(folio):
         done = ttu_anon_folio(folio, vma, address, ptep, pte, page, nr)
