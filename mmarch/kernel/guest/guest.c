@@ -402,9 +402,14 @@ static void walk(void) {
     }
 }
 
+static void mark_dirty(void) { /* the page of `turn`, which a CPU without hardware dirty flags would fault on in the first step */
+    int turn = shared->turn;
+    __atomic_compare_exchange_n(&shared->turn, &turn, turn, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 static void begin_life(int task) { /* of a child: never returns */
     me = task, forked = 0;
-    warm();
+    warm(), mark_dirty();
     shared->ready[task] = 1;
     while (!shared->pid[task] && !shared->failed) usleep(1000); /* its parent is still inside the step */
     walk();

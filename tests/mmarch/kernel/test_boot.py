@@ -141,6 +141,13 @@ def test_twin_does_as_the_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--kernel", KERNEL, scenario]) == 0
 
 
+def test_the_guest_s_own_pages_are_in_no_step(tmp_path: Path) -> None:
+    """Not even in a child's first, on a CPU that sets no dirty flag: what it shares is dirty before."""
+    path = tmp_path / "s.scn"
+    path.write_text("scenario s order 0\nmap A 32\nwrite A 11 3\nfork\nchild: read A 11 3\nreap\nend\n")
+    assert main(["validate", "--kernel", KERNEL, "--cpu", "cortex-a72", str(path), "-q"]) == 0
+
+
 def test_holes_are_punched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """fallocate runs in the guest: the pages of the hole are gone from the mapping, as in the twin."""
     path = tmp_path / "s.scn"
