@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 
-from core_mm.releases import RELEASES
 from mmarch.api import validate
 from mmarch.check import xfails
 from mmarch.check.context import Context, forget_benches
 from mmarch.check.loading import load_named
 from mmarch.check.results import BAD
-from mmarch.check.run import ALSO_IN_FULL, RELEASES_CHECKED, Options, plan
+from mmarch.check.run import ALSO_IN_FULL, OTHERS, RELEASES_CHECKED, Options, plan
 from mmarch.check.run import Job as Planned
 from mmarch.check.suite import checks
 from mmarch.check.worker import Hung, run_check, time_limit
+from mmarch.environment import QUICK_LINK, switched_on
 from mmarch.plugins import LoadedArch
 from mmarch.sanitize import soak
 from mmarch.truth.validate import DIFFERENT, bundled
@@ -33,7 +33,6 @@ from mmarch.truth.validate import DIFFERENT, bundled
 ARCHS = ("arm64", "generic")
 STAGES = ("quick", "full", "oracle", "measured")
 OPERATIONS = int(os.environ.get("MUTATION_OPERATIONS", "20000"))  # of the oracle's campaign, on each release
-OTHERS = tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
 LONG = 2400  # seconds of a job that does not end
 WORTH_AN_IMAGE = 8  # rounds of one architecture that take longer than a link
 IMAGED = 8_000  # operations whose memory images tell equivalent mutants
@@ -160,6 +159,7 @@ def image(seed: int) -> None:
     print(digest.hexdigest())
 
 
+@switched_on(QUICK_LINK)  # as `mmarch check` does: a mutant's images serve short jobs
 def main(stage: str, seed: int, names: Sequence[str]) -> None:
     """End at the first job that notices something; nothing else is wanted of this process."""
     known = {str(job): job for job in jobs(stage, seed)}

@@ -34,6 +34,7 @@ from mmarch.suggest import did_you_mean, unknown
 
 RELEASES_CHECKED = ("6.12", "7.3")
 ALSO_IN_FULL = ("7.2", "6.7")  # the other releases of Linux, with which each CPU meets each page size
+OTHERS = tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
 SHARES = (1.0, 0.06, 0.02)  # of the cases on the first release, on the second, on each further one
 WIDE = 0.05  # of the cases of a wide check on each release that no other check looks at
 FIRST_TIERS = ("load", "smoke", "algebra")  # on which others stand
@@ -196,10 +197,8 @@ def _validate_machine(options: Options, arch: LoadedArch) -> tuple[Options, Chos
 
 
 def _others(options: Options) -> tuple[str, ...]:
-    """Releases for wide checks alone: all that are left, of a full run of an architecture as it is."""
-    if options.quick or options.releases or options.with_ or options.without:
-        return ()
-    return tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
+    """Releases for wide checks alone, of a full run of an architecture as it is."""
+    return () if options.quick or options.releases or options.with_ or options.without else OTHERS
 
 
 def plan(options: Options, known: Sequence[Check], paired: bool, others: Sequence[str] = ()) -> list[Job]:
