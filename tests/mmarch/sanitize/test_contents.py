@@ -36,6 +36,11 @@ def outcome(mistake: Mistake, made: bool) -> Violation | Broken | None:
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_shows(mistake: Mistake) -> None:
     """At the last operation, with page and versions; without it there is nothing to say."""
+    is_caught(mistake)
+
+
+def is_caught(mistake: Mistake) -> None:
+    """It breaks its rule at its last operation, in its words; core-mm as it is breaks none."""
     assert in_fork(outcome, mistake, False) is None
     found = in_fork(outcome, mistake, True)
     assert isinstance(found, Broken) and found.rule == mistake.rule, found
