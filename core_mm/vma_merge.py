@@ -109,10 +109,11 @@ def vma_merge_new_range(
         if dup_anon_vma(prev, after):
             return 0
         end = VMA.vm_end[after]
-        discard_vma(after)
     if left:
         if source and dup_anon_vma(prev, source):
             return 0
+        if right:
+            discard_vma(after)
         VMA.vm_end[prev] = end
         vma_adjusted(prev)
         return prev

@@ -103,3 +103,27 @@ def test_mappings_of_different_files_or_offsets_stay_apart(engine: str) -> None:
     for page, file, offset in ((0, 0, 0), (8, 0, 8), (16, 0, 32), (24, 1, 40), (32, 1, 48)):
         assert made.map(page, 8, 1, shared, file, offset) == 0
     assert [(start, end) for start, end, _ in made.vmas()] == [(0, 16), (16, 24), (24, 40)]
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_a_merge_that_fails_for_memory_loses_no_neighbour(engine: str, release: str) -> None:
+    """Every allocation of an mremap into a gap fails in turn: both neighbours stay mapped, whatever became of it.
+
+    vma_expand() (mm/vma.c, 6.12) gives `prev` the anon_vmas of both others before it removes the one behind the gap.
+    """
+    for nth in range(1, 12):
+        made = Computer(engine, release=release)
+        assert made.map(8, 2) == 0 and made.touch(8, 2) == 0  # its pages' offsets are those of the gap
+        assert made.move(8, 2, 20) == 0
+        assert made.map(6, 2) == 0 and made.map(10, 2) == 0
+        made.machine.memory.set("mach", "fail_nth", nth)
+        made.move(20, 2, 8)
+        failed = made.scalar("fail_nth") == 0
+        made.machine.memory.set("mach", "fail_nth", 0)
+        mapped = {page for first, end, _ in made.vmas() for page in range(first, end)}
+        assert {6, 7, 10, 11} <= mapped
+        made.check_tree()
+        if not failed:
+            assert mapped == set(range(6, 12))
+            return
+    raise AssertionError("mremap still fails for memory")
