@@ -76,12 +76,6 @@ def folio_test_swapcache(folio: int) -> int:
     return PAGE.flags[folio] & PG_SWAPCACHE
 
 
-def folio_set_flag(folio: int, flag: int) -> int:
-    """Set PG_* of the folio."""
-    PAGE.flags[folio] |= flag
-    return 0
-
-
 def folio_clear_flag(folio: int, flag: int) -> int:
     """Clear PG_* of the folio."""
     PAGE.flags[folio] &= ~flag
@@ -115,12 +109,6 @@ def PageAnonExclusive(page: int) -> int:
 def SetPageAnonExclusive(page: int) -> int:
     """Say that it does."""
     PAGE.anon_exclusive[page] = 1
-    return 0
-
-
-def ClearPageAnonExclusive(page: int) -> int:
-    """Say that it may be shared."""
-    PAGE.anon_exclusive[page] = 0
     return 0
 
 

@@ -157,13 +157,6 @@ def folio_add_anon_rmap_ptes(folio: int, page: int, nr: int, vma: int, address: 
     return add_ptes(folio, page, nr, vma)
 
 
-def folio_add_anon_rmap_pmd(folio: int, page: int, vma: int, address: int, exclusive: int) -> int:
-    """A further PMD leaf maps an anonymous folio."""
-    if exclusive:
-        PAGE.anon_exclusive[page] = 1
-    return folio_add_file_rmap_pmd(folio, page, vma)
-
-
 @always_inline
 def folio_try_dup_anon_rmap_ptes(folio: int, page: int, nr: int, src_vma: int, dst_vma: int = 0) -> int:
     """fork: the child maps `nr` pages too, none is exclusive now; 0 (no page is pinned)."""
@@ -204,11 +197,6 @@ def folio_add_file_rmap_pmd(folio: int, page: int, vma: int) -> int:
     count(RMAP_ADD, 1)
     PAGE.private[folio + 2] += 1
     return add_large_mapcount(folio, 1, vma)
-
-
-def folio_dup_file_rmap_pmd(folio: int, page: int, dst_vma: int = 0) -> int:
-    """fork: so does one of the child."""
-    return folio_add_file_rmap_pmd(folio, page, dst_vma)
 
 
 # --- removal ---

@@ -29,11 +29,6 @@ ADDRESS_SPACE = 1 << 52  # bytes; more pages than that end in a fault all the sa
 MAX_FAULTS = 8  # of one access; a copy after a swap-in or after a split takes two or three
 
 
-def access_process(mm: int, addr: int, access: int) -> int:
-    """One access by the program; 0, or -SIGSEGV, -SIGBUS, -ENOMEM, or -EFAULT if faults do not end."""
-    return access_range(mm, addr, 1, access)
-
-
 def access_range(mm: int, addr: int, pages: int, access: int) -> int:
     """One access to each of `pages` pages from `addr` on, ascending; stops at the first error."""
     end = addr + (min(pages, ADDRESS_SPACE >> cfg.page_shift) << cfg.page_shift)

@@ -12,7 +12,7 @@ from arches.generic import arch as generic
 from core_mm import uapi
 from core_mm.descriptor import ArchDescriptor
 from core_mm.fork import dup_mm, mm_alloc, mmput
-from core_mm.memory.access import access_process, access_range
+from core_mm.memory.access import access_range
 from core_mm.mmap import do_mmap, do_munmap
 from core_mm.page_alloc import free_area_init
 from core_mm.pgtable import pmd_off, pte_offset_map
@@ -20,7 +20,7 @@ from core_mm.vma_tree import find_vma
 from mmarch.engine.machine import Config, Machine
 
 ROOTS: list[FunctionType] = [
-    free_area_init, mm_alloc, mmput, dup_mm, do_mmap, do_munmap, access_process, access_range, find_vma,
+    free_area_init, mm_alloc, mmput, dup_mm, do_mmap, do_munmap, access_range, find_vma,
     pmd_off, pte_offset_map,
 ]  # fmt: skip
 BASE = 0x2_0000_0000
