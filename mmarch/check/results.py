@@ -93,7 +93,12 @@ class Report(BaseModel):
     @property
     def ok(self) -> bool:
         """Whether everything that had to hold holds."""
-        return self.complete and not self.failed
+        return self.complete and not self.failed and not self.refuted
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a reason for code that no campaign reaches is wrong; a changed kernel is not what it speaks of."""
+        return bool(self.coverage and self.coverage.untrue) and not (self.with_ or self.without)
 
     def counts(self) -> Mapping[str, int]:
         """Results by status."""

@@ -56,6 +56,17 @@ class Unreached(BaseModel):
     reason: str = ""
 
 
+class Untrue(BaseModel):
+    """A reason for code that was reached after all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    function: str
+    text: str = ""
+    way: Way | None = None
+    reason: str
+
+
 class Reached(BaseModel):
     """What a run of the suite reached of the code that a machine of this architecture consists of.
 
@@ -66,6 +77,7 @@ class Reached(BaseModel):
     files      file -> the same
     features   feature -> how it was seen
     unreached  the rest, with reasons
+    untrue     reasons that this run refutes
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,3 +88,4 @@ class Reached(BaseModel):
     files: Mapping[str, Part]
     features: Mapping[str, Seen]
     unreached: tuple[Unreached, ...]
+    untrue: tuple[Untrue, ...] = ()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import linecache
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmarch.check.reach.model import Part, Reached, Seen, Share, Unreached
-from mmarch.check.reach.reasons import Reasons
+from mmarch.check.reach.model import Part, Reached, Seen, Share, Unreached, Untrue
+from mmarch.check.reach.reasons import Entry, Reasons
 from mmarch.check.reach.scope import Arc, Function
 from mmarch.check.reach.tracing import DATA, library, release_of
 
@@ -53,7 +52,23 @@ def read(
                 [whole(one, counted[one], reasons)] if one in idle else single(one, counted[one], reasons)
             )
         ),
+        untrue=tuple(
+            Untrue(**entry.model_dump())
+            for one in functions
+            for entry in reasons.about(one.name)
+            if refuted(entry, one, counted[one], one in reached)
+        ),
     )
+
+
+def refuted(entry: Entry, one: Function, counted: tuple[list[Arc], list[Arc]], ran: bool) -> bool:
+    """Whether the function ran, or every branch that the entry speaks of was taken."""
+    if not entry.text:
+        return ran
+    taken, missing = (
+        [arc for arc in arcs if entry.covers(one.name, one.text(arc), one.way(arc))] for arcs in counted
+    )
+    return bool(taken) and not missing
 
 
 def measured(folder: str, paths: Sequence[str]) -> dict[str, File]:
@@ -122,7 +137,7 @@ def single(one: Function, counted: tuple[list[Arc], list[Arc]], reasons: Reasons
     """Branches of a function that ran."""
     found = []
     for arc in counted[1]:
-        text, way = linecache.getline(one.path, arc[0]).strip(), one.way(arc)
+        text, way = one.text(arc), one.way(arc)
         why = reasons.of(one.name, text, way)
         found.append(Unreached(file=one.file, line=arc[0], function=one.name, text=text, way=way, reason=why))
     return found

@@ -50,6 +50,10 @@ class Reasons(BaseModel):
         """Why this is not reached; "" if nobody says."""
         return next((entry.reason for entry in self.unreached if entry.covers(function, text, way)), "")
 
+    def about(self, function: str) -> list[Entry]:
+        """Those that speak of a function."""
+        return [entry for entry in self.unreached if entry.function == function]
+
 
 def load(packages: Iterable[str]) -> Reasons:
     """What the packages' files say; InputError if one is not what it should be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +70,10 @@ class Function:
         """Line -> what branches there."""
         nodes = ast.walk(self.routine.node)
         return {node.lineno: node for node in nodes if isinstance(node, ast.If | ast.While | ast.For)}
+
+    def text(self, arc: Arc) -> str:
+        """The line that branches."""
+        return linecache.getline(self.path, arc[0]).strip()
 
     def way(self, arc: Arc) -> Way:
         """What has to happen for a branch to be taken."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from mmarch.check.reach.model import Part, Reached, Seen, Share, Unreached
+from mmarch.check.reach.model import Part, Reached, Seen, Share, Unreached, Untrue
 from mmarch.table import WIDTH, indented, table, wrap
 
 MOST = 60  # lines of what nobody gave a reason for
@@ -28,7 +28,7 @@ def coverage(reached: Reached) -> list[str]:
     rows = [row(name, part) for name, part in reached.packages.items()]
     total = row("total", Part(functions=reached.functions, branches=reached.branches))
     lines = table(("reached", "functions", "of", "branches", "of", "percent"), [*rows, total], total=True)
-    return [*lines, "", *features(reached), *unreached(reached.unreached)]
+    return [*lines, "", *features(reached), *unreached(reached.unreached), *untrue(reached.untrue)]
 
 
 def row(name: str, part: Part) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def unreached(items: Sequence[Unreached]) -> Iterator[str]:
         if item.reason:
             reasons[item.reason] += max(1, item.branches)
     if reasons:
-        yield "not reached by any campaign, and why"
+        yield f"not reached by any campaign: {reasons.total():,} branches, and why"
         for reason, count in reasons.most_common():
             first, *others = wrap(f"{count:>4}  {reason}")
             yield from (first, *(f"      {line}" for line in others))
@@ -70,6 +70,17 @@ def unreached(items: Sequence[Unreached]) -> Iterator[str]:
         yield from lines[:MOST]
         if len(lines) > MOST:
             yield f"  and {len(lines) - MOST:,} lines more; --format json lists all"
+        yield ""
+
+
+def untrue(items: Sequence[Untrue]) -> Iterator[str]:
+    """Reasons that have to go, for what they excuse was reached."""
+    if items:
+        yield "reached, though a reason says that no campaign does; take the reason out"
+        for item in items:
+            yield from indented(
+                " ".join(filter(None, (f"{item.function}:", item.text, item.way, f"({item.reason})"))), 2
+            )
         yield ""
 
 

@@ -20,6 +20,7 @@ from mmarch.check.reach.reasons import Entry, Reasons
 from mmarch.check.reach.scope import Function, functions
 from mmarch.check.reach.show import coverage
 from mmarch.check.reach.tracing import following
+from mmarch.check.results import Report
 from mmarch.check.run import Options, check
 from mmarch.engine.changes import Changes
 from mmarch.engine.program import Routine
@@ -121,6 +122,33 @@ def test_reasons_speak_of_functions_lines_and_ways(toy: ModuleType, tmp_path: Pa
         "2  nobody calls it" in told and "if nr > 1: never true" in told and "not reached: 1 branches" in told
     )
     assert max(map(len, told.splitlines())) <= 80
+
+
+def test_a_reason_for_what_was_reached_is_an_error(toy: ModuleType, tmp_path: Path) -> None:
+    """Of a function that ran, of a way that was taken; not of one that was not, nor of a line of which one way was."""
+    entries = (
+        ("ask", "", None, True),
+        ("zap", "while nr:", "true", True),
+        ("zap", "if nr > 1:", "false", True),
+        ("zap", "if nr > 1:", "true", False),
+        ("zap", "if nr > 1:", None, False),
+        ("idle", "", None, False),
+    )
+    known = [
+        Entry(function=f"toy_mm.unmap.{name}", text=text, way=way, reason="no program gets there")
+        for name, text, way, _ in entries
+    ]
+    found = followed(toy, tmp_path / "data", Reasons(unreached=tuple(known)))
+    wrong = [entry for entry, (*_, refuted) in zip(known, entries, strict=True) if refuted]
+    assert sorted(one.model_dump_json() for one in found.untrue) == sorted(
+        one.model_dump_json() for one in wrong
+    )
+    told = "\n".join(coverage(found))
+    assert "take the reason out" in told and "unmap.zap: while nr: true (no program" in told
+    report = Report(arch="toy", distribution="", version="", seed=0, quick=True, level="must", complete=True)
+    assert report.ok
+    assert not report.model_copy(update={"coverage": found}).ok
+    assert report.model_copy(update={"coverage": found, "with_": ("a_series",)}).ok
 
 
 def test_a_run_of_the_suite_says_what_it_reached() -> None:
