@@ -7,16 +7,17 @@ from types import MappingProxyType
 
 SYSTEM = ("gather", "tlb", "lockless", "stateful", "differential", "meaning")  # whole faults and system calls
 TABLES = ("batch", "contiguous", *SYSTEM)
+RANDOM = ("tlb.random", "tlb.rare")
 SWAP = (
     "batch.clear-swap",
     "tlb.reclaim",
     "tlb.deferred",
     "tlb.pending",
-    "tlb.random",
+    *RANDOM,
     "stateful",
     "differential",
 )
-PROT = ("batch.modify-prot", "batch.modify-prot-one", "contiguous.modify-prot", "tlb.mprotect", "tlb.random")
+PROT = ("batch.modify-prot", "batch.modify-prot-one", "contiguous.modify-prot", "tlb.mprotect", *RANDOM)
 
 PREMISES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -40,11 +41,11 @@ PREMISES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "algebra.permits": TABLES,
         "algebra.execute": ("stateful",),
         "algebra.modify": (*PROT, "stateful", "differential"),
-        "algebra.needs-flush": ("tlb.mprotect", "tlb.random", "stateful"),
+        "algebra.needs-flush": ("tlb.mprotect", *RANDOM, "stateful"),
         "algebra.same": ("stateful",),
         "algebra.swap": SWAP,
         "algebra.special": ("gather.pfnmap", "stateful", "differential"),
-        "algebra.pmd": ("batch.pmd-clear", "tlb.random", "stateful", "differential"),
+        "algebra.pmd": ("batch.pmd-clear", *RANDOM, "stateful", "differential"),
         "algebra.table": SYSTEM,
     }
 )

@@ -79,17 +79,20 @@ class Soaked:
         )
 
 
-def rounds(base: Config, operations: int, seed: int) -> Iterator[Round]:
+def rounds(
+    base: Config, operations: int, seed: int, writer: type[Writer] = Writer, each: int = ROUND
+) -> Iterator[Round]:
     """Machines of every CPU and granule in turn, unless `base` names one, until there are enough operations."""
     arch = base.arch
     models = [base.cpu] if base.cpu else cpus.covering(arch)
     granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
-    for number, done in enumerate(range(0, operations, ROUND)):
+    for number, done in enumerate(range(0, operations, each)):
         cpu, granule = models[number % len(models)], granules[number % len(granules)]
-        yield one_round(replace(base, cpu=cpu, granule=granule), seed, number, min(ROUND, operations - done))
+        config, count = replace(base, cpu=cpu, granule=granule), min(each, operations - done)
+        yield one_round(config, seed, number, count, writer)
 
 
-def one_round(config: Config, seed: int, number: int, count: int) -> Round:
+def one_round(config: Config, seed: int, number: int, count: int, writer: type[Writer] = Writer) -> Round:
     """The round that `seed` and `number` name."""
     rng = random.Random(f"{seed} {number}")
     geometry = config.arch.granules[config.granule]
@@ -104,7 +107,7 @@ def one_round(config: Config, seed: int, number: int, count: int) -> Round:
     )  # fmt: skip
     if number % 3 == 1:
         config = tight(config, seed, number, geometry.page_shift)
-    rows = Writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(count)
+    rows = writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(count)
     first_asid = rng.choice((0, 0, ASIDS - rng.randrange(2, 40)))
     return Round(number, config, rows, first_asid, (rng.choice(DISK_KINDS), rng.choice(SHARED_KINDS)))
 

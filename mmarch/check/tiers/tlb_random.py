@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mmarch.check.context import Context
@@ -11,10 +12,12 @@ from mmarch.check.system import show
 from mmarch.engine.program import NotLinkable
 from mmarch.sanitize import soak
 from mmarch.sanitize.audit import Broken
+from mmarch.sanitize.rare_rows import Rare
 from mmarch.sanitize.soak import Round, Soaked
 from mmarch.sanitize.violation import Violation
 
 OPERATIONS = 6_000  # each more than one thing at a time
+RARE, FEWEST_RARE, RARE_ROUND = 4_000, 500, 125
 MANY = 50_000  # operations that are worth an image
 
 
@@ -30,9 +33,29 @@ def random_operations(context: Context) -> str:
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     wanted = context.operations or max(200, round(OPERATIONS * context.share))
+    return run(context, soak.rounds(context.config(), wanted, context.seed), wanted)
+
+
+@check(
+    "tlb.rare",
+    hooks=("tlb_flush", "flush_tlb_range"),
+    source="the system calls' manual pages",
+    wide=True,
+    limit=600,
+)
+def rare_operations(context: Context) -> str:
+    """Operations that programs seldom make, such as moves of whole tables and wrong calls, do the same."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    wanted = max(FEWEST_RARE, round(RARE * context.share))
+    return run(context, soak.rounds(context.config(), wanted, context.seed, Rare, RARE_ROUND), wanted)
+
+
+def run(context: Context, rounds: Iterable[Round], wanted: int) -> str:
+    """CheckFailed for what is wrong first, with the shortest program that shows it; else what was done."""
     engine = "linked" if wanted >= MANY and not context.followed and links(context) else "interpreted"
     soaked = Soaked()
-    for made in soak.rounds(context.config(), wanted, context.seed):
+    for made in rounds:
         found = soak.run_round(made, soaked, engine)
         if found is not None:
             made, found = soak.shrink(made, found, engine)
