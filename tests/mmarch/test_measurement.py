@@ -26,7 +26,7 @@ def test_the_bundle_holds_every_measurement():
     """Seven of the written scenarios, three again in part, four random; other CPUs, orders, releases, machines."""
     folders = Counter(path.parent.name for path in BUNDLE.measurements)
     measured = Path(__file__).parents[1] / "measured"
-    names = ("more", "releases", "kpti", "lpa2", "smp")
+    names = ("files", "more", "releases", "kpti", "lpa2", "smp")
     others = {name: len(list((measured / name).glob("*.json.gz"))) for name in names}
     assert folders == {"measured": 7, "again": 3, "random": 4, **others}
     compared = {name for name, release in RELEASES.items() if release.measured}
