@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core_mm.mm_types import PG_LARGE
+from core_mm.mm_types import EAGAIN, ENOMEM, PG_LARGE
 from core_mm.page_cache import SWAP_ORDER
 from core_mm.uapi import COLUMNS, FILE_RAMFS, FILE_TMPFS_HUGE, OP_NAMES
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Machine
+from mmarch.runs.run import error_name
+from mmarch.sanitize import layout
+from mmarch.sanitize.answers import Caller
 from mmarch.sanitize.entries import EXECUTES, PRESENT, READS, WRITES, Numbers
 from mmarch.sanitize.expected import Plan, on_disk
 from mmarch.sanitize.follow import Follow
@@ -40,6 +43,11 @@ class Shows:
         return Shows(self.page[chosen], self.held[chosen], self.bits[chosen], self.frame[chosen])
 
 
+def named(result: int) -> str:
+    """What an operation returned, or the name of its error."""
+    return str(result) if result >= 0 else error_name(-result)
+
+
 class Contents:
     """Follows a machine that keeps versions from its first operation on; see core_mm/content.py."""
 
@@ -66,6 +74,10 @@ class Contents:
             self.model, self._page, reader.constant("page_shift") + reader.bits * reader.levels,
             [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed, self._large,
         )  # fmt: skip
+        self._caller = Caller(
+            self.model, self._page, self.follow.top, reader.constant("nr_tasks") - 1,
+            lambda number: kinds[number] != FILE_RAMFS,
+        )  # fmt: skip
         self._no_execute = self._can_forbid_execution()
         huge = FILE_TMPFS_HUGE in kinds or reader.constant("shmem_orders") >> reader.constant("pmd_order") & 1
         self._plans: dict[int, Plan] = {}  # of each task that is the first in its address space
@@ -80,7 +92,24 @@ class Contents:
     def after(self, row: int, starved: bool = False) -> list[Finding]:
         """Operation `row` has run: what its result cannot be."""
         ops, results = self._machine.memory.arrays["ops"], self._machine.memory.arrays["results"]
-        return self.follow(row, ops[row * COLUMNS : (row + 1) * COLUMNS].tolist(), int(results[row]), starved)
+        operation, result = ops[row * COLUMNS : (row + 1) * COLUMNS].tolist(), int(results[row])
+        found = list(self._answered(operation, result, starved))
+        return found or self.follow(row, operation, result, starved)
+
+    def _answered(self, operation: list[int], result: int, starved: bool) -> Iterator[Finding]:
+        op, task, *cells = operation
+        answers = self._caller.answers(op, task, cells) if task in self.model.tasks else None
+        if answers is None or result in answers:
+            return
+        if result not in (-ENOMEM, -EAGAIN) or not (starved or self._short_of_memory()):
+            right = " or ".join(map(named, sorted(answers)))
+            what = f"task {task}: {OP_NAMES[op]} returned {named(result)}; right is {right}"
+            yield Finding("answer", what)
+
+    def _short_of_memory(self) -> bool:
+        """Whether a call may have found none; fault injection takes care of that too."""
+        free, all_of_it = self._reader.scalar()("free_pages"), self._reader.constant("memory_pages")
+        return 2 * free < all_of_it or self._reader.constant("fail_dup_swap") > 0
 
     def wrong(self, state: State) -> list[Finding]:
         """What does not show what it must."""
@@ -94,7 +123,9 @@ class Contents:
     def _all(self, state: State) -> Iterator[Finding]:
         mms = self._reader.memory.tables["TASK"]["mm"]
         for task, space in self.model.spaces().items():
-            yield from self._space(task, space, self._shows(state, int(mms[task + 1])))
+            mm = int(mms[task + 1])
+            yield from layout.differences(state, mm, task, space.areas, self._files)
+            yield from self._space(task, space, self._shows(state, mm))
         yield from self._cache(state)
 
     # -- what the machine shows -------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from core_mm import uapi
+from core_mm import mm_types, uapi
 from core_mm.mm_types import EAGAIN, EFAULT, ENOMEM, SIGBUS, SIGSEGV, VM_DONTCOPY, VM_WIPEONFORK
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, Space, version
@@ -16,12 +17,27 @@ ADDRESS_BITS = 48
 MADV_DONTNEED_LOCKED = 24
 SIGNALS = {SEGV: -SIGSEGV, BUS: -SIGBUS}
 ACCESSES = {uapi.ACCESS_READ: "read", uapi.ACCESS_WRITE: "write", uapi.ACCESS_EXEC: "fetch"}
-MARKS: dict[int, dict[str, bool]] = {
+READING = uapi.MADV_NORMAL, uapi.MADV_RANDOM, uapi.MADV_SEQUENTIAL
+HUGE = uapi.MADV_HUGEPAGE, uapi.MADV_NOHUGEPAGE
+MARKS: dict[int, dict[str, int]] = {
     uapi.MADV_DONTFORK: {"forked": False}, uapi.MADV_DOFORK: {"forked": True},
     uapi.MADV_WIPEONFORK: {"wiped": True}, uapi.MADV_KEEPONFORK: {"wiped": False},
+    **{advice: {"reading": advice} for advice in READING}, **{advice: {"huge": advice} for advice in HUGE},
+}  # fmt: skip
+FLAGS = {
+    uapi.MADV_RANDOM: mm_types.VM_RAND_READ, uapi.MADV_SEQUENTIAL: mm_types.VM_SEQ_READ,
+    uapi.MADV_HUGEPAGE: mm_types.VM_HUGEPAGE, uapi.MADV_NOHUGEPAGE: mm_types.VM_NOHUGEPAGE,
 }  # fmt: skip
 Left = Callable[[int, int, int], list[tuple[int, int, int]]]
 Holds = Callable[[int, int], int | None]
+
+
+def marked(flags: int) -> dict[str, Any]:
+    """What advice has made of a mapping, by its vm_flags."""
+    reading = next((advice for advice in READING[1:] if flags & FLAGS[advice]), uapi.MADV_NORMAL)
+    huge = next((advice for advice in HUGE if flags & FLAGS[advice]), 0)
+    forked, wiped = not flags & VM_DONTCOPY, bool(flags & VM_WIPEONFORK)
+    return {"forked": forked, "wiped": wiped, "reading": reading, "huge": huge}
 
 
 class Follow:
@@ -39,7 +55,7 @@ class Follow:
         filed: Holds, large: Callable[[int, int], bool],
     ) -> None:  # fmt: skip
         self.model, self._page = model, page_size
-        self._top = 1 << min(levels_bits, ADDRESS_BITS)
+        self.top = 1 << min(levels_bits, ADDRESS_BITS)
         self._holes, self._left, self._holds, self._filed = tuple(holes), left, holds, filed
         self._large, self.starved = large, False
         self._do: dict[int, Callable[[int, int, Sequence[int], int], list[Finding] | None]] = {
@@ -67,7 +83,7 @@ class Follow:
     def _range(self, cells: Sequence[int]) -> tuple[int, int] | None:
         """Pages [start, end) of an address and a length, None if they make no range."""
         start, size = cells[0], self._pages(cells[1]) * self._page
-        if start % self._page or start < 0 or size <= 0 or start + size > self._top:
+        if start % self._page or start < 0 or size <= 0 or start + size > self.top:
             return None
         return start // self._page, (start + size) // self._page
 
@@ -88,7 +104,7 @@ class Follow:
         self.model.mmap(
             task, Area(
                 *where, prot & ACCESS, kind != uapi.MAP_PRIVATE, file, index, bool(flags & uapi.MAP_GROWSDOWN),
-                bool(flags & uapi.MAP_LOCKED),
+                bool(flags & uapi.MAP_LOCKED), huge=uapi.MADV_NOHUGEPAGE if flags & uapi.MAP_STACK else 0,
             ),
         )  # fmt: skip
         if flags & (uapi.MAP_LOCKED | uapi.MAP_POPULATE):
@@ -110,17 +126,14 @@ class Follow:
         for first, after, flags in [*there, (where[1], where[1], 0)]:
             space.forget(at, first)
             space.replace(at, first, [])
-            forked, wiped = not flags & VM_DONTCOPY, bool(flags & VM_WIPEONFORK)
-            parts = [
-                replace(area, prot=flags & ACCESS, forked=forked, wiped=wiped)
-                for area in space.inside(first, after)
-            ]
+            marks = marked(flags)
+            parts = [replace(area, prot=flags & ACCESS, **marks) for area in space.inside(first, after)]
             space.replace(first, after, parts)
             at = after
 
     def _brk(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         space, new = self.model.tasks[task], cells[0]
-        if not space.start_brk and 0 < new < self._top:
+        if not space.start_brk and 0 < new < self.top:
             space.start_brk = space.brk = new
         if result == new and space.start_brk <= new:
             self.model.brk(task, self._pages(space.brk), self._pages(new))
@@ -273,14 +286,14 @@ class Follow:
 
     def _touch(self, row: int, task: int, cells: Sequence[int], result: int) -> list[Finding]:
         addr, pages, access = cells[:3]
-        if not 0 <= addr < self._top:
+        if not 0 <= addr < self.top:
             return [] if result == -SIGSEGV else [self._wrong(task, addr // self._page, access, SEGV, result)]
         first = addr // self._page
         expected, at = OK, first
         if self.starved and result == -SIGSEGV and self.model.tasks[task].area(first) is None:
             return []  # a stack that could not grow (mm/mmap.c:expand_stack)
         before = self._before(task, first, pages) if result == -ENOMEM else {}
-        for at in range(first, first + min(pages, (self._top - addr + self._page - 1) // self._page)):
+        for at in range(first, first + min(pages, (self.top - addr + self._page - 1) // self._page)):
             expected = self.model.access(task, at, access, row)
             if expected == SEGV and self._expand(task, at):
                 expected = self.model.access(task, at, access, row)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, PROT_EXEC, PROT_READ, PROT_WRITE
 from mmarch.sanitize.versions import Versions
@@ -65,7 +66,11 @@ class File:
 
 @dataclass(frozen=True)
 class Area:
-    """Pages [start, end) that are mapped alike; `index` is the file page that `start` shows."""
+    """Pages [start, end) that are mapped alike; `index` is the file page that `start` shows.
+
+    reading  MADV_NORMAL, MADV_RANDOM or MADV_SEQUENTIAL
+    huge     MADV_HUGEPAGE, MADV_NOHUGEPAGE, or 0
+    """
 
     start: int
     end: int
@@ -77,6 +82,8 @@ class Area:
     locked: bool = False
     forked: bool = True
     wiped: bool = False
+    reading: int = 0
+    huge: int = 0
 
     def part(self, start: int, end: int) -> Area:
         """Of it."""
@@ -207,20 +214,13 @@ class Model:
             start = area.end
         return start == end
 
-    def advise(
-        self, task: int, start: int, end: int, forked: bool | None = None, wiped: bool | None = None
-    ) -> None:
-        """Whether fork copies a range, or empties it."""
+    def advise(self, task: int, start: int, end: int, **marks: Any) -> None:
+        """Whether fork copies a range, or empties it; how it is read; what pages it wants."""
         space = self.tasks[task]
         for area in space.inside(start, end):
-            if wiped and (area.file or area.shared):
+            if marks.get("wiped") and (area.file or area.shared):
                 return
-            marked = replace(
-                area,
-                forked=area.forked if forked is None else forked,
-                wiped=area.wiped if wiped is None else wiped,
-            )
-            space.replace(area.start, area.end, [marked])
+            space.replace(area.start, area.end, [replace(area, **marks)])
 
     def dontneed(self, task: int, start: int, end: int, locked_too: bool = False) -> None:
         """Private pages fall back to what is behind them; what is locked ends it."""
@@ -269,7 +269,7 @@ class Model:
             space.forget(there, there + area.end - area.start)
             space.replace(there, there + area.end - area.start, [])
         space.forget(start, end)
-        space.replace(start, end, areas if keep else [])
+        space.replace(start, end, [replace(area, locked=False) for area in areas] if keep else [])
         for area in areas:
             there = area.start - start + to
             moved = replace(area, start=there, end=there + area.end - area.start)

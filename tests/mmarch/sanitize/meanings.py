@@ -248,4 +248,35 @@ MISTAKES = (
             "core_mm.rmap", "            PAGE.refcount[slot] -= nr\n", ""),
         (SPAWN, mmap(), write(), madvise(uapi.MADV_DONTNEED, 4)),
         ("says that mm 2 maps 16 of its pages, 12 entries do",), "owner", orders=1 << 4, release="7.3"),
+    Mistake(
+        "a mapping that shrinks keeps its end", Edit(
+            "core_mm.mremap", "        if old_len > new_len and do_munmap(mm, addr + new_len, old_len - new_len):\n",
+            "        if 0:\n"),
+        (SPAWN, mmap(), (uapi.OP_MREMAP, 1, A, PAGES * PAGE, 8 * PAGE, 1, A)),
+        ("task 1 must have mapped [0x40000, 0x40008) rw-, and has [0x40000, 0x40020) rw-",), "layout"),
+    Mistake(
+        "advice for a part is taken for the whole", Edit(
+            "core_mm.madvise",
+            "    vma = vma_modify(vma, start, end, flags)\n    if vma == 0:\n        return -ENOMEM\n", ""),
+        (SPAWN, mmap(), madvise(uapi.MADV_RANDOM, 4)),
+        ("must have mapped [0x40000, 0x40004) rw-, advice 1, and has [0x40000, 0x40020) rw-, advice 1",), "layout"),
+    Mistake(
+        "a child's memory is locked too", Edit(
+            "core_mm.fork", "    VMA.vm_flags[vma] &= ~VM_LOCKED\n", ""),
+        (SPAWN, mmap(flags=PRIVATE | uapi.MAP_LOCKED), FORK),
+        ("task 2 must have mapped [0x40000, 0x40020) rw-, and has [0x40000, 0x40020) rw-, locked",), "layout"),
+    Mistake(
+        "a file is mapped from its start", Edit(
+            "core_mm.mmap", "        pgoff = offset >> cfg.page_shift\n", "        pgoff = 0\n"),
+        (SPAWN, (*mmap(file=REGULAR), 4 * PAGE)), ("file 0 from page 4, and has", "file 0 from page 0"), "layout"),
+    Mistake(
+        "advice passes over a gap in silence", Edit(
+            "core_mm.madvise", "            unmapped = -ENOMEM\n", "            unmapped = 0\n"),
+        (SPAWN, mmap(), (uapi.OP_MUNMAP, 1, A + 4 * PAGE, PAGE), madvise(uapi.MADV_DONTNEED)),
+        ("task 1: madvise returned 0; right is ENOMEM",), "answer"),
+    Mistake(
+        "a hole is refused as if memory were short", Edit(
+            "core_mm.mmap", "MM.map_count[mm] >= MAX_MAP_COUNT:\n            return -ENOMEM\n        if __split",
+            "MM.map_count[mm] >= 1:\n            return -ENOMEM\n        if __split"),
+        (SPAWN, mmap(), (uapi.OP_MUNMAP, 1, A + 4 * PAGE, PAGE)), ("munmap returned ENOMEM; right is 0",), "answer"),
 )  # fmt: skip
