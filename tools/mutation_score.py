@@ -32,12 +32,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain, zip_longest
+from itertools import accumulate, chain, zip_longest
 from pathlib import Path
 from typing import Any
 
 from tools.mutation_probe import write
 from tools.mutation_purity import pure_names
+from tools.mutation_results import unused
+from tools.mutation_stage import jobs
 from tools.mutators import Mutant, mutants
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +49,8 @@ STAGES = {"quick": 600, "full": 3600, "oracle": 3600, "measured": 1800}  # secon
 PROBED = ("quick", "full", "oracle")  # stages that run interpreted as well
 SOURCES = ("load.",)  # checks that run nothing of what they check
 PROBING = 4 * 3600  # seconds of a stage on the sound tree
+EARLY = 8  # seconds, and files of measurements
+Step = tuple[str, list[str]]  # a stage, and some of its jobs
 SOUND = "sound"  # in place of a stage: nothing noticed it
 IMAGE = 1800  # seconds
 OPERATIONS = 20_000  # of the oracle, on each release
@@ -97,11 +101,13 @@ class Probed:
 
 def every(root: Path) -> list[Mutant]:
     """Every mutant of a tree."""
-    files = chain.from_iterable(sorted((root / place).rglob("*.py")) for place in MUTATED)
+    files = list(chain.from_iterable(sorted((root / place).rglob("*.py")) for place in MUTATED))
+    sources = [file.read_text(encoding="utf-8") for file in files]
+    resultless = unused(sources)
     return [
         mutant
-        for file in files
-        for mutant in mutants(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8"))
+        for file, source in zip(files, sources, strict=True)
+        for mutant in mutants(file.relative_to(root).as_posix(), source, resultless)
     ]
 
 
@@ -203,21 +209,42 @@ def end(group: int) -> None:
 
 
 def judge(
-    tree: Tree, mutant: Mutant, seed: int, stages: Sequence[str], probed: Mapping[str, Probed], image: str
+    tree: Tree, mutant: Mutant, seed: int, steps: Sequence[Step], probed: Mapping[str, Probed], image: str
 ) -> Found:
-    """Run the stages until one notices."""
+    """Run the steps until one notices."""
     start = time.monotonic()
     tree.with_(mutant)
     try:
-        for name in stages:
-            jobs = probed[name].jobs(mutant) if name in probed else []
-            code, what = tree.stage(name, seed, STAGES[name], jobs) if jobs or name not in probed else (0, "")
+        for name, chosen in steps:
+            code, what = tree.stage(name, seed, STAGES[name], chosen)
             if code:
                 return Found(mutant.id, name, what, None, round(time.monotonic() - start, 1))
         equal = tree.stage("image", seed, IMAGE) == (0, image) if image else None
         return Found(mutant.id, SOUND, fate(mutant, probed), equal, round(time.monotonic() - start, 1))
     finally:
         tree.sound(mutant)
+
+
+def in_order(mutant: Mutant, stages: Sequence[str], probed: Mapping[str, Probed]) -> list[Step]:
+    """One stage after the other, each with the jobs that can notice the mutant; none: all of them."""
+    chosen = {name: probed[name].jobs(mutant) for name in stages if name in probed}
+    return [(name, chosen.get(name, [])) for name in stages if chosen.get(name, True)]
+
+
+def eagerly(
+    mutant: Mutant, stages: Sequence[str], probed: Mapping[str, Probed], measured: Sequence[str]
+) -> list[Step]:
+    """First of each stage what takes least, then what is left of each: most mutants are noticed early."""
+    first, rest = [], []
+    for name in stages:
+        chosen = probed[name].jobs(mutant) if name in probed else list(measured)
+        times = (
+            accumulate(probed[name].seconds[job] for job in chosen) if name in probed else range(len(chosen))
+        )
+        early = sum(spent <= EARLY for spent in times)
+        first.append((name, chosen[:early]))
+        rest.append((name, chosen[early:]))
+    return [(name, chosen) for name, chosen in (*first, *rest) if chosen]
 
 
 def fate(mutant: Mutant, probed: Mapping[str, Probed]) -> str:
@@ -323,6 +350,11 @@ def options() -> argparse.Namespace:
         help="of draws; the first is that of the stages too (0)",
     )
     parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas (%(default)s)")
+    parser.add_argument(
+        "--eager",
+        action="store_true",
+        help="what takes least first, of every stage: the same score sooner, whichever stage notices",
+    )
     parser.add_argument("--journal", type=Path, default=Path("mutation-score.jsonl"), help="(%(default)s)")
     parser.add_argument("--least", type=float, default=0, metavar="PERCENT", help="exit 1 below it (0)")
     parser.add_argument(
@@ -362,9 +394,15 @@ def main() -> None:
         probed = probe(tree, journal, sample, seed, [name for name in stages if name in PROBED])
         if not journal.image and not wanted.no_images:
             journal.add({"image": tree.stage("image", seed, IMAGE)[1]})
+        measured = [str(job) for job in jobs("measured", seed)]
         for number, mutant in enumerate(sample, 1):
             if mutant.id not in journal.found:
-                found = judge(tree, mutant, seed, stages, probed, journal.image)
+                steps = (
+                    eagerly(mutant, stages, probed, measured)
+                    if wanted.eager
+                    else in_order(mutant, stages, probed)
+                )
+                found = judge(tree, mutant, seed, steps, probed, journal.image)
                 journal.found[mutant.id] = found
                 journal.add(asdict(found))
                 print(

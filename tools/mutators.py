@@ -1,14 +1,15 @@
 """Mechanical mutants of Python source: one small change each, in the body of a function.
 
-Annotations, decorators and docstrings stay. A mutant is a piece of text in place of another, so that the rest of the
-file keeps its lines.
+Annotations, decorators and docstrings stay, and what cannot be told apart by its syntax: arguments of `min` and `max`
+in another order, another constant that is returned to nobody (tools/mutation_results.py). A mutant is a piece of text
+in place of another, so that the rest of the file keeps its lines.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -58,8 +59,8 @@ class Mutant:
         return (data[: self.start] + self.new.encode() + data[self.start + len(old) :]).decode()
 
 
-def mutants(path: str, source: str) -> list[Mutant]:
-    """All of a file, in its order."""
+def mutants(path: str, source: str, resultless: Collection[str] = ()) -> list[Mutant]:
+    """All of a file, in its order; `resultless` functions return to nobody."""
     lines = source.encode().splitlines(keepends=True)
     starts = [0]
     for line in lines:
@@ -75,7 +76,7 @@ def mutants(path: str, source: str) -> list[Mutant]:
     found = {
         made(function, node, operator, new)
         for function, body in functions(ast.parse(source))
-        for node in body
+        for node in (kept_of(body) if function in resultless else body)
         for operator, new in changes(node)
     }
     return sorted(mutant for mutant in found if " ".join(mutant.old.split()) != mutant.new)
@@ -86,6 +87,12 @@ def functions(tree: ast.AST) -> Iterator[tuple[str, list[ast.AST]]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             yield node.name, [inner for statement in node.body for inner in executed(statement)]
+
+
+def kept_of(body: list[ast.AST]) -> list[ast.AST]:
+    """Without constants that are returned."""
+    returned = {id(node.value) for node in body if isinstance(node, ast.Return)}
+    return [node for node in body if not (isinstance(node, ast.Constant) and id(node) in returned)]
 
 
 def executed(node: ast.AST) -> Iterator[ast.AST]:
@@ -125,6 +132,8 @@ def changes(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield "constant", str(value + 1)
         case ast.Expr(value=ast.Call()):
             yield "deleted call", "pass"
+        case ast.Call(func=ast.Name(id="min" | "max")):
+            return
         case ast.Call(args=[_, _, *_], keywords=[]):
             yield from swapped(node)
 

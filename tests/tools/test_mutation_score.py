@@ -10,6 +10,7 @@ from textwrap import dedent
 
 import pytest
 
+from tools.mutation_results import unused
 from tools.mutation_score import ROOT, SOUND, Found, Journal, Tree, drawn, every, score, summary
 from tools.mutators import Mutant, mutants
 
@@ -43,6 +44,41 @@ def test_every_kind_of_change_is_made_once() -> None:
     assert texts("arithmetic") == [("addr | FLAG", "(addr & FLAG)")]
     assert texts("dropped flag") == [("addr | FLAG", "FLAG"), ("addr | FLAG", "addr")]
     assert texts("constant") == []
+
+
+def test_what_its_syntax_shows_to_be_the_same_is_no_mutant() -> None:
+    """Arguments of min and max in another order; a constant that is returned to nobody. What is used stays."""
+    source = dedent("""
+        def told(a: int) -> int:
+            return 1
+
+        def tail(a: int) -> int:
+            count(2)
+            return untold(a)
+
+        def untold(a: int) -> int:
+            return 0
+
+        def passed(a: int) -> int:
+            return 0
+
+        def caller(a: int, b: int) -> int:
+            tail(min(a, b))
+            passed(a)
+            keep(passed)
+            b = told(max(b, a))
+        """)
+    resultless = unused([source])
+    assert resultless == {"tail", "untold", "caller"}
+    found = {(m.function, m.operator, m.old) for m in mutants("x.py", source, resultless)}
+    kept = {("told", "constant", "1"), ("tail", "constant", "2"), ("passed", "constant", "0")}
+    deleted = {
+        ("tail", "count(2)"),
+        ("caller", "tail(min(a, b))"),
+        ("caller", "passed(a)"),
+        ("caller", "keep(passed)"),
+    }
+    assert found == kept | {(function, "deleted call", old) for function, old in deleted}
 
 
 def test_a_mutant_changes_its_place_alone() -> None:
