@@ -61,14 +61,19 @@ def do_truncate(inode: int, size: int) -> int:
 
 
 def punch_hole(inode: int, offset: int, size: int) -> int:
-    """The whole pages in [offset, offset + size) bytes go (fallocate, MADV_REMOVE); private copies stay. Returns 0."""
-    start = pages_of_size(offset)
-    end = (offset + size) >> cfg.page_shift
+    """The whole pages in [offset, offset + size) bytes go (fallocate, MADV_REMOVE); private copies stay. Returns 0.
+
+    A hole of ext4 ends with the file's last page (fs/ext4/inode.c:ext4_punch_hole), one of shared memory behind it, too.
+    """
+    after = offset + size
+    if not shmem_mapping(inode):
+        after = min(after, pages_of_size(INODE.size[inode]) << cfg.page_shift)
+    start, end = pages_of_size(offset), after >> cfg.page_shift
     if start < end:
         if cfg.content:
             content.free_blocks(inode, start, min(end, INODE.pages[inode]))
         unmap_mapping_pages(inode, start, end - start, 0)
-        truncate_inode_pages_range(inode, offset, offset + size)
+        truncate_inode_pages_range(inode, offset, after)
     return 0
 
 

@@ -107,6 +107,28 @@ def test_holes_behind_the_end_are_no_error(engine: str) -> None:
     assert made.field("INODE", "size", 1) == 4 * PAGE
 
 
+@pytest.mark.parametrize(("kind", "gathers"), [(uapi.FILE_TMPFS, [1, 1, 1]), (uapi.FILE_EXT4, [0, 0, 1])])
+def test_a_hole_of_ext4_ends_with_the_file(engine: str, kind: int, gathers: list[int]) -> None:
+    """Behind the end, at it, across it: ext4 looks at no mapping of what is behind, tmpfs at each (measured on 6.12.107).
+
+    An end within a page does not cut that page off.
+    """
+    made = made_with(engine, kind, size=64)
+    made.map(0, 64, flags=SHARED, file=0)
+    made.touch(0, 64)
+    made.do(uapi.OP_FTRUNCATE, 0, 20 * PAGE)
+    made.since("tlb_finish_mmu")
+    counts = []
+    for page, pages in ((30, 10), (20, 10), (10, 30)):
+        assert falloc(made, page, pages, PUNCH) == 0
+        counts += made.since("tlb_finish_mmu")
+    assert counts == gathers and made.ptes(10, 10) == [0] * 10
+    made.do(uapi.OP_FTRUNCATE, 0, 20 * PAGE + 1)
+    made.touch(20)
+    assert falloc(made, 20, 4, PUNCH) == 0 and made.ptes(20, 1) == [0]
+    assert audit(made.machine) == []
+
+
 def test_what_is_refused(engine: str) -> None:
     """Empty ranges, more than there is room for, unknown modes, holes that would move the end; ramfs, advice too."""
     made = made_with(engine, uapi.FILE_TMPFS)
