@@ -63,7 +63,7 @@ def do_truncate(inode: int, size: int) -> int:
 def punch_hole(inode: int, offset: int, size: int) -> int:
     """The whole pages in [offset, offset + size) bytes go (fallocate, MADV_REMOVE); private copies stay. Returns 0.
 
-    A hole of ext4 ends with the file's last page (fs/ext4/inode.c:ext4_punch_hole), one of shared memory behind it, too.
+    A hole of ext4 ends with the file's last page (fs/ext4/inode.c:ext4_punch_hole), one of shared memory behind it.
     """
     after = offset + size
     if not shmem_mapping(inode):

@@ -109,7 +109,7 @@ def test_holes_behind_the_end_are_no_error(engine: str) -> None:
 
 @pytest.mark.parametrize(("kind", "gathers"), [(uapi.FILE_TMPFS, [1, 1, 1]), (uapi.FILE_EXT4, [0, 0, 1])])
 def test_a_hole_of_ext4_ends_with_the_file(engine: str, kind: int, gathers: list[int]) -> None:
-    """Behind the end, at it, across it: ext4 looks at no mapping of what is behind, tmpfs at each (measured on 6.12.107).
+    """Behind the end, at it, across it: ext4 looks at no mapping of what is behind, tmpfs does (measured on 6.12.107).
 
     An end within a page does not cut that page off.
     """
