@@ -200,10 +200,12 @@ def _scenario(found: Different, wanted: OnKernel) -> str:
 
 
 def _random_text(found: Found) -> str:
-    from mmarch.table import counted
+    from mmarch.table import counted, wrap
 
     once = f"; {found.once} more in one boot of two, so by chance" if found.once else ""
     lines = [f"{counted(found.programs, 'random program')}, {len(found.different)} differ{once}"]
+    for what, number in found.lacking.most_common():
+        lines += wrap(f"{number:,} more left out: the kernel lacks {what}", "  ")
     if found.smallest:
         lines += ["", found.smallest.text, _text(found.smallest.report, True)]
     return "\n".join(lines)

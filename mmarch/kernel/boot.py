@@ -11,9 +11,9 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ from core_mm import uapi
 from mmarch.cache import cache_dir, write_whole
 from mmarch.errors import InputError
 from mmarch.kernel import build, initrd, records, symbols, tools
+from mmarch.kernel.guest_has import Guest, Lacks, found, lacking
 from mmarch.kernel.program import Program, Rows, encode
 from mmarch.kernel.qemu import Ended, complaint, last_lines, run
 from mmarch.kernel.source import Kernel
@@ -70,17 +71,6 @@ class Machine:
         return " ".join((APPEND, *(SWITCHES[word] for word in words)))
 
 
-@dataclass
-class Guest:
-    """What the guest found in the kernel; `has` are swap, ext4, lru_gen."""
-
-    version: str = ""
-    page_size: int = 0
-    folio_orders: set[int] = field(default_factory=set)
-    shmem_orders: set[int] = field(default_factory=set)
-    has: set[str] = field(default_factory=set)
-
-
 @dataclass(frozen=True)
 class Boot:
     """A boot that went to its end; `command` is QEMU's, with the names of files alone."""
@@ -112,7 +102,7 @@ def boot(
             booting.enter_context(waiting(f"booting {kernel.name}", "boot", guess=BOOTING))
             watch = _Watch(folder / "out", len(programs), progress, booting)
             ended, command = start(kernel, machine, files, known, folder, watch)
-        guest = _guest(records.first_lines(folder / "text"))
+        guest = found(records.first_lines(folder / "text"))
         recording = records.read(folder / "out")
         _check(kernel, machine, programs, ended, recording, guest, folder)
         return Boot(recording, rows, guest, known, command, tools.qemu().version, ended.seconds, machine.smp)
@@ -236,32 +226,16 @@ def _explain_refusal(machine: Machine, ended: Ended, folder: Path) -> None:
     raise complaint("QEMU ended with code 1", folder)
 
 
-def _guest(lines: Iterable[str]) -> Guest:
-    found = Guest()
-    for key, _, value in (line.partition(" ") for line in lines):
-        if key == "version":
-            found.version = value.strip()
-        elif key == "page_size":
-            found.page_size = int(value)
-        elif key == "folio_order":
-            found.folio_orders.add(int(value))
-        elif key == "shmem_order":
-            found.shmem_orders.add(int(value))
-        elif key == "has":
-            found.has.add(value.strip())
-    return found
-
-
 def _check(
     kernel: Kernel, machine: Machine, programs: Sequence[Program], ended: Ended, recording: records.Recording,
     guest: Guest, folder: Path,
 ) -> None:  # fmt: skip
     """InputError unless everything was executed and recorded."""
     if guest.page_size:
-        for program in programs:
-            if missing := lacking(program, guest):
-                raise complaint(f"{program.workload.source}: scenario {program.workload.name!r} needs {missing}, "
-                                f"which {kernel.name} does not have", folder)  # fmt: skip
+        if lacks := [(program.workload, what) for program in programs if (what := lacking(program, guest))]:
+            first, missing = lacks[0]
+            said = f"{first.source}: scenario {first.name!r} needs {missing}, which {kernel.name} lacks"
+            raise Lacks(str(complaint(said, folder)), {workload.name: what for workload, what in lacks})
     if recording.full:
         raise InputError(
             f"{kernel.name}: more than {MAX_OUTPUT >> 20} MiB recorded; measure fewer scenarios at once"
@@ -278,26 +252,6 @@ def _check(
             f"{kernel.name}: its page tables cannot be read: physical memory is not where the linear map "
             f"should begin{given}"
         )
-
-
-def lacking(program: Program, guest: Guest) -> str:
-    """What the kernel lacks for a program, with the options that would give it; empty if nothing."""
-    workload = program.workload
-    kinds = {file.kind for file in workload.files}
-    ops = {row[0] for row in workload.ops.tolist()}
-    paged_out = any(
-        row[0] == uapi.OP_MADVISE and row[4] == uapi.MADV_PAGEOUT for row in workload.ops.tolist()
-    )
-    anonymous = any(row[0] == uapi.OP_MMAP and row[6] < 0 and row[4] for row in workload.ops.tolist())
-    if missing := program.orders - guest.folio_orders:
-        return f"folios of order {min(missing)} (mTHP: CONFIG_TRANSPARENT_HUGEPAGE and Linux 6.8)"
-    if paged_out and (anonymous or uapi.FILE_SHMEM in kinds) and "swap" not in guest.has:
-        return "swap (CONFIG_ZRAM and CONFIG_ZSMALLOC, built in or with --modules)"
-    if kinds & {uapi.FILE_REGULAR, uapi.FILE_EXT4} and "ext4" not in guest.has:
-        return "an ext4 file system (CONFIG_EXT4_FS and CONFIG_BLK_DEV_LOOP, built in or with --modules)"
-    if uapi.OP_LRU_GEN_AGE in ops and "lru_gen" not in guest.has:
-        return "the multi-gen LRU (CONFIG_LRU_GEN and CONFIG_DEBUG_FS)"
-    return ""
 
 
 def _ext4(programs: Sequence[Program]) -> bytes:

@@ -172,8 +172,9 @@ class ValidateDocument(Printed):
 class RandomDocument(Printed):
     """`validate --random`: programs that differ on a kernel, as scenarios, and the least that is left of one.
 
-    once   how many differed in one boot of two
-    least  its scenario, and the report on it
+    once     how many differed in one boot of two
+    lacking  how many others were left out, by what they need and the kernel does not have
+    least    its scenario, and the report on it
     """
 
     schema_: Literal["mmarch.validate-random/1"] = Field(default="mmarch.validate-random/1", alias="schema")
@@ -182,6 +183,7 @@ class RandomDocument(Printed):
     programs: int
     different: tuple[str, ...]
     once: int
+    lacking: dict[str, int] = Field(default_factory=dict)
     least: str = ""
     report: ValidateDocument | None = None
 
@@ -191,7 +193,7 @@ class RandomDocument(Printed):
         least = found.smallest
         return cls(
             kernel=kernel, seed=seed, programs=found.programs, once=found.once,
-            different=tuple(one.text for one in found.different),
+            lacking=dict(found.lacking), different=tuple(one.text for one in found.different),
             least=least.text if least else "", report=ValidateDocument.of(least.report) if least else None,
         )  # fmt: skip
 

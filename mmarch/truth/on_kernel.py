@@ -6,12 +6,14 @@ Errors: mmarch.errors.InputError.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core_mm import releases
 from mmarch.errors import InputError
 from mmarch.kernel.boot import Machine
+from mmarch.kernel.guest_has import Lacks
 from mmarch.kernel.measure import Job, Measured, measure
 from mmarch.kernel.source import Kernel
 from mmarch.scenario import Document, lower, parse, variants
@@ -80,10 +82,12 @@ class Found:
     """Random programs so far.
 
     different  those that differ in two boots; `once` counts those that did in one alone
+    lacking    how many others need what the kernel does not have, by what that is; they are left out
     smallest   of the shortest, what is left of it
     """
 
     programs: int = 0
+    lacking: Counter[str] = field(default_factory=Counter)
     different: list[Different] = field(default_factory=list)
     once: int = 0
     smallest: Different | None = None
@@ -96,12 +100,18 @@ def search(bench: Bench, count: int, seed: int, deadline: float, found: Found, p
         spent = (time.monotonic() - began) / first if first else SECONDS
         fitting = min(AT_ONCE, max(1, int((deadline - time.monotonic()) / spent)))
         texts = [program(seed, number) for number in range(first, min(first + fitting, count))]
-        suspects = [one.text for one in differing(bench, texts, _after(first, count, progress))]
-        confirmed = differing(bench, suspects)
+        after = _after(first, count, progress)
+        first += len(texts)
+        try:
+            suspects = differing(bench, texts, after)
+        except Lacks as lacks:
+            found.lacking.update(lacks.scenarios.values())
+            texts = [text for text in texts if text.split()[1] not in lacks.scenarios]
+            suspects = differing(bench, texts, after)
+        confirmed = differing(bench, [one.text for one in suspects])
         found.different += confirmed
         found.once += len(suspects) - len(confirmed)
         found.programs += len(texts)
-        first += len(texts)
         found.smallest = min(found.different, key=lambda one: len(one.text), default=None)
     shrink(bench, found, deadline)
 
