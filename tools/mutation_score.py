@@ -38,7 +38,7 @@ from typing import Any
 
 from tools.mutation_probe import write
 from tools.mutation_purity import pure_names
-from tools.mutation_results import unused
+from tools.mutation_results import results
 from tools.mutation_stage import jobs
 from tools.mutators import Mutant, mutants
 
@@ -103,11 +103,11 @@ def every(root: Path) -> list[Mutant]:
     """Every mutant of a tree."""
     files = list(chain.from_iterable(sorted((root / place).rglob("*.py")) for place in MUTATED))
     sources = [file.read_text(encoding="utf-8") for file in files]
-    resultless = unused(sources)
+    found = results(sources)
     return [
         mutant
         for file, source in zip(files, sources, strict=True)
-        for mutant in mutants(file.relative_to(root).as_posix(), source, resultless)
+        for mutant in mutants(file.relative_to(root).as_posix(), source, found)
     ]
 
 

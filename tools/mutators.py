@@ -1,16 +1,19 @@
 """Mechanical mutants of Python source: one small change each, in the body of a function.
 
 Annotations, decorators and docstrings stay, and what cannot be told apart by its syntax: arguments of `min` and `max`
-in another order, another constant that is returned to nobody (tools/mutation_results.py). A mutant is a piece of text
-in place of another, so that the rest of the file keeps its lines.
+in another order, another constant that is returned to nobody, or to who only asks whether it is 0, or passed to who
+only asks for that (tools/mutation_results.py). A mutant is a piece of text in place of another, so that the rest of
+the file keeps its lines.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from tools.mutation_results import Results, name_of
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
@@ -22,6 +25,7 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.LShift: ast.RShift,
     ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
 }  # fmt: skip
+ALL_MATTER = Results()
 
 
 @dataclass(frozen=True, order=True)
@@ -59,8 +63,8 @@ class Mutant:
         return (data[: self.start] + self.new.encode() + data[self.start + len(old) :]).decode()
 
 
-def mutants(path: str, source: str, resultless: Collection[str] = ()) -> list[Mutant]:
-    """All of a file, in its order; `resultless` functions return to nobody."""
+def mutants(path: str, source: str, results: Results = ALL_MATTER) -> list[Mutant]:
+    """All of a file, in its order; `results` says what becomes of those of its functions."""
     lines = source.encode().splitlines(keepends=True)
     starts = [0]
     for line in lines:
@@ -76,7 +80,7 @@ def mutants(path: str, source: str, resultless: Collection[str] = ()) -> list[Mu
     found = {
         made(function, node, operator, new)
         for function, body in functions(ast.parse(source))
-        for node in (kept_of(body) if function in resultless else body)
+        for node in noticed(body, function, results)
         for operator, new in changes(node)
     }
     return sorted(mutant for mutant in found if " ".join(mutant.old.split()) != mutant.new)
@@ -89,10 +93,28 @@ def functions(tree: ast.AST) -> Iterator[tuple[str, list[ast.AST]]]:
             yield node.name, [inner for statement in node.body for inner in executed(statement)]
 
 
-def kept_of(body: list[ast.AST]) -> list[ast.AST]:
-    """Without constants that are returned."""
-    returned = {id(node.value) for node in body if isinstance(node, ast.Return)}
-    return [node for node in body if not (isinstance(node, ast.Constant) and id(node) in returned)]
+def noticed(body: list[ast.AST], function: str, results: Results) -> list[ast.AST]:
+    """Without constants that are returned, or passed, and make no difference."""
+    same = [argument for node in body for argument in flagged(node, results) if at_least(argument, 1)]
+    if function in results.unused | results.tested:
+        least = 0 if function in results.unused else 1
+        returned = [node.value for node in body if isinstance(node, ast.Return) and node.value]
+        same += [value for value in returned if at_least(value, least)]
+    indistinct = set(map(id, same))
+    return [node for node in body if id(node) not in indistinct]
+
+
+def flagged(node: ast.AST, results: Results) -> list[ast.expr]:
+    """Arguments of a call that are only tested."""
+    if not isinstance(node, ast.Call):
+        return []
+    name = name_of(node.func)
+    return [argument for number, argument in enumerate(node.args) if (name, number) in results.flags]
+
+
+def at_least(node: ast.AST, least: int) -> bool:
+    """Whether this is such a number."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value >= least
 
 
 def executed(node: ast.AST) -> Iterator[ast.AST]:

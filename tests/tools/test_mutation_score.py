@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from tools.mutation_results import unused
+from tools.mutation_results import Results, results
 from tools.mutation_score import ROOT, SOUND, Found, Journal, Tree, drawn, every, score, summary
 from tools.mutators import Mutant, mutants
 
@@ -47,7 +47,7 @@ def test_every_kind_of_change_is_made_once() -> None:
 
 
 def test_what_its_syntax_shows_to_be_the_same_is_no_mutant() -> None:
-    """Arguments of min and max in another order; a constant that is returned to nobody. What is used stays."""
+    """Arguments of min and max in another order; what nobody gets, or only asks whether it is 0. All else stays."""
     source = dedent("""
         def told(a: int) -> int:
             return 1
@@ -62,19 +62,37 @@ def test_what_its_syntax_shows_to_be_the_same_is_no_mutant() -> None:
         def passed(a: int) -> int:
             return 0
 
+        def wrong(a: int) -> int:
+            if a:
+                return 1
+            return 0
+
         def caller(a: int, b: int) -> int:
+            if not wrong(1) and wrong(b):
+                told(1)
             tail(min(a, b))
             passed(a)
             keep(passed)
             b = told(max(b, a))
         """)
-    resultless = unused([source])
-    assert resultless == {"tail", "untold", "caller"}
-    found = {(m.function, m.operator, m.old) for m in mutants("x.py", source, resultless)}
-    kept = {("told", "constant", "1"), ("tail", "constant", "2"), ("passed", "constant", "0")}
+    found_results = results([source])
+    flags = frozenset((name, 0) for name in ("wrong", "told", "untold", "passed"))
+    assert found_results == Results(frozenset({"tail", "untold", "caller"}), frozenset({"wrong"}), flags)
+    found = {
+        (m.function, m.operator, m.old)
+        for m in mutants("x.py", source, found_results)
+        if m.operator != "dropped condition"
+    }
+    kept = {
+        ("told", "constant", "1"),
+        ("tail", "constant", "2"),
+        ("passed", "constant", "0"),
+        ("wrong", "constant", "0"),
+    }
     deleted = {
         ("tail", "count(2)"),
         ("caller", "tail(min(a, b))"),
+        ("caller", "told(1)"),
         ("caller", "passed(a)"),
         ("caller", "keep(passed)"),
     }
