@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from core_mm import uapi
 from core_mm.mm_types import ENOMEM
 from core_mm.uapi import (
@@ -212,9 +214,26 @@ def merges(context: Context) -> None:
             (1, OP_MMAP, file + 5 * page, page, RW, shared, 1, 6 * page),
             (-3, OP_MUNMAP, file, 6 * page),
             (-1, OP_MUNMAP, at, 12 * page),
+            *(call for first in (0, 4) for call in _written_apart(at, page, first)),
+            (1, OP_MMAP, at, 2 * page, RW, PRIVATE, -1, 0),
+            (1, OP_MMAP, at + 3 * page, 2 * page, RW, PRIVATE, -1, 0),
+            (0, OP_TOUCH, at, 1, ACCESS_WRITE),
+            (0, OP_TOUCH, at + 3 * page, 1, ACCESS_WRITE),
+            (0, OP_MMAP, at + 2 * page, page, RW, PRIVATE, -1, 0),
+            (-2, OP_MUNMAP, at, 5 * page),
         ):
             _areas(world, areas, op, *arguments)
         world.machine.judge(variant.where)
+
+
+def _written_apart(at: int, page: int, first: int) -> Iterator[tuple[int, ...]]:
+    """Two parts that rights alone tell apart when each is written: they share an anon_vma, and can be one again."""
+    yield 1, OP_MMAP, at, 8 * page, RW, PRIVATE, -1, 0
+    yield 1, OP_MPROTECT, at + 4 * page, 4 * page, RW | uapi.PROT_EXEC
+    yield 0, OP_TOUCH, at + first * page, 1, ACCESS_WRITE
+    yield 0, OP_TOUCH, at + (4 - first) * page, 1, ACCESS_WRITE
+    yield -1, OP_MPROTECT, at + 4 * page, 4 * page, RW
+    yield -1, OP_MUNMAP, at, 8 * page
 
 
 def _areas(world: World, more: int, op: int, *arguments: int) -> None:

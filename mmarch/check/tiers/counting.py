@@ -1,0 +1,126 @@
+"""Tier stateful: what is counted is what happened, by the log and by the calls that were made."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from core_mm.content import EVENT_BITS, FROM_SWAP, TO_SWAP
+from core_mm.vmstat import (
+    ARCH_EVENT,
+    CONT_INSTALL,
+    FOLD,
+    LOG_CONTENT,
+    LOG_CONVERT,
+    LOG_DSB,
+    LOG_FAULT,
+    LOG_ISB,
+    LOG_OP,
+    LOG_TABLE,
+    LOG_TLBI,
+    UNFOLD,
+)
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.registry import check
+from mmarch.check.system import show
+from mmarch.engine.machine import Machine
+from mmarch.sanitize import soak
+
+OPERATIONS, FEWEST = 1_500, 150
+INSTRUCTIONS = ("tlbi_", "dsb_", "isb")
+# event -> the functions of which every call counts, as docs/reference/events.md has it
+CALLS: Mapping[str, tuple[str, ...]] = {
+    "pte_read": ("READ_ONCE",), "pmd_read": ("PMD_READ_ONCE",), "pte_xchg": ("xchg",),
+    "folio_add_rmap": (
+        "folio_add_new_anon_rmap", "folio_add_anon_rmap_ptes", "folio_add_file_rmap_ptes",
+        "folio_dup_file_rmap_ptes", "folio_try_dup_anon_rmap_ptes", "folio_add_file_rmap_pmd",
+    ),
+    **{
+        name: (name,) for name in (
+            "folio_remove_rmap_ptes", "folio_mark_dirty", "folio_mark_accessed", "do_anonymous_page", "do_wp_page",
+            "tlb_next_batch", "tlb_gather_mmu", "tlb_finish_mmu", "tlb_remove_table",
+        )
+    },
+    "__tlb_remove_folio_pages": ("tlb_remove_folio_pages",),
+    "folio_free": ("__folio_put",),
+}  # fmt: skip
+SUCCESSES = {"folio_alloc": "folio_alloc"}  # the same of calls that get something
+
+
+TABLE_GONE = -1  # level of a row of LOG_TABLE
+
+
+@check("stateful.counts", source="docs/reference/events.md")
+def counts_are_true(context: Context) -> str:
+    """Of random operations, each event is counted as often as its log rows, or the calls that it stands for, say."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    config = replace(context.config(), granule=context.granule or context.arch.default_granule)
+    seen = 0
+    for made in soak.rounds(config, max(FEWEST, round(OPERATIONS * context.share)), context.seed):
+        machine = soak.machine(made, "interpreted")
+        machine.memory.set("cfg", "content", 1)
+        for event, number in happened(machine, len(made.rows)).items():
+            if (counted := machine.total(event)) != number:
+                raise CheckFailed(
+                    f"{event} is counted {counted} times, and happened {number} times{context.where}",
+                    [show(row) for row in made.rows],
+                )
+            seen += number
+    return f"{seen:,} events"
+
+
+def happened(machine: Machine, rows: int) -> dict[str, int]:
+    """Event -> how often, of the operations that this runs."""
+    with calls() as called:
+        machine.call("run_operations", 0, rows)
+    found = {event: sum(called["call", name] for name in names) for event, names in CALLS.items()}
+    found |= {event: called["return", name] for event, name in SUCCESSES.items()}
+    return found | logged(machine)
+
+
+@contextmanager
+def calls() -> Iterator[Counter[tuple[str, str]]]:
+    """Counts calls of Python functions by name while it is open, and returns of something else than 0."""
+    wanted = {name for names in CALLS.values() for name in names} | {*SUCCESSES.values()}
+    found, before = Counter[tuple[str, str]](), sys.getprofile()
+
+    def called(frame: FrameType, event: str, result: Any) -> None:
+        if frame.f_code.co_name in wanted and (event == "call" or result):
+            found[event, frame.f_code.co_name] += 1
+
+    sys.setprofile(called)
+    try:
+        yield found
+    finally:
+        sys.setprofile(before)
+
+
+def logged(machine: Machine) -> dict[str, int]:
+    """Event -> how often, by the rows of the log."""
+    log, length = machine.memory.tables["LOG"], machine.memory.get("mach", "log_len")
+    kind, a, b, c = (log[name][:length] for name in ("kind", "a", "b", "c"))
+    instructions = np.isin(kind, (LOG_TLBI, LOG_DSB, LOG_ISB))
+    found = {
+        name: int((a[instructions] == ARCH_EVENT + number).sum())
+        for number, name in enumerate(machine.config.arch.events) if name.startswith(INSTRUCTIONS)
+    }  # fmt: skip
+    for number, name in ((FOLD, "fold"), (UNFOLD, "unfold"), (CONT_INSTALL, "cont_install")):
+        found[name] = int(c[(kind == LOG_CONVERT) & (a == number)].sum())
+    tables, content = kind == LOG_TABLE, a[kind == LOG_CONTENT] & (1 << EVENT_BITS) - 1
+    return found | {
+        "op": int((kind == LOG_OP).sum()),
+        "fault": int((kind == LOG_FAULT).sum()),
+        "pte_table_alloc": int((b[tables] != TABLE_GONE).sum()),
+        "pte_table_free": int((b[tables] == TABLE_GONE).sum()),
+        "swap_out": int((content == TO_SWAP).sum()),
+        "swap_in": int((content == FROM_SWAP).sum()),
+    }
