@@ -1,17 +1,38 @@
-"""Linked code of most tests is not optimized: half a second an image instead of eight."""
+"""What makes tests quick: linked code is not optimized (half a second an image, not eight), bytecode is kept."""
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
-from mmarch.environment import QUICK_LINK, switched_on
+from mmarch.environment import QUICK_LINK, switched_off, switched_on
+
+NO_BYTECODE, PREFIX = "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where Python may not leave bytecode, processes that tests start share a folder of it, which goes with us."""
+    if os.environ.get(NO_BYTECODE):
+        folder = tempfile.TemporaryDirectory(prefix="mmarch-tests-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        del os.environ[NO_BYTECODE]
+        os.environ[PREFIX] = sys.pycache_prefix = folder.name
+        sys.dont_write_bytecode = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def linked_quickly() -> Iterator[None]:
+    """Whatever wants an image."""
+    with switched_on(QUICK_LINK):
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
-def linked_quickly(request: pytest.FixtureRequest) -> Iterator[None]:
+def optimized(request: pytest.FixtureRequest, linked_quickly: None) -> Iterator[None]:
     """As users have it in modules marked `optimized`, which count what the README, golden tables and kernels say."""
-    optimized = request.node.get_closest_marker("optimized")
-    with switched_on(QUICK_LINK, not optimized):
+    with switched_off(QUICK_LINK, bool(request.node.get_closest_marker("optimized"))):
         yield

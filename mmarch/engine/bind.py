@@ -67,26 +67,28 @@ class Binder:
         space = vars(bound)
         space.update(vars(module))
         for name, value in list(vars(module).items()):
-            space[name] = self.value(value)
+            if (own := self.value(value)) is not value:
+                space[name] = own
         return bound
 
     def value(self, value: Any) -> Any:
         """The bound counterpart of a module's global."""
-        if is_hookspec(value):
-            return self.hooks[value.__name__]
-        if isinstance(value, FunctionType):
+        if value.__class__ is FunctionType:
+            if known := self.functions.get(value):
+                return known
+            if is_hookspec(value):
+                return self.hooks[value.__name__]
             return self.function(value) if self._ours(value.__module__) else value
         if isinstance(value, ModuleType):
             return self.module(value) if self._ours(value.__name__) else value
         if isinstance(value, Array):
             return self._view("array", value.name)
-        if isinstance(value, type) and issubclass(value, Table) and value is not Table:
+        return self._declared(value) if isinstance(value, type) else value
+
+    def _declared(self, value: type) -> Any:
+        if issubclass(value, Table) and value is not Table:
             return self._view("table", value.__name__)
-        if (
-            isinstance(value, type)
-            and issubclass(value, Scalars)
-            and value.__name__ in self.memory.layout.scalars
-        ):
+        if issubclass(value, Scalars) and value.__name__ in self.memory.layout.scalars:
             return self._group(value.__name__)
         return value
 

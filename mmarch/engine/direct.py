@@ -19,7 +19,7 @@ from mmarch.engine.bind import Binder
 from mmarch.engine.hookimpls import parameters, where
 from mmarch.engine.machine import Config, Machine
 from mmarch.engine.memory import Memory
-from mmarch.engine.relay import HIGHEST, LOWEST, check_result
+from mmarch.engine.relay import HIGHEST, LOWEST, check_result, made
 
 Bound = Callable[..., int]
 Replace = Callable[[Bound], Bound]
@@ -120,5 +120,4 @@ class DirectMachine(Machine):
             f"    if result.__class__ is bool: return result\n"
             f"    return checked(result)\n"
         )
-        exec(source, space)  # the text is made of a hook's own parameter names
-        return space[name], space
+        return made(name, source, space), space

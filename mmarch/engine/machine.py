@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import cast
 
@@ -66,7 +67,7 @@ class Config:
     overrides: Mapping[str, int] = field(default_factory=dict)  # values of cfg, for tests
     changes: Changes = field(default_factory=Changes)
 
-    @property
+    @cached_property
     def hooks(self) -> dict[str, FunctionType]:
         """Every hook with its declaration: core-mm's, then those of series."""
         return {**{name: getattr(hookspecs, name) for name in hookspecs.HOOKS}, **self.changes.hooks}

@@ -37,7 +37,7 @@ def relay_hook(plugins: pluggy.PluginManager, name: str, number: int, mach: Any,
         return check_result(name, asked or "nobody", result)
 
     space = {"caller": caller, "mach": mach, "counters": counters, "number": number, "checked": checked}
-    return _made(name, source, space)
+    return made(name, source, space)
 
 
 def guard(name: str, plugin: str, original: FunctionType, bound: FunctionType) -> FunctionType:
@@ -54,7 +54,7 @@ def guard(name: str, plugin: str, original: FunctionType, bound: FunctionType) -
     def checked(result: object) -> int:
         return check_result(name, f"{plugin}, {where(original)}", result)
 
-    function = _made(name, source, {"bound": bound, "checked": checked})
+    function = made(name, source, {"bound": bound, "checked": checked})
     setattr(function, IMPL_MARK, getattr(bound, IMPL_MARK))
     return function
 
@@ -89,7 +89,8 @@ def blame(error: Exception, hooks: Mapping[CodeType, str], packages: Sequence[st
     return PluginError("MM011", f"{hooks[code]} raised {what} ({places[-1]})")
 
 
-def _made(name: str, source: str, space: dict[str, Any]) -> FunctionType:
+def made(name: str, source: str, space: dict[str, Any]) -> FunctionType:
+    """The function that `source` defines, with `space` as its globals."""
     exec(_compiled(source), space)  # the text is made of a hook's own parameter names
     made: FunctionType = space[name]
     return made
