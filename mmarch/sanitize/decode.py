@@ -17,6 +17,7 @@ READ, WRITE, EXEC, SILENT_WRITE = 1, 2, 4, 8
 _NAMES = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (SILENT_WRITE, "d"))
 SCRATCH = 8  # an entry of no table
 WALK_LEVEL = 3
+REMEMBERED = 1 << 18  # leaves, which take less time to remember than to work out
 
 
 class Leaf(NamedTuple):
@@ -47,6 +48,7 @@ class Decoder:
         self._plain = _function(machine, model.plain) if model.plain else None
         self._mask, self._shift = self._frame_bits()
         self._attributes: dict[int, tuple[int, int] | None] = {}
+        self._leaves: dict[int, Leaf] = {}  # by raw entry
 
     def _frame_bits(self) -> tuple[int, int]:
         """The bits of a plain entry that hold the frame, as a mask and a shift."""
@@ -61,8 +63,18 @@ class Decoder:
         """The translation through a PTE at `index` of its table."""
         if not raw:
             return INVALID
-        plain = self._plain(raw, index) if self._plain else raw & ~self.model.cont_mask
-        return self._decoded(plain, bool(raw & self.model.cont_mask))
+        if self._plain:
+            return self._decoded(self._plain(raw, index), bool(raw & self.model.cont_mask))
+        found = self._leaves.get(raw)
+        return found if found is not None else self._remembered(raw)
+
+    def _remembered(self, raw: int) -> Leaf:
+        """Of an architecture whose entries say the same at any index."""
+        if len(self._leaves) >= REMEMBERED:
+            self._leaves.clear()
+        found = self._decoded(raw & ~self.model.cont_mask, bool(raw & self.model.cont_mask))
+        self._leaves[raw] = found
+        return found
 
     def huge(self, raw: int) -> Leaf:
         """The translation through a PMD leaf."""

@@ -171,7 +171,7 @@ class Oracle:
             self.stale.add(item)
             self._recent.append(item)
         if new is not INVALID and self._bbm:
-            for item in list(self.stale.at(asid, page, pages)):
+            for item in self.stale.at(asid, page, pages):
                 if self._conflicts(item, new, level):
                     self._report_bbm(item, new, hook)
 
@@ -211,7 +211,7 @@ class Oracle:
             if table.level == 0:
                 leaf = self.decoder.leaf(raw, index)
                 if leaf is not INVALID and asid is not None and mm not in self.dying and self._bbm:
-                    for item in list(self.stale.at(asid, page + index, 1)):
+                    for item in self.stale.at(asid, page + index, 1):
                         if self._conflicts(item, leaf, PTE_LEVEL):
                             self._report_bbm(item, leaf, hook)
             elif (child := self._child(table, raw)) in self.tables and child:

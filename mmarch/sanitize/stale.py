@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from core_mm.tlb_model import Tlbi
@@ -96,20 +96,19 @@ class StaleSet:
 
     # -- finding ----------------------------------------------------------------------
 
-    def at(self, asid: int, page: int, pages: int) -> Iterator[Stale]:
+    def at(self, asid: int, page: int, pages: int) -> list[Stale]:
         """Those that translate any of `pages` pages from `page` on."""
-        own = self.pages.get(asid)
-        if own:
+        found: list[Stale] = []
+        if own := self.pages.get(asid):
+            numbers: Iterable[int] = range(page, page + pages)
             if pages > len(own):
-                for number in [n for n in own if page <= n < page + pages]:
-                    yield from own[number]
-            else:
-                for number in range(page, page + pages):
-                    if number in own:
-                        yield from own[number]
+                numbers = [number for number in own if page <= number < page + pages]
+            for number in numbers:
+                found += own.get(number, ())
         for item in self.huge.get(asid, ()):
             if item.page < page + pages and page < item.page + item.pages:
-                yield item
+                found.append(item)
+        return found
 
     def of_asid(self, asid: int) -> Iterator[Stale]:
         """All of one address space."""
@@ -150,7 +149,7 @@ class StaleSet:
         elif scope.scope == "asid":
             leaves, walks = list(self.of_asid(asid)), list(self.walks.get(asid, ()))
         else:
-            leaves = list(self.at(asid, page, pages))
+            leaves = self.at(asid, page, pages)
             walks = [w for w in self.walks.get(asid, ()) if w.page < page + pages and page < w.page + w.pages]
         for leaf in leaves:
             wrong = (
