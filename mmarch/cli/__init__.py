@@ -6,8 +6,9 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 
 from mmarch import __version__
 from mmarch.environment import switched_on
@@ -100,13 +101,13 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return 0
     os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help comes up in half the time
-    from mmarch.cli.app import app
     from mmarch.cli.complete import mended
 
     stdout = sys.stdout
+    code: str | int | None
     try:
         with mended():
-            code = app(arguments, prog_name="mmarch")
+            code = _command()(arguments, prog_name="mmarch")
     except SystemExit as end:
         code = end.code
     if sys.stdout is not stdout:  # what click does about a closed pipe
@@ -116,3 +117,13 @@ def _run(arguments: list[str]) -> int:
     if code == EXIT_INTERRUPTED:  # what typer makes of KeyboardInterrupt
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+@cache
+def _command() -> Callable[..., int | None]:
+    """All commands, worked out from their functions once in a process."""
+    from typer.main import get_command
+
+    from mmarch.cli.app import app
+
+    return get_command(app)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
 from mmarch.errors import PluginError, concerning
@@ -37,6 +40,20 @@ def find_archs() -> dict[str, list[Found]]:
 
 def find(group: str) -> dict[str, list[Found]]:
     """What is offered in a group of entry points, by name."""
+    return {name: list(offers) for name, offers in _find(group, tuple(map(_changed, sys.path))).items()}
+
+
+def _changed(folder: str) -> tuple[str, int]:
+    """A place that holds distributions, and when one came or went."""
+    try:
+        return os.path.abspath(folder), os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return folder, 0
+
+
+@lru_cache(4)
+def _find(group: str, places: tuple[tuple[str, int], ...]) -> dict[str, list[Found]]:
+    """As `places` are; reading every distribution's metadata takes milliseconds, and every run asks twice."""
     found: dict[str, list[Found]] = {}
     for entry in sorted(entry_points(group=group), key=lambda e: (e.name, e.value)):
         dist = entry.dist

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import is_
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -31,6 +32,9 @@ class LoadedArch:
     hooks: Mapping[str, FunctionType]
 
 
+_sound: dict[int, tuple[ArchDescriptor, list[ModuleType]]] = {}  # each kept, so that no other gets its id
+
+
 def load_arch(name: str) -> LoadedArch:
     """Find, import and check the architecture called `name`."""
     return load(find_arch(name))
@@ -43,11 +47,20 @@ def load(found: Found) -> LoadedArch:
         value = getattr(value, part, None)
     descriptor = _descriptor(found, value)
     modules = [_import(found, name) for name in descriptor.modules]
+    _check(found, descriptor, modules)
+    say(f"read: {_subject(found)}, {len(modules)} modules of {found.entry.module}")
+    return LoadedArch(found, descriptor, implementations(descriptor))
+
+
+def _check(found: Found, descriptor: ArchDescriptor, modules: list[ModuleType]) -> None:
+    """PluginError for what is wrong; of what was sound once, nothing is looked at again."""
+    known = _sound.get(id(descriptor))
+    if known and known[0] is descriptor and all(map(is_, known[1], modules)):
+        return
     problems = check(descriptor, modules)
     if problems:
         raise _error(found, problems)
-    say(f"read: {_subject(found)}, {len(modules)} modules of {found.entry.module}")
-    return LoadedArch(found, descriptor, implementations(descriptor))
+    _sound[id(descriptor)] = descriptor, modules
 
 
 def _error(found: Found, problems: list[Problem]) -> PluginError:
