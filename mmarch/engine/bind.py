@@ -39,6 +39,7 @@ class Binder:
         self.functions: dict[FunctionType, FunctionType] = {}
         self.scalars: dict[str, SimpleNamespace] = {}
         self.views: dict[str, Any] = {}
+        self._loaded: dict[str, bytes] = {}  # constant scalars, as they are here
 
     def function(self, function: FunctionType) -> FunctionType:
         """A copy of `function`, or of what replaces it, that runs on this machine; kept under the original."""
@@ -106,13 +107,19 @@ class Binder:
         return self.scalars[name]
 
     def load(self) -> None:
-        """Copy scalars from the machine's memory."""
+        """Copy scalars from the machine's memory; constant ones if they are not those of the last time."""
         for name, group in self.scalars.items():
-            vars(group).update(
-                zip(self.memory.layout.scalars[name].names, self.memory.scalars[name].tolist(), strict=True)
-            )
+            place, values = self.memory.layout.scalars[name], self.memory.scalars[name]
+            if place.constant:
+                raw = values.tobytes()
+                if self._loaded.get(name) == raw:
+                    continue
+                self._loaded[name] = raw
+            vars(group).update(zip(place.names, values.tolist(), strict=True))
 
     def store(self) -> None:
-        """Copy scalars back into the machine's memory."""
+        """Copy scalars back into the machine's memory, but for constant ones."""
         for name, group in self.scalars.items():
-            self.memory.scalars[name][:] = [vars(group)[n] for n in self.memory.layout.scalars[name].names]
+            place = self.memory.layout.scalars[name]
+            if not place.constant:
+                self.memory.scalars[name][:] = [*map(vars(group).__getitem__, place.names)]

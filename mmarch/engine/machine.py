@@ -142,7 +142,7 @@ class Machine:
             except Stopped as stopped:
                 raise self._endless(name, stopped.seconds, self._where(name, arguments)) from None
         try:
-            with hanging.watched(self._plugins()):
+            with hanging.watched(self._plugins):
                 return self._interpreted(name, arguments)
         except hanging.Hung as hung:
             self._binder.store()  # which operation it is
@@ -176,9 +176,10 @@ class Machine:
         again = Machine(self.config, "interpreted", self.roots, memory=self.memory)
         if name == "run_operations":
             arguments = (row, row + 1)
-        found = hanging.place(lambda: again._interpreted(name, arguments), self._plugins())
+        found = hanging.place(lambda: again._interpreted(name, arguments), self._plugins)
         return found or (f" in {self.layout.hooks[hook - 1]}" if hook else "")
 
+    @cached_property
     def _plugins(self) -> set[str]:
         """Packages whose functions are hooks or replace core-mm's."""
         return self.packages([self.config.generic, self.config.arch]) - {"core_mm"}

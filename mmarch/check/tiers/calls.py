@@ -113,10 +113,9 @@ class World:
 
     def image(self) -> tuple[np.ndarray, ...]:
         """Tables and mappings, as far as any was ever used."""
-        machine = self.machine.machine
-        memory, mach = machine.memory, machine.mach
-        entries, vmas = mach.next_table << memory.get("cfg", "pte_bits"), memory.tables["VMA"]
-        columns = (vmas[name][: mach.next_vma] for name in ("vm_start", "vm_end", "vm_flags", "vm_mm"))
+        memory, used = self.machine.machine.memory, self.machine.get
+        entries, vmas = used("next_table") << memory.get("cfg", "pte_bits"), memory.tables["VMA"]
+        columns = (vmas[name][: used("next_vma")] for name in ("vm_start", "vm_end", "vm_flags", "vm_mm"))
         return (memory.arrays["ptes"][:entries], *columns)
 
     def refuses(self, error: int, op: int, *arguments: int) -> None:
