@@ -249,6 +249,7 @@ class Contents:
     def _cache(self, state: State) -> Iterator[Finding]:
         """What the page cache, swap and disk hold of each file of the workload."""
         inode, index, values = state.cached
+        yield from self._gone(state, inode, index)
         held = self._held(state, values)
         mine = np.flatnonzero((inode >= 1) & (inode <= len(self.model.files)))
         which, index, values, held = inode[mine] - 1, index[mine], values[mine], held[mine]
@@ -268,6 +269,18 @@ class Contents:
                 "content", f"file {which[at]} page {index[at]} must hold {self.describe(int(must[at]))}, and "
                 f"holds {shown} ({f'frame {frame:#x}' if frame > 0 else 'in swap'})", max(frame, 0),
             )  # fmt: skip
+
+    def _gone(self, state: State, inode: Numbers, index: Numbers) -> Iterator[Finding]:
+        """Cached pages of what has neither a name nor a mapping; nobody can have written to it since."""
+        gone = state.column("INODE", "users", state.get("next_inode")) == 0
+        gone[1 : self._files + 1] = [not (file.names or file.pages) for file in self.model.files]
+        for at in np.flatnonzero(gone[inode])[:2].tolist():
+            what = (
+                f"file {inode[at] - 1} is gone"
+                if inode[at] <= self._files
+                else f"shared memory {inode[at]} is gone"
+            )
+            yield Finding("content", f"{what}, and page {index[at]} of it is still cached or in swap")
 
     def _held(self, state: State, values: Numbers) -> Numbers:
         """What is in the frames and slots that the page cache names."""

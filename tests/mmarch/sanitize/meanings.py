@@ -279,4 +279,13 @@ MISTAKES = (
             "core_mm.mmap", "MM.map_count[mm] >= MAX_MAP_COUNT:\n            return -ENOMEM\n        if __split",
             "MM.map_count[mm] >= 1:\n            return -ENOMEM\n        if __split"),
         (SPAWN, mmap(), (uapi.OP_MUNMAP, 1, A + 4 * PAGE, PAGE)), ("munmap returned ENOMEM; right is 0",), "answer"),
+    Mistake(
+        "a file that is gone keeps pages", Edit(
+            "core_mm.inode", "(inode, 0, INODE.pages[inode] << cfg.page_shift)", "(inode, 0, cfg.page_size)"),
+        (SPAWN, mmap(file=REGULAR), read(), (uapi.OP_UNLINK, 1, REGULAR), (uapi.OP_MUNMAP, 1, A, PAGES * PAGE)),
+        ("file 0 is gone, and page 1 of it is still cached",)),
+    Mistake(
+        "shared memory that is gone keeps pages", Edit(
+            "core_mm.inode", "(inode, 0, INODE.pages[inode] << cfg.page_shift)", "(inode, 0, cfg.page_size)"),
+        (SPAWN, mmap(flags=0x31), write(), (uapi.OP_MUNMAP, 1, A, PAGES * PAGE)), ("is gone, and page 1 of it",)),
 )  # fmt: skip
