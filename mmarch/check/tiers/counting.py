@@ -1,4 +1,4 @@
-"""Tier stateful: what is counted is what happened, by the log and by the calls that were made."""
+"""Tier stateful: what is counted is what happened, by the log and by calls; hooks get what they are declared for."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from core_mm.vmstat import (
     LOG_TLBI,
     UNFOLD,
 )
+from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
@@ -76,6 +77,25 @@ def counts_are_true(context: Context) -> str:
                 )
             seen += number
     return f"{seen:,} events"
+
+
+@check("stateful.arguments", source="core_mm/hookspecs.py: parameters")
+def arguments_are_named(context: Context) -> str:
+    """Random operations call hooks with the entry, address, mapping, range, folio that parameters are named after."""
+    config = replace(context.config(), granule=context.granule or context.arch.default_granule)
+    done = 0
+    for made in soak.rounds(config, max(FEWEST, round(OPERATIONS * context.share)), context.seed):
+        machine, row = soak.machine(made, "interpreted"), 0
+        try:
+            with Arguments(machine).watched():
+                for row in range(len(made.rows)):
+                    machine.call("run_operations", row, row + 1)
+        except CheckFailed as failed:
+            raise CheckFailed(
+                f"{failed}{context.where}", [show(one) for one in made.rows[: row + 1]]
+            ) from None
+        done += len(made.rows)
+    return f"{done:,} operations"
 
 
 def happened(machine: Machine, rows: int) -> dict[str, int]:

@@ -1,13 +1,15 @@
-"""The check that what is counted happened, on counts that lie."""
+"""The checks that what is counted happened and that hooks get their arguments, on a core-mm that does otherwise."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
-from mmarch.check.tiers.counting import counts_are_true
+from mmarch.check.tiers.counting import arguments_are_named, counts_are_true
 from tests.mmarch.sanitize.test_invariants import context, in_fork
 from tests.mutants.mutant import Edit, applied
 
@@ -22,16 +24,18 @@ LIES = {
         "core_mm.pgtable", "    count(PTE_TABLE_ALLOC, 1)\n", "    count(1, PTE_TABLE_ALLOC)\n"
     ),
     "folio_alloc": Edit(
-        "core_mm.folio", "    if folio:\n        count(FOLIO_ALLOC, 1)\n", "    count(FOLIO_ALLOC, 1 + order)\n"
+        "core_mm.folio",
+        "    if folio:\n        count(FOLIO_ALLOC, 1)\n",
+        "    count(FOLIO_ALLOC, 1 + order)\n",
     ),
 }
 
 
-def told(edit: Edit) -> str:
+def told(edit: Edit, check: Callable[[Context], str] = counts_are_true) -> str:
     """What the check says."""
     with applied((edit,)):
         try:
-            return counts_are_true(replace(context(), share=0.1))
+            return check(replace(context(), share=0.1))
         except CheckFailed as failed:
             return str(failed)
 
@@ -42,3 +46,20 @@ def test_a_count_that_lies(event: str) -> None:
     said = in_fork(told, LIES[event])
     assert said.startswith(f"{event} is counted"), said
     assert "times, and happened" in said
+
+
+MAPS = "    return update_mmu_cache_range(0, vma, addr, ptep, nr)"
+WRONG_ARGUMENTS = {
+    "vma": MAPS.replace("vma, addr", "addr, vma"),
+    "of a table for address": MAPS.replace("ptep", "ptep + 1"),
+    "entries from entry": MAPS.replace("nr)", "nr + 4096)"),
+}
+
+
+@pytest.mark.parametrize("words", WRONG_ARGUMENTS)
+def test_a_hook_that_gets_something_else(words: str) -> None:
+    """Although the architecture does nothing in it."""
+    edit = Edit("core_mm.memory.set_pte", MAPS, WRONG_ARGUMENTS[words])
+    said = in_fork(told, edit, arguments_are_named)
+    assert said.startswith("core-mm calls update_mmu_cache_range with "), said
+    assert words in said, said

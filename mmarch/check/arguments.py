@@ -1,0 +1,121 @@
+"""Whether hooks are called with what their parameters are named after: core_mm/hookspecs.py, by the names alone.
+
+Also of hooks that an architecture leaves empty, whose arguments nobody else looks at.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import core_mm
+from mmarch.check.outcome import CheckFailed
+from mmarch.engine.hookimpls import parameters
+from mmarch.engine.machine import Machine
+
+CORE = str(Path(core_mm.__file__).parent)
+SAME = {"address": "addr"}
+ENTRIES = {"ptep": 0, "pmdp": 1}  # level of the table
+HIGHEST = {"full": 1, "dirty": 1}
+HARDWARE = "mmu_access"  # which core-mm stands in for
+
+
+class Arguments:
+    """Looks at every call of a hook by core-mm on an interpreted machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        tables = machine.memory.tables
+        self.vmas, self.ptdesc, self.pages, self.gathers = (
+            tables[name] for name in ("VMA", "PTDESC", "PAGE", "GATHER")
+        )
+        self.shift = machine.memory.get("cfg", "page_shift")
+        self.bits = machine.memory.get("cfg", "pte_bits")
+        self.rows = {
+            name: len(tables[table][column]) for name, table, column in (
+                ("mm", "MM", "pgd"), ("vma", "VMA", "vm_mm"), ("tlb", "GATHER", "mm"), ("folio", "PAGE", "flags"),
+            )
+        }  # fmt: skip
+        self.hooks = {
+            name: [SAME.get(one, one) for one in parameters(declared)]
+            for name, declared in machine.config.hooks.items() if name != HARDWARE
+        }  # fmt: skip
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """CheckFailed from within the call that is wrong."""
+        before = sys.getprofile()
+        sys.setprofile(self._called)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+    def _called(self, frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        if event != "call" or code.co_name not in self.hooks or code.co_filename.startswith(CORE):
+            return
+        caller = frame.f_back
+        if caller is None or not caller.f_code.co_filename.startswith(CORE):
+            return
+        names = self.hooks[code.co_name]
+        values = [frame.f_locals[one] for one in code.co_varnames[: len(names)]]
+        if wrong := self.wrong(dict(zip(names, values, strict=True))):
+            raise CheckFailed(f"core-mm calls {code.co_name} with {wrong}")
+
+    def wrong(self, given: Mapping[str, int]) -> str:
+        """What cannot be, of a hook with these arguments; "" if nothing."""
+        for name, value in given.items():
+            if name in self.rows and not 0 < value < self.rows[name]:
+                return f"{name} {value}, which is none"
+            if name in HIGHEST and not 0 <= value <= HIGHEST[name]:
+                return f"{name} {value}"
+        return self._place(given) or self._range(given) or self._folio(given)
+
+    def _place(self, given: Mapping[str, int]) -> str:
+        """An entry is that of the address, in a table of its level and address space; the VMA has the address."""
+        owner = self._owner(given)
+        for name, level in ENTRIES.items():
+            if name not in given or "addr" not in given:
+                continue
+            table, index = given[name] >> self.bits, given[name] & (1 << self.bits) - 1
+            if given["addr"] >> self.shift + level * self.bits & (1 << self.bits) - 1 != index:
+                return f"entry {index} of a table for address {given['addr']:#x}"
+            if self.ptdesc["level"][table] != level or (owner and self.ptdesc["mm"][table] != owner):
+                mm, found = self.ptdesc["mm"][table], self.ptdesc["level"][table]
+                return f"an entry of a table of mm {mm}, level {found}, for mm {owner}"
+            if not 0 < given.get("nr", 1) <= (1 << self.bits) - index:
+                return f"{given['nr']} entries from entry {index} on"
+        if "vma" in given and "addr" in given:
+            end = given["addr"] + (given.get("nr", 1) << self.shift)
+            return self._inside(given["vma"], given["addr"], end)
+        return ""
+
+    def _owner(self, given: Mapping[str, int]) -> int:
+        """The address space that the arguments name, 0 if none."""
+        if "vma" in given:
+            return int(self.vmas["vm_mm"][given["vma"]])
+        return int(self.gathers["mm"][given["tlb"]]) if "tlb" in given else given.get("mm", 0)
+
+    def _inside(self, vma: int, start: int, end: int) -> str:
+        first, after = int(self.vmas["vm_start"][vma]), int(self.vmas["vm_end"][vma])
+        return (
+            ""
+            if first <= start < end <= after
+            else f"[{start:#x}, {end:#x}) of a VMA [{first:#x}, {after:#x})"
+        )
+
+    def _range(self, given: Mapping[str, int]) -> str:
+        if "start" not in given:
+            return ""
+        start, end = given["start"], given["end"]
+        whole = (start | end) & (1 << self.shift) - 1 == 0
+        return "" if whole and 0 <= start < end else f"the range [{start:#x}, {end:#x})"
+
+    def _folio(self, given: Mapping[str, int]) -> str:
+        folio = given.get("folio", 0)
+        used = not folio or (self.pages["head"][folio] == folio and self.pages["refcount"][folio] > 0)
+        return "" if used else f"folio {folio:#x}, which is none"
