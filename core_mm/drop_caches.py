@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core_mm.folio import folio_mapped, folio_nr_pages, folio_ref_count, page_folio
+from core_mm.lru import lru_add_drain
 from core_mm.mapping import mapping_can_writeback
 from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_WRITEBACK, mach
 from core_mm.page_cache import filemap_get_page, filemap_remove_folio
@@ -11,6 +12,7 @@ from core_mm.page_writeback import filemap_write_and_wait_range
 
 def drop_caches() -> int:
     """Write everything back, then forget clean pages that nobody maps."""
+    lru_add_drain()
     for inode in range(1, mach.next_inode):
         if mapping_can_writeback(inode) and INODE.nrpages[inode]:
             filemap_write_and_wait_range(inode, 0, INODE.pages[inode])

@@ -117,6 +117,12 @@ class feature(Features):
         source='1da190f4d0a6 "mm: Copy-on-Write (COW) reuse support for PTE-mapped THP"',
     )
 
+    reuse_counts_lru: int = behaviour(
+        "a write to a new page that others map leaves this CPU's batches of folios alone; before, it empties them",
+        since="7.3",
+        source="mm/memory.c:wp_can_reuse_anon_folio of 7.2.13 and 7.3.4",
+    )
+
     # huge pages
     huge_zero_wp: int = behaviour(
         "a write to the huge zero page gets a huge page; before, it is split and one page copied",
@@ -204,6 +210,11 @@ class feature(Features):
         "aging clears the accessed flags of a large folio in batches",
         since="7.1",
         source='"mm: add a batched helper to clear the young flag for large folios"',
+    )
+    aging_on_lists: int = behaviour(
+        "aging passes over folios that are on no list yet",
+        since="6.16",
+        source="mm/vmscan.c:get_pfn_folio; measured: not on 6.12.107, on 6.16.12 (mglru); commit not identified",
     )
     madvise_free_batch: int = behaviour(
         "MADV_FREE takes a large folio that it covers whole; before, it splits every large folio",

@@ -18,7 +18,7 @@ from core_mm.hookspecs import pte_none, ptep_get
 from core_mm.mapping import shmem_mapping
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.memory.set_pte import do_set_pmd, pmd_is_free, set_pte_range, table_window
-from core_mm.mm_types import INODE, PAGE, PG_LRU, PG_READAHEAD, PG_UPTODATE, PG_WORKINGSET, VMA, cfg
+from core_mm.mm_types import INODE, PAGE, PG_READAHEAD, PG_UPTODATE, PG_WORKINGSET, VMA, cfg
 from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size
 from core_mm.pgtable import pte_alloc, pte_offset_map
 from core_mm.readahead import counts_misses, do_async_mmap_readahead, do_sync_mmap_readahead
@@ -55,7 +55,7 @@ def filemap_create_page(inode: int, index: int) -> int:
     """Cache a single page; 0 if memory is out."""
     folio = folio_alloc(0)
     if folio:
-        filemap_add_folio(inode, folio, index, PG_LRU | PG_UPTODATE)
+        filemap_add_folio(inode, folio, index, PG_UPTODATE)
         if cfg.content:
             content.read_folio(inode, folio)
         folio_put(folio)

@@ -7,6 +7,7 @@ from core_mm.hookspecs import (
     pmd_leaf, pmd_none, pmd_pte, pte_dirty, pte_none, pte_pfn, pte_present, pte_protnone, pte_special, pte_write,
     ptep_get,
 )  # fmt: skip
+from core_mm.lru import lru_add_drain
 from core_mm.memory.fault import handle_mm_fault
 from core_mm.mm_types import EFAULT, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
@@ -42,15 +43,15 @@ def populate_vma_page_range(vma: int, start: int, end: int) -> int:
 
 def faultin_range(vma: int, start: int, end: int, access: int) -> int:
     """Make every page of [start, end) present for `access`. Returns 0 or -EFAULT."""
-    at = start
-    tries = 0
-    while at < end:
+    at, tries, error = start, 0, 0
+    while at < end and not error:
         after = follow_page_mask(vma, at, end, access)
         tries = tries + 1 if after == at else 0
         if after == at and (tries > MAX_FAULTS or handle_mm_fault(vma, at, access)):
-            return -EFAULT
+            error = -EFAULT
         at = after
-    return 0
+    lru_add_drain()
+    return error
 
 
 def follow_page_mask(vma: int, addr: int, end: int, access: int) -> int:

@@ -14,11 +14,12 @@ from core_mm.hookspecs import (
 )  # fmt: skip
 from core_mm.huge_memory import pgtable_trans_huge_deposit
 from core_mm.internal import folio_pte_batch
+from core_mm.lru import folio_add_lru, lru_add_drain
 from core_mm.memory.entry import maybe_mkwrite
 from core_mm.memory.fault import handle_mm_fault
 from core_mm.memory.rss import add_mm_counter
 from core_mm.mm_types import (
-    EAGAIN, EINVAL, ENOMEM, MM_ANONPAGES, PAGE, PG_LRU, VM_NOHUGEPAGE, VMA, cfg, ptes,
+    EAGAIN, EINVAL, ENOMEM, MM_ANONPAGES, PAGE, VM_NOHUGEPAGE, VMA, cfg, ptes,
 )  # fmt: skip
 from core_mm.pgtable import entry_at, pmd_off, pte_offset_map
 from core_mm.rmap import folio_add_new_anon_rmap, folio_remove_rmap_ptes
@@ -32,6 +33,7 @@ def madvise_collapse(vma: int, start: int, end: int) -> int:
     if VMA.vm_flags[vma] & VM_NOHUGEPAGE or VMA.vm_file[vma] or VMA.anon_vma[vma] == 0:
         return -EINVAL
     error = 0
+    lru_add_drain()
     haddr = (start + cfg.pmd_size - 1) & -cfg.pmd_size
     while haddr + cfg.pmd_size <= end:
         result = collapse_pmd(vma, haddr)
@@ -102,7 +104,7 @@ def collapse_huge_page(vma: int, haddr: int, pmdp: int) -> int:
     add_mm_counter(mm, MM_ANONPAGES, cfg.ptrs_per_pte - present)
     entry = maybe_mkwrite(pte_mkdirty(pfn_pte(folio, VMA.vm_page_prot[vma])), vma)
     folio_add_new_anon_rmap(folio, vma, haddr, 1)
-    PAGE.flags[folio] |= PG_LRU
+    folio_add_lru(folio)
     pgtable_trans_huge_deposit(mm, slot)
     return set_pmd_at(mm, haddr, pmdp, pmd_mkhuge(entry))
 

@@ -103,6 +103,8 @@ class mach(Scalars):
     nr_isolated: int  # folios that reclaim took off the LRU
     lru_batched: int  # folios put in an LRU batch so far
     lru_drained: int  # of these, how many left it
+    lru_added: int  # folios put in the batch of new ones so far
+    lru_emptied: int  # of these, how many before it was last emptied without being full
     swap_taken: int  # the swap cluster that was begun last
     swap_used: int
     swap_off: int  # given up by swapoff
@@ -153,6 +155,7 @@ class PAGE(Table, rows="frames"):
     written = column(8, apart=True)  # a program wrote to it: it holds something other than zeros
     # head: swap slot, or place in an LRU batch; head+1: mapcount of the folio; head+2: PMD mappings
     private = column(32, apart=True)
+    added = column(32, apart=True)  # its place among all that were put in the batch of new folios
 
 
 class PTDESC(Table, rows="tables"):

@@ -7,6 +7,7 @@ was swapped above it.
 from __future__ import annotations
 
 from core_mm.folio import folio_nr_pages, folio_order, folio_put_refs, folio_ref_add, folio_test_anon
+from core_mm.lru import folio_add_lru
 from core_mm.mm_types import INODE, PAGE, cfg, i_pages
 from core_mm.vmstat import LOG_FOLIO, note
 
@@ -62,6 +63,7 @@ def filemap_add_folio(inode: int, folio: int, index: int, flags: int) -> int:
         note(LOG_FOLIO, folio, nr, folio_order(folio), inode)
     folio_ref_add(folio, nr)
     PAGE.flags[folio] |= flags
+    folio_add_lru(folio)
     PAGE.mapping[folio] = inode
     PAGE.index[folio] = index
     at = INODE.first[inode] + index

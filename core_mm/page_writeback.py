@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core_mm import content
 from core_mm.folio import folio_mark_dirty, folio_nr_pages, page_folio
+from core_mm.lru import lru_add_drain
 from core_mm.mapping import mapping_can_writeback
 from core_mm.mkclean import folio_mkclean
 from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_READAHEAD, cfg
@@ -21,7 +22,8 @@ def filemap_write_and_wait_range(inode: int, first: int, end: int) -> int:
         index += 1
         if page:
             folio = page_folio(page)
-            folio_clear_dirty_for_io(folio)
+            if folio_clear_dirty_for_io(folio):
+                lru_add_drain()  # folio_batch_release()
             index = PAGE.index[folio] + folio_nr_pages(folio)
     return 0
 

@@ -13,7 +13,6 @@ from core_mm.log2 import ilog2
 from core_mm.mm_types import (
     INODE,
     PAGE,
-    PG_LRU,
     PG_READAHEAD,
     PG_UPTODATE,
     VM_EXEC,
@@ -207,7 +206,7 @@ def ra_alloc_folio(inode: int, index: int, order: int, mark: int) -> int:
     folio = folio_alloc(order)
     if not folio:
         return 0
-    flags = PG_LRU | PG_UPTODATE
+    flags = PG_UPTODATE
     if index <= mark < index + (1 << order):
         flags |= PG_READAHEAD
     filemap_add_folio(inode, folio, index, flags)

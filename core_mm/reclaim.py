@@ -23,6 +23,7 @@ from core_mm.folio import (
 )
 from core_mm.folio_split import split_folio_to_list
 from core_mm.hookspecs import arch_prepare_to_swap
+from core_mm.lru import folio_add_lru, folio_test_lru
 from core_mm.mm_types import PAGE, PG_DIRTY, PG_LRU, PG_READAHEAD, cfg, isolated, mach
 from core_mm.page_cache import filemap_remove_folio
 from core_mm.shmem import shmem_writeout
@@ -38,7 +39,7 @@ KEPT, FREED = 0, 1
 
 def folio_isolate_lru(folio: int) -> int:
     """Take a folio off the LRU, onto the stack (`mach.nr_isolated`); whether it was there."""
-    if not PAGE.flags[folio] & PG_LRU:
+    if not folio_test_lru(folio):
         return 0
     PAGE.flags[folio] &= ~PG_LRU
     folio_get(folio)
@@ -119,7 +120,7 @@ def folio_set_reclaim(folio: int) -> int:
 
 def keep(folio: int) -> int:
     """The folio stays: back to the LRU."""
-    PAGE.flags[folio] |= PG_LRU
+    folio_add_lru(folio)  # folio_putback_lru()
     folio_put(folio)
     return KEPT
 

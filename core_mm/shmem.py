@@ -7,7 +7,7 @@ from core_mm.features import feature
 from core_mm.folio import folio_alloc, folio_get, folio_mark_dirty, folio_order, folio_put, page_folio
 from core_mm.hookspecs import arch_prepare_to_swap, arch_swap_restore
 from core_mm.log2 import ilog2
-from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_LRU, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
+from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_SWAPBACKED, PG_UPTODATE, VM_NOHUGEPAGE, VMA, cfg, i_pages
 from core_mm.page_cache import (
     filemap_add_folio,
     filemap_get_page,
@@ -59,7 +59,7 @@ def shmem_get_folio(inode: int, index: int, orders: int) -> int:
     slot = filemap_get_swap(inode, index)
     if slot:
         return shmem_swapin_folio(inode, index, slot)
-    flags = PG_LRU | PG_UPTODATE | PG_SWAPBACKED
+    flags = PG_UPTODATE | PG_SWAPBACKED
     while orders:
         order = highest_order(orders)
         first = index & (-1 << order)
@@ -98,7 +98,7 @@ def shmem_swapin_folio(inode: int, index: int, slot: int) -> int:
         return 0
     first = index & (-1 << order)
     count(SWAP_IN, 1)
-    filemap_add_folio(inode, folio, first, PG_LRU | PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
+    filemap_add_folio(inode, folio, first, PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY)
     folio_put(folio)
     arch_swap_restore(slot - (index - first), folio)
     if cfg.content:

@@ -14,6 +14,7 @@ from core_mm.folio import (
     folio_test_large,
     page_folio,
 )
+from core_mm.lru import lru_add_drain
 from core_mm.mapping import shmem_mapping
 from core_mm.memory import zap
 from core_mm.mm_types import INODE, PAGE, VMA, cfg, i_pages, mach
@@ -113,6 +114,7 @@ def truncate_whole_folios(inode: int, start: int, end: int) -> int:
             nr = folio_nr_pages(folio) - (page - folio)
             if PAGE.index[folio] >= start and PAGE.index[folio] + folio_nr_pages(folio) <= end:
                 truncate_inode_folio(folio)
+                lru_add_drain()  # folio_batch_release()
         elif slot:
             nr = 1 << swapped_order(inode, index)
             if index & (nr - 1) == 0 and index + nr <= end:

@@ -15,7 +15,7 @@ from core_mm.hookspecs import (
 )  # fmt: skip
 from core_mm.internal import folio_pte_batch
 from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
-from core_mm.lru import vma_has_recency
+from core_mm.lru import folio_test_lru, vma_has_recency
 from core_mm.mm_types import MM, VM_HUGETLB, VM_LOCKED, VMA, cfg, mach, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 
@@ -94,7 +94,7 @@ def walk_pte_range(vma: int, pmdp: int, addr: int, end: int) -> int:
 
 def age_ptes(vma: int, ptep: int, pte: int, addr: int, limit: int) -> int:
     """One young PTE or a batch; returns how many were looked at."""
-    if not pte_young(pte):
+    if not pte_young(pte) or (feature.aging_on_lists and not folio_test_lru(page_folio(pte_pfn(pte)))):
         return 1
     if not feature.young_batch:
         ptep_test_and_clear_young(vma, addr, ptep)

@@ -26,11 +26,12 @@ from core_mm.hookspecs import (
     update_mmu_tlb_range,
 )
 from core_mm import content
+from core_mm.lru import folio_add_lru
 from core_mm.memory import file_fault, huge_fault, swap_fault
 from core_mm.memory.entry import pte_range_none, vmf_pte_changed
 from core_mm.memory.rss import add_mm_counter
 from core_mm.memory.wp import do_wp_page
-from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_SHARED, VM_WRITE, VMA, cfg, mach
+from core_mm.mm_types import MM_ANONPAGES, VM_SHARED, VM_WRITE, VMA, cfg, mach
 from core_mm.pgtable import pmd_alloc, pte_alloc, pte_offset_map
 from core_mm.rmap import anon_vma_prepare, folio_add_new_anon_rmap
 from core_mm.rwonce import PMD_READ_ONCE
@@ -178,6 +179,6 @@ def map_anon_folio(vma: int, address: int, pmdp: int, folio: int, order: int, or
     folio_ref_add(folio, nr - 1)
     add_mm_counter(mm, MM_ANONPAGES, nr)
     folio_add_new_anon_rmap(folio, vma, address, 1)
-    PAGE.flags[folio] |= PG_LRU
+    folio_add_lru(folio)
     set_ptes(mm, address, ptep, entry, nr)
     return update_mmu_cache_range(0, vma, address, ptep, nr)

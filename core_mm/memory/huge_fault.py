@@ -30,9 +30,10 @@ from core_mm.huge_memory import (
     pmdp_huge_clear_flush,
     split_huge_pmd,
 )
+from core_mm.lru import folio_add_lru
 from core_mm.memory.entry import maybe_mkwrite
 from core_mm.memory.rss import add_mm_counter
-from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VMA, cfg, mach
+from core_mm.mm_types import MM_ANONPAGES, VMA, cfg, mach
 from core_mm.pgtable import pte_alloc_one
 from core_mm.rmap import anon_vma_prepare, folio_add_new_anon_rmap, folio_move_anon_rmap
 from core_mm.swap_state import folio_free_swap
@@ -70,7 +71,7 @@ def map_anon_folio_pmd(vma: int, haddr: int, pmdp: int, folio: int) -> int:
     count(FAULT_PMD, 1)
     entry = maybe_mkwrite(pte_mkdirty(pfn_pte(folio, VMA.vm_page_prot[vma])), vma)
     folio_add_new_anon_rmap(folio, vma, haddr, 1)
-    PAGE.flags[folio] |= PG_LRU
+    folio_add_lru(folio)
     add_mm_counter(mm, MM_ANONPAGES, 1 << cfg.pmd_order)
     return set_pmd_at(mm, haddr, pmdp, pmd_mkhuge(entry))
 

@@ -19,11 +19,10 @@ from core_mm.hookspecs import (
     set_ptes,
     update_mmu_cache_range,
 )
+from core_mm.lru import folio_add_lru
 from core_mm.memory.entry import maybe_mkwrite
 from core_mm.memory.rss import add_mm_counter, mm_counter
 from core_mm.mm_types import (
-    PAGE,
-    PG_LRU,
     VM_NOHUGEPAGE,
     VM_SHARED,
     VMA,
@@ -85,7 +84,7 @@ def set_pte_range(
         entry = pte_mkdirty(entry)
     if write and not VMA.vm_flags[vma] & VM_SHARED:
         folio_add_new_anon_rmap(folio, vma, addr, 1)
-        PAGE.flags[folio] |= PG_LRU
+        folio_add_lru(folio)
     else:
         folio_add_file_rmap_ptes(folio, page, nr, vma)
     set_ptes(VMA.vm_mm[vma], addr, ptep, entry, nr)

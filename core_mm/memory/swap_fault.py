@@ -31,14 +31,13 @@ from core_mm.hookspecs import (
     update_mmu_cache_range,
     update_mmu_tlb_range,
 )
-from core_mm.lru import lru_add_drain
+from core_mm.lru import folio_add_lru, folio_test_lru, lru_add_drain
 from core_mm.memory.rss import add_mm_counter
 from core_mm.memory.wp import do_wp_page
 from core_mm.mm_types import (
     MM_ANONPAGES,
     MM_SWAPENTS,
     PAGE,
-    PG_LRU,
     PG_SWAPBACKED,
     PG_UPTODATE,
     VM_WRITE,
@@ -63,22 +62,25 @@ def do_swap_page(vma: int, address: int, pmdp: int, ptep: int, orig: int, access
     if page:
         folio_get(page_folio(page))
     else:
-        page = swapin_folio(vma, address, ptep, orig, access)
+        page = swapin_folio(vma, address, ptep, orig)
         if not page:
             return VM_FAULT_OOM
+    folio = page_folio(page)
+    cached = folio_test_swapcache(folio) or feature.swapin_cached
+    if access == ACCESS_WRITE and cached and not folio_test_lru(folio):
+        lru_add_drain()
     if not pte_same(ptep_get(ptep), orig):
         update_mmu_tlb_range(vma, address, ptep, 1)
-        return folio_put(page_folio(page))
+        return folio_put(folio)
     idx, nr = whole_folio(vma, address, ptep, orig, page)
     return map_swapped_in(vma, address - (idx << cfg.page_shift), ptep - idx, orig, page - idx, nr, idx, access)
 
 
-def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> int:
+def swapin_folio(vma: int, address: int, ptep: int, orig: int) -> int:
     """A new folio with the contents of the slot, and maybe of its neighbours; the page of the slot, 0 without memory.
 
     A slot that one entry refers to needs no place in the swap cache: in Linux 6.12 it does without, in 7.x it has one
-    until it is mapped. In 6.12 only such a slot brings its neighbours along. To write to a page that has a place there,
-    the batches of folios are emptied.
+    until it is mapped. In 6.12 only such a slot brings its neighbours along.
     """
     entry = pte_to_swp_entry(orig)
     count(SWAP_IN, 1)
@@ -90,7 +92,7 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> i
         folio = folio_alloc(0)
     if not folio:
         return 0
-    PAGE.flags[folio] |= PG_LRU | PG_UPTODATE | PG_SWAPBACKED
+    PAGE.flags[folio] |= PG_UPTODATE | PG_SWAPBACKED
     for page in range(folio, folio + (1 << order)):
         PAGE.written[page] = 1
     first = entry & (-1 << order)
@@ -98,8 +100,7 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int, access: int) -> i
         content.swap_read_folio(folio, first)
     if not lone or (feature.swapin_cached and is_shared(first, 1 << order)):
         add_to_swap_cache(folio, first)
-    if access == ACCESS_WRITE and order == 0 and (not lone or feature.swapin_cached):
-        lru_add_drain()
+    folio_add_lru(folio)
     return folio + entry - first
 
 

@@ -34,9 +34,9 @@ from core_mm.hookspecs import (
 )
 from core_mm.mapping import shmem_mapping
 from core_mm.memory.entry import maybe_mkwrite
-from core_mm.lru import folio_in_lru_batch
+from core_mm.lru import folio_add_lru, folio_in_lru_batch, folio_test_lru, lru_add_drain
 from core_mm.memory.rss import add_mm_counter, mm_counter
-from core_mm.mm_types import MM_ANONPAGES, PAGE, PG_LRU, VM_MAYSHARE, VM_SHARED, VMA, cfg
+from core_mm.mm_types import MM_ANONPAGES, VM_MAYSHARE, VM_SHARED, VMA, cfg
 from core_mm.rmap import (
     anon_vma_prepare,
     folio_add_new_anon_rmap,
@@ -70,7 +70,13 @@ def wp_can_reuse_anon_folio(folio: int, vma: int) -> int:
     """Whether nobody but this mapping can reach the folio."""
     if folio_test_large(folio):
         return feature.reuse_large_anon and wp_can_reuse_large_anon_folio(folio)
-    if folio_ref_count(folio) > 1 + (folio_test_swapcache(folio) != 0) or folio_in_lru_batch(folio):
+    new, cached = not folio_test_lru(folio), int(folio_test_swapcache(folio) != 0)
+    others = folio_ref_count(folio) + folio_in_lru_batch(folio) - 1
+    if others > (cached if feature.reuse_counts_lru else 2 - new):
+        return 0
+    if new:
+        lru_add_drain()
+    if folio_ref_count(folio) + folio_in_lru_batch(folio) > 1 + cached:
         return 0
     if folio_test_swapcache(folio):
         folio_free_swap(folio)
@@ -144,7 +150,7 @@ def install_copy(vma: int, address: int, ptep: int, new: int) -> int:
     count(PTEP_CLEAR_FLUSH, 1)
     ptep_clear_flush(vma, address, ptep)
     folio_add_new_anon_rmap(new, vma, address, 1)
-    PAGE.flags[new] |= PG_LRU
+    folio_add_lru(new)
     set_ptes(VMA.vm_mm[vma], address, ptep, entry, 1)
     return update_mmu_cache_range(0, vma, address, ptep, 1)
 

@@ -88,6 +88,7 @@ static void enable(int orders) {
     madvise(bait, BAIT, MADV_HUGEPAGE), madvise(bait, BAIT, MADV_DONTFORK);
     for (long at = 0; at < BAIT; at += BAIT / 4) bait[at] = 1;
     usleep(SETTLE_US);
+    madvise(bait, BAIT, MADV_DONTNEED); /* or a program that ages memory would age that, too */
 }
 
 static int load(const char *module) {
@@ -429,6 +430,11 @@ static void catch_faults(void) {
     sigaction(SIGSEGV, &action, 0), sigaction(SIGBUS, &action, 0), sigaction(SIGILL, &action, 0);
 }
 
+static void empty_batch(void) { /* of folios that are new and on no list yet: advice to reclaim begins with that */
+    void *nothing = mmap(0, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(nothing, page, MADV_COLD), munmap(nothing, page);
+}
+
 static void find_own(void) { /* the memory that this program itself writes: data, heap, stack */
     static char maps[8192];
     unsigned long start, end;
@@ -454,6 +460,7 @@ static void run_program(int first, int end) {
         catch_faults(), find_own(), warm();
         alone(first, end);
         usleep(5000); /* init copies what it writes of its own, and waits */
+        empty_batch();
         walk();
         _exit(0);
     }
