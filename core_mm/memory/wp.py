@@ -72,7 +72,7 @@ def wp_can_reuse_anon_folio(folio: int, vma: int) -> int:
         return feature.reuse_large_anon and wp_can_reuse_large_anon_folio(folio)
     new, cached = not folio_test_lru(folio), int(folio_test_swapcache(folio) != 0)
     others = folio_ref_count(folio) + folio_in_lru_batch(folio) - 1
-    if others > (cached if feature.reuse_counts_lru else 2 - new):
+    if others > (cached if feature.fault_keeps_lru_batches else 2 - new):
         return 0
     if new:
         lru_add_drain()

@@ -109,5 +109,5 @@ def test_what_went_again() -> None:
     assert features("7.2", EVERY) & flush == {"contpte_elide_bbml2"}
     assert features("7.3", EVERY) & flush == {"contpte_elide_bbml3"}
     assert features("7.3", EVERY) - features("7.2", EVERY) == {
-        "contpte_elide_bbml3", "contpte_invalid_unfolded", "madv_cold_pmd_young",
+        "contpte_elide_bbml3", "contpte_invalid_unfolded", "fault_keeps_lru_batches", "madv_cold_pmd_young",
     }  # fmt: skip

@@ -186,8 +186,8 @@ MISTAKES = (
         ("no walk from frame", "operation 3 (madvise)"), "rmap", orders=1 << 4),
     Mistake(
         "a child writes to the page that it shares", Edit(
-            "core_mm.memory.wp", "    if folio_ref_count(folio) > 1 + (folio_test_swapcache(folio) != 0) or "
-            "folio_in_lru_batch(folio):\n        return 0\n    if folio_test_swapcache(folio):\n"
+            "core_mm.memory.wp", "    if folio_ref_count(folio) + folio_in_lru_batch(folio) > 1 + cached:\n"
+            "        return 0\n    if folio_test_swapcache(folio):\n"
             "        folio_free_swap(folio)\n    if folio_ref_count(folio) != 1:\n        return 0\n", ""),
         (SPAWN, mmap(), write(), FORK, write(task=2)), ("mapped 2 times", "operation 4 (fault)"), "exclusive"),
     Mistake(
