@@ -67,7 +67,8 @@ def do_swap_page(vma: int, address: int, pmdp: int, ptep: int, orig: int, access
             return VM_FAULT_OOM
     folio = page_folio(page)
     cached = folio_test_swapcache(folio) or feature.swapin_cached
-    if access == ACCESS_WRITE and cached and not feature.fault_keeps_lru_batches and not folio_test_lru(folio):
+    drains = access == ACCESS_WRITE and cached and not feature.fault_keeps_lru_batches
+    if drains and not folio_test_lru(folio):
         lru_add_drain()
     if not pte_same(ptep_get(ptep), orig):
         update_mmu_tlb_range(vma, address, ptep, 1)

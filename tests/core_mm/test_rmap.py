@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core_mm import uapi
+from core_mm.lru import lru_add_drain
 from core_mm.reclaim import folio_isolate_lru, reclaim_pages
 from tests.core_mm.conftest import Maker
 from tests.support.audit import audit
@@ -78,14 +79,15 @@ def test_a_lone_page_of_a_large_folio_is_copied_so_that_the_rest_can_go(
 @pytest.mark.parametrize("order", [0, 4])
 def test_reclaim_finds_a_folio_in_every_mm(bench: Maker, order: int) -> None:
     """Reclaimed, a folio that parent, child and grandchild share leaves all three, and comes back to each."""
-    made = bench(order, roots=[folio_isolate_lru, reclaim_pages])
+    made = bench(order, roots=[lru_add_drain, folio_isolate_lru, reclaim_pages])
     made.map(16)
     made.touch(0, 16)
     child = made.fork()
     mms = [made.mm, child, made.machine.call("dup_mm", child)]
     folio = made.pte(5) >> 12 & ((1 << 36) - 1)
     folio = made.frame("head", folio)
-    made.machine.call("folio_isolate_lru", folio)
+    made.machine.call("lru_add_drain")
+    assert made.machine.call("folio_isolate_lru", folio)
     assert made.machine.call("reclaim_pages", 1) == 1 << order
     entries = {made.pte(5, mm) for mm in mms}
     assert len(entries) == 1 and not entries & {0}

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from core_mm.pgtable import pmd_off
-from core_mm.uapi import ACCESS_READ, MADV_NOHUGEPAGE, OP_LRU_GEN_AGE, OP_MADVISE, OP_TOUCH
+from core_mm.uapi import (
+    ACCESS_READ,
+    MADV_NOHUGEPAGE,
+    MADV_POPULATE_READ,
+    OP_LRU_GEN_AGE,
+    OP_MADVISE,
+    OP_TOUCH,
+)
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
@@ -50,6 +57,7 @@ def aging(context: Context) -> None:
         ok(
             s, OP_MADVISE, 1, AT + PAGES // 2 * s.page, PAGES // 4 * s.page, MADV_NOHUGEPAGE
         )  # VMAs share the table
+        ok(s, OP_MADVISE, 1, AT, s.page, MADV_POPULATE_READ)  # no page waits for its place on a list
         table = direct(s).hooks["table_slot"](int(s.machine.memory.arrays["ptes"][entry(s)]))
         for _ in range(ROUNDS):
             ok(s, OP_TOUCH, 1, AT, PAGES, ACCESS_READ)

@@ -14,6 +14,7 @@ from core_mm.uapi import (
     MADV_DONTNEED,
     MADV_FREE,
     MADV_PAGEOUT,
+    MADV_POPULATE_READ,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_PRIVATE,
@@ -242,6 +243,7 @@ def reclaim(s: System, pages: int) -> None:
 def aging(s: System, pages: int) -> None:
     """Aging leaves at most translations that hide an access."""
     mapped(s, pages)
+    ok(s, OP_MADVISE, 1, AT, s.page, MADV_POPULATE_READ)  # no page waits for its place on a list
     ok(s, OP_CLEAR_REFS, 1, 1)
     ok(s, OP_TOUCH, 1, AT, pages, ACCESS_READ)
     ok(s, OP_LRU_GEN_AGE, 1)
