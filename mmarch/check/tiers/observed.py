@@ -1,0 +1,156 @@
+"""Tier stateful: what core-mm observes of a machine is what its memory holds, read by somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from core_mm import observe as o
+from core_mm.mm_types import PG_LARGE, PG_ORDER_SHIFT, PG_SWAPCACHE
+from core_mm.page_cache import SWAP_ORDER
+from mmarch.check.context import Context
+from mmarch.check.observation import OBSERVED, SEEN, Rows, take
+from mmarch.check.outcome import CheckFailed
+from mmarch.check.registry import check
+from mmarch.check.system import show
+from mmarch.sanitize import soak
+from mmarch.sanitize.entries import PRESENT, Numbers
+from mmarch.sanitize.invariants.spaces import vmas_of
+from mmarch.sanitize.state import Reader, State
+
+OPERATIONS, FEWEST, EACH = 1_200, 400, 100  # in all, and of one machine
+EVERY = 10  # operations between two looks
+BITS = {
+    o.SEEN_VALID: "pte_valid", o.SEEN_YOUNG: "pte_young", o.SEEN_DIRTY: "pte_dirty", o.SEEN_WRITE: "pte_write",
+    o.SEEN_SPECIAL: "pte_special", o.SEEN_PROTNONE: "pte_protnone",
+}  # fmt: skip
+Place = tuple[int, int, int]  # kind, owner, at
+Must = dict[Place, dict[int, int]]  # column -> value
+
+
+@check("stateful.observed", source="core_mm/observe.py")
+def observed(context: Context) -> str:
+    """After random operations, what can be observed is what page tables, struct pages, files and mappings hold."""
+    config = replace(context.config(), granule=context.granule or context.arch.default_granule, seen=SEEN)
+    seen = 0
+    wanted = max(FEWEST, round(OPERATIONS * context.share))
+    for made in soak.rounds(config, wanted, context.seed, each=EACH):
+        machine = soak.machine(made, "interpreted", OBSERVED)
+        reader = Reader(machine)
+        for first in range(0, len(made.rows), EVERY):
+            after = min(first + EVERY, len(made.rows))
+            machine.call("run_operations", first, after)
+            rows = take(machine)
+            for wrong in compared(rows, expected(reader), reader.entries.hooks):
+                raise CheckFailed(f"{wrong}{context.where}", [show(row) for row in made.rows[:after]])
+            seen += len(rows)
+    return f"{seen:,} rows"
+
+
+def compared(rows: Rows, must: Must, hooks: dict[str, Callable[..., int]]) -> Iterator[str]:
+    """Rows that are missing, too many, or say something else."""
+
+    @cache
+    def bits(entry: int) -> int:
+        return sum(bit for bit, name in BITS.items() if hooks[name](entry))
+
+    for row in rows.tolist():
+        place = row[o.KIND], row[o.OWNER], row[o.AT]
+        wanted = must.pop(place, None)
+        if wanted is None:
+            yield f"observed row {place} is of nothing"
+        elif wrong := [
+            (column, row[column], value) for column, value in wanted.items() if row[column] != value
+        ]:
+            yield f"observed row {place}: column {wrong[0][0]} is {wrong[0][1]}; right is {wrong[0][2]}"
+        elif row[o.KIND] in (o.SEEN_PTE, o.SEEN_PMD) and row[o.BITS] != bits(row[o.ENTRY]):
+            yield f"observed row {place}: bits {row[o.BITS]:#x} of entry {row[o.ENTRY]:#x}"
+    for place in must:
+        yield f"no observed row {place}"
+
+
+def expected(reader: Reader) -> Must:
+    """Every row that there must be, without what an architecture may gather from several entries."""
+    state = reader.read()
+    tasks = reader.memory.tables["TASK"]["mm"].tolist()
+    owners = {mm: tasks.index(mm) for mm in state.roots}
+    shift = state.constant("page_shift")
+    must: Must = {}
+    for mm, owner in owners.items():
+        mms = reader.memory.tables["MM"]
+        names = (
+            (o.ENTRY, "rss_file"), (o.BITS, "rss_anon"), (o.PLACE, "rss_swap"), (o.FLAGS, "rss_shmem"),
+            (o.REFERENCES, "map_count"),
+        )  # fmt: skip
+        held = {column: int(mms[name][mm]) for column, name in names}
+        for task in (task for task, other in enumerate(tasks) if other == mm):
+            must[o.SEEN_MM, task, owner] = held
+        vmas = reader.memory.tables["VMA"]
+        for vma, start, end in vmas_of(state).get(mm, []):
+            must[o.SEEN_VMA, owner, start >> shift] = {
+                o.ENTRY: end >> shift, o.BITS: int(vmas["vm_flags"][vma]), o.PLACE: int(vmas["vm_pgoff"][vma]),
+                o.FLAGS: int(vmas["vm_file"][vma]),
+            }  # fmt: skip
+    _entries(state, owners, must)
+    _files(state, must)
+    must[o.SEEN_MACHINE, 0, 0] = {
+        o.ENTRY: state.constant("memory_pages") - state.get("free_pages") - state.get("tables"),
+        o.BITS: state.get("warned"), o.FLAGS: state.get("swap_used"),
+    }  # fmt: skip
+    return must
+
+
+def _entries(state: State, owners: dict[int, int], must: Must) -> None:
+    leaves = state.leaves
+    columns = (
+        leaves.mm, leaves.page, leaves.huge, leaves.read.bits, leaves.read.frame, leaves.read.slot,
+        leaves.read.exclusive, leaves.read.migration, state.mapping,
+    )  # fmt: skip
+    for mm, page, huge, bits, frame, slot, exclusive, migration, mapping in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        if bits & PRESENT:
+            kind = o.SEEN_PMD if huge else o.SEEN_PTE
+            must[kind, owners[mm], page] = {o.FRAME: frame} | (_page(state, frame) if mapping else {})
+        elif not migration:
+            found = {o.BITS: int(exclusive), **_slot(state, slot)}
+            must[o.SEEN_SWAP, owners[mm], page] = found
+
+
+def _page(state: State, frame: int) -> dict[int, int]:
+    """What its struct page and its folio's say."""
+    page = state.reader.memory.tables["PAGE"]
+    folio = int(state.head[frame])
+    flags = int(page["flags"][folio])
+    found = {
+        o.FOLIO: folio, o.PLACE: frame - folio, o.FLAGS: flags, o.REFERENCES: int(page["refcount"][folio]),
+        o.MAPCOUNT: int(page["mapcount"][frame]), o.EXCLUSIVE: int(page["anon_exclusive"][frame]),
+    }  # fmt: skip
+    if flags & PG_LARGE:
+        found[o.FOLIO_MAPCOUNT] = int(page["private"][folio + 1])
+        if flags >> PG_ORDER_SHIFT >= state.constant("pmd_order"):
+            found[o.ENTIRE_MAPCOUNT] = int(page["private"][folio + 2])
+    if flags & PG_SWAPCACHE:
+        slot = int(page["private"][folio]) + frame - folio
+        found |= {o.SLOT: -slot, o.SLOT_REFERENCES: int(state.array("swap_map")[slot])}
+    return found
+
+
+def _slot(state: State, slot: int) -> dict[int, int]:
+    """A slot, and what is cached for it."""
+    frame = int(state.array("swap_cache")[slot])
+    found = {o.SLOT: -slot, o.SLOT_REFERENCES: int(state.array("swap_map")[slot])}
+    return found | ({o.FRAME: frame, **_page(state, frame)} if frame else {})
+
+
+def _files(state: State, must: Must) -> None:
+    columns: tuple[Numbers, ...] = state.cached
+    for inode, index, value in zip(*(np.asarray(column).tolist() for column in columns), strict=True):
+        if value > 0:
+            must[o.SEEN_CACHED, inode, index] = {o.FRAME: value, **_page(state, value)}
+        elif value < 0:
+            stored = _slot(state, -value & (1 << SWAP_ORDER) - 1)
+            must[o.SEEN_STORED, inode, index] = {o.ENTRY: -value >> SWAP_ORDER, **stored}

@@ -1,0 +1,43 @@
+"""The check of what core-mm observes, on a core-mm that looks away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mmarch.check.outcome import CheckFailed
+from mmarch.check.tiers.observed import observed
+from tests.mmarch.sanitize.test_invariants import context, in_fork
+from tests.mutants.mutant import Edit, applied
+
+BLIND = {
+    "a task's anonymous pages": Edit(
+        "core_mm.observe", "        seen[at + BITS] = MM.rss_anon[mm]\n", "        seen[at + BITS] = MM.rss_file[mm]\n"
+    ),
+    "pages of files": Edit(
+        "core_mm.observe", "    at = new_row(SEEN_CACHED if page else SEEN_STORED", "    at = new_row(SEEN_STORED"
+    ),
+    "what is dirty": Edit(
+        "core_mm.observe", "        bits |= SEEN_DIRTY\n", "        bits = SEEN_DIRTY\n",
+    ),
+    "which page of its folio is mapped": Edit(
+        "core_mm.observe", "    seen[at + PLACE] = pfn - folio\n", "    seen[at + PLACE] = 0\n"
+    ),
+}  # fmt: skip
+
+
+def told(edit: Edit) -> str:
+    """What the check says."""
+    with applied((edit,)):
+        try:
+            return observed(replace(context(), share=0.1))
+        except CheckFailed as failed:
+            return str(failed)
+
+
+@pytest.mark.parametrize("what", BLIND)
+def test_something_is_not_seen(what: str) -> None:
+    """A row, and what of it is not so."""
+    said = in_fork(told, BLIND[what])
+    assert "observed row" in said, said
