@@ -29,9 +29,3 @@ def new_context(mm: int) -> int:
     if cfg.log_ptes:
         note(LOG_ASID, mm, MM.asid[mm], 0, 0)
     return 0
-
-
-def forget_context(mm: int) -> int:
-    """The mm is gone; its ASID is not used again before the generation ends."""
-    MM.asid[mm] = 0
-    return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core_mm import rmap
-from core_mm.context import forget_context
 from core_mm.fault_inject import should_fail
 from core_mm.hookspecs import flush_tlb_mm
 from core_mm.inode import get_file, i_mmap_insert_after
@@ -83,9 +82,8 @@ def mmput(mm: int) -> int:
 
 
 def mmdrop(mm: int) -> int:
-    """Free what is left: the top-level table and the ASID (kernel/fork.c:__mmdrop)."""
+    """Free what is left, the top-level table; its ASID is not used again before the generation ends (__mmdrop)."""
     pgd_free(mm)
-    forget_context(mm)
     return free_mm(mm)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from core_mm.mm_types import EAGAIN, ENOMEM, PG_LARGE
 from core_mm.page_cache import SWAP_ORDER
-from core_mm.uapi import COLUMNS, FILE_RAMFS, FILE_TMPFS_HUGE, OP_NAMES
+from core_mm.uapi import COLUMNS, FILE_RAMFS, FILE_TMPFS_HUGE, OP_MSYNC, OP_NAMES
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Machine
 from mmarch.runs.run import error_name
 from mmarch.sanitize import layout
-from mmarch.sanitize.answers import Caller
+from mmarch.sanitize.answers import MS_SYNC, Caller
 from mmarch.sanitize.entries import EXECUTES, PRESENT, READS, WRITES, Numbers
 from mmarch.sanitize.expected import Plan, on_disk
 from mmarch.sanitize.follow import Follow
@@ -74,6 +74,7 @@ class Contents:
             self.model, self._page, reader.constant("page_shift") + reader.bits * reader.levels,
             [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed, self._large,
         )  # fmt: skip
+        self._kinds = kinds
         self._caller = Caller(
             self.model, self._page, self.follow.top, reader.constant("nr_tasks") - 1,
             lambda number: kinds[number] != FILE_RAMFS,
@@ -94,7 +95,24 @@ class Contents:
         ops, results = self._machine.memory.arrays["ops"], self._machine.memory.arrays["results"]
         operation, result = ops[row * COLUMNS : (row + 1) * COLUMNS].tolist(), int(results[row])
         found = list(self._answered(operation, result, starved))
-        return found or self.follow(row, operation, result, starved)
+        found = found or self.follow(row, operation, result, starved)
+        return found or list(self._synced(operation, result))
+
+    def _synced(self, operation: list[int], result: int) -> Iterator[Finding]:
+        """After msync(MS_SYNC) the disk holds what the range shows of files."""
+        op, task, start, size, flags, *_ = operation
+        if op != OP_MSYNC or result or flags != MS_SYNC or size <= 0 or task not in self.model.tasks:
+            return
+        first, after = start // self._page, -(-(start + size) // self._page)
+        for area in self.model.tasks[task].inside(first, after):
+            if area.shared and area.file is not None and self._has_disk(area.file.number):
+                pages, versions = area.file.written.arrays()
+                inside = (pages >= area.index) & (pages < min(area.at(area.end), area.file.pages))
+                for page, version in zip(pages[inside].tolist(), versions[inside].tolist(), strict=True):
+                    yield from self._on_disk(area.file, page, version, synced=True)
+
+    def _has_disk(self, number: int) -> bool:
+        return number >= 0 and self._kinds[number] not in (*SHMEM_KINDS, FILE_RAMFS)
 
     def _answered(self, operation: list[int], result: int, starved: bool) -> Iterator[Finding]:
         op, task, *cells = operation
@@ -310,13 +328,13 @@ class Contents:
         file.written.pop(page, None)
         return True
 
-    def _on_disk(self, file: File, page: int, version: int) -> Iterator[Finding]:
+    def _on_disk(self, file: File, page: int, version: int, synced: bool = False) -> Iterator[Finding]:
         first = int(self._reader.memory.tables["INODE"]["first"][file.number + 1])
         disk = int(self._reader.memory.arrays["file_content"][first + page])
         if disk != version and not self._lost(file, page, disk):
             yield Finding(
                 "content", f"file {file.number} page {page} is lost: it must hold {self.describe(version)}, is not "
-                f"cached, and the file holds {self.describe(disk)}",
+                f"{'written' if synced else 'cached'}, and the file holds {self.describe(disk)}",
             )  # fmt: skip
 
     # -- words ------------------------------------------------------------------------

@@ -288,4 +288,10 @@ MISTAKES = (
         "shared memory that is gone keeps pages", Edit(
             "core_mm.inode", "(inode, 0, INODE.pages[inode] << cfg.page_shift)", "(inode, 0, cfg.page_size)"),
         (SPAWN, mmap(flags=0x31), write(), (uapi.OP_MUNMAP, 1, A, PAGES * PAGE)), ("is gone, and page 1 of it",)),
+    Mistake(
+        "msync passes by what it is asked for", Edit(
+            "core_mm.msync", "(start - VMA.vm_start[vma]) >> cfg.page_shift",
+            "(start - VMA.vm_start[vma]) >> cfg.page_shift << 1"),
+        (SPAWN, mmap(file=REGULAR), write(), (uapi.OP_MSYNC, 1, A + 4 * PAGE, 4 * PAGE, 4)),
+        ("file 0 page 4 is lost: it must hold what operation 2", "is not written"),),
 )  # fmt: skip
