@@ -108,7 +108,7 @@ MISTAKES = (
     Mistake(
         "a hole keeps what was in it", Edit(
             "core_mm.truncate",
-            "        truncate_inode_pages_range(inode, offset, offset + size)\n    return 0\n\n\ndef",
+            "        truncate_inode_pages_range(inode, offset, after)\n    return 0\n\n\ndef",
             "        pass\n    return 0\n\n\ndef"),
         (SPAWN, mmap(file=SHMEM), write(), madvise(uapi.MADV_REMOVE, 4)),
         ("file 1 page 0 must hold zeros, and holds what operation 2",)),
