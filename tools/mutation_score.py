@@ -9,9 +9,9 @@ First the stages run on the sound tree with all mutants beside the expressions t
 (tools/mutation_probe.py), which says which jobs of a stage (a check on a release, a round of random operations) can
 notice which mutant at all. Only those are run with it, the fastest first. Measured steps always run.
 
-What was found is kept in a file, a line a mutant, so that the same command goes on where it was stopped; a changed
-tree begins anew. Of what survives, memory is compared with the sound tree's after random operations: equal memory is
-what an equivalent mutant has, and a survivor all the same.
+What was found is kept in a file, a line a mutant, so that the same command goes on where it was stopped, and one with
+more stages asks these of what has survived; a changed tree begins anew. Of what survives, memory is compared with the
+sound tree's after random operations: equal memory is what an equivalent mutant has, and a survivor all the same.
 
 The exit code is 1 when the score is below `--least` percent.
 """
@@ -31,7 +31,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Found:
     what     the check that failed, or how the process ended; of a survivor where it runs and what it changes there
     equal    of a survivor: memory equals that of the sound tree
     seconds  of all stages
+    asked    of a survivor: the stages, with commas; further ones are asked when the command wants them
     """
 
     id: str
@@ -71,6 +72,11 @@ class Found:
     what: str
     equal: bool | None
     seconds: float
+    asked: str = ""
+
+    def left(self, stages: Sequence[str]) -> list[str]:
+        """Of stages those that may notice it yet."""
+        return [stage for stage in stages if self.stage == SOUND and stage not in self.asked.split(",")]
 
 
 @dataclass
@@ -249,6 +255,8 @@ def eagerly(
 
 def fate(mutant: Mutant, probed: Mapping[str, Probed]) -> str:
     """What became of a survivor in the jobs that were probed: what would kill it follows from that."""
+    if not probed:
+        return "what its places do was not looked at"
     ran, seen = (
         sum(len(jobs.get(mutant.id, ())) for jobs in found)
         for found in zip(*((one.ran, one.seen) for one in probed.values()), strict=True)
@@ -281,7 +289,7 @@ def probe(
 
 
 class Journal:
-    """Verdicts on disk: a line that says of which tree, seed and stages, then one a mutant."""
+    """Verdicts on disk: a line that says of which tree and seed, then one a mutant; the last one counts."""
 
     def __init__(self, path: Path, head: dict[str, object]) -> None:
         self.path, self.head = path, json.dumps(head)
@@ -384,7 +392,6 @@ def main() -> None:
     head = {
         "tree": digest(ROOT),
         "seed": wanted.seed,
-        "stages": stages,
         "sample": wanted.sample,
         "operations": wanted.operations,
     }
@@ -396,13 +403,17 @@ def main() -> None:
             journal.add({"image": tree.stage("image", seed, IMAGE)[1]})
         measured = [str(job) for job in jobs("measured", seed)]
         for number, mutant in enumerate(sample, 1):
-            if mutant.id not in journal.found:
+            before = journal.found.get(mutant.id)
+            wanting = before.left(stages) if before else stages
+            if wanting:
                 steps = (
-                    eagerly(mutant, stages, probed, measured)
+                    eagerly(mutant, wanting, probed, measured)
                     if wanted.eager
-                    else in_order(mutant, stages, probed)
+                    else in_order(mutant, wanting, probed)
                 )
                 found = judge(tree, mutant, seed, steps, probed, journal.image)
+                asked = ",".join(filter(None, [before.asked if before else "", *wanting]))
+                found = replace(found, asked=asked) if found.stage == SOUND else found
                 journal.found[mutant.id] = found
                 journal.add(asdict(found))
                 print(

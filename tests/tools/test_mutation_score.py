@@ -145,6 +145,14 @@ def test_a_journal_goes_on_and_forgets_another_tree(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"tree": "b"}
 
 
+def test_more_stages_are_asked_of_what_survived_alone() -> None:
+    """Those that it was not asked of yet; what was noticed is noticed."""
+    stages = ["quick", "full", "measured"]
+    survivor = Found("a", SOUND, "", None, 1, "quick,measured")
+    assert survivor.left(stages) == ["full"] and survivor.left(["quick"]) == []
+    assert Found("a", "measured", "", None, 1).left(stages) == []
+
+
 def test_an_equivalent_mutant_counts_as_survivor() -> None:
     """One of three noticed is a third, and both others are listed."""
     sample = [one(1), one(2), one(3, "boundary")]
