@@ -161,9 +161,7 @@ def set_mm(task: int, mm: int) -> int:
 
 
 def spawn(task: int) -> int:
-    """A first task with an empty mm. Returns 0 or -errno."""
-    if TASK.mm[task]:
-        return -EINVAL
+    """A first task with an empty mm, where there is none. Returns 0 or -EAGAIN."""
     mm = mm_alloc()
     if mm == 0:
         return -EAGAIN

@@ -96,9 +96,7 @@ def memory_operation(op: int, mm: int, at: int) -> int:
         return mprotect(mm, addr, size, ops[at + 2])
     if op == OP_MADVISE:
         return do_madvise(mm, addr, size, ops[at + 2])
-    if op == OP_MREMAP:
-        return mremap(mm, addr, size, ops[at + 2], ops[at + 3], ops[at + 4])
-    return -EINVAL
+    return mremap(mm, addr, size, ops[at + 2], ops[at + 3], ops[at + 4])
 
 
 def process_operation(op: int, task: int, argument: int) -> int:
@@ -109,10 +107,8 @@ def process_operation(op: int, task: int, argument: int) -> int:
         return kernel_clone(task, task_row(argument), 1)
     if op == OP_EXEC:
         return exec_mmap(task, argument)
-    if op == OP_EXIT:
-        mach.task = 0
-        return exit_mm(task)
-    return -EINVAL
+    mach.task = 0
+    return exit_mm(task)
 
 
 __all__ = ["boot", "mm_alloc", "run_operation", "run_operations"]

@@ -82,9 +82,7 @@ def copy_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr: int
     if pmd_none(ptes[src_pmdp]):
         return 0
     if pmd_leaf(ptes[src_pmdp]):
-        error = huge_memory.copy_huge_pmd(dst_vma, src_vma, dst_pmdp, src_pmdp, addr)
-        if error <= 0:
-            return error
+        return huge_memory.copy_huge_pmd(dst_vma, src_vma, dst_pmdp, src_pmdp, addr)
     if pte_alloc(VMA.vm_mm[dst_vma], dst_pmdp):
         return -ENOMEM
     return copy_pte_range(dst_vma, src_vma, pte_offset_map(dst_pmdp, addr), pte_offset_map(src_pmdp, addr), addr, end)

@@ -29,8 +29,6 @@ def free_pgtables(tlb: int, vma: int, floor: int, ceiling: int) -> int:
 
 def free_pgd_range(tlb: int, addr: int, end: int, floor: int, ceiling: int) -> int:
     """Free the tables that span nothing but [floor, ceiling)."""
-    if ceiling == 0:
-        ceiling = UNBOUNDED
     addr &= -cfg.pmd_size
     if addr < floor:
         addr += cfg.pmd_size

@@ -65,6 +65,7 @@ class ErrorPaths:
         """A heap begins, a stack grows, a page of zeros is written to; nothing had pages before."""
         self.add(uapi.OP_BRK, 1, self.at(200))
         self.add(uapi.OP_BRK, 1, self.at(200, FEW))
+        self.add(uapi.OP_BRK, 1, self.at(200, FEW - 1))
         self.map(self.at(210, FEW), FEW, PRIVATE | MAP_GROWSDOWN)
         self.touch(self.at(210, FEW - 2), 1, ACCESS_WRITE)
         self.map(self.at(220), 1, PRIVATE)
@@ -91,6 +92,7 @@ class ErrorPaths:
         self.map(self.at(242), FEW, PRIVATE, 1)
         self.touch(self.at(242), FEW, ACCESS_WRITE)
         self.add(uapi.OP_PWRITE, 1, 1, 64 * self.page, FEW * self.page, 1 << 16)
+        self.add(uapi.OP_FALLOCATE, 1, 1, 0, 96 * self.page, FEW * self.page)
 
     def moves(self) -> None:
         """To where there are no tables of any level."""
@@ -98,6 +100,7 @@ class ErrorPaths:
         self.touch(self.at(250), FEW, ACCESS_WRITE)
         size, far = FEW * self.page, min(self.at(self.entries * self.entries), FARTHEST)
         self.add(uapi.OP_MREMAP, 1, self.at(250), size, size, 3, far)
+        self.add(uapi.OP_MREMAP, 1, far, size - self.page, size - 2 * self.page, 0, far)
 
     def tasks(self) -> None:
         """A child that writes and runs a new program."""
@@ -128,6 +131,7 @@ class ErrorPaths:
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
         self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
         self.touch(self.at(230, 2 * FEW), FEW, ACCESS_READ)
-        self.touch(self.at(240), FEW, ACCESS_WRITE)
+        self.touch(self.at(240), FEW, ACCESS_READ)
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
+        self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
         self.add(uapi.OP_SWAPOFF, 1)

@@ -28,9 +28,10 @@ class Rare(Writer):
     """Seldom operations among usual ones."""
 
     weights: ClassVar[Mapping[str, int]] = {
-        **{name: count // 5 for name, count in Writer.weights.items()},
+        **{name: count // 10 for name, count in Writer.weights.items()},
         "advise": 30, "read": 30, "text": 20, "special": 40, "remap": 50, "tables": 25, "watch": 20, "wrong": 30,
-        "bytes": 20, "stack": 20, "sleep": 30, "join": 30,
+        "bytes": 20, "giant": 60, "crowd": 4, "swapped": 20, "text_end": 10, "locked": 20,
+         "stack": 20, "sleep": 30, "join": 30,
     }  # fmt: skip
 
     def advise(self) -> None:
@@ -60,6 +61,46 @@ class Rare(Writer):
         step = rng.choice((1, 1, 3))
         for page in range(start + rng.randrange(3), start + pages, step):
             self._access(task, page, 1, ACCESS_READ)
+        if rng.random() < 0.3:
+            self._advise(task, start, pages, uapi.MADV_DONTNEED)
+            self._advise(task, start, pages, uapi.MADV_RANDOM)
+            self._access(task, *self._some(start, pages), ACCESS_READ)
+
+    def text_end(self) -> None:
+        """The end of a file is read through a mapping for which there is no table yet."""
+        task, pages = self._task(), self.block
+        start, offset = 40 * self.entries, (FILE_PAGES - pages) * self.page
+        file = self._file()
+        self._add(uapi.OP_FTRUNCATE, task, file, FILE_PAGES * self.page)
+        self._add(uapi.OP_DROP_CACHES, task)
+        self._add(uapi.OP_MMAP, task, *self._bytes(start, pages), 1, MAP_FIXED | MAP_SHARED, file, offset)
+        self._access(task, start + self.rng.randrange(pages), 1, ACCESS_READ)
+        self._add(uapi.OP_MUNMAP, task, *self._bytes(start, pages))
+
+    def locked(self) -> None:
+        """Locked memory, of which a part goes with the end of its file, gets other rights, or grows elsewhere."""
+        task, rng, file = self._task(), self.rng, self._file(0.6)
+        start, pages = rng.randrange(3) * self.block, self.block
+        flags = (
+            MAP_FIXED | uapi.MAP_LOCKED | (MAP_SHARED if file >= 0 and rng.random() < 0.7 else MAP_PRIVATE)
+        )
+        flags |= MAP_ANONYMOUS if file < 0 else 0
+        prot = rng.choice((0, 1, RW))
+        if file >= 0:
+            self._add(uapi.OP_FTRUNCATE, task, file, FILE_PAGES * self.page)
+        self._add(uapi.OP_MMAP, task, *self._bytes(start, pages), prot, flags, file, 0)
+        self._note_mapped(task, start, pages, RW)
+        if file >= 0 and rng.random() < 0.6:
+            self._add(uapi.OP_FTRUNCATE, task, file, rng.randrange(1, pages) * self.page + rng.choice((0, 1)))
+        else:
+            self._protect(task, start, pages, RW)
+        to = 12 * self.entries
+        if rng.random() < 0.4:
+            self._add(uapi.OP_MUNMAP, task, *self._bytes(to, 2 * pages))
+            (old, size), (there, _) = self._bytes(start, pages), self._bytes(to, pages)
+            self._add(uapi.OP_MREMAP, task, old, size, 2 * size, uapi.MREMAP_MAYMOVE, there)
+        else:
+            self._add(uapi.OP_MUNMAP, task, *self._bytes(start, pages))
 
     def text(self) -> None:
         """A program's text is run from a file that is not cached, and written to by a debugger."""
@@ -94,11 +135,11 @@ class Rare(Writer):
         self._add(uapi.OP_MMAP, task, *self._bytes(start, pages), prot, flags, file, 0)
         self._note_mapped(task, start, pages, prot)
         if rng.random() < 0.5:
-            self._advise(
-                task, *self._some(start, pages), rng.choice((*ADVICE, uapi.MADV_PAGEOUT, uapi.MADV_COLD))
-            )
+            self._advise(task, *self._some(start, pages), rng.choice((*ADVICE, uapi.MADV_COLD)))
         if rng.random() < 0.3:
             self._protect(task, *self._some(start, pages), rng.choice((0, 1, RW)))
+        if rng.random() < 0.5:
+            self._advise(task, start, pages, uapi.MADV_PAGEOUT)
 
     def remap(self) -> None:
         """Grow and shrink in place, leave the old mapping behind, map shared memory twice, move to where nothing is."""
@@ -115,6 +156,9 @@ class Rare(Writer):
         size = 0 if flags == uapi.MREMAP_MAYMOVE and rng.random() < 0.2 else pages * self.page
         if flags == uapi.MREMAP_MAYMOVE and size and rng.random() < 0.5:
             there = old
+        if flags == 3 and rng.random() < 0.3:  # across a hole, with which the range may end
+            self._add(uapi.OP_MUNMAP, task, *self._bytes(start + pages // 2, max(1, pages - pages // 2)))
+            new = pages
         self._add(uapi.OP_MREMAP, task, old, size, new * self.page, flags, there)
         self._access(task, *self._some(to, new), rng.choice((ACCESS_READ, ACCESS_WRITE)))
 
@@ -136,8 +180,14 @@ class Rare(Writer):
         if rng.random() < 0.3:
             self._add(uapi.OP_MADVISE, task, at, 2 * self.entries * self.page, uapi.MADV_PAGEOUT)
         flags = uapi.MREMAP_MAYMOVE | uapi.MREMAP_FIXED | rng.choice((0, 0, uapi.MREMAP_DONTUNMAP))
-        self._add(uapi.OP_MREMAP, task, at, size, size, flags, to)
-        self._add(uapi.OP_TOUCH, task, to, self.block, rng.choice((ACCESS_READ, ACCESS_WRITE)))
+        child = self._free() if rng.random() < 0.4 else 0
+        if child:
+            self._add(uapi.OP_FORK, task, child)
+            self._add(uapi.OP_EXIT, child)
+        skipped = rng.choice((0, 0, self.block * self.page))
+        moved = size - skipped
+        self._add(uapi.OP_MREMAP, task, at + skipped, moved, moved, flags, to + skipped)
+        self._add(uapi.OP_TOUCH, task, to + skipped, self.block, rng.choice((ACCESS_READ, ACCESS_WRITE)))
         if rng.random() < 0.5:
             self._add(uapi.OP_MREMAP, task, to, size, size, 3, at)
         self._add(uapi.OP_MUNMAP, task, at, size)
@@ -199,9 +249,8 @@ class Rare(Writer):
             self._add(uapi.OP_FTRUNCATE, task, file, edge + odd)
         else:
             mode = rng.choice((0, 1, 3, 3, 3, 2, 16))
-            self._add(
-                uapi.OP_FALLOCATE, task, file, mode, edge + odd, rng.randrange(1, pages) * self.page + odd
-            )
+            size = rng.choice((rng.randrange(1, pages) * self.page + odd, self.page // 2))
+            self._add(uapi.OP_FALLOCATE, task, file, mode, edge + odd, size)
         self._access(task, *self._some(start, pages), rng.choice((ACCESS_READ, ACCESS_WRITE)))
 
     def stack(self) -> None:
@@ -242,7 +291,12 @@ class Rare(Writer):
             self.live[child] = list(self.live[task])
         self._advise(task, start, pages, rng.choice((uapi.MADV_PAGEOUT, uapi.MADV_PAGEOUT, uapi.MADV_FREE)))
         if child and rng.random() < 0.5:
-            self._advise(child, start, pages, uapi.MADV_PAGEOUT)
+            self._advise(
+                child, *self._some(start, pages), rng.choice((uapi.MADV_PAGEOUT, uapi.MADV_DONTNEED))
+            )
+        if rng.random() < 0.5:
+            self._access(task, *self._some(start, pages), ACCESS_READ)
+            self._advise(task, *self._some(start, pages), rng.choice((uapi.MADV_FREE, uapi.MADV_COLD)))
         for _ in range(2):
             who = rng.choice([task, child] if child else [task])
             self._access(who, *self._some(start, pages), rng.choice((ACCESS_READ, ACCESS_WRITE)))
@@ -276,3 +330,86 @@ class Rare(Writer):
             self._access(task, place, 1, ACCESS_READ)
         self._add(uapi.OP_MPROTECT, task, *self._bytes(rng.choice(places), part), 1)
         self._add(uapi.OP_MPROTECT, task, *self._bytes(start, 3 * part), RW)
+
+    def swapped(self) -> None:
+        """Small pages of a table, some in swap, some of them zeros, become one huge page or are moved."""
+        task, rng = self._task(), self.rng
+        start, pages = 2 * self.block, self.entries
+        flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
+        self._add(uapi.OP_MMAP, task, *self._bytes(start, pages), rng.choice((1, RW, RW)), flags, -1, 0)
+        self._note_mapped(task, start, self.size - start, RW)
+        self._advise(task, start, pages, uapi.MADV_NOHUGEPAGE)
+        self._access(task, *self._some(start, 2 * self.block), ACCESS_READ)
+        self._access(task, *self._some(start, 2 * self.block), ACCESS_WRITE)
+        self._advise(task, *self._some(start, pages), rng.choice((uapi.MADV_PAGEOUT, uapi.MADV_DONTNEED)))
+        self._advise(task, start, pages, uapi.MADV_HUGEPAGE)
+        self._advise(task, start, pages, uapi.MADV_COLLAPSE)
+        self._access(task, *self._some(start, pages), rng.choice((ACCESS_READ, ACCESS_WRITE)))
+
+    def crowd(self) -> None:
+        """Many huge pages go at once."""
+        task, units = self._task(), 12
+        start, pages = 2 * self.block + 80 * self.entries, units * self.entries
+        flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
+        self._add(uapi.OP_MMAP, task, *self._bytes(start, pages), RW, flags, -1, 0)
+        self._advise(task, start, pages, uapi.MADV_HUGEPAGE)
+        for unit in range(units):
+            self._access(task, start + unit * self.entries, 1, ACCESS_WRITE)
+        self._add(uapi.OP_MUNMAP, task, *self._bytes(start, pages))
+
+    def giant(self) -> None:
+        """A huge page, of memory or of a file, to which everything happens, whole and in part; a child may share it."""
+        task, rng, file = self._task(), self.rng, self._file(0.5)
+        start, pages = 2 * self.block, self.entries
+        flags = MAP_FIXED | (MAP_SHARED if file >= 0 and rng.random() < 0.8 else MAP_PRIVATE)
+        flags |= MAP_ANONYMOUS if file < 0 else 0
+        if file >= 0:
+            self._add(uapi.OP_FTRUNCATE, task, file, FILE_PAGES * self.page)
+        if file >= 0 and rng.random() < 0.7:  # the cache has a folio of that size
+            whole = FILE_PAGES * self.page
+            self._add(uapi.OP_FALLOCATE, task, file, 3, 0, whole)
+            self._add(uapi.OP_DROP_CACHES, task)
+            self._add(uapi.OP_PWRITE, task, file, 0, whole, whole)
+        self._add(uapi.OP_MMAP, task, *self._bytes(start, pages), rng.choice((1, RW, RW, RW)), flags, file, 0)
+        self._note_mapped(task, start, self.size - start, RW)
+        if rng.random() < 0.1:
+            self._advise(task, start, pages, uapi.MADV_NOHUGEPAGE)
+            self._access(task, start, 1, ACCESS_READ)
+        self._advise(task, start, pages, uapi.MADV_HUGEPAGE)
+        self._access(
+            task, start + rng.randrange(pages), 1, rng.choice((ACCESS_READ, ACCESS_WRITE, ACCESS_WRITE))
+        )
+        child = self._free() if rng.random() < 0.4 else 0
+        if child:
+            self._add(uapi.OP_FORK, task, child)
+            self.live[child] = list(self.live[task])
+        for _ in range(rng.randrange(2, 5)):
+            part = (start, pages) if rng.random() < 0.7 else self._some(start, pages)
+            self._treat(rng.choice((task, child or task)), part, file)
+            self._access(
+                task, start + rng.randrange(pages), 1, rng.choice((ACCESS_READ, ACCESS_READ, ACCESS_WRITE))
+            )
+        if child:
+            self._add(uapi.OP_EXIT, child)
+            del self.live[child]
+        if rng.random() < 0.5:
+            self._add(uapi.OP_MUNMAP, task, *self._bytes(start, pages))
+
+    def _treat(self, task: int, part: tuple[int, int], file: int) -> None:
+        """One thing of those that a huge page can meet."""
+        rng, where = self.rng, self._bytes(*part)
+        kind = rng.randrange(6)
+        if kind == 0:
+            self._add(uapi.OP_MPROTECT, task, *where, rng.choice((0, 1, RW, RW, 7)))
+        elif kind == 1:
+            self._add(uapi.OP_CLEAR_REFS, task, rng.randrange(1, 4))
+        elif kind == 2:
+            self._add(uapi.OP_LRU_GEN_AGE, task, rng.randrange(2))
+        elif kind == 3 and file >= 0:
+            self._add(uapi.OP_MSYNC, task, *where, 4)
+        else:
+            advice = (
+                uapi.MADV_COLD, uapi.MADV_COLD, uapi.MADV_FREE, uapi.MADV_FREE, uapi.MADV_PAGEOUT, uapi.MADV_DONTNEED,
+                uapi.MADV_COLLAPSE, uapi.MADV_REMOVE, uapi.MADV_POPULATE_WRITE, uapi.MADV_POPULATE_READ,
+            )  # fmt: skip
+            self._advise(task, *part, rng.choice(advice))

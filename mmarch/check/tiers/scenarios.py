@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from mmarch.check.registry import check
 from mmarch.check.replays import Replay, at_all_orders
 from mmarch.check.system import outcome, show
 from mmarch.engine.machine import Machine
-from mmarch.sanitize import Oracle, soak
+from mmarch.sanitize import Oracle, rare, soak
 from mmarch.sanitize.audit import Audit
 from mmarch.sanitize.run import drain
 from mmarch.sanitize.violation import Violation
@@ -24,7 +25,7 @@ MOST_PAGES = 6000  # that a scenario touches; more takes too long to interpret
 EVERY = 10  # operations between two looks at core-mm
 MOST, FEWEST = 200, 3  # scenarios, in full and as a sample
 TLB = 1024  # entries of every second machine
-OPERATIONS = 400
+OPERATIONS, RARE = 400, 250
 SHOWN = 12  # last operations of a scenario that fails
 FOLLOWED = "written"  # the column that following data writes
 
@@ -74,7 +75,8 @@ def judged(machine: Machine, rows: Sequence[Sequence[int]], fails: bool = False)
 def watched_alike(context: Context) -> None:
     """A program leaves the same tables, frames and mappings whether it is logged and its data followed, or not."""
     config = replace(context.config(), granule=context.granule or context.arch.default_granule)
-    for made in soak.rounds(config, max(OPERATIONS // 4, round(OPERATIONS * context.share)), context.seed):
+    usual = soak.rounds(config, max(OPERATIONS // 4, round(OPERATIONS * context.share)), context.seed)
+    for made in chain(usual, rare.rounds(config, RARE, context.seed)):
         watched, plain = machines(made)
         rows = len(made.rows)
         for machine in (watched, plain):

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mmarch.check.context import Context
+from mmarch.check.context import TINY, Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.engine.program import NotLinkable
-from mmarch.sanitize import soak
+from mmarch.sanitize import rare, soak
 from mmarch.sanitize.audit import Broken
-from mmarch.sanitize.rare_rows import Rare
 from mmarch.sanitize.soak import Round, Soaked
 from mmarch.sanitize.violation import Violation
 
 OPERATIONS = 6_000  # each more than one thing at a time
-RARE, FEWEST_RARE, RARE_ROUND = 4_000, 500, 125
+RARE, FEWEST_RARE = 6_000, 1_000
 MANY = 50_000  # operations that are worth an image
 
 
@@ -47,8 +46,9 @@ def rare_operations(context: Context) -> str:
     """Operations that programs seldom make, such as moves of whole tables and wrong calls, do the same."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
-    wanted = max(FEWEST_RARE, round(RARE * context.share))
-    return run(context, soak.rounds(context.config(), wanted, context.seed, Rare, RARE_ROUND), wanted)
+    fewest = FEWEST_RARE // 2 if context.share < TINY else FEWEST_RARE
+    wanted = max(fewest, round(RARE * context.share))
+    return run(context, rare.rounds(context.config(), wanted, context.seed), wanted)
 
 
 def run(context: Context, rounds: Iterable[Round], wanted: int) -> str:

@@ -9,8 +9,7 @@ import pytest
 from core_mm.uapi import COLUMNS, MAP_LOCKED, MREMAP_DONTUNMAP, OP_CLEAR_REFS, OP_MMAP, OP_MREMAP
 from mmarch.check.context import Context
 from mmarch.plugins import load_arch
-from mmarch.sanitize import soak
-from mmarch.sanitize.rare_rows import Rare
+from mmarch.sanitize import rare, soak
 from mmarch.sanitize.reach import reached
 
 OPERATIONS, SEED = 1800, 2
@@ -20,11 +19,11 @@ CALLS = {"locked": 3, "old mapping stays": 2, "other accessed flags": 2, "in pla
 
 @pytest.fixture(scope="module")
 def campaign() -> Counter[str]:
-    """Three machines, one of them with little memory; calls that succeeded by what is special of them."""
+    """Some machines, a few of them with little memory; calls that succeeded by what is special of them."""
     arch, generic = load_arch("arm64").descriptor, load_arch("generic").descriptor
     total: Counter[str] = Counter()
     base = Context(arch, generic, release="7.3", granule="4k").config()
-    for made in soak.rounds(base, OPERATIONS, SEED, Rare, OPERATIONS // 3):
+    for made in rare.rounds(base, OPERATIONS, SEED):
         machine, rows = soak.machine(made, "interpreted"), len(made.rows)
         machine.memory.set("mach", "log_len", 0)
         machine.call("run_operations", 0, rows)
