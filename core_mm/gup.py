@@ -9,9 +9,10 @@ from core_mm.hookspecs import (
 )  # fmt: skip
 from core_mm.lru import lru_add_drain
 from core_mm.memory.fault import handle_mm_fault
-from core_mm.mm_types import EFAULT, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, VMA, cfg, ptes
+from core_mm.mm_types import EFAULT, ENOMEM, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
+from core_mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS
 from core_mm.vma_tree import find_vma
 
 MAX_FAULTS = 8  # of one page; a copy after a swap-in takes two or three
@@ -42,13 +43,15 @@ def populate_vma_page_range(vma: int, start: int, end: int) -> int:
 
 
 def faultin_range(vma: int, start: int, end: int, access: int) -> int:
-    """Make every page of [start, end) present for `access`. Returns 0 or -EFAULT."""
+    """Make every page of [start, end) present for `access`. Returns 0, -ENOMEM or -EFAULT."""
     at, tries, error = start, 0, 0
     while at < end and not error:
         after = follow_page_mask(vma, at, end, access)
         tries = tries + 1 if after == at else 0
-        if after == at and (tries > MAX_FAULTS or handle_mm_fault(vma, at, access)):
-            error = -EFAULT
+        if after == at:
+            result = handle_mm_fault(vma, at, access) if tries <= MAX_FAULTS else VM_FAULT_SIGBUS
+            if result:
+                error = -ENOMEM if result & VM_FAULT_OOM else -EFAULT
         at = after
     lru_add_drain()
     return error

@@ -8,7 +8,7 @@ from core_mm.khugepaged import madvise_collapse
 from core_mm.madvise_pte import madvise_cold_page_range, madvise_free_range
 from core_mm.memory.zap import ZAP_RECLAIM_PT, unmap_single_vma, zap_page_range_single
 from core_mm.mm_types import (
-    EACCES, EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, INODE, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE,
+    EACCES, EAGAIN, EINVAL, ENOMEM, EOPNOTSUPP, INODE, VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE,
     VM_PFNMAP, VM_RAND_READ, VM_READ, VM_SEQ_READ, VM_SHARED, VM_WIPEONFORK, VM_WRITE, VMA, cfg,
 )  # fmt: skip
 from core_mm.mmap import bad_range, page_align
@@ -167,7 +167,7 @@ def madvise_remove(vma: int, start: int, end: int) -> int:
 
 
 def madvise_populate(mm: int, start: int, end: int, access: int) -> int:
-    """Prefault a range (MADV_POPULATE_*). Returns 0, -ENOMEM for a gap, -EFAULT or -EINVAL."""
+    """Prefault a range (MADV_POPULATE_*). Returns 0, -ENOMEM for a gap too, -EFAULT or -EINVAL."""
     at = start
     while at < end:
         vma = find_vma(mm, at)
@@ -176,7 +176,8 @@ def madvise_populate(mm: int, start: int, end: int, access: int) -> int:
         if VMA.vm_flags[vma] & (VM_WRITE if access == ACCESS_WRITE else VM_READ) == 0:
             return -EINVAL
         after = min(VMA.vm_end[vma], end)
-        if faultin_range(vma, at, after, access):
-            return -EFAULT
+        error = faultin_range(vma, at, after, access)
+        if error:
+            return error
         at = after
     return 0

@@ -37,6 +37,8 @@ ALSO_IN_FULL = ("7.2", "6.7")  # the other releases of Linux, with which each CP
 OTHERS = tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
 SHARES = (1.0, 0.06, 0.02)  # of the cases on the first release, on the second, on each further one
 WIDE = 0.05  # of the cases of a wide check on each release that no other check looks at
+EXHAUSTIVE = ("algebra", "batch", "contiguous", "lockless")  # tiers that try every state of a few entries
+FOLLOWED = 0.1  # of their cases while it is followed what they reach: the others reach nothing else
 FIRST_TIERS = ("load", "smoke", "algebra")  # on which others stand
 WORKERS = 2
 SLOWEST = 100  # random operations a second
@@ -217,7 +219,8 @@ def plan(options: Options, known: Sequence[Check], paired: bool, others: Sequenc
         if not named and options.only and item.tier not in options.only:
             continue
         for number, release in enumerate(options.releases):
-            share = QUICK if options.quick else 1.0
+            followed = options.coverage and item.tier in EXHAUSTIVE
+            share = QUICK if options.quick else FOLLOWED if followed else 1.0
             jobs.append(Job(item, release, share * SHARES[min(number, len(SHARES) - 1)]))
         jobs += [Job(item, release, WIDE) for release in others if item.wide]
     return jobs

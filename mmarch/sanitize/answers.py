@@ -20,6 +20,7 @@ ALWAYS_WORK = {
     uapi.OP_CLEAR_REFS, uapi.OP_DROP_CACHES, uapi.OP_LRU_GEN_AGE, uapi.OP_EXEC, uapi.OP_EXIT, uapi.OP_UNLINK,
 }  # fmt: skip
 MAKE_TASKS = {uapi.OP_FORK, uapi.OP_VFORK, uapi.OP_CLONE_VM}
+CLEAR_REFS = range(1, 6)  # what may be written there
 Answers = frozenset[int]
 FINE: Answers = frozenset({0})
 
@@ -43,6 +44,8 @@ class Caller:
     def answers(self, op: int, task: int, cells: Sequence[int]) -> Answers | None:
         """What `op` of a live task may return where memory is enough; None: anything."""
         space = self.model.tasks[task]
+        if op == uapi.OP_CLEAR_REFS and cells[0] not in CLEAR_REFS:
+            return frozenset({-EINVAL})
         if op in ALWAYS_WORK:
             return FINE
         if op in MAKE_TASKS:

@@ -30,7 +30,7 @@ class Rare(Writer):
     weights: ClassVar[Mapping[str, int]] = {
         **{name: count // 10 for name, count in Writer.weights.items()},
         "advise": 30, "read": 30, "text": 20, "special": 40, "remap": 50, "tables": 25, "watch": 20, "wrong": 30,
-        "bytes": 20, "giant": 60, "crowd": 4, "swapped": 20, "text_end": 10, "locked": 20,
+        "bytes": 20, "giant": 60, "crowd": 4, "nameless": 10, "swapped": 20, "text_end": 10, "locked": 20,
          "stack": 20, "sleep": 30, "join": 30,
     }  # fmt: skip
 
@@ -346,6 +346,19 @@ class Rare(Writer):
         self._advise(task, start, pages, uapi.MADV_COLLAPSE)
         self._access(task, *self._some(start, pages), rng.choice((ACCESS_READ, ACCESS_WRITE)))
 
+    def nameless(self) -> None:
+        """Shared memory without a name comes, goes, and comes again, larger and smaller than what went."""
+        task, rng = self._task(), self.rng
+        start, flags = 2 * self.block + 60 * self.entries, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS
+        for _ in range(2):
+            at = start
+            for _ in range(3):
+                pages = rng.choice((2, self.block, 2 * self.block))
+                self._add(uapi.OP_MMAP, task, *self._bytes(at, pages), RW, flags, -1, 0)
+                self._access(task, *self._some(at, pages), ACCESS_WRITE)
+                at += pages + rng.randrange(2)
+            self._add(uapi.OP_MUNMAP, task, *self._bytes(start, at - start))
+
     def crowd(self) -> None:
         """Many huge pages go at once."""
         task, units = self._task(), 12
@@ -413,3 +426,5 @@ class Rare(Writer):
                 uapi.MADV_COLLAPSE, uapi.MADV_REMOVE, uapi.MADV_POPULATE_WRITE, uapi.MADV_POPULATE_READ,
             )  # fmt: skip
             self._advise(task, *part, rng.choice(advice))
+            if rng.random() < 0.2:
+                self._advise(task, *part, uapi.MADV_COLLAPSE)

@@ -16,7 +16,7 @@ from mmarch.sanitize.soak import Round, Soaked
 from mmarch.sanitize.violation import Violation
 
 OPERATIONS = 6_000  # each more than one thing at a time
-RARE, FEWEST_RARE = 6_000, 1_000
+RARE, FEWEST_RARE = 6_000, 1_500
 MANY = 50_000  # operations that are worth an image
 
 
