@@ -72,7 +72,7 @@ class Caller:
     def _on_range(self, op: int, space: Space, cells: Sequence[int]) -> Answers | None:
         where = self._range(cells)
         if where is None:
-            empty = cells[1] == 0 and op != uapi.OP_MUNMAP
+            empty = -self.page < cells[1] <= 0 and op != uapi.OP_MUNMAP  # a small negative one is rounded to nothing
             return None if empty else frozenset({-EINVAL})
         if op == uapi.OP_MUNMAP:
             return FINE

@@ -81,6 +81,10 @@ class ErrorPaths:
         for prot in (1, RW):
             self.add(uapi.OP_MPROTECT, 1, self.at(230, 2 * FEW), self.page, prot)
         self.advise(self.at(230), FEW, uapi.MADV_DONTFORK)
+        self.map(self.at(232), FEW, PRIVATE)
+        self.map(self.at(232, 2 * FEW), FEW, PRIVATE)
+        self.touch(self.at(232, 2 * FEW), FEW, ACCESS_WRITE)
+        self.add(uapi.OP_MREMAP, 1, self.at(232), FEW * self.page, 2 * FEW * self.page, 0, self.at(232))
 
     def files(self) -> None:
         """Shared memory without a name, a file that is read page by page, a copy of one of its pages."""
@@ -124,6 +128,7 @@ class ErrorPaths:
                 self.add(uapi.OP_EXIT, 3)
         self.map(self.at(280), self.entries, PRIVATE, task=4)
         self.touch(self.at(280), FEW, ACCESS_WRITE, 4)
+        self.advise(self.at(280), FEW, uapi.MADV_PAGEOUT, 4)
         self.advise(self.at(280), self.entries, uapi.MADV_COLLAPSE, 4)
 
     def swap(self) -> None:

@@ -166,7 +166,7 @@ class Rare(Huge):
     def tables(self) -> None:
         """Whole tables, of one level or two, go to where none are, and come back."""
         task, rng = self._task(), self.rng
-        deep = rng.random() < 0.3
+        deep = rng.random() < 0.3 and self.entries <= 512  # else it is terabytes
         unit = self.entries * (self.entries if deep else 1)
         here, there = (rng.randrange(2, 5) * unit + (5 * unit if there else 0) for there in (False, True))
         offset = rng.choice((0, 0, 0, 1, self.block, self.entries // 2))
