@@ -126,17 +126,19 @@ class ErrorPaths:
             if number < FEW:
                 self.add(uapi.OP_FORK, 4, 3)
                 self.add(uapi.OP_EXIT, 3)
-        self.map(self.at(280), self.entries, PRIVATE, task=4)
-        self.touch(self.at(280), FEW, ACCESS_WRITE, 4)
-        self.advise(self.at(280), FEW, uapi.MADV_PAGEOUT, 4)
-        self.advise(self.at(280), self.entries, uapi.MADV_COLLAPSE, 4)
+        for table, swapped in ((280, 0), (282, FEW)):
+            self.map(self.at(table), self.entries, PRIVATE, task=4)
+            self.touch(self.at(table), FEW, ACCESS_WRITE, 4)
+            self.advise(self.at(table), swapped, uapi.MADV_PAGEOUT, 4)
+            self.advise(self.at(table), self.entries, uapi.MADV_COLLAPSE, 4)
 
     def swap(self) -> None:
         """Out, in, and given up."""
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
         self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
         self.touch(self.at(230, 2 * FEW), FEW, ACCESS_READ)
-        self.touch(self.at(240), FEW, ACCESS_READ)
+        for access in (ACCESS_READ, ACCESS_WRITE):
+            self.touch(self.at(240), FEW, access)
+            self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
-        self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
         self.add(uapi.OP_SWAPOFF, 1)
