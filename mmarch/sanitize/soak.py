@@ -79,14 +79,17 @@ class Soaked:
         )
 
 
-def rounds(base: Config, operations: int, seed: int) -> Iterator[Round]:
+def rounds(
+    base: Config, operations: int, seed: int, writer: type[Writer] = Writer, each: int = ROUND
+) -> Iterator[Round]:
     """Machines of every CPU and granule in turn, unless `base` names one, until there are enough operations."""
     arch = base.arch
     models = [base.cpu] if base.cpu else cpus.covering(arch)
     granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
-    for number, done in enumerate(range(0, operations, ROUND)):
+    for number, done in enumerate(range(0, operations, each)):
         cpu, granule = models[number % len(models)], granules[number % len(granules)]
-        yield one_round(replace(base, cpu=cpu, granule=granule), seed, number, min(ROUND, operations - done))
+        config, count = replace(base, cpu=cpu, granule=granule), min(each, operations - done)
+        yield one_round(config, seed, number, count, writer)
 
 
 def one_round(config: Config, seed: int, number: int, count: int, writer: type[Writer] = Writer) -> Round:
