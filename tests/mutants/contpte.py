@@ -36,7 +36,6 @@ MUTANTS = (
         "C3", "bytes are passed where entries are meant (Fixes 89e86854fb0a)", "batch.young-dirty",
         contpte("return __clear_young_dirty_ptes(first, pages, flags)",
                 "return __clear_young_dirty_ptes(first, pages << 5, flags)"),
-        share=0.05,
     ),
     Mutant(
         "C4", "a block that is cleared in part keeps its mark on the rest", "contiguous.bbm",
@@ -64,18 +63,15 @@ MUTANTS = (
         "C6-clear", "an entry is read, then cleared", "lockless.hardware",
         pgtable("    return xchg(ptep, 0)\n",
                 "    pte = READ_ONCE(ptep)\n    WRITE_ONCE(ptep, 0)\n    return pte\n"),
-        share=0.05,
     ),
     Mutant(
         "C6-wrprotect", "an entry is read, then written read-only", "lockless.hardware",
         pgtable("        pte = cmpxchg(ptep, old, pte_wrprotect(old))\n",
                 "        WRITE_ONCE(ptep, pte_wrprotect(old))\n"),
-        share=0.05,
     ),
     Mutant(
         "C6-young", "an entry is read, then written old", "lockless.hardware",
         pgtable("        pte = cmpxchg(ptep, old, pte_mkold(old))\n", "        WRITE_ONCE(ptep, pte_mkold(old))\n"),
-        share=0.05,
     ),
     Mutant(
         "C7-frame", "a lockless reader does not compare frames", "lockless.read",
@@ -171,12 +167,10 @@ MUTANTS = (
         "C16", "faults map the pages of a folio one by one, and its blocks are folded (43e027e41423 maps it at once)",
         "stateful.effort-fault",
         (Edit("core_mm.memory.file_fault", "    nr = folio_nr_pages(folio)\n    inode", "    nr = 1\n    inode"),),
-        share=0.05,
     ),
     Mutant(
         "G-hint", "a block gives no hint, so that each of its entries is looked at", "contiguous.hint",
         contpte("    if not pte_valid_cont(pte):\n        return 1\n    return cfg",
                 "    if pte:\n        return 1\n    return cfg"),
-        share=0.05,
     ),
 )  # fmt: skip

@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "B6", "mremap looks up the folio of every single page", "stateful.effort-mremap",
         (Edit("core_mm.move_page_tables", "limit == 1 or batch_hint(ptep, pte) == 1 or", "limit == 1 or"),),
-        release="7.3", share=0.05,
+        release="7.3",
     ),
     Mutant(
         "B8", "a fault maps a whole folio or nothing (34b82f33cf3f)", "stateful.history",
@@ -70,7 +70,7 @@ MUTANTS = (
               "    return tlb_batch_pages_flush(tlb)\n",
               "    tlb_batch_pages_flush(tlb)\n    if GATHER.table_batch[tlb]:\n        tlb_table_flush(tlb)\n"
               "    return tlb_flush_mmu_tlbonly(tlb)\n"),),
-        arch="mmarch_x86:arch", share=0.05,
+        arch="mmarch_x86:arch",
     ),
     Mutant(
         "H4", "set_ptes handles its first entry through the single hook and stores the rest (c13d2aa4)",

@@ -12,7 +12,6 @@ MUTANTS = (
     Mutant(
         "F-asid", "an address space runs with the ASID of the last one (Asterinas #3920, LoongArch)", "tlb.exit",
         (Edit("core_mm.context", "    mach.next_asid += 1\n", "    mach.next_asid = mach.next_asid or 1\n"),),
-        share=0.05,
     ),
     Mutant(
         "F-stale-nr", "reclaim drops references for as many pages as an earlier batch had (CVE-2026-63950)",
@@ -44,27 +43,33 @@ MUTANTS = (
     Mutant(
         "F-leak-cow", "a write fault whose file has no page to copy leaks the page for the copy", ALLOCATIONS,
         (Edit("core_mm.memory.file_fault", "        return put_page(copy, ret)\n", "        return ret\n"),),
+        share=1.0,
     ),
     Mutant(
         "F-leak-huge", "a huge page for which there is no table is leaked", ALLOCATIONS,
         (Edit("core_mm.memory.huge_fault", "    if not slot:\n        folio_put(folio)\n", "    if not slot:\n"),),
+        share=1.0,
     ),
     Mutant(
         "F-leak-chain", "an anon_vma that could be attached to only part of a VMA's chain stays attached", ALLOCATIONS,
         (Edit("core_mm.anon_vma", "            VMA.anon_vma[dst] = 0\n            unlink_anon_vmas(dst)\n",
               "            VMA.anon_vma[dst] = 0\n"),),
+        share=1.0,
     ),
     Mutant(
         "F-leak-fork", "a fork that fails leaves the address space that it began", ALLOCATIONS,
         (Edit("core_mm.fork", "    if dup_mmap(mm, oldmm):\n        mmput(mm)\n", "    if dup_mmap(mm, oldmm):\n"),),
+        share=1.0,
     ),
     Mutant(
         "F-lost-move", "entries that were moved before memory ran out are not moved back", ALLOCATIONS,
         (Edit("core_mm.mremap", "        move_page_tables(new, new_addr, vma, addr, old_len)\n", ""),),
+        share=1.0,
     ),
     Mutant(
         "F-table-order", "a table that could not be allocated is hung into the tree", ALLOCATIONS,
         (Edit("core_mm.pgtable", "    slot = pte_alloc_one(mm)\n    if slot == 0:\n        return -ENOMEM\n",
               "    slot = pte_alloc_one(mm)\n"),),
+        share=1.0,
     ),
 )  # fmt: skip

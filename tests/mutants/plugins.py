@@ -44,12 +44,12 @@ MUTANTS = (
     Mutant(
         "W-wrprotect", "pte_wrprotect leaves an entry dirty for the hardware, which goes on writing", "algebra.permits",
         pgtable("    return (pte & ~PTE_WRITE) | PTE_RDONLY\n", "    return pte & ~PTE_WRITE\n"),
+        share=1.0,
     ),
     Mutant(
         "W-wrprotect-batch", "only ptep_set_wrprotect does", "batch.wrprotect",
         pgtable("        pte = cmpxchg(ptep, old, pte_wrprotect(old))\n",
                 "        pte = cmpxchg(ptep, old, (pte_wrprotect(old) & ~PTE_RDONLY) | (old & PTE_RDONLY))\n"),
-        share=0.05,
     ),
     Mutant(
         "W-pmd-range", "flush_pmd_tlb_range flushes the first of several PMDs", "tlb.pmd-ranges",
@@ -85,12 +85,13 @@ MUTANTS = (
         "W-access-flags-7.x", "and the local flush of 7.x does", "tlb.spurious",
         (Edit(CONTPTE, "        return local_flush_tlb_range(mm, base, base + cont_size(), cfg.page_size, 3)\n",
               "        return local_flush_tlb_range(mm, base, base + cfg.page_size, cfg.page_size, 3)\n"),),
-        release="7.3",
+        release="7.3", share=1.0,
     ),
     Mutant(
         "W-unset", "what only a CPU feature does that no CPU model has (erratum 2645198) leaves entries in place",
         "batch.modify-prot-one",
         (Edit(CONTPTE, "            return hook.ptep_clear_flush(vma, addr, ptep)\n", "            return pte\n"),),
+        share=1.0,
     ),
     Mutant(
         "W-store", "an entry is cleared past core_mm.rwonce: nothing counts it, no oracle sees it", "load.stores",

@@ -51,7 +51,8 @@ def compared(function: Callable[..., Seen], *arguments: object) -> Seen:
 
 @pytest.fixture(scope="module", autouse=True)
 def linked() -> None:
-    """Link before processes part, which inherit the image."""
+    """Link, and read what a run needs, before processes part, which inherit it."""
+    prepare(SCENARIOS / "fork.scn", "", "", None, silent, {"arch": "arm64"}, "interpreted")
     Glance(soak.machine(a_round([(1, 1)], context()), "interpreted"))
 
 

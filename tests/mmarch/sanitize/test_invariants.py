@@ -49,6 +49,12 @@ def in_fork(function: Callable[..., Seen], *arguments: object) -> Seen:
         return pool.apply(function, arguments)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def once() -> None:
+    """What is imported, read and compiled once in a process is, before processes part."""
+    api.judge(SCENARIOS / "fork.scn", engine="interpreted", every=1, arch="arm64", folio_orders="4")
+
+
 def judged(scenario: str, orders: str, edit: Edit, every: int = 1) -> tuple[list[int], tuple[Broken, ...]]:
     """A scenario on a core-mm with a mistake: the kinds of its operations, and what is broken."""
     with applied((edit,)):
