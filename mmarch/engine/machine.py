@@ -93,7 +93,7 @@ class Machine:
     roots      functions of core_mm that may be called from outside
     memory     of another machine with the same architecture, to go on with
     overlays   extra pluggy plugins (a tracer, the sanitizer); interpreted only
-    huge       memory in huge pages
+    huge       memory in huge pages, which much work is worth: each costs as much to clear as 512 small ones
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Machine:
         options: Options = Options(),
         selectable: Sequence[str] = (),
         memory: Memory | None = None,
-        huge: bool = True,
+        huge: bool = False,
     ) -> None:
         self.config, self.engine, self.roots = config, engine, list(roots)
         archs = [config.generic] if config.arch.name == config.generic.name else [config.generic, config.arch]

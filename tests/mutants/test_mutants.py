@@ -26,6 +26,7 @@ def runner() -> Iterator[Runner]:
     started.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_caught(runner: Runner, name: str) -> None:
     """The check fails with the bug, for a reason that it gives, and passes without, with the same seed."""
