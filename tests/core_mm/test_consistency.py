@@ -10,6 +10,7 @@ from core_mm import uapi
 from core_mm.vmstat import HOOK_CALL
 from tests.support.audit import audit
 from tests.support.computer import ANON, PAGE, RW, Computer
+from tests.support.images import image
 
 SHARED, PRIVATE = uapi.MAP_SHARED | uapi.MAP_FIXED, uapi.MAP_PRIVATE | uapi.MAP_FIXED
 KINDS = (uapi.FILE_TMPFS, uapi.FILE_TMPFS_HUGE, uapi.FILE_EXT4, uapi.FILE_RAMFS)
@@ -137,7 +138,7 @@ def test_both_engines_end_in_the_same_memory(release: str) -> None:
             program.step()
         counts.append(made.machine.counts().sum(axis=(0, 1)))
         counts[-1][HOOK_CALL] = 0  # counted only where counts are attributed to hooks
-        images.append({name: data for name, data in made.machine.memory.image().items() if name != "counters"})
+        images.append({name: data for name, data in image(made.machine.memory).items() if name != "counters"})
     assert [name for name in images[0] if images[0][name] != images[1][name]] == []
     assert counts[0].tolist() == counts[1].tolist()
 

@@ -16,6 +16,7 @@ from core_mm import hookspecs, uapi
 from core_mm.vmstat import EVENTS, HOOK_CALL
 from mmarch import cpus
 from mmarch.engine.lower import Options
+from tests.support.images import image
 from tests.support.twin import Twin
 
 pytestmark = pytest.mark.optimized
@@ -50,7 +51,7 @@ def pair(arch: str, order: int, release: str, cpu: str = "") -> tuple[Twin, Twin
 
 def assert_equal(twins: tuple[Twin, Twin]) -> None:
     """Every array, table and scalar."""
-    one, other = (twin.machine.memory.image() for twin in twins)
+    one, other = (image(twin.machine.memory) for twin in twins)
     assert [name for name in one if one[name] != other[name]] == []
 
 

@@ -22,6 +22,7 @@ from mmarch.plugins.series import load_series
 from mmarch.plugins.series.checking import core_functions, find_function
 from mmarch.plugins.series.scaffold import new_series
 from tests.engine.test_equal import ANON, BASE, HUGE, PAGE, RW, assert_equal
+from tests.support.images import image
 from tests.support.twin import Twin
 
 FILE = Path(__file__).parent / "series" / "one_by_one.py"
@@ -64,7 +65,7 @@ def test_nothing_is_left_of_a_series(engine: str) -> None:
     """A run after one with the series is as the one before; the one with it unmaps folios page by page."""
     changes = load_series(str(FILE)).changes
     before, with_, after = run("arm64", engine), run("arm64", engine, changes), run("arm64", engine)
-    assert before.machine.memory.image() == after.machine.memory.image()
+    assert image(before.machine.memory) == image(after.machine.memory)
     assert before.counts() == after.counts()
     assert (
         with_.counts()["folio_remove_rmap_ptes"] == before.counts()["folio_remove_rmap_ptes"] + 60

@@ -32,7 +32,7 @@ def mapped(engine: str, size: str, order: int, variant: str, cpu: str) -> tuple[
     length = SIZES[size]
     twin = Twin(
         engine, order=order, cpu=cpu, memory=8 << 30, roots=[huge_memory.split_huge_pmd, pgtable.pmd_off],
-        **VARIANTS[variant],
+        selectable=A1 if engine == "linked" else (), **VARIANTS[variant],
     )  # fmt: skip
     none = uapi.MAP_NORESERVE | ANON
     assert twin.do(uapi.OP_MMAP, 1, BASE - GUARD, length + 2 * GUARD, uapi.PROT_NONE, none, -1) >= 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 
@@ -23,7 +23,8 @@ ROWS = 4096
 class Twin:
     """One booted machine with one task (1) and no mappings.
 
-    order  the one enabled anonymous folio order, for VMAs with MADV_HUGEPAGE
+    order       the one enabled anonymous folio order, for VMAs with MADV_HUGEPAGE
+    selectable  hooks that one image can do with and without
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Twin:
         options: Options = Options(),
         overlays: Sequence[object] = (),
         files: int = 0,
+        selectable: Collection[str] = (),
         **config: object,
     ) -> None:
         chosen = ARCHES[arch] if isinstance(arch, str) else arch
@@ -43,6 +45,7 @@ class Twin:
         self.machine = Machine(
             settings, engine, [syscalls.boot, syscalls.run_operations, *roots],
             operations=np.zeros((ROWS, uapi.COLUMNS), np.int64), options=options, overlays=overlays, files=files,
+            selectable=sorted(selectable),
         )  # fmt: skip
         self.names = (*NAMES, *[""] * (ARCH_EVENT - len(NAMES)), *chosen.events)
         self.machine.call("boot")
