@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType
+from types import CodeType, TracebackType
 from typing import Any
 
 from tools.mutators import Mutant
@@ -42,12 +42,23 @@ def differs(number: int, value: Any, mutant: Callable[[], Any], tested: bool) ->
     if number not in seen:
         try:
             other = mutant()
-        except Exception:
+        except Exception as error:
+            leave_hook(error.__traceback__)
             seen.add(number)
         else:
             if (bool(value) != bool(other)) if tested else (value != other):
                 seen.add(number)
     return value
+
+
+def leave_hook(traceback: TracebackType | None) -> None:
+    """The outermost hook that an exception left does not count as under way any more."""
+    while traceback is not None:
+        known, local = traceback.tb_frame.f_globals, traceback.tb_frame.f_locals
+        if "outer" in local and "mach" in known:  # as mmarch.engine has its calls of hooks
+            known["mach"].hook = local["outer"]
+            return
+        traceback = traceback.tb_next
 
 
 def runs(number: int) -> None:

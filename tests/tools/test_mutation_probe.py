@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,3 +111,12 @@ def test_a_survivor_says_what_would_kill_it(ran: list[int], seen: list[int], tol
     assert told in fate(mutant, {"quick": probed})
     wanted = ["arm64/6.12/load.stores", *(["arm64/6.12/tlb.reclaim"] if seen else [])]
     assert probed.jobs(mutant) == wanted
+
+
+def test_a_hook_that_a_mutant_leaves_by_an_exception_is_under_way_no_more() -> None:
+    """What the log says of calls would be of another hook otherwise."""
+    mach = SimpleNamespace(hook=0)
+    space: dict[str, Any] = {"mach": mach}
+    exec("def hook(pte):\n    outer = mach.hook\n    mach.hook = 7\n    return [][pte]\n", space)
+    assert mutation_probe.differs(1, 5, lambda: space["hook"](3), False) == 5
+    assert mach.hook == 0 and 1 in mutation_probe.seen
