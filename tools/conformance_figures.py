@@ -25,7 +25,7 @@ from mmarch.check.registry import TIERS
 from mmarch.check.results import Report
 from mmarch.check.run import WORKERS
 from mmarch.check.suite import checks
-from mmarch.check.tiers.stateful import find_program
+from mmarch.check.tiers.stateful import failure, program
 from mmarch.sanitize import soak
 from tests.mutants import CATALOGUE
 from tests.mutants.process import Runner
@@ -87,7 +87,7 @@ def programs_a_second() -> float:
     chosen = context()
     rng, start = chosen.rng(), time.process_time()
     for _ in range(PROGRAMS):
-        if find_program(chosen, rng, LENGTH) is not None:
+        if failure(chosen, *program(chosen, rng)) is not None:
             raise SystemExit("a random program fails: see mmarch check arm64 --only stateful.random")
     return PROGRAMS / (time.process_time() - start)
 

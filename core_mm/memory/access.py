@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core_mm import content, mmap
 from core_mm.decl import cold
-from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, pmd_pte, pte_pfn, table_slot
+from core_mm.hookspecs import mmu_access, pmd_leaf, pmd_none, pmd_pte, pte_pfn, pte_present, table_slot
 from core_mm.memory.fault import handle_mm_fault
 from core_mm.mm_types import (
     EFAULT,
@@ -105,7 +105,7 @@ def frame_at(ptep: int) -> int:
     page = pte_pfn(ptes[ptep])
     first = ptep & -cfg.cont_ptes
     for other in range(first, first + cfg.cont_ptes):
-        if pte_pfn(ptes[other]) != page:
+        if not pte_present(ptes[other]) or pte_pfn(ptes[other]) != page:
             return page
     return page + ptep - first
 

@@ -38,6 +38,7 @@ from core_mm.mm_types import (
     MM_ANONPAGES,
     MM_SWAPENTS,
     PAGE,
+    PG_DIRTY,
     PG_SWAPBACKED,
     PG_UPTODATE,
     VM_WRITE,
@@ -101,6 +102,8 @@ def swapin_folio(vma: int, address: int, ptep: int, orig: int) -> int:
         content.swap_read_folio(folio, first)
     if not lone or (feature.swapin_cached and is_shared(first, 1 << order)):
         add_to_swap_cache(folio, first)
+    elif feature.swapin_cached:
+        PAGE.flags[folio] |= PG_DIRTY  # by folio_free_swap() as soon as it is mapped
     folio_add_lru(folio)
     return folio + entry - first
 

@@ -1,6 +1,6 @@
 """What core-mm owes the hooks: the entry of the address, batches in one table, VMA and folio, no write given away.
 
-And no flush in lazy mode.
+And no flush in lazy mode, no question about the page of an entry that has none, and the truth about `full`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from core_mm import internal, rmap
-from core_mm.mm_types import PG_ANON
+from core_mm.mm_types import PG_ANON, PG_ORDER_SHIFT
 from mmarch.check.lazy import Sections
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.swapping import Keeper
@@ -30,6 +30,8 @@ FLUSHES = (
     "flush_tlb_all", "flush_tlb_mm", "flush_tlb_range", "flush_tlb_page", "flush_pmd_tlb_range", "tlb_flush",
     "ptep_clear_flush", "arch_tlbbatch_flush", "arch_flush_tlb_batched_pending",
 )  # fmt: skip
+WALKER = "mmu_access"  # is no call of core-mm's, and gets leaves as well
+OF_PAGES = ("pte_pfn", "pte_young", "pte_dirty", "pte_write")  # what only an entry with a page has
 
 
 class Contract:
@@ -50,8 +52,12 @@ class Contract:
             self._wrap(name, self._guarded)
         for name in FLUSHES:
             self._wrap(name, self._flushing)
+        for name in OF_PAGES:
+            self._wrap(name, self._of_page)
         for name, declared in self.machine.config.hooks.items():
-            if tuple(ALIKE.get(one) for one in parameters(declared)[:3]) in PLACED:
+            if parameters(declared)[-1:] == ("full",):
+                self._wrap(name, self._full)
+            if name != WALKER and tuple(ALIKE.get(one) for one in parameters(declared)[:3]) in PLACED:
                 self._wrap(name, self._placed)
 
     def _wrap(self, name: str, make: Callable[[str, Bound], Bound]) -> None:
@@ -70,6 +76,30 @@ class Contract:
             return winner(*arguments)
 
         return flushing
+
+    def _of_page(self, name: str, winner: Bound) -> Bound:
+        """An entry that is not present says other things in the same bits."""
+        number, present = self.machine.layout.hook_number(name), self.hook["pte_present"]
+
+        def asked(pte: int) -> int:
+            if self.machine.mach.hook == number and not present(pte):
+                raise CheckFailed(f"core-mm asks {name} of entry {pte:#x}, which is not present")
+            return winner(pte)
+
+        return asked
+
+    def _full(self, name: str, winner: Bound) -> Bound:
+        """`full` is 1 if and only if nobody uses the address space any more."""
+        by_vma = parameters(self.machine.config.hooks[name])[0] == "vma"
+        number, users = self.machine.layout.hook_number(name), self.machine.memory.tables["MM"]["mm_users"]
+
+        def told(*arguments: int) -> int:
+            mm = int(self.vmas["vm_mm"][arguments[0]]) if by_vma else arguments[0]
+            if self.machine.mach.hook == number and arguments[-1] != int(users[mm] == 0):
+                raise CheckFailed(f"core-mm calls {name} with full={arguments[-1]}, and {users[mm]} tasks use mm {mm}")
+            return winner(*arguments)
+
+        return told
 
     def _placed(self, name: str, winner: Bound) -> Bound:
         """The entry is that of the address, in a table of the address space, and a VMA has the address."""
@@ -155,7 +185,7 @@ class Contract:
 
 def replacements(entries: int) -> dict[Callable[..., Any], Callable[[Bound], Bound]]:
     """Functions of core-mm to watch from the start, of a machine whose tables have so many entries."""
-    return {internal.folio_pte_batch_flags: partial(_scan, entries), rmap.add_ptes: _mapped}
+    return {internal.folio_pte_batch_flags: partial(_scan, entries), rmap.add_ptes: partial(_mapped, entries)}
 
 
 def _scan(entries: int, original: Bound) -> Bound:
@@ -171,8 +201,8 @@ def _scan(entries: int, original: Bound) -> Bound:
     return scan
 
 
-def _mapped(original: Bound) -> Bound:
-    """Whoever maps a page has a reference for it already."""
+def _mapped(entries: int, original: Bound) -> Bound:
+    """Whoever maps a page has a reference for it already; entries that replace a leaf have the leaf's."""
     space = getattr(original, "__globals__", {})
 
     def add(folio: int, page: int, nr: int, vma: int) -> int:
@@ -184,7 +214,8 @@ def _mapped(original: Bound) -> Bound:
             else space["folio_test_large"](folio)
         )
         mapped = frames.private[folio + 1] if large else frames.mapcount[folio]
-        if mapped > frames.refcount[folio]:
+        huge = 1 << (frames.flags[folio] >> PG_ORDER_SHIFT) >= entries
+        if mapped > frames.refcount[folio] + (frames.private[folio + 2] if large and huge else 0):
             raise CheckFailed(
                 f"folio {folio:#x} has {mapped} mappings and {frames.refcount[folio]} references"
             )

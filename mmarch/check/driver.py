@@ -24,9 +24,18 @@ from mmarch.check.system import System, outcome, system
 from mmarch.sanitize.contents import Contents
 from mmarch.sanitize.invariants import Finding, broken
 from mmarch.sanitize.model import Area
+from mmarch.sanitize.random_rows import FILE_PAGES, FILES, Row
 
-TASKS = 6
-FILE_PAGES = 512
+# Calls that succeed wherever there is no hole in their range, and whatever there is in it.
+WHOLE = (uapi.OP_MPROTECT, uapi.OP_MSYNC, uapi.OP_MADVISE)
+ALWAYS = (uapi.OP_MUNMAP, uapi.OP_FORK, uapi.OP_EXIT, uapi.OP_LRU_GEN_AGE, uapi.OP_CLEAR_REFS)
+ADVICE = (uapi.MADV_DONTNEED, uapi.MADV_COLD, uapi.MADV_PAGEOUT)
+
+
+def files(context: Context) -> tuple[tuple[int, int], ...]:
+    """On disk and in memory by turns, as random programs have them: kind and bytes of each."""
+    size = FILE_PAGES << context.geometry.page_shift
+    return ((FILE_REGULAR, size), (FILE_SHMEM, size)) * (FILES // 2)
 
 
 class Driver:
@@ -34,8 +43,6 @@ class Driver:
 
     def __init__(self, context: Context, orders: int = 0, shmem_orders: int = 0) -> None:
         """`orders` are masks of folio orders, 0 for the usual ones."""
-        size = FILE_PAGES << context.geometry.page_shift
-        files = ((FILE_REGULAR, size), (FILE_SHMEM, size))
         changes: dict[str, object] = {"shmem_orders": shmem_orders}
         if orders:
             changes |= {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
@@ -43,7 +50,7 @@ class Driver:
         instead = {
             **replacements(1 << context.geometry.pte_bits), **sections.replacements(), **keeper.replacements(),
         }  # fmt: skip
-        self.system: System = system(context, files=files, instead=instead, changes=changes)
+        self.system: System = system(context, files=files(context), instead=instead, changes=changes)
         self.contract = Contract(self.system, sections, keeper)
         self.keeper = keeper
         self.observer = Observer(self.system)
@@ -78,6 +85,24 @@ class Driver:
 
     # -- operations -------------------------------------------------------------------
 
+    def call(self, row: Row) -> None:
+        """Any operation of a task that lives; accesses page by page."""
+        op, task, *cells = row
+        if op != uapi.OP_SPAWN and task not in self.model.tasks:
+            return
+        page, pages = cells[0] // self.page - self.first, cells[1] // self.page
+        if op == uapi.OP_TOUCH:
+            self.touch(task, page, cells[1], cells[2])
+        elif op == uapi.OP_MREMAP and cells[1] == cells[2]:
+            self.mremap(task, page, pages, cells[4] // self.page - self.first)
+        elif op in ALWAYS or (op in WHOLE and self._owed(op, task, page, pages, cells[2])):
+            self._succeeds(op, task, *cells)
+        else:
+            self._do(op, task, *cells)
+
+    def _owed(self, op: int, task: int, page: int, pages: int, advice: int) -> bool:
+        return bool(self._areas(task, page, pages)) and (op != uapi.OP_MADVISE or advice in ADVICE)
+
     def mmap(self, task: int, page: int, pages: int, prot: int, kind: str, index: int = 0) -> None:
         """`kind`: private, or file or shmem with "shared" or "private" mappings of them."""
         file = {"anon": -1, "file": 0, "shmem": 1}[kind.partition("-")[0]]
@@ -108,21 +133,23 @@ class Driver:
             self._succeeds(uapi.OP_MADVISE, task, self._addr(page), pages * self.page, advice)
 
     def mremap(self, task: int, page: int, pages: int, to: int) -> None:
-        """Move a range of one mapping."""
-        areas = self._areas(task, page, pages)
-        apart = to + pages <= page or page + pages <= to
-        if not areas or not apart:
-            return
-        first = areas[0]
-        for area in areas:
-            if (area.prot, area.shared, area.file) != (first.prot, first.shared, first.file):
-                return
-            if area.file and area.index - first.index != area.start - first.start:
-                return
+        """Move a range; that of one mapping can be moved, away from itself."""
         size = pages * self.page
+        owed = self._movable(task, page, pages, to)
         result = self._do(uapi.OP_MREMAP, task, self._addr(page), size, size, 3, self._addr(to))
-        if result < 0 and result != -mm_types.EFAULT:  # the range may span two VMAs that look alike
+        if owed and result < 0 and result != -mm_types.EFAULT:  # the range may span two VMAs that look alike
             raise CheckFailed(f"{self.system.steps()[-1]} returned {outcome(result)}", self.system.steps())
+
+    def _movable(self, task: int, page: int, pages: int, to: int) -> bool:
+        areas = self._areas(task, page, pages)
+        if not areas or not (to + pages <= page or page + pages <= to):
+            return False
+        first = areas[0]
+        return all(
+            (area.prot, area.shared, area.file) == (first.prot, first.shared, first.file)
+            and (not area.file or area.index - first.index == area.start - first.start)
+            for area in areas
+        )
 
     def fork(self, task: int, child: int) -> None:
         """Fork."""
@@ -173,28 +200,11 @@ class Driver:
             self._differ(task, page, f"was written and is {seen}")
 
     def compare(self) -> None:
-        """Everything: TLB oracle, bookkeeping, contents, permissions, dirty."""
+        """Everything: TLB oracle, bookkeeping, contents, permissions, what would be lost."""
         self.system.judge(self.context.where)
         state = self.system.reader.read()
         self._fail(broken(state))
         self._fail(self.contents.wrong(state))
-        self._dirty_files()
-
-    def _dirty_files(self) -> None:
-        """A file page that was written through a mapping is dirty in an entry or in its folio, until written back."""
-        dirty: dict[tuple[int, int], bool] = {}
-        for task, page, area in self.model.pages():
-            if area.shared and area.file is not None and area.file.number == 0:
-                seen = self.observer.look(self.observer.mm_of(task), page)
-                if seen is not None and not seen.swapped:
-                    place = area.file.number, area.at(page)
-                    dirty[place] = (
-                        dirty.get(place, False) or seen.dirty or self.observer.folio_dirty(seen.pfn)
-                    )
-        for place in self.model.dirty:
-            if not dirty.get(place, True):
-                what = f"page {place[1]} of file {place[0]} was written and is clean{self.context.where}"
-                raise CheckFailed(what, self.system.steps())
 
     def _differ(self, task: int, page: int, what: str) -> None:
         what = f"page {self.first + page:#x} of task {task} {what}{self.context.where}"

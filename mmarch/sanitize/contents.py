@@ -22,6 +22,7 @@ from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.model import ON_DISK, PLACE, Area, File, Model, Space
 from mmarch.sanitize.state import Flags, Reader, State
+from mmarch.sanitize.unsaved import dirty_folios, unnoticed, unsaved_anonymous, unsaved_files
 from mmarch.sanitize.versions import found
 
 SHMEM_KINDS = (1, 2, 5)
@@ -79,10 +80,13 @@ class Contents:
             self.model, self._page, self.follow.top, reader.constant("nr_tasks") - 1,
             lambda number: kinds[number] != FILE_RAMFS,
         )  # fmt: skip
+        self._in_memory = np.isin(kinds, SHMEM_KINDS)
+        self._noticing = ~np.isin(kinds, (*SHMEM_KINDS, FILE_RAMFS))
         self._no_execute = self._can_forbid_execution()
         huge = FILE_TMPFS_HUGE in kinds or reader.constant("shmem_orders") >> reader.constant("pmd_order") & 1
         self._plans: dict[int, Plan] = {}  # of each task that is the first in its address space
         self._loses = bool(huge) and not memory.get("feature", "zap_pmd_dirty")
+        self._frees_shared = not memory.get("feature", "swapin_cached")
 
     def _can_forbid_execution(self) -> bool:
         hooks = self._reader.entries.hooks
@@ -145,6 +149,10 @@ class Contents:
             yield from layout.differences(state, mm, task, space.areas, self._files)
             yield from self._space(task, space, self._shows(state, mm))
         yield from self._cache(state)
+        dirty = dirty_folios(state)
+        yield from unsaved_files(state, self._in_memory, self._loses, dirty)
+        yield from unsaved_anonymous(state, dirty)
+        yield from unnoticed(state, self._noticing, dirty)
 
     # -- what the machine shows -------------------------------------------------------
 
@@ -221,11 +229,21 @@ class Contents:
                 yield from self._differs(task, space, plan.areas[area[at]], shows, at, int(expected[at]))
         written, held = space.written.arrays()
         missing = written[~found(shows.page, written)[0] & (held != 0)].tolist()
-        for page in [page for page in missing if page not in space.lazy][:3]:
+        for page in [page for page in missing if page not in space.lazy and not self._freed(space, page)][:3]:
             yield Finding(
                 "content", f"task {task} page {page:#x} is lost: it must show {self.describe(space.written[page])}, "
                 "and has no entry",
             )  # fmt: skip
+
+    def _freed(self, space: Space, page: int) -> bool:
+        """Whether Linux may lose a page that another process gave up: then it is empty from now on.
+
+        Without `swapin_cached`, MADV_FREE does not ask who shares a page that is clean and not in the swap cache.
+        """
+        if not self._frees_shared or space.written.get(page) not in self.model.free_for_all:
+            return False
+        space.written.pop(page, None)
+        return True
 
     def _differs(
         self, task: int, space: Space, area: Area, shows: Shows, at: int, must: int
@@ -236,13 +254,13 @@ class Contents:
             space.lazy.discard(page)
             space.written.pop(page, None)
             return
-        if not area.shared and space.copied.get(page) == does:
+        if not area.shared and (space.copied.get(page) == does or (does == 0 and self._freed(space, page))):
             return
         if area.file is not None and page not in space.written and self._lost(area.file, area.at(page), does):
             return
         where = f"frame {frame:#x}" if frame else "in swap"
         if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
-            if not (area.file.memory and self._in_large(frame)):
+            if not (area.file.memory and (self._in_large(frame) or not area.shared)):  # or it is a copy of such a one
                 what = f"task {task} page {page:#x} shows {where} behind the end of its file"
                 yield Finding("content", what, frame)
             return

@@ -16,8 +16,8 @@ from mmarch.engine.machine import Config
 
 Numbers = NDArray[np.int64]
 
-# What attributes say, a bit each: the last three are what the table walker lets through.
-PRESENT, WRITABLE, SPECIAL, INVERTED, READS, WRITES, EXECUTES = 1, 2, 4, 8, 16, 32, 64
+# What attributes say, a bit each: READS, WRITES and EXECUTES are what the table walker lets through.
+PRESENT, WRITABLE, SPECIAL, INVERTED, READS, WRITES, EXECUTES, DIRTY = 1, 2, 4, 8, 16, 32, 64, 128
 PROBES = 28  # bits of a frame number
 SCRATCH = 8  # an entry of no table
 PTE_LEVEL = 3
@@ -119,6 +119,7 @@ class Entries:
         says = PRESENT
         says |= WRITABLE if hooks["pte_write"](raw) else 0
         says |= SPECIAL if hooks["pte_special"](raw) else 0
+        says |= DIRTY if hooks["pte_dirty"](raw) else 0
         says |= INVERTED if hooks["pte_pfn"](raw) != (raw & self._mask) >> self._shift else 0
         if hooks["pte_valid"](raw):
             for access, bit in ((ACCESS_READ, READS), (ACCESS_WRITE, WRITES), (ACCESS_EXEC, EXECUTES)):

@@ -64,7 +64,7 @@ class Follow:
             uapi.OP_TOUCH: self._touch, uapi.OP_FORK: self._fork, uapi.OP_VFORK: self._thread,
             uapi.OP_CLONE_VM: self._thread, uapi.OP_EXEC: self._exec, uapi.OP_EXIT: self._exit,
             uapi.OP_FTRUNCATE: self._truncate, uapi.OP_PWRITE: self._pwrite, uapi.OP_UNLINK: self._unlink,
-            uapi.OP_FALLOCATE: self._fallocate, uapi.OP_MSYNC: self._msync,
+            uapi.OP_FALLOCATE: self._fallocate,
         }  # fmt: skip
 
     def __call__(self, row: int, operation: Sequence[int], result: int, starved: bool = False) -> list[Finding]:
@@ -277,11 +277,6 @@ class Follow:
         elif not mode & uapi.FALLOC_FL_KEEP_SIZE:
             self._grow(number, self._pages(offset + size))
 
-    def _msync(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
-        where = self._range(cells)
-        if where is not None and result == 0 and cells[2] & 4:
-            self.model.written_back(task, *where)
-
     # -- accesses ---------------------------------------------------------------------
 
     def _touch(self, row: int, task: int, cells: Sequence[int], result: int) -> list[Finding]:
@@ -297,7 +292,7 @@ class Follow:
             expected = self.model.access(task, at, access, row)
             if expected == SEGV and self._expand(task, at):
                 expected = self.model.access(task, at, access, row)
-            if expected == BUS and self._behind(task, at):
+            if expected == BUS and self._behind(task, at, access, row):
                 self.model.reach(task, self._area(task, at), at, access, row)
                 expected = OK
             if expected != OK:
@@ -313,10 +308,16 @@ class Follow:
         assert area is not None
         return area
 
-    def _behind(self, task: int, page: int) -> bool:
-        """Whether a page of shared memory behind its end is mapped all the same, with the folio it is part of."""
-        file = self._area(task, page).file
-        return file is not None and file.memory and self._large(task, page)
+    def _behind(self, task: int, page: int, access: int, row: int) -> bool:
+        """Whether a page of shared memory behind its end is mapped all the same, with the folio it is part of.
+
+        Of a private mapping also one that was mapped so until this write made a copy of it.
+        """
+        area = self._area(task, page)
+        if area.file is None or not area.file.memory:
+            return False
+        copied = access == uapi.ACCESS_WRITE and not area.shared and self._holds(task, page) == version(row, page)
+        return copied or self._large(task, page)
 
     def _before(self, task: int, first: int, pages: int) -> dict[int, int | None]:
         """What was written to pages before an access that will run out of memory."""

@@ -8,7 +8,7 @@ nothing is shared with core-mm or an architecture. Addresses are page numbers.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -164,7 +164,7 @@ class Model:
     """Tasks with address spaces, threads with the same one; every method is a system call or an access.
 
     files  of the workload: pages, and whether they hold something already
-    dirty  file pages that were written through a mapping since they were last written back
+    free_for_all  versions of pages that MADV_FREE gave up in one address space; fork may have left them in others
     """
 
     def __init__(self, files: Iterable[tuple[int, bool]] = (), tasks: Iterable[int] = (1,)) -> None:
@@ -173,7 +173,7 @@ class Model:
             File(number, pages, pages if full else 0, memory=not full)
             for number, (pages, full) in enumerate(files)
         ]
-        self.dirty: set[tuple[int, int]] = set()
+        self.free_for_all: set[int] = set()
         self._shared = 0
 
     def spaces(self) -> dict[int, Space]:
@@ -236,7 +236,9 @@ class Model:
         for area in space.inside(start, end):
             if area.file or area.locked:
                 return
-            space.lazy.update(space.pages(area.start, area.end))
+            given_up = list(space.pages(area.start, area.end))
+            space.lazy.update(given_up)
+            self.free_for_all.update(space.written[page] for page in given_up)
 
     def populate(self, task: int, start: int, end: int) -> None:
         """A call may have prepared a range for writes, as far as it came: private pages of files are copies then."""
@@ -370,7 +372,6 @@ class Model:
         if access == ACCESS_WRITE:
             if area.shared and area.file is not None:
                 area.file.written[area.at(page)] = version(row, page)
-                self.dirty.add((area.file.number, area.at(page)))
             else:
                 space.written[page] = version(row, page)
                 space.lazy.discard(page)
@@ -397,17 +398,3 @@ class Model:
             written.pop(place, None)
         else:
             written[place] = held
-
-    def written_back(self, task: int, start: int, end: int) -> None:
-        """msync: the file pages mapped there are clean."""
-        for area in self.tasks[task].inside(start, end):
-            if area.shared and area.file is not None:
-                for index in range(area.index, area.index + area.end - area.start):
-                    self.dirty.discard((area.file.number, index))
-
-    def pages(self) -> Iterator[tuple[int, int, Area]]:
-        """Every mapped page of small address spaces: task, page, area."""
-        for task, space in self.tasks.items():
-            for area in space.areas:
-                for page in range(area.start, area.end):
-                    yield task, page, area

@@ -56,11 +56,22 @@ class Writer:
 
     def write(self, count: int) -> tuple[Row, ...]:
         """`count` operations."""
-        self._born(1)
+        self.begin()
         while len(self.rows) < count:
             (kind,) = self.rng.choices(list(self.weights), list(self.weights.values()))
-            getattr(self, kind)()
+            self.more(kind)
         return tuple(self.rows[:count])
+
+    def begin(self) -> list[Row]:
+        """The first task, with memory."""
+        self._born(1)
+        return self.rows
+
+    def more(self, kind: str) -> list[Row]:
+        """The next operations, of one of the kinds that `weights` names."""
+        before = len(self.rows)
+        getattr(self, kind)()
+        return self.rows[before:]
 
     def _add(self, op: int, task: int, *cells: int) -> None:
         self.rows.append((op, task, *cells, *[0] * (COLUMNS - 2 - len(cells))))
@@ -318,18 +329,37 @@ class Writer:
         self._access(task, start, pages, ACCESS_READ)
 
     def huge(self) -> None:
-        """The part of the arena behind the border of two tables, and as much behind it as a table maps."""
-        task, rng, file = self._task(), self.rng, self._file(0.5)
-        start, kind = 2 * self.block, MAP_SHARED if file >= 0 and rng.random() < 0.7 else MAP_PRIVATE
+        """The part of the arena behind the border of two tables, and as much behind it as a table maps.
+
+        Of shared memory, as a rule, that holds nothing yet, so that a huge page can be read before it is written to.
+        """
+        task, rng = self._task(), self.rng
+        file = rng.choice([-1, *(file for file in self.files if file % 2)])
+        start, kind = 2 * self.block, MAP_SHARED if file >= 0 and rng.random() < 0.8 else MAP_PRIVATE
         kind |= MAP_FIXED | (MAP_ANONYMOUS if file < 0 else 0)
+        if file >= 0 and rng.random() < 0.7:
+            self._add(uapi.OP_FTRUNCATE, task, file, 0)
+            self._add(uapi.OP_FTRUNCATE, task, file, FILE_PAGES * self.page)
         self._add(uapi.OP_MMAP, task, *self._bytes(start, self.entries), RW, kind, file, 0)
         self._note_mapped(task, start, self.size - start, RW)
         if rng.random() < 0.7:
             self._advise(task, start, self.entries, uapi.MADV_HUGEPAGE)
         self._access(task, start + rng.randrange(self.block), self.block, rng.choice((ACCESS_READ, ACCESS_WRITE)))
         self._access(task, *self._some(start, 2 * self.block), ACCESS_WRITE)
-        if rng.random() < 0.5:
-            self._advise(task, start, self.entries, rng.choice((uapi.MADV_COLLAPSE, uapi.MADV_PAGEOUT)))
+        self._afterwards(task, start)
+
+    def _afterwards(self, task: int, start: int) -> None:
+        """What becomes of a huge page: all of it goes or is reclaimed, part of it, or it may only be read."""
+        rng = self.rng
+        kind = rng.randrange(6)
+        if kind == 0:
+            self._protect(task, start, self.entries, 1)
+        if kind in (0, 1):
+            self._advise(task, start, self.entries, uapi.MADV_COLLAPSE)
+        elif kind == 2:
+            self._advise(task, start, self.entries, rng.choice((uapi.MADV_PAGEOUT, uapi.MADV_DONTNEED)))
+        elif kind == 3:
+            self._advise(task, *self._some(start, 2 * self.block), uapi.MADV_DONTNEED)
 
     def far(self) -> None:
         """Pages go to where no table is yet, across the border of two, are written there, and come back."""

@@ -41,6 +41,48 @@ MUTANTS = (
         release="7.3", share=RANDOM,
     ),
     Mutant(
+        "F-zap-pmd", "what the leaf of a huge page knows of dirt goes with it when it is zapped (ff53afcd82de)",
+        "tlb.random",
+        (Edit("core_mm.huge_memory",
+              "    if feature.zap_pmd_dirty and pte_dirty(pte):\n        folio_mark_dirty(folio)\n", ""),),
+        release="7.3", granule="4k", share=0.6,
+    ),
+    Mutant(
+        "F-drop-pmd", "or when it is split", "tlb.random",
+        (Edit("core_mm.huge_memory", "    if pte_dirty(pmd):\n        PAGE.flags[folio] |= PG_DIRTY\n    if pte_young",
+              "    if pte_young"),),
+        release="7.3", granule="4k", share=RANDOM,
+    ),
+    Mutant(
+        "F-collapse", "a huge page that is made of read-only memory is writable", "tlb.random",
+        (Edit("core_mm.memory.entry", "VMA.vm_flags[vma] & VM_WRITE", "1"),), release="7.3", granule="4k", share=RANDOM,
+    ),
+    Mutant(
+        "F-writenotify", "mprotect lets clean shared pages be written to, of which a file system wants to hear",
+        "tlb.random",
+        (Edit("core_mm.mprotect", "            if pte_dirty(new):\n                new = pte_mkwrite(new)\n",
+              "            new = pte_mkwrite(new)\n"),),
+        release="7.3", share=0.5,
+    ),
+    Mutant(
+        "F-present", "reclaim asks which page an entry maps before it asks whether there is one", "stateful.history",
+        (Edit("core_mm.unmap", "            if pte_present(pte) and page_in_folio(", "            if page_in_folio("),),
+        release="7.3", share=0.05,
+    ),
+    Mutant(
+        "F-full", "exit does not say that the whole address space goes, and flushes entry by entry (s390)",
+        "stateful.history",
+        (Edit("core_mm.memory.zap", "    mm, full = VMA.vm_mm[vma], GATHER.fullmm[tlb]\n",
+              "    mm, full = VMA.vm_mm[vma], 0\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
+        "F-full-early", "munmap says so, and entries are cleared although others still use them", "stateful.history",
+        (Edit("core_mm.memory.zap", "    mm, full = VMA.vm_mm[vma], GATHER.fullmm[tlb]\n",
+              "    mm, full = VMA.vm_mm[vma], 1\n"),),
+        arch="generic", share=0.05,
+    ),
+    Mutant(
         "F-leak-cow", "a write fault whose file has no page to copy leaks the page for the copy", ALLOCATIONS,
         (Edit("core_mm.memory.file_fault", "        return put_page(copy, ret)\n", "        return ret\n"),),
         share=1.0,

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from core_mm.descriptor import ArchDescriptor
-from core_mm.uapi import FILE_REGULAR, FILE_SHMEM
-from mmarch.check.choices import Choice, arena, perform, random_choice
+from mmarch.check.choices import writer
 from mmarch.check.context import Context
-from mmarch.check.driver import FILE_PAGES, Driver
+from mmarch.check.driver import Driver, files
 from mmarch.check.observing import Observer, Seen
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.system import System, system_config
 from mmarch.engine.lower import Options
+from mmarch.sanitize.random_rows import Row
 
 LENGTH = 60
 TINY = 0.01  # share of the cases on the second release of a quick run
 
 
-def program(context: Context, salt: str) -> tuple[Driver, list[Choice]]:
+def program(context: Context, salt: str) -> tuple[Driver, Sequence[Row]]:
     """A random program that has run on the architecture, compared with the model throughout."""
-    driver, size, rng = Driver(context), arena(context), context.rng(salt)
-    choices: list[Choice] = [("mmap", (1, 0, size, 3, "anon", 0))]
-    perform(driver, choices[0], size)
-    for _ in range(LENGTH):
-        choices.append(random_choice(rng, driver, size))
-        perform(driver, choices[-1], size)
-    return driver, choices
+    driver, rows = Driver(context), writer(context, context.rng(salt)).write(LENGTH + 1)[1:]
+    for row in rows:
+        driver.call(row)
+    return driver, rows
 
 
 def like(arch: ArchDescriptor, generic: ArchDescriptor) -> ArchDescriptor:
@@ -60,10 +58,10 @@ def generic_alike(context: Context) -> None:
     """Core-mm sees the same on this architecture as on the generic one: sharing, permissions, dirty, counts, errors."""
     plain = replace(context, arch=like(context.arch, context.generic), cpu="", name=context.name)
     for number in range(max(2, int(20 * context.share))):
-        driver, choices = program(context, f"generic {number}")
+        driver, rows = program(context, f"generic {number}")
         other = Driver(plain)
-        for choice in choices:
-            perform(other, choice, arena(context))
+        for row in rows:
+            other.call(row)
         steps = driver.system.steps()
         if driver.system.operations != other.system.operations:
             raise CheckFailed("the same program runs differently: some operation fails on one of them", steps)
@@ -99,9 +97,7 @@ def engines_alike(context: Context) -> None:
 
 def machine(context: Context, engine: str, options: Options = Options()) -> System:
     """As the driver's, in another engine."""
-    size = FILE_PAGES << context.geometry.page_shift
-    files = ((FILE_REGULAR, size), (FILE_SHMEM, size))
-    return System(system_config(context), engine, files, options=options, judged=engine == "interpreted")
+    return System(system_config(context), engine, files(context), options=options, judged=engine == "interpreted")
 
 
 def compare_memory(interpreted: System, linked: System) -> None:

@@ -75,6 +75,11 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
             ("touch", (2, 0, quarter, W)), ("swapoff", ()), ("touch", (1, 0, 2 * block, W)),
             ("touch", (2, 0, 2 * block, R)), ("touch", (1, 3 * block, block, R)),
         ]),
+        "reclaim of a folio of which a page was copied and is in swap (folio_referenced_one, try_to_unmap_one)": (0, [
+            ("mmap", (1, 0, block, RW, "shmem-private")), ("touch", (1, 0, block, R)), ("touch", (1, half, 1, W)),
+            ("madvise", (1, half, 1, MADV_PAGEOUT)), ("madvise", (1, 0, block, MADV_PAGEOUT)),
+            ("touch", (1, 0, block, R)),
+        ]),
         "fork of a folio, part by part": (0, [
             ("mmap", (1, 0, 4 * block, RW, "anon")), ("touch", (1, 0, 3 * block, W)), ("fork", (1, 2)),
             ("touch", (2, quarter, half, W)), ("fork", (2, 3)), ("munmap", (1, half, block)),

@@ -3,62 +3,38 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
-from mmarch.check.choices import Choice, arena, perform, random_choice
+from mmarch.check.choices import writer
 from mmarch.check.context import Context
 from mmarch.check.driver import Driver
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
+from mmarch.sanitize.random_rows import Row
+from mmarch.sanitize.shrinking import shortest
+
+PROGRAMS, CALLS = 12, 40
+SHRINKING = 60  # seconds
 
 
-def run_program(context: Context, program: list[Choice]) -> None:
-    """A program on a fresh machine, everything compared after every operation."""
-    driver, size = Driver(context), arena(context)
-    for choice in program:
-        perform(driver, choice, size)
-        driver.compare()
-
-
-def find_program(context: Context, rng: random.Random, length: int) -> list[Choice] | None:
-    """A random program that fails, or None."""
-    driver, size = Driver(context), arena(context)
-    program: list[Choice] = [("mmap", (1, 0, size, 3, "anon", 0))]
-    try:
-        perform(driver, program[0], size)
-        for _ in range(length):
-            program.append(random_choice(rng, driver, size))
-            perform(driver, program[-1], size)
+def failure(context: Context, orders: int, rows: Sequence[Row]) -> tuple[CheckFailed, int] | None:
+    """What is wrong first in a program, everything compared after every call, and how many calls that took."""
+    driver = Driver(context, orders, orders)
+    for number, row in enumerate(rows, 1):
+        try:
+            driver.call(row)
             driver.compare()
-    except CheckFailed:
-        return program
+        except CheckFailed as error:
+            return error, number
     return None
 
 
-def shrink(context: Context, program: list[Choice]) -> CheckFailed:
-    """Leave out what the failure does not need; at most a hundred tries."""
-    best = _failure(context, program)
-    assert best is not None
-    tries, chunk = 0, max(1, len(program) // 2)
-    while chunk and tries < 100:
-        position = 0
-        while position < len(program) and tries < 100:
-            shorter = program[:position] + program[position + chunk :]
-            tries += 1
-            found = _failure(context, shorter) if shorter else None
-            if found:
-                best, program = found, shorter
-            else:
-                position += chunk
-        chunk //= 2
-    return best
-
-
-def _failure(context: Context, program: list[Choice]) -> CheckFailed | None:
-    try:
-        run_program(context, program)
-    except CheckFailed as error:
-        return error
-    return None
+def program(context: Context, rng: random.Random) -> tuple[int, tuple[Row, ...]]:
+    """Orders of folios, of shared memory too, and calls; the first task is there already."""
+    block = context.geometry.cont_ptes if context.geometry.cont_ptes > 1 else 16
+    usual = block | 1 << 2  # as masks: a folio of order n has 1 << n pages
+    orders = rng.choice((usual, usual, 1 << context.geometry.pte_bits))
+    return orders, writer(context, rng).write(CALLS + 1)[1:]
 
 
 @check("stateful.random", hooks=(), source="the system calls' manual pages")
@@ -66,10 +42,11 @@ def random_programs(context: Context) -> None:
     """Random programs see what their users expect: contents, permissions, faults; bookkeeping and TLB agree."""
     for variant in context.variants():
         rng = variant.rng("programs")
-        for _ in range(max(1, round(12 * variant.share))):
-            program = find_program(variant, rng, 40)
-            if program is not None:
-                raise shrink(variant, program)
+        for _ in range(max(1, round(PROGRAMS * variant.share))):
+            orders, rows = program(variant, rng)
+            found = failure(variant, orders, rows)
+            if found is not None:
+                raise shortest(rows, found, lambda part: failure(variant, orders, part), SHRINKING)[0]  # noqa: B023 - called before the next turn
 
 
 @check("stateful.machine", hooks=(), source="the system calls' manual pages", limit=600, long=True)

@@ -208,14 +208,14 @@ MISTAKES = (
     Mistake(
         "zap forgets what entries know of dirt", Edit(
             "core_mm.memory.zap", ZAP_DIRTY, "        if pte_dirty(pte):\n"),
-        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_DONTNEED), read(), madvise(uapi.MADV_PAGEOUT)),
-        ("file 1 page 0 is lost: it must hold what operation 3",)),
+        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_DONTNEED)),
+        ("file 1 page 0 was written to, and neither frame",), "dirty"),
     Mistake(
         "zap forgets what a batch of entries knows of dirt", Edit(
             "core_mm.memory.zap", ZAP_DIRTY, "        if pte_dirty(pte):\n            if nr == 1:\n"
             "                folio_mark_dirty(folio)\n"),
-        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_DONTNEED), read(), madvise(uapi.MADV_PAGEOUT)),
-        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 4),
+        (SPAWN, mmap(file=SHMEM), read(), write(), madvise(uapi.MADV_DONTNEED)),
+        ("file 1 page 0 was written to, and neither frame",), "dirty", shmem_orders=1 << 4),
     Mistake(
         "reclaim forgets what entries know of dirt", Edit(
             "core_mm.unmap", "    if pte_dirty(pte):\n        folio_set_dirty(folio)\n", ""),
@@ -225,16 +225,14 @@ MISTAKES = (
         "a leaf that is dropped takes its dirt along", Edit(
             "core_mm.huge_memory", "    if pte_dirty(pmd):\n        PAGE.flags[folio] |= PG_DIRTY\n    if pte_young",
             "    if pte_young"),
-        (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, 1), read(pages=HUGE),
-         madvise(uapi.MADV_PAGEOUT, HUGE)),
-        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9, release="7.3"),
+        (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, 1)),
+        ("file 1 page 0 was written to, and neither frame",), "dirty", shmem_orders=1 << 9, release="7.3"),
     Mistake(
         "a leaf that is zapped takes its dirt along (ff53afcd82de)", Edit(
             "core_mm.huge_memory", "    if feature.zap_pmd_dirty and pte_dirty(pte):\n"
             "        folio_mark_dirty(folio)\n", ""),
-        (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, HUGE), read(pages=HUGE),
-         madvise(uapi.MADV_PAGEOUT, HUGE)),
-        ("file 1 page 0 is lost: it must hold what operation 3",), shmem_orders=1 << 9, release="7.3"),
+        (SPAWN, HUGE_SHMEM, read(pages=HUGE), write(pages=HUGE), madvise(uapi.MADV_DONTNEED, HUGE)),
+        ("file 1 page 0 was written to, and neither frame",), "dirty", shmem_orders=1 << 9, release="7.3"),
     Mistake(
         "a new mapping is not counted", Edit(
             "core_mm.vma_tree", "    MM.map_count[mm] += 1\n", ""),

@@ -12,11 +12,26 @@ from mmarch.check.choices import Choice, arena, perform
 from mmarch.check.driver import Driver
 from mmarch.sanitize import audit, soak
 from mmarch.sanitize.audit import Broken
+from mmarch.sanitize.contents import Contents
 from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, version
 from mmarch.sanitize.soak import Soaked
 from mmarch.sanitize.versions import Versions
 from mmarch.sanitize.violation import Violation
-from tests.mmarch.sanitize.meanings import FORK, MISTAKES, SPAWN, Mistake, mmap, write
+from tests.mmarch.sanitize.meanings import (
+    FORK,
+    HUGE,
+    MISTAKES,
+    PAGE,
+    PAGES,
+    REGULAR,
+    SPAWN,
+    A,
+    Mistake,
+    madvise,
+    mmap,
+    read,
+    write,
+)  # fmt: skip
 from tests.mmarch.sanitize.test_invariants import a_round, context, in_fork
 from tests.mutants.mutant import applied
 
@@ -51,7 +66,30 @@ def is_caught(mistake: Mistake) -> None:
 def test_what_linux_lost_before_it_was_mended() -> None:
     """On 6.12 the unchanged core-mm loses what the fix of 7.3 keeps; that is Linux's, and no finding."""
     mistake = next(one for one in MISTAKES if "ff53afcd82de" in one.name)
-    assert outcome(replace(mistake, release="6.12"), False) is None
+    rows = (*mistake.rows, read(pages=HUGE), madvise(uapi.MADV_PAGEOUT, HUGE))
+    assert outcome(replace(mistake, rows=rows, release="6.12"), False) is None
+
+
+@pytest.mark.parametrize(("release", "loses"), [("6.12", True), ("7.3", False)])
+def test_what_a_parent_gives_up_its_child_may_lose(
+    monkeypatch: pytest.MonkeyPatch, release: str, loses: bool
+) -> None:
+    """A clean page that was read from swap is shared with a child when MADV_FREE gives it up (docs: hazards)."""
+    pageout = (uapi.OP_MADVISE, 2, A, PAGES * PAGE, uapi.MADV_PAGEOUT)
+    rows = (
+        SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT), read(), FORK, madvise(uapi.MADV_FREE),
+        (uapi.OP_MUNMAP, 1, A, PAGES * PAGE), pageout, read(task=2),
+    )  # fmt: skip
+    made = a_round(list(rows), context(release))
+    assert soak.run_round(made, Soaked(), "interpreted", 1) is None
+    monkeypatch.setattr(Contents, "_freed", lambda *_: False)
+    assert (soak.run_round(made, Soaked(), "interpreted", 1) is not None) == loses
+
+
+def test_written_paged_out_and_read_again() -> None:
+    """Pages of a file that were written, reclaimed and read again are clean, and that is right."""
+    rows = (SPAWN, mmap(file=REGULAR), write(), madvise(uapi.MADV_PAGEOUT), read(), madvise(uapi.MADV_PAGEOUT), read())
+    assert soak.run_round(a_round(list(rows), context("6.12")), Soaked(), "interpreted", 1) is None
 
 
 def test_the_last_things_that_happened_to_the_frame() -> None:
