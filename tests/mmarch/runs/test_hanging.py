@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from core_mm import uapi
-from mmarch.engine import stopping
+from mmarch.engine import hanging, stopping
 from mmarch.engine.machine import Config, Machine
 from mmarch.errors import PluginError
 from mmarch.plugins import load_arch
@@ -41,8 +41,9 @@ FAULT, TOUCHED = 3, 0x10000000
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A second is long enough, and what hangs in one test is none of the next one's."""
+    """A second is long enough, to find the place too, and what hangs in one test is none of the next one's."""
     monkeypatch.setenv("MMARCH_HANG", "1")
+    monkeypatch.setattr(hanging, "LOOKING", 1.0)
     before = stopping._stopped
     yield
     stopping._stopped = before
