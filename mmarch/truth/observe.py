@@ -89,14 +89,15 @@ def entries(setup: Setup) -> int:
 
 def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:
     """Run everything, yielding what each step did, up to one that fails."""
-    done = 0
+    done, now = 0, counts(machine)
     for step in workload.steps:
-        run_rows(machine, workload, done, step.first)
-        before = counts(machine)
+        if done < step.first:
+            run_rows(machine, workload, done, step.first)
+            now = counts(machine)
         machine.memory.set("mach", "log_len", 0)
         failed = failure(machine, step.first, step.last)
-        done = step.last
-        seen = observed(machine, step, before, workload.ops[step.first : step.last].tolist())
+        done, before, now = step.last, now, counts(machine)
+        seen = observed(machine, step, now - before, workload.ops[step.first : step.last].tolist())
         yield replace(seen, failed=failed)
         if failed:
             return
@@ -120,20 +121,18 @@ def failure(machine: Machine, first: int, last: int) -> str:
     return error_name(-int(results[failed[0]])) if len(failed) else ""
 
 
-def observed(machine: Machine, step: Step, before: Counter[str], operations: Sequence[Row]) -> Observed:
-    """What the log and the counters say of the step that has just run."""
+def observed(machine: Machine, step: Step, calls: Counter[str], operations: Sequence[Row]) -> Observed:
+    """What the log says of the step that has just run, and `calls`, which it added to the counters."""
     rows, names = log_rows(machine), event_names(machine)
     rules = inlined(machine.config.release, operations, machine.memory.get("cfg", "pmd_size"))
     waits = [i for i, name in enumerate(names) if name in ("dsb_ish", "dsb_nsh")]
     barriers = listed(rows, rules, ("", *machine.layout.hooks), waits)
     tlbi = [instruction(names[row[1]].removeprefix("tlbi_"), row[2], row[3]) for row in rows if is_tlbi(row)]
     dsb = Counter(names[row[1]].removeprefix("dsb_") for row in barriers)
-    calls = counts(machine)
-    calls.subtract(before)
     return Observed(
         tlbi=tlbi,
         dsb=dsb,
-        calls={name: n for name, n in calls.items() if n},
+        calls=dict(calls),
         dumps=[list(leaves(machine, dump)) for dump in step.dumps],
     )
 
