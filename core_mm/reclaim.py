@@ -107,7 +107,8 @@ def shrink_folio(folio: int, top: int) -> tuple[int, int]:
                 folio_set_reclaim(folio)
             return keep(folio), top
         try_to_unmap_flush_dirty()
-        if not pageout(folio):
+        went, top = pageout(folio, top)
+        if not went:
             return keep(folio), top
     return remove_mapping(folio), top
 
@@ -126,7 +127,17 @@ def keep(folio: int) -> int:
 
 
 def add_to_swap(folio: int, top: int) -> tuple[int, int]:
-    """Give an anonymous folio slots, split if no run is long enough; whether it has them, and the new top."""
+    """Give an anonymous folio slots; whether it has them, and the new top."""
+    slot, top = folio_alloc_swap(folio, top)
+    if not slot:
+        return 0, top
+    add_to_swap_cache(folio, slot)
+    folio_mark_dirty(folio)
+    return 1, top
+
+
+def folio_alloc_swap(folio: int, top: int) -> tuple[int, int]:
+    """Slots for a folio, split if it cannot go whole or no run is long enough; 0 if there are none. And the new top."""
     slot = get_swap_pages(folio_order(folio)) if not folio_test_large(folio) or thp_swap() else 0
     if not slot and folio_test_large(folio):
         nr = folio_nr_pages(folio)
@@ -134,11 +145,7 @@ def add_to_swap(folio: int, top: int) -> tuple[int, int]:
             return 0, top
         top = push_split(folio, nr, top)
         slot = get_swap_pages(0)
-    if not slot:
-        return 0, top
-    add_to_swap_cache(folio, slot)
-    folio_mark_dirty(folio)
-    return 1, top
+    return slot, top
 
 
 def push_split(folio: int, nr: int, top: int) -> int:
@@ -154,17 +161,18 @@ def push_split(folio: int, nr: int, top: int) -> int:
     return top
 
 
-def pageout(folio: int) -> int:
-    """Write a folio to swap, at once; whether it went."""
-    if folio_test_anon(folio):
-        if arch_prepare_to_swap(folio):
-            return 0
-        if cfg.content:
-            content.swap_writepage(folio, PAGE.private[folio])
-        count(SWAP_OUT, 1)
-        PAGE.flags[folio] &= ~PG_DIRTY
-        return 1
-    return shmem_writeout(folio)
+def pageout(folio: int, top: int) -> tuple[int, int]:
+    """Write a folio to swap, at once; whether it went, and the new top."""
+    if not folio_test_anon(folio):
+        slot, top = folio_alloc_swap(folio, top)
+        return shmem_writeout(folio, slot) if slot else 0, top
+    if arch_prepare_to_swap(folio):
+        return 0, top
+    if cfg.content:
+        content.swap_writepage(folio, PAGE.private[folio])
+    count(SWAP_OUT, 1)
+    PAGE.flags[folio] &= ~PG_DIRTY
+    return 1, top
 
 
 def remove_mapping(folio: int) -> int:

@@ -19,7 +19,7 @@ from core_mm.page_cache import (
     swapped_range,
 )
 from core_mm.swap_state import swap_slot_free
-from core_mm.swapfile import get_swap_pages, swap_duplicate, swap_free_nr
+from core_mm.swapfile import swap_duplicate, swap_free_nr
 from core_mm.thp import highest_order, thp_vma_suitable_orders
 from core_mm.uapi import FILE_SHMEM, FILE_TMPFS_HUGE
 from core_mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS
@@ -135,12 +135,9 @@ def write_orders(index: int, pages: int) -> int:
     return (2 << order) - 1
 
 
-def shmem_writeout(folio: int) -> int:
-    """Move an unmapped folio to swap: the cache keeps the slots instead. Returns whether it went."""
+def shmem_writeout(folio: int, slot: int) -> int:
+    """Move an unmapped folio to swap, from `slot` on: the cache keeps the slots instead. Returns whether it went."""
     order = folio_order(folio)
-    slot = get_swap_pages(order)
-    if not slot:
-        return 0
     PAGE.private[folio] = slot
     if arch_prepare_to_swap(folio):
         for i in range(1 << order):

@@ -88,6 +88,12 @@ def check(workload: Workload) -> None:
     for row in np.flatnonzero(~np.isin(codes, sorted(EXECUTED))).tolist():
         name = uapi.OP_NAMES.get(int(codes[row]), f"operation {codes[row]}")
         raise InputError(f"{workload.place(row)}: {name} cannot be measured on a kernel yet")
+    threads = workload.ops[codes == uapi.OP_CLONE_VM, 2]
+    for row in np.flatnonzero((codes == uapi.OP_FORK) & np.isin(workload.ops[:, 1], threads)).tolist():
+        raise InputError(
+            f"{workload.place(row)}: a thread forks, which cannot be measured on a kernel: its child would be "
+            f"without the thread's stack; let the process fork"
+        )
     if len(workload.files) > MAX_FILES or (len(codes) and int(workload.ops[:, 1].max()) >= MAX_TASKS):
         raise InputError(f"{workload.source}: more than {MAX_FILES} files or {MAX_TASKS} processes")
 
