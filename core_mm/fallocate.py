@@ -32,10 +32,13 @@ def vfs_fallocate(inode: int, mode: int, offset: int, size: int) -> int:
 
 
 def shmem_fallocate(inode: int, start: int, end: int) -> int:
-    """Pages [start, end) are there and dirty, so that reclaim swaps them out. Returns 0 or -ENOMEM."""
+    """Pages [start, end) are there and dirty, so that reclaim swaps them out. Returns 0 or -ENOMEM.
+
+    They are not up to date, so that faults around them pass them by, until one is asked for.
+    """
     index = start
     while index < end:
-        page = shmem_write(inode, index, end - index)
+        page = shmem_write(inode, index, end - index, 0)
         if page == 0:
             return -ENOMEM
         folio = page_folio(page)

@@ -247,6 +247,11 @@ class feature(Features):
         until="6.18",
         source='acd7ccb284b8 "mm: shmem: add large folio support for tmpfs"; gone on 6.18.15',
     )
+    tmpfs_write_smaller_orders: int = behaviour(
+        "a write to a tmpfs of huge=always makes the largest folio that fits between those that are there",
+        since="6.18",
+        source="measured on 6.18.15 (write beside a page that is there); commit not identified",
+    )
     tmpfs_smaller_orders: int = behaviour(
         "a tmpfs mounted with huge=always tries every order below a PMD's; before, single pages",
         since="6.19",

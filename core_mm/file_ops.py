@@ -9,7 +9,7 @@ from core_mm.fallocate import vfs_fallocate
 from core_mm.inode import file_inode, unlink
 from core_mm.mapping import shmem_mapping
 from core_mm.log2 import ilog2
-from core_mm.mm_types import EINVAL, ENOMEM, INODE, PAGE, cfg, ops
+from core_mm.mm_types import EINVAL, ENOMEM, INODE, PAGE, PG_UPTODATE, cfg, ops
 from core_mm.msync import msync
 from core_mm.page_cache import filemap_get_page, range_is_empty
 from core_mm.readahead import mapping_large_folio_support, ra_alloc_folio
@@ -77,7 +77,7 @@ def pwrite(inode: int, offset: int, size: int, chunk: int) -> int:
 def write_folio(inode: int, index: int, pages: int) -> int:
     """Write to the folio at `index`, made if need be; how many of `pages` it took, 0 if memory is out."""
     if shmem_mapping(inode):
-        return int(shmem_write(inode, index, pages) != 0)
+        return int(shmem_write(inode, index, pages, PG_UPTODATE) != 0)
     page = filemap_get_page(inode, index)
     if page == 0:
         if not ra_alloc_folio(inode, index, write_order(inode, index, pages), -1):

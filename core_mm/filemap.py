@@ -71,7 +71,7 @@ def next_uptodate_page(inode: int, index: int, last: int) -> int:
         page = filemap_get_page(inode, index)
         if page:
             folio = page_folio(page)
-            if not PAGE.flags[folio] & PG_READAHEAD:
+            if PAGE.flags[folio] & (PG_UPTODATE | PG_READAHEAD) == PG_UPTODATE:
                 return index
             index = PAGE.index[folio] + folio_nr_pages(folio)
         else:

@@ -9,6 +9,7 @@ from core_mm.hookspecs import (
 )  # fmt: skip
 from core_mm.lru import lru_add_drain
 from core_mm.memory.fault import handle_mm_fault
+from core_mm.memory.huge_fault import touch_pmd
 from core_mm.mm_types import EFAULT, ENOMEM, VM_ACCESS_FLAGS, VM_SHARED, VM_WRITE, VMA, cfg, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_off, pte_offset_map
 from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
@@ -63,20 +64,23 @@ def follow_page_mask(vma: int, addr: int, end: int, access: int) -> int:
     if pmdp == 0 or pmd_none(ptes[pmdp]):
         return addr
     if pmd_leaf(ptes[pmdp]):
-        if not follow_pte(pmd_pte(ptes[pmdp]), access):
+        if not can_follow(pmd_pte(ptes[pmdp]), access):
             return addr
+        touch_pmd(vma, addr, pmdp, int(access == ACCESS_WRITE))
         return pmd_addr_end(addr, end)
-    pte = ptep_get(pte_offset_map(pmdp, addr))
-    if not follow_pte(pte, access):
-        return addr
-    return addr + cfg.page_size
+    return addr + cfg.page_size if follow_page_pte(ptep_get(pte_offset_map(pmdp, addr)), access) else addr
 
 
-def follow_pte(pte: int, access: int) -> int:
-    """Whether `access` may go through an entry; touches its folio (mm/gup.c:follow_page_pte)."""
+def can_follow(pte: int, access: int) -> int:
+    """Whether `access` may go through an entry."""
     if pte_none(pte) or not pte_present(pte) or pte_protnone(pte):
         return 0
-    if access == ACCESS_WRITE and not pte_write(pte):
+    return int(access != ACCESS_WRITE or pte_write(pte))
+
+
+def follow_page_pte(pte: int, access: int) -> int:
+    """Whether `access` may go through an entry; touches its folio, not the entry."""
+    if not can_follow(pte, access):
         return 0
     if not pte_special(pte):
         folio = page_folio(pte_pfn(pte))

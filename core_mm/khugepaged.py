@@ -9,7 +9,7 @@ from core_mm.folio import (
     folio_test_large, folio_test_swapcache, page_folio,
 )  # fmt: skip
 from core_mm.hookspecs import (
-    clear_ptes, pfn_pte, pmd_leaf, pmd_mkhuge, pmd_none, pmdp_collapse_flush, pte_clear, pte_mkdirty, pte_none,
+    clear_full_ptes, pfn_pte, pmd_leaf, pmd_mkhuge, pmd_none, pmdp_collapse_flush, pte_clear, pte_mkdirty, pte_none,
     pte_pfn, pte_present, pte_special, pte_write, ptep_get, ptep_get_and_clear, set_pmd_at, table_slot,
 )  # fmt: skip
 from core_mm.huge_memory import pgtable_trans_huge_deposit
@@ -143,7 +143,7 @@ def drop_pages(vma: int, address: int, ptep: int, pte: int, limit: int) -> int:
     else:
         if folio_test_large(folio):
             nr = folio_pte_batch(folio, ptep, pte, limit)
-        clear_ptes(VMA.vm_mm[vma], address, ptep, nr, 0)
+        clear_full_ptes(VMA.vm_mm[vma], address, ptep, nr, 0)
     folio_remove_rmap_ptes(folio, page, nr, vma)
     free_swap_cache(folio)
     folio_put_refs(folio, nr)

@@ -34,7 +34,7 @@ def shmem_fault(vma: int, address: int, index: int) -> tuple[int, int]:
     orders = 0
     if not VMA.vm_flags[vma] & VM_NOHUGEPAGE:
         orders = thp_vma_suitable_orders(vma, address, shmem_allowable_huge_orders(inode))
-    page = shmem_get_folio(inode, index, orders)
+    page = shmem_get_folio(inode, index, orders, PG_UPTODATE)
     if not page:
         return 0, VM_FAULT_OOM
     folio_get(page_folio(page))
@@ -51,15 +51,19 @@ def shmem_allowable_huge_orders(inode: int) -> int:
     return (2 << cfg.pmd_order) - 2 if feature.tmpfs_smaller_orders else 1 << cfg.pmd_order
 
 
-def shmem_get_folio(inode: int, index: int, orders: int) -> int:
-    """The page at `index`, made or swapped in if need be; 0 if memory is out."""
+def shmem_get_folio(inode: int, index: int, orders: int, uptodate: int) -> int:
+    """The page at `index`, made or swapped in if need be; 0 if memory is out.
+
+    uptodate  PG_UPTODATE; 0 for fallocate, which leaves what it makes to whoever asks for it next
+    """
     page = filemap_get_page(inode, index)
     if page:
+        PAGE.flags[page_folio(page)] |= PG_UPTODATE
         return page
     slot = filemap_get_swap(inode, index)
     if slot:
         return shmem_swapin_folio(inode, index, slot)
-    flags = PG_UPTODATE | PG_SWAPBACKED
+    flags = PG_SWAPBACKED | uptodate
     while orders:
         order = highest_order(orders)
         first = index & (-1 << order)
@@ -116,12 +120,14 @@ def shmem_split_large_entry(inode: int, index: int, order: int) -> int:
     return 0
 
 
-def shmem_write(inode: int, index: int, pages: int) -> int:
-    """write(2) to one page, of `pages` in all: made if need be, and dirty; 0 if memory is out."""
+def shmem_write(inode: int, index: int, pages: int, uptodate: int) -> int:
+    """write(2) or fallocate of one page, of `pages` in all: made if need be, and dirty; 0 if memory is out."""
     orders = shmem_allowable_huge_orders(inode)
     if feature.tmpfs_write_orders and INODE.kind[inode] == FILE_TMPFS_HUGE:
         orders = write_orders(index, pages)
-    page = shmem_get_folio(inode, index, orders)
+    elif feature.tmpfs_write_smaller_orders and INODE.kind[inode] == FILE_TMPFS_HUGE:
+        orders = (2 << cfg.pmd_order) - 2
+    page = shmem_get_folio(inode, index, orders, uptodate)
     if page:
         folio_mark_dirty(page_folio(page))
     return page

@@ -33,7 +33,7 @@ from core_mm.huge_memory import (
 from core_mm.lru import folio_add_lru
 from core_mm.memory.entry import maybe_mkwrite
 from core_mm.memory.rss import add_mm_counter
-from core_mm.mm_types import MM_ANONPAGES, VMA, cfg, mach
+from core_mm.mm_types import MM_ANONPAGES, VMA, cfg, mach, ptes
 from core_mm.pgtable import pte_alloc_one
 from core_mm.rmap import anon_vma_prepare, folio_add_new_anon_rmap, folio_move_anon_rmap
 from core_mm.swap_state import folio_free_swap
@@ -110,11 +110,16 @@ def handle_huge_pmd_fault(vma: int, address: int, pmdp: int, pmd: int, access: i
             return fallback_split(vma, address, pmdp)
         return do_huge_pmd_wp_page(vma, address, pmdp, pmd)
     count(FAULT_ACCESS, 1)
-    entry = pte_mkyoung(pmd_pte(pmd))
+    touch_pmd(vma, address, pmdp, int(write))
+    return 0
+
+
+def touch_pmd(vma: int, address: int, pmdp: int, write: int) -> int:
+    """Make a leaf young, and dirty for a write. Returns whether it changed."""
+    entry = pte_mkyoung(pmd_pte(ptes[pmdp]))
     if write:
         entry = pte_mkdirty(entry)
-    pmdp_set_access_flags(vma, address & -cfg.pmd_size, pmdp, pmd_mkhuge(entry), write)
-    return 0
+    return pmdp_set_access_flags(vma, address & -cfg.pmd_size, pmdp, pmd_mkhuge(entry), write)
 
 
 def fallback_split(vma: int, address: int, pmdp: int) -> int:
