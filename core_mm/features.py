@@ -167,8 +167,8 @@ class feature(Features):
     )
     collapse_plain_clear: int = behaviour(
         "collapse reads and clears a PTE that it is done with; before, it exchanges it",
-        since="7.2",
-        source="measured on 7.2.13 (collapse); commit not identified",
+        since="6.16",
+        source="measured on 6.16.12 (collapse of folded blocks); commit not identified",
     )
     madv_cold_pmd_young: int = behaviour(
         "MADV_COLD of a huge page clears its accessed flag in place; before, the entry is made invalid first",

@@ -24,6 +24,7 @@ from core_mm.mm_types import (
 from core_mm.pgtable import entry_at, pmd_off, pte_offset_map
 from core_mm.rmap import folio_add_new_anon_rmap, folio_remove_rmap_ptes
 from core_mm.swap_state import free_swap_cache
+from core_mm.thp import thp_vma_suitable_order
 from core_mm.uapi import ACCESS_READ
 from core_mm.vmstat import COLLAPSE, count
 
@@ -31,6 +32,8 @@ from core_mm.vmstat import COLLAPSE, count
 def madvise_collapse(vma: int, start: int, end: int) -> int:
     """MADV_COLLAPSE of the whole PMDs in a range of an anonymous VMA. Returns 0, -EINVAL, -EAGAIN or -ENOMEM."""
     if VMA.vm_flags[vma] & VM_NOHUGEPAGE or VMA.vm_file[vma] or VMA.anon_vma[vma] == 0:
+        return -EINVAL
+    if not thp_vma_suitable_order(vma, VMA.vm_end[vma] - cfg.pmd_size, cfg.pmd_order):
         return -EINVAL
     error = 0
     lru_add_drain()

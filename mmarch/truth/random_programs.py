@@ -53,6 +53,7 @@ class _Process:
 @dataclass
 class _State:
     rng: Random
+    folios: int = 0  # the order that is enabled
     lines: list[str] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)  # sizes in pages
     kinds: dict[str, str] = field(default_factory=dict)
@@ -89,8 +90,8 @@ class _Range(NamedTuple):
 def program(seed: int, number: int) -> str:
     """The text of a scenario, the same for the same numbers."""
     rng = Random(f"{seed}.{number}")
-    state = _State(rng)
     order = rng.choice(ORDERS)
+    state = _State(rng, order)
     for name in "FG"[: rng.choice((0, 0, 0, 1, 1, 2))]:
         _file(state, name)
     for _ in range(rng.randint(1, 3)):
@@ -187,12 +188,40 @@ def _advise(
     return make
 
 
-def _hugepage(state: _State, process: _Process) -> None:
-    """Folios of the enabled order, or single pages, from now on: orders are mixed in one mapping."""
-    if found := _range(state, process, lambda page: not page.mapping.file and not page.mapping.shared):
-        word = state.rng.choice(("hugepage", "nohugepage"))
-        found.put([page._replace(advice=word) if page else None for page in found.pages])
-        state.say(process, f"madvise {found.text} {word}")
+def _populate(word: str, prot: int) -> Callable[[_State, _Process], None]:
+    def make(state: _State, process: _Process) -> None:
+        if found := _range(state, process, lambda page: state.accessible(page, prot)):
+            state.say(process, f"madvise {found.text} {word}")
+
+    return make
+
+
+def _flag(words: tuple[str, ...], wanted: Callable[[_Page], bool]) -> Callable[[_State, _Process], None]:
+    """Advice that is kept as a flag of VMAs, so that it splits and merges them."""
+
+    def make(state: _State, process: _Process) -> None:
+        if found := _range(state, process, wanted):
+            word = state.rng.choice(words)
+            found.put(
+                [page._replace(advice=f"{page.advice} {word}") if page else None for page in found.pages]
+            )
+            state.say(process, f"madvise {found.text} {word}")
+
+    return make
+
+
+def _collapse(state: _State, process: _Process) -> None:
+    """Of a region's first huge page, if nothing forbids it: written before, so that there is something."""
+    if found := _range(state, process, lambda page: True):
+        pages = process.regions[found.region][:PMD]
+        plain = [page and _is_private(page) and page.prot == WRITE and not page.advice for page in pages]
+        if len(pages) == PMD and all(plain) and state.folios:
+            state.say(process, f"write {found.region} 0 {PMD}")
+            state.say(process, f"collapse {found.region} 0 {PMD}")
+
+
+def _is_private(page: _Page) -> bool:
+    return not page.mapping.file and not page.mapping.shared
 
 
 def _protect(state: _State, process: _Process) -> None:
@@ -272,6 +301,24 @@ def _punch(state: _State, process: _Process) -> None:
             state.say(process, f"fallocate {name} {first} {count} punch_hole")
 
 
+def _fallocate(state: _State, process: _Process) -> None:
+    if state.files:
+        name = state.rng.choice(list(state.files))
+        first, count = state.rng.choice((0, 3, 30, 100)), state.rng.choice((1, 16, 40))
+        keeps = state.rng.random() < 0.4
+        if not keeps:
+            state.files[name] = max(state.files[name], first + count)
+        state.say(process, f"fallocate {name} {first} {count}{' keep_size' if keeps else ''}")
+
+
+def _fill(state: _State, process: _Process) -> None:
+    if state.files:
+        name = state.rng.choice(list(state.files))
+        count, chunk = state.rng.choice((1, 16, 40, 200)), state.rng.choice((1, 4, 16, 64))
+        state.files[name] = max(state.files[name], count)
+        state.say(process, f"fill {name} {count} by {chunk}")
+
+
 def _of_ext4(text: str) -> Callable[[_State, _Process], None]:
     def make(state: _State, process: _Process) -> None:
         if "ext4" in state.kinds.values():
@@ -284,12 +331,17 @@ _MAKE: dict[Callable[[_State, _Process], None], int] = {
     _access("write", WRITE): 8,
     _access("read", READ): 5,
     _advise("dontneed"): 3,
-    _advise("free", lambda page: not page.mapping.file and not page.mapping.shared): 2,
+    _advise("free", _is_private): 2,
     _advise("cold"): 2,
     _advise("pageout"): 2,
     _advise("remove", lambda page: page.mapping.shared and page.prot == WRITE): 1,
     _advise("msync", lambda page: bool(page.mapping.file)): 1,
-    _hugepage: 1,
+    _flag(("hugepage", "nohugepage"), _is_private): 1,
+    _flag(("wipeonfork", "keeponfork"), _is_private): 1,
+    _flag(("random", "sequential", "normal"), lambda page: bool(page.mapping.file)): 1,
+    _populate("populate_read", READ): 1,
+    _populate("populate_write", WRITE): 1,
+    _collapse: 1,
     _protect: 4,
     _unmap: 2,
     _move: 3,
@@ -297,5 +349,7 @@ _MAKE: dict[Callable[[_State, _Process], None], int] = {
     _fork: 2,
     _truncate: 2,
     _punch: 1,
+    _fallocate: 1,
+    _fill: 1,
     _of_ext4("drop_caches"): 1,
 }

@@ -41,6 +41,19 @@ def test_tmpfs_makes_the_pages_and_faults_find_them(engine: str, release: str) -
     assert audit(made.machine) == []
 
 
+def test_faults_around_pass_by_what_nobody_has_asked_for(engine: str) -> None:
+    """A page that fallocate made is up to date once it is touched, or allocated again (mm/shmem.c:shmem_get_folio_gfp)."""
+    made = made_with(engine, uapi.FILE_TMPFS, size=16)
+    assert falloc(made, 4, 8) == 0
+    made.map(0, 16, flags=SHARED, file=0)
+    made.touch(0, access=READ)
+    assert [bool(pte) for pte in made.ptes(0, 16)] == [True] + [False] * 15
+    made.touch(6, access=READ)
+    assert falloc(made, 8, 2) == 0
+    made.touch(1, access=READ)
+    assert [page for page, pte in enumerate(made.ptes(0, 16)) if pte] == [0, 1, 6, 8, 9]
+
+
 @pytest.mark.parametrize("release", RELEASES)
 def test_huge_tmpfs_allocates_whole_pmds(engine: str, release: str) -> None:
     """One folio for the first page, and the loop goes on behind it."""
