@@ -42,7 +42,7 @@ def test_tmpfs_makes_the_pages_and_faults_find_them(engine: str, release: str) -
 
 
 def test_faults_around_pass_by_what_nobody_has_asked_for(engine: str) -> None:
-    """A page that fallocate made is up to date once it is touched, or allocated again (mm/shmem.c:shmem_get_folio_gfp)."""
+    """A page that fallocate made is up to date once it is touched, or allocated again (shmem_get_folio_gfp)."""
     made = made_with(engine, uapi.FILE_TMPFS, size=16)
     assert falloc(made, 4, 8) == 0
     made.map(0, 16, flags=SHARED, file=0)

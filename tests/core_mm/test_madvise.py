@@ -181,6 +181,9 @@ def test_collapse_makes_a_huge_page_of_what_is_there(engine: str, release: str) 
     assert made.touch(0, 512) == 0
     assert made.since("fault") == [0]
     assert made.advise(512, 512, uapi.MADV_COLLAPSE) == -EINVAL
+    made.map(1536, 100)
+    made.touch(1536)
+    assert made.advise(1536, 100, uapi.MADV_COLLAPSE) == -EINVAL, "a VMA that holds no huge page"
     made.do(uapi.OP_EXIT)
     assert (made.scalar("free_pages"), made.scalar("warned")) == (made.free_at_boot, 0)
 

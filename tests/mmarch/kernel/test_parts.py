@@ -115,7 +115,7 @@ def test_what_the_guest_cannot_do_is_refused() -> None:
 def test_a_thread_that_forks_is_refused() -> None:
     """Its child would begin on a stack that it does not have, and everybody would wait for it."""
     text = "scenario s order 0\nmap A 4\nthread T\nT: fork C\nC: write A\nreap C\nreap T\nend\n"
-    with pytest.raises(InputError, match=":4: a thread forks.*let the process fork"):
+    with pytest.raises(InputError, match=r":4: a thread forks.*let the process fork"):
         encode([Program(lower(parse(text).scenarios[0], 4096, 0).workload, 0)])
 
 
