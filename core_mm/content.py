@@ -107,10 +107,7 @@ def free_blocks(inode: int, start: int, end: int) -> int:
 @cold
 def zero_partial(inode: int, index: int, start: int, end: int) -> int:
     """Zeros in what the folio that caches page `index` has of pages [start, end) (truncate_inode_partial_folio)."""
-    page = i_pages[INODE.first[inode] + index] if 0 <= index < INODE.pages[inode] else 0
-    if page <= 0:
-        return 0
-    folio = page_folio(page)
+    folio = page_folio(i_pages[INODE.first[inode] + index])
     first = max(start, PAGE.index[folio])
     last = min(end, PAGE.index[folio] + folio_nr_pages(folio))
     return clear_user_pages(folio + first - PAGE.index[folio], last - first)

@@ -33,6 +33,7 @@ class ErrorPaths:
         self.add(uapi.OP_SPAWN, 1)
         self.heap_and_stack()
         self.merges()
+        self.joins()
         self.files()
         self.moves()
         self.tasks()
@@ -85,6 +86,20 @@ class ErrorPaths:
         self.map(self.at(232, 2 * FEW), FEW, PRIVATE)
         self.touch(self.at(232, 2 * FEW), FEW, ACCESS_WRITE)
         self.add(uapi.OP_MREMAP, 1, self.at(232), FEW * self.page, 2 * FEW * self.page, 0, self.at(232))
+
+    def joins(self) -> None:
+        """A mapping with pages gets the rights of neighbours without, on one side and both; of two that differ, one."""
+        for table, pages, first in ((234, 2, 1), (235, 2, 0), (236, 3, 1)):
+            place = self.at(table, first * FEW)
+            self.map(self.at(table), pages * FEW, PRIVATE)
+            self.add(uapi.OP_MPROTECT, 1, place, FEW * self.page, 7)
+            self.touch(place, FEW, ACCESS_WRITE)
+            self.add(uapi.OP_MPROTECT, 1, place, FEW * self.page, RW)
+        self.map(self.at(237), 3 * FEW, PRIVATE)
+        self.add(uapi.OP_MPROTECT, 1, self.at(237, FEW), FEW * self.page, 7)
+        self.touch(self.at(237), FEW, ACCESS_WRITE)
+        self.touch(self.at(237, 2 * FEW), FEW, ACCESS_WRITE)
+        self.add(uapi.OP_MPROTECT, 1, self.at(237, FEW), FEW * self.page, RW)
 
     def files(self) -> None:
         """Shared memory without a name, a file that is read page by page, a copy of one of its pages."""

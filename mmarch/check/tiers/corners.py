@@ -1,0 +1,173 @@
+"""Tier tlb: calls that come twice, that find nothing left, or that get a part of what they ask for; on all releases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+from core_mm import uapi
+from core_mm.uapi import (
+    ACCESS_READ,
+    ACCESS_WRITE,
+    COLUMNS,
+    FILE_EXT4,
+    FILE_SHMEM,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    OP_FALLOCATE,
+    OP_FORK,
+    OP_FTRUNCATE,
+    OP_LRU_GEN_AGE,
+    OP_MADVISE,
+    OP_MMAP,
+    OP_MPROTECT,
+    OP_PWRITE,
+    OP_SPAWN,
+    OP_TOUCH,
+)
+from mmarch.check.context import Context
+from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.registry import check
+from mmarch.check.system import show
+from mmarch.check.tiers.scenarios import judged
+from mmarch.sanitize import soak
+from mmarch.sanitize.random_rows import Row
+
+PRIVATE, SHARED = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, MAP_FIXED | MAP_SHARED
+NONE, RW, HOLE = 0, 3, uapi.FALLOC_FL_PUNCH_HOLE | uapi.FALLOC_FL_KEEP_SIZE
+DISK, MEMORY = 0, 1  # files
+Corner = Callable[[int, int, int], Iterator[Row]]  # (address, bytes of a page, entries of a table)
+
+
+def given_up_twice(at: int, page: int, entries: int) -> Iterator[Row]:
+    """What MADV_FREE gave up, and nobody touched, is given up again; then it is looked at, and written."""
+    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+    for size in (entries, entries, 1):
+        yield OP_MADVISE, 1, at, size * page, uapi.MADV_FREE
+    yield OP_TOUCH, 1, at, 2, ACCESS_WRITE
+
+
+def zeros(at: int, page: int, entries: int) -> Iterator[Row]:
+    """The huge page of zeros is given up in part, and aged; it is nobody's."""
+    yield OP_TOUCH, 1, at, 1, ACCESS_READ
+    yield OP_MADVISE, 1, at, page, uapi.MADV_FREE
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_COLD
+    yield OP_TOUCH, 1, at + page, 1, ACCESS_WRITE
+
+
+def aged(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A huge page is old, and used again, by whom and how often it may."""
+    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+    for _ in range(2):
+        yield OP_MADVISE, 1, at, entries * page, uapi.MADV_COLD
+    for _ in range(2):
+        yield OP_LRU_GEN_AGE, 1, 1
+    yield OP_TOUCH, 1, at, 2, ACCESS_READ
+    yield OP_TOUCH, 1, at, 2, ACCESS_WRITE
+
+
+def nothing_left(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A huge page is made of a range that has lost all its pages."""
+    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_DONTNEED
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_COLLAPSE
+    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+
+
+def closed(at: int, page: int, entries: int) -> Iterator[Row]:
+    """What nobody may access is reclaimed, and opened again."""
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_NOHUGEPAGE
+    yield OP_TOUCH, 1, at, 40, ACCESS_WRITE
+    yield OP_MPROTECT, 1, at, entries * page, NONE
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_PAGEOUT
+    yield OP_MPROTECT, 1, at, entries * page, RW
+    yield OP_TOUCH, 1, at, 40, ACCESS_READ
+
+
+def hole_in_swap(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A hole begins and ends within folios of shared memory that were swapped out."""
+    yield OP_MMAP, 1, at, 64 * page, RW, SHARED, MEMORY, 0
+    yield OP_TOUCH, 1, at, 64, ACCESS_WRITE
+    yield OP_MADVISE, 1, at, 64 * page, uapi.MADV_PAGEOUT
+    yield OP_FALLOCATE, 1, MEMORY, HOLE, 10 * page, 33 * page
+    yield OP_TOUCH, 1, at, 64, ACCESS_READ
+
+
+def hole_in_dirty(at: int, page: int, entries: int) -> Iterator[Row]:
+    """The same of a file on disk, whose dirty folios cannot be split."""
+    yield OP_PWRITE, 1, DISK, 0, 64 * page, 16 * page
+    yield OP_MMAP, 1, at, 64 * page, RW, SHARED, DISK, 0
+    yield OP_TOUCH, 1, at, 64, ACCESS_READ
+    yield OP_FALLOCATE, 1, DISK, HOLE, 10 * page, 33 * page
+    yield OP_TOUCH, 1, at, 64, ACCESS_WRITE
+
+
+def behind_the_end(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A file ends within a dirty folio, which stays whole; what is left of it is written through a mapping."""
+    yield OP_PWRITE, 1, DISK, 0, 64 * page, 16 * page
+    yield OP_FTRUNCATE, 1, DISK, 10 * page
+    yield OP_MMAP, 1, at, 64 * page, RW, SHARED, DISK, 0
+    yield OP_TOUCH, 1, at + 3 * page, 2, ACCESS_WRITE
+    yield OP_TOUCH, 1, at + 9 * page, 2, ACCESS_READ
+
+
+def shared_in_part(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A child gives up part of what is swapped out of a folio; both read the rest."""
+    there = at + 8 * entries * page
+    yield OP_MMAP, 1, there, 32 * page, RW, PRIVATE, -1, 0
+    yield OP_TOUCH, 1, there, 32, ACCESS_WRITE
+    yield OP_MADVISE, 1, there, 32 * page, uapi.MADV_PAGEOUT
+    yield OP_FORK, 1, 2
+    yield OP_MADVISE, 2, there, 8 * page, uapi.MADV_DONTNEED
+    yield OP_TOUCH, 1, there + page, 1, ACCESS_READ
+    yield OP_TOUCH, 2, there, 32, ACCESS_READ
+    yield OP_TOUCH, 1, there, 32, ACCESS_WRITE
+
+
+def copies_forked(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A private mapping of shared memory has a huge page of the file and a copy of its own; a child gets the copy."""
+    yield OP_FTRUNCATE, 1, MEMORY, (entries + 40) * page
+    yield OP_MMAP, 1, at, (entries + 40) * page, RW, MAP_FIXED | MAP_PRIVATE, MEMORY, 0
+    yield OP_TOUCH, 1, at, 1, ACCESS_READ
+    yield OP_TOUCH, 1, at + (entries + 20) * page, 2, ACCESS_WRITE
+    yield OP_FORK, 1, 2
+    yield OP_TOUCH, 2, at, 2, ACCESS_READ
+    yield OP_TOUCH, 2, at + (entries + 20) * page, 2, ACCESS_WRITE
+
+
+CORNERS: tuple[Corner, ...] = (
+    given_up_twice, zeros, aged, nothing_left, closed, hole_in_swap, hole_in_dirty, behind_the_end, shared_in_part,
+    copies_forked,
+)  # fmt: skip
+
+
+@check("tlb.corners", source="mm/huge_memory.c; mm/madvise.c; mm/truncate.c", wide=True)
+def corners(context: Context) -> str:
+    """Calls that come twice, find nothing left or get a part of it leave nothing stale and every page as written."""
+    if context.arch.tlb_model is None:
+        raise Skipped("the descriptor has no tlb_model")
+    for variant, corner in product(context.variants(), CORNERS):
+        made = prepared(variant, corner)
+        if wrong := judged(soak.machine(made, "interpreted"), made.rows, fails=True):
+            row, what = wrong
+            told = [show(one) for one in made.rows[: row + 1]]
+            raise CheckFailed(f"{corner.__name__}: {what}{variant.where}", told)
+    return f"{len(CORNERS)} programs"
+
+
+def prepared(context: Context, corner: Corner) -> soak.Round:
+    """A task with a mapping of two tables, on a machine with folios of three sizes."""
+    granule = context.granule or context.arch.default_granule
+    geometry = context.arch.granules[granule]
+    huge, page = 1 << geometry.pte_bits, 1 << geometry.page_shift
+    orders, at = huge | 1 << 4 | 1 << 2, 64 * huge * page
+    config = replace(
+        context.config(), granule=granule, anon_orders=orders, shmem_orders=huge | 1 << 4,
+        memory=16 * page * huge, overrides={"log_ptes": 1, "anon_always": orders},
+    )  # fmt: skip
+    begun: list[Row] = [(OP_SPAWN, 1), (OP_MMAP, 1, at, 2 * huge * page, RW, PRIVATE, -1, 0)]
+    rows = [(*row, *[0] * (COLUMNS - len(row))) for row in (*begun, *corner(at, page, huge))]
+    return soak.Round(0, config, tuple(rows), 0, (FILE_EXT4, FILE_SHMEM))
