@@ -280,7 +280,7 @@ class feature(Features):
         source='"mm/readahead: terminate async readahead on natural boundary"',
     )
     readahead_end_unmarked: int = behaviour(
-        "a readahead of single pages that reaches the end of the file marks none of them",
+        "a readahead that reaches the end of the file marks no page",
         since="7.2",
         source="measured on 6.12.107, read in 7.2.13 (mm/readahead.c:do_page_cache_ra); commit not identified",
     )

@@ -176,6 +176,8 @@ def page_cache_ra_order(inode: int) -> int:
         mark = single_mark(inode, index, size)
     else:
         top = min(INODE.ra_order[inode], ilog2(size), cfg.pmd_order)
+        if feature.readahead_end_unmarked and index + size >= pages_of_size(INODE.size[inode]):
+            mark = -1
     INODE.ra_order[inode] = top
     while index < limit:
         order = top
