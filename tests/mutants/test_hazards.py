@@ -21,10 +21,15 @@ ONE_TOO_MANY = rf"{SLOTS - FOLIO + 1} clean pages and a dirty folio"
 # (check, release, what it has to say)
 HAZARDS = (
     ("batch.protnone", "6.12", r"of PROT_NONE entries leaves entry \d+ as pfn 0x[0-9a-f]+ valid"),
+    ("contiguous.walker", "6.17", r"of a block only entry 0 is dirty; .* on which it faults again"),
+    ("algebra.write-dirty", "contpte-v4", r"!pte_dirty\(pte_mkwrite\(pte_mkclean\(pte\)\)\) does not hold"),
     ("gather.reservation", "contpte-v3", ONE_TOO_MANY + " loses 1 pages and overruns 0 slots"),
     ("gather.reservation", "contpte-v4", ONE_TOO_MANY + " loses 0 pages and overruns 1 slots"),
 )
 SOUND = (
+    ("contiguous.walker", "6.12"),
+    ("contiguous.walker", "7.3"),
+    ("algebra.write-dirty", "7.3"),
     ("batch.protnone", "7.2"),
     ("batch.protnone", "7.3"),
     ("gather.reservation", "6.7"),
