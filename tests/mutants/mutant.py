@@ -31,7 +31,7 @@ class Mutant:
     bug      what is wrong, or the fix in the kernel
     check    the one that must fail
     given    edits that are no bug: the check has to pass with them alone
-    share    of the cases, as a quick run has them where that catches it; 1.0 for all
+    share    of the cases, as a quick run has them where that catches it; 1.0 for all, and more of them beyond
     """
 
     id: str
