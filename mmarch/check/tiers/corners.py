@@ -24,6 +24,7 @@ from core_mm.uapi import (
     OP_MADVISE,
     OP_MMAP,
     OP_MPROTECT,
+    OP_MREMAP,
     OP_PWRITE,
     OP_SPAWN,
     OP_TOUCH,
@@ -138,7 +139,56 @@ def copies_forked(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_TOUCH, 2, at + (entries + 20) * page, 2, ACCESS_WRITE
 
 
+def mapped_twice(at: int, page: int, entries: int) -> Iterator[Row]:
+    """mremap of no bytes maps shared memory a second time."""
+    there = at + 8 * entries * page
+    yield OP_MMAP, 1, at, 16 * page, RW, SHARED, MEMORY, 0
+    yield OP_TOUCH, 1, at, 4, ACCESS_WRITE
+    yield OP_MREMAP, 1, at, 0, 16 * page, uapi.MREMAP_MAYMOVE, there
+    yield OP_TOUCH, 1, there, 8, ACCESS_WRITE
+
+
+def child_gave_up(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A folio of which a child has given its share up, table and all, is split; a huge page and a smaller one."""
+    small = at + 8 * entries * page
+    yield OP_MMAP, 1, small, 32 * page, RW, PRIVATE, -1, 0
+    yield OP_TOUCH, 1, small, 32, ACCESS_WRITE
+    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+    yield OP_FORK, 1, 2
+    for place, pages in ((at, entries), (small, 32)):
+        yield OP_MADVISE, 2, place, pages * page, uapi.MADV_DONTNEED
+        yield OP_MADVISE, 1, place, 8 * page, uapi.MADV_FREE
+        yield OP_TOUCH, 1, place, 16, ACCESS_READ
+
+
+def still_in_swap(at: int, page: int, entries: int) -> Iterator[Row]:
+    """What one task has back from swap, and gives up, another one still has there."""
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_NOHUGEPAGE
+    yield OP_TOUCH, 1, at, 8, ACCESS_WRITE
+    yield OP_MADVISE, 1, at, 8 * page, uapi.MADV_PAGEOUT
+    yield OP_FORK, 1, 2
+    yield OP_TOUCH, 1, at, 8, ACCESS_READ
+    yield OP_MADVISE, 1, at, 8 * page, uapi.MADV_FREE
+    yield OP_TOUCH, 2, at, 8, ACCESS_READ
+
+
+def another_leaf(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A child has a huge page of its own where its parent's is split, or reclaimed."""
+    for place in (at, at + entries * page):
+        yield OP_TOUCH, 1, place, 1, ACCESS_WRITE
+    yield OP_FORK, 1, 2
+    for place in (at, at + entries * page):
+        yield OP_TOUCH, 2, place, 1, ACCESS_WRITE
+        yield OP_MADVISE, 2, place, entries * page, uapi.MADV_COLLAPSE
+    yield OP_MADVISE, 1, at, 8 * page, uapi.MADV_FREE
+    yield OP_MADVISE, 1, at + entries * page, entries * page, uapi.MADV_PAGEOUT
+    for task in (1, 2):
+        yield OP_TOUCH, task, at, 2, ACCESS_READ
+        yield OP_TOUCH, task, at + entries * page, 2, ACCESS_READ
+
+
 CORNERS: tuple[Corner, ...] = (
+    mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, closed, hole_in_swap, hole_in_dirty, behind_the_end, shared_in_part,
     copies_forked,
 )  # fmt: skip
