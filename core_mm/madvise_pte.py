@@ -199,6 +199,8 @@ def cold_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: i
 def cold_pte_range(tlb: int, vma: int, pmdp: int, addr: int, end: int, pageout: int) -> int:
     """The PTEs of one table."""
     ptep = pte_offset_map(pmdp, addr)
+    if ptep == 0:  # a huge page of a file is gone once it is split
+        return 0
     flush_tlb_batched_pending(VMA.vm_mm[vma])
     lazy_mmu_mode_enable()
     while addr < end and ptep:

@@ -117,6 +117,8 @@ def zap_pmd(tlb: int, vma: int, pmdp: int, addr: int, end: int, details: int) ->
             huge_memory.zap_huge_pmd(tlb, vma, pmdp, addr)
             return end
         huge_memory.split_huge_pmd(vma, pmdp, addr)
+        if pmd_none(ptes[pmdp]):  # of a file: no table is there to be zapped
+            return end
     return zap_pte_range(tlb, vma, pmdp, addr, end, details)
 
 
