@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 import mmarch
-from mmarch.errors import InputError, MmarchError, concerning
+from mmarch.errors import InputError, MmarchError, PluginError, concerning
 from mmarch.measurement import Measurement, Phase, Ptes, load
 from mmarch.measurement.notation import Frame, Leaf, Observed, first_address
 from mmarch.scenario import Document, Lowered, Scenario, lower, setting_all
@@ -262,6 +262,8 @@ def _run(
     try:
         seen = runner.run(lowered.workload, measurement.release, meta.cpu, meta.page_size, order)
     except MmarchError as error:
+        if isinstance(error, PluginError) and error.code == "MM024":  # the next one would hang as long
+            raise
         return _Run(lowered, (), str(error))
     return _Run(lowered, seen)
 
