@@ -50,7 +50,8 @@ class Pending:
         log = self._memory.tables["LOG"]
         kinds, calls = log["kind"][first:length], log["call"][first:length]
         chosen = (kinds == LOG_ASID) | (kinds == LOG_EXIT)
-        chosen |= (kinds == LOG_TLBI) & ((calls == self._add) | (calls == self._complete))
+        of_one = log["asid"][first:length] >= 0  # an erratum's repeated TLBI is of none
+        chosen |= (kinds == LOG_TLBI) & ((calls == self._add) | (calls == self._complete)) & of_one
         at = first + np.flatnonzero(chosen)
         columns = (log[name][at].tolist() for name in ("kind", "call", "a", "b", "asid"))
         for kind, call, a, b, asid in zip(*columns, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core_mm import uapi
@@ -48,3 +50,10 @@ def test_who_has_the_flag() -> None:
     )
     for rows in ((*swapped, EXIT, read(), OUT, FORK, GONE), (*swapped[:5], read(), OUT, EXIT, GONE)):
         assert soak.run_round(a_round(list(rows), context("7.3")), Soaked(), "interpreted", 1) is None
+
+
+def test_what_an_erratum_repeats_is_of_nobody() -> None:
+    """A TLBI that names no ASID completes no flush of the address space whose ASID has all bits set."""
+    other = [(op, 2, *rest) for op, _, *rest in (SPAWN, mmap(), write(), OUT)]
+    made = a_round([SPAWN, mmap(), write(), OUT, *other, GONE], context("7.3"))
+    assert soak.run_round(replace(made, first_asid=0xFFFD), Soaked(), "interpreted", 1) is None
