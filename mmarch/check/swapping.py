@@ -27,7 +27,7 @@ class Keeper:
     def replacements(self) -> dict[Callable[..., Any], Replace]:
         """Functions of core-mm to watch from the start: `instead` of a DirectMachine."""
         return {
-            reclaim.pageout: self._calling(PREPARE, lambda result: result == 1),
+            reclaim.pageout: self._calling(PREPARE, lambda result: result[0] == 1),
             shmem.shmem_swapin_folio: self._calling(RESTORE, lambda result: result != 0),
             swap_fault.map_swapped_in: self._calling(RESTORE, lambda result: True),
             syscalls.run_operations: self._forgotten,
@@ -81,7 +81,7 @@ class Keeper:
 
         return called
 
-    def _calling(self, name: str, due: Callable[[int], bool]) -> Replace:
+    def _calling(self, name: str, due: Callable[[Any], bool]) -> Replace:
         """A function that has to call a hook, if its result says so."""
 
         def make(original: Bound) -> Bound:

@@ -211,4 +211,4 @@ def _engine(llvm: Any) -> Any:
     machine = _target(llvm)
     empty = llvm.parse_assembly("")
     empty.triple = machine.triple
-    return llvm.create_mcjit_compiler(empty, machine)
+    return llvm.create_mcjit_compiler(empty, machine, use_lmm=True)

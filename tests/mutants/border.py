@@ -29,7 +29,7 @@ MUTANTS = (
     ),
     Mutant(
         "S-prepare", "reclaim writes to swap without asking the architecture what else to keep", "stateful.history",
-        (Edit("core_mm.reclaim", "        if arch_prepare_to_swap(folio):\n            return 0\n", ""),),
+        (Edit("core_mm.reclaim", "    if arch_prepare_to_swap(folio):\n        return 0, top\n", ""),),
         arch="generic",
     ),
     Mutant(

@@ -86,8 +86,8 @@ MISTAKES = (
         ("must show what operation 2 (fault) wrote to page 0x400",)),
     Mistake(
         "reclaim drops what it should write", Edit(
-            "core_mm.reclaim", "            content.swap_writepage(folio, PAGE.private[folio])\n",
-            "            pass\n"),
+            "core_mm.reclaim", "        content.swap_writepage(folio, PAGE.private[folio])\n",
+            "        pass\n"),
         (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT)), ("must show what operation 2", "(in swap)")),
     Mistake(
         "reclaim takes a dirty page for lazily freed", Edit(
@@ -160,12 +160,6 @@ MISTAKES = (
             "        first = max(start + 1, VMA.vm_pgoff[vma])\n"),
         (SPAWN, mmap(file=SHMEM), write(), (uapi.OP_FTRUNCATE, 1, SHMEM, 8 * PAGE)),
         ("mm 2 page 0x40008", "no walk from frame"), "rmap"),
-    Mistake(
-        "a page stays accessible behind the end of its file", Edit(
-            "core_mm.filemap", "    last = min(last, pages_of_size(INODE.size[inode]) - 1)\n", ""),
-        (SPAWN, mmap(file=SHMEM), (uapi.OP_FALLOCATE, 1, SHMEM, 1, 0, PAGES * PAGE),
-         (uapi.OP_FTRUNCATE, 1, SHMEM, 8 * PAGE), (uapi.OP_FALLOCATE, 1, SHMEM, 1, 0, PAGES * PAGE), read(pages=1)),
-        ("task 1 page 0x40008 shows frame", "behind the end of its file")),
     Mistake(
         "shared memory goes to swap at another place", Edit(
             "core_mm.shmem",

@@ -12,7 +12,7 @@ from mmarch.sanitize import soak
 from mmarch.sanitize.reach import partly_mapped, reached
 from mmarch.sanitize.state import Reader
 
-OPERATIONS, SEED = 3000, 1
+OPERATIONS, SEED = 4000, 1
 OFTEN = {
     "swap_out": 100, "swap_in": 100, "fault_swap": 50, "folio_split": 8, "split_pmd": 5, "fault_pmd": 3, "collapse": 2,
     "fault_reuse": 100, "fault_cow": 300, "gather_page": 50, "gather_flush_full": 20, "pte_table_free": 50,
@@ -24,7 +24,7 @@ OFTEN = {
 
 @pytest.fixture(scope="module")
 def campaign() -> Counter[str]:
-    """Six machines, two of them with little memory."""
+    """Eight machines, some of them with little memory."""
     arch, generic = load_arch("arm64").descriptor, load_arch("generic").descriptor
     total: Counter[str] = Counter()
     for made in soak.rounds(Context(arch, generic, release="7.3", granule="4k").config(), OPERATIONS, SEED):
