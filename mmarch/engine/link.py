@@ -6,11 +6,12 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -44,29 +45,38 @@ class Image:
     """Linked code: each root is callable with the memory of a machine."""
 
     def __init__(self, code: Code, blob: bytes) -> None:
-        import llvmlite.binding as llvm
-
-        self._engine = _engine(llvm)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(blob))
-        self._engine.finalize_object()
         self._doors = doors(_loaded)
-        self._entries = {
-            root.__name__: self._engine.get_function_address(root.__name__) for root in code.roots
-        }
+        self._entries = _Loaded(blob, [root.__name__ for root in code.roots])
 
     def call(self, name: str, memory: Memory, *arguments: int) -> int:
         """Run a root on one machine; Stopped if it does not end."""
         return guarded(self._doors, self._entries[name], memory, arguments)
 
 
-def _loaded(assembly: str) -> Any:
-    """An engine with code that no cache keeps."""
-    import llvmlite.binding as llvm
+class _Loaded:
+    """Machine code in memory, for as long as this lives; the addresses of its functions by name.
 
-    engine = _engine(llvm)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(compile_object(assembly)))
-    engine.finalize_object()
-    return engine
+    JITLink puts all sections side by side. MCJIT looks for room for each, which may be too far from the others for the
+    32 bits of a relative address once large machines lie between: LLVM then ends the process.
+    """
+
+    def __init__(self, blob: bytes, names: Iterable[str]) -> None:
+        import llvmlite.binding as llvm
+
+        self._compiler = llvm.create_lljit_compiler(_target(llvm), use_jit_link=True)
+        library = llvm.JITLibraryBuilder().add_object_img(blob).add_current_process()
+        for name in names:
+            library.export_symbol(name)
+        self._library = library.link(self._compiler, "image")
+
+    def __getitem__(self, name: str) -> int:
+        address: int = self._library[name]
+        return address
+
+
+def _loaded(assembly: str) -> _Loaded:
+    """Code that no cache keeps."""
+    return _Loaded(compile_object(assembly), re.findall(r"^define .*@(\w+)\(", assembly, re.M))
 
 
 def digest(code: Code, layout: Layout, options: Options) -> str:
@@ -205,10 +215,3 @@ def _target(llvm: Any, level: int = 2) -> Any:
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=features, opt=level, reloc="pic", codemodel="small"
     )
-
-
-def _engine(llvm: Any) -> Any:
-    machine = _target(llvm)
-    empty = llvm.parse_assembly("")
-    empty.triple = machine.triple
-    return llvm.create_mcjit_compiler(empty, machine, use_lmm=True)

@@ -110,16 +110,16 @@ left:
 class Doors:
     """What enters linked code, for each number of arguments, and what chooses whom the signal is for."""
 
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine  # which owns the code
+    def __init__(self, code: Any) -> None:
+        self._code = code  # which owns it
         self.enter: list[Callable[..., int]] = []
         for count in range(MOST + 1):
             kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * count)
-            self.enter.append(kind(engine.get_function_address(f"enter{count}")))
-        self.choose = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address("chosen"))
+            self.enter.append(kind(code[f"enter{count}"]))
+        self.choose = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code["chosen"])
         install = ctypes.CDLL(None).signal
         install.argtypes, install.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
-        install(SIGNAL, engine.get_function_address("handler"))
+        install(SIGNAL, code["handler"])
 
 
 def assembly() -> str:
