@@ -17,6 +17,7 @@ from mmarch.engine.direct import Bound, DirectMachine, Replace
 from mmarch.engine.log import taken
 from mmarch.engine.machine import Config
 from mmarch.runs.entries import attributes
+from mmarch.sanitize.random_rows import block_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ class Bench:
         self.entries = 1 << self.geometry.pte_bits
         capabilities = arch.capabilities_of(cpus.find(arch, config.cpu))
         self.has_blocks = "contiguous" in capabilities and self.geometry.cont_ptes > 1
-        self.block = self.geometry.cont_ptes if self.geometry.cont_ptes > 1 else 16
+        self.block = block_pages(self.geometry)
         self.core(syscalls.boot)()
         self.mm = self.core(fork.mm_alloc)()
         self.core(context.check_and_switch_context)(self.mm)

@@ -7,21 +7,19 @@ from typing import Any
 
 from mmarch.check.context import Context
 from mmarch.check.driver import Driver
-from mmarch.sanitize.random_rows import Writer
+from mmarch.sanitize.random_rows import Writer, block_pages
 
 Choice = tuple[str, tuple[Any, ...]]
 
 
 def arena(context: Context) -> int:
     """Pages of address space: a few blocks, across the border of two tables."""
-    return 5 * (context.geometry.cont_ptes if context.geometry.cont_ptes > 1 else 16)
+    return 5 * block_pages(context.geometry)
 
 
 def writer(context: Context, rng: random.Random) -> Writer:
     """Of random calls, of which the first makes the task that a Driver begins with."""
-    geometry = context.geometry
-    block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
-    return Writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits)
+    return Writer.of(rng, context.geometry)
 
 
 def perform(driver: Driver, choice: Choice, size: int) -> None:

@@ -24,7 +24,7 @@ from mmarch.check.system import System, outcome, system
 from mmarch.sanitize.contents import Contents
 from mmarch.sanitize.invariants import Finding, broken
 from mmarch.sanitize.model import Area
-from mmarch.sanitize.random_rows import FILE_PAGES, FILES, Row
+from mmarch.sanitize.random_rows import FILE_PAGES, FILES, Row, block_pages
 
 # Calls that succeed wherever there is no hole in their range, and whatever there is in it.
 WHOLE = (uapi.OP_MPROTECT, uapi.OP_MSYNC, uapi.OP_MADVISE)
@@ -60,8 +60,7 @@ class Driver:
         self.page = self.system.page
         self.context = context
         geometry = context.geometry
-        block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
-        self.first = (64 << geometry.pte_bits) - 2 * block  # two blocks before the border of two tables
+        self.first = (64 << geometry.pte_bits) - 2 * block_pages(geometry)  # two blocks before the border of two tables
 
     def _addr(self, page: int) -> int:
         return (self.first + page) * self.page

@@ -12,7 +12,7 @@ from mmarch import cpus
 from mmarch.check.observation import OBSERVED, SEEN
 from mmarch.engine.machine import Config, Machine
 from mmarch.sanitize import soak
-from mmarch.sanitize.random_rows import RW, Row, Writer
+from mmarch.sanitize.random_rows import RW, Row, Writer, block_pages
 from mmarch.sanitize.soak import ASIDS, LOG_ROWS, MB, Round
 
 CALLS = 40
@@ -111,7 +111,7 @@ def program(config: Config, seed: int, number: int, cpu: str, granule: str) -> P
     """The one that seed and number name."""
     rng = random.Random(f"{seed} program {number}")
     geometry = config.arch.granules[granule]
-    block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
+    block = block_pages(geometry)
     usual = 1 << block.bit_length() - 1 | 1 << 2
     few = rng.random() < 0.05
     orders = (

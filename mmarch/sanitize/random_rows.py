@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from core_mm import uapi
+from core_mm.descriptor import Geometry
 from core_mm.uapi import (
     ACCESS_EXEC,
     ACCESS_READ,
@@ -32,6 +33,11 @@ ADVICE = (
 Row = tuple[int, ...]
 
 
+def block_pages(geometry: Geometry) -> int:
+    """Pages of a contiguous block, or of the folios that stand for one."""
+    return geometry.cont_ptes if geometry.cont_ptes > 1 else 16
+
+
 class Writer:
     """Writes random operations that mostly make sense: it knows which tasks live and what is mapped with what rights.
 
@@ -45,6 +51,11 @@ class Writer:
         "exit": 35, "spawn": 10, "file": 50, "fallocate": 15, "unlink": 4, "heap": 20, "age": 40, "swapoff": 1,
         "execute": 20, "share": 30, "forget": 20, "huge": 35, "cut": 35, "far": 15,
     }  # fmt: skip
+
+    @classmethod
+    def of(cls, rng: random.Random, geometry: Geometry) -> Self:
+        """For machines of this geometry."""
+        return cls(rng, 1 << geometry.page_shift, block_pages(geometry), 1 << geometry.pte_bits)
 
     def __init__(self, rng: random.Random, page: int, block: int, entries: int) -> None:
         self.rng, self.page, self.block, self.entries = rng, page, block, entries

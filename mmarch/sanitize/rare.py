@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from core_mm.releases import RELEASES
-from mmarch import cpus
 from mmarch.engine.machine import Config
 from mmarch.sanitize import soak
 from mmarch.sanitize.rare_rows import Rare
@@ -17,17 +16,11 @@ ROUND = 125  # operations of a machine's life
 
 def rounds(base: Config, operations: int, seed: int) -> Iterator[Round]:
     """As `soak.rounds`, shorter; each release begins elsewhere in the list of CPUs, so that together they have all."""
-    arch = base.arch
-    models = [base.cpu] if base.cpu else cpus.covering(arch)
-    granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
     turn = list(RELEASES).index(base.release)
-    for number, done in enumerate(range(0, operations, ROUND)):
-        config = replace(
-            base, cpu=models[(turn + number) % len(models)], granule=granules[number % len(granules)]
-        )
-        made = soak.one_round(
-            config, seed * len(RELEASES) + turn, number, min(ROUND, operations - done), Rare
-        )
+    machines = zip(range(0, operations, ROUND), soak.machines(base, turn), strict=False)
+    for number, (done, config) in enumerate(machines):
+        count = min(ROUND, operations - done)
+        made = soak.one_round(config, seed * len(RELEASES) + turn, number, count, Rare)
         yield with_huge_pages(made) if number % 2 == 0 else alone(made)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from mmarch.runs.assemble import roots
 from mmarch.sanitize.audit import Audit, Broken, blamed, first_broken
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.oracle import Oracle
-from mmarch.sanitize.random_rows import FILE_PAGES, FILES, Row, Writer
+from mmarch.sanitize.random_rows import FILE_PAGES, FILES, Row, Writer, block_pages
 from mmarch.sanitize.run import drain
 from mmarch.sanitize.shrinking import shortest
 from mmarch.sanitize.violation import Violation
@@ -82,22 +83,25 @@ class Soaked:
 def rounds(
     base: Config, operations: int, seed: int, writer: type[Writer] = Writer, each: int = ROUND
 ) -> Iterator[Round]:
-    """Machines of every CPU and granule in turn, unless `base` names one, until there are enough operations."""
+    """On machines in turn, until there are enough operations."""
+    for number, (done, config) in enumerate(zip(range(0, operations, each), machines(base), strict=False)):
+        yield one_round(config, seed, number, min(each, operations - done), writer)
+
+
+def machines(base: Config, first: int = 0) -> Iterator[Config]:
+    """Every CPU, from number `first` of the list on, and granule in turn, unless `base` names one; without end."""
     arch = base.arch
     models = [base.cpu] if base.cpu else cpus.covering(arch)
     granules = [base.granule] if base.granule else [arch.default_granule, *sorted(arch.granules)]
-    for number, done in enumerate(range(0, operations, each)):
-        cpu, granule = models[number % len(models)], granules[number % len(granules)]
-        config, count = replace(base, cpu=cpu, granule=granule), min(each, operations - done)
-        yield one_round(config, seed, number, count, writer)
+    for number in itertools.count():
+        yield replace(base, cpu=models[(first + number) % len(models)], granule=granules[number % len(granules)])
 
 
 def one_round(config: Config, seed: int, number: int, count: int, writer: type[Writer] = Writer) -> Round:
     """The round that `seed` and `number` name."""
     rng = random.Random(f"{seed} {number}")
     geometry = config.arch.granules[config.granule]
-    block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
-    order = block.bit_length() - 1
+    order = block_pages(geometry).bit_length() - 1
     usual = 1 << order | 1 << 2
     huge = 1 << geometry.pte_bits
     orders = rng.choice((usual, usual, 0, 1 << order + 1, huge, usual | huge))
@@ -107,7 +111,7 @@ def one_round(config: Config, seed: int, number: int, count: int, writer: type[W
     )  # fmt: skip
     if number % 3 == 1:
         config = tight(config, seed, number, geometry.page_shift)
-    rows = writer(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(count)
+    rows = writer.of(rng, geometry).write(count)
     first_asid = rng.choice((0, 0, ASIDS - rng.randrange(2, 40)))
     return Round(number, config, rows, first_asid, (rng.choice(DISK_KINDS), rng.choice(SHARED_KINDS)))
 

@@ -23,14 +23,10 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import System, system
 from mmarch.engine.direct import Bound
+from mmarch.sanitize.random_rows import block_pages
 
 AT, ELSEWHERE, RW = 0x10000000, 0x50000000, 3
 BLOCKS = 4
-
-
-def block_of(context: Context) -> int:
-    """Pages of a contiguous block, or of the folios that stand for one."""
-    return context.geometry.cont_ptes if context.geometry.cont_ptes > 1 else 16
 
 
 def done(machine: System, *row: int) -> None:
@@ -48,7 +44,7 @@ def done(machine: System, *row: int) -> None:
 def faults(context: Context) -> None:
     """A fault in a folio of shared memory maps all of it: its other pages do not fault, no block is folded later."""
     for variant in context.variants():
-        block = block_of(variant)
+        block = block_pages(variant.geometry)
         orders = 1 << block.bit_length() - 1
         machine = system(variant, files=((FILE_SHMEM, 8 << 20),), changes={"shmem_orders": orders})
         pages = BLOCKS * block

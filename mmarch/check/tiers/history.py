@@ -10,6 +10,7 @@ from mmarch.check.context import Context
 from mmarch.check.driver import Driver
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
+from mmarch.sanitize.random_rows import block_pages
 
 R, W = ACCESS_READ, ACCESS_WRITE
 RO, RW = 1, 3
@@ -92,8 +93,7 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
 def history(context: Context) -> None:
     """Programs that broke kernels once do as their users expect."""
     for variant in context.variants():
-        geometry = variant.geometry
-        block = geometry.cont_ptes if geometry.cont_ptes > 1 else 16
+        block = block_pages(variant.geometry)
         order = block.bit_length() - 1
         for name, (larger, steps) in programs(block).items():
             orders = 1 << order + larger

@@ -10,7 +10,7 @@ from mmarch.check.context import Context
 from mmarch.check.driver import Driver
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
-from mmarch.sanitize.random_rows import Row
+from mmarch.sanitize.random_rows import Row, block_pages
 from mmarch.sanitize.shrinking import shortest
 
 PROGRAMS, CALLS = 12, 40
@@ -31,7 +31,7 @@ def failure(context: Context, orders: int, rows: Sequence[Row]) -> tuple[CheckFa
 
 def program(context: Context, rng: random.Random) -> tuple[int, tuple[Row, ...]]:
     """Orders of folios, of shared memory too, and calls; the first task is there already."""
-    block = context.geometry.cont_ptes if context.geometry.cont_ptes > 1 else 16
+    block = block_pages(context.geometry)
     usual = block | 1 << 2  # as masks: a folio of order n has 1 << n pages
     orders = rng.choice((usual, usual, 1 << context.geometry.pte_bits))
     return orders, writer(context, rng).write(CALLS + 1)[1:]

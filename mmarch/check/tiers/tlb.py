@@ -36,6 +36,7 @@ from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import Level, check
 from mmarch.check.system import System, outcome, system
+from mmarch.sanitize.random_rows import block_pages
 
 AT, ELSEWHERE = 0x10000000, 0x50000000
 RW, RO, NONE = 3, 1, 0
@@ -72,7 +73,7 @@ def script(
 
 def sizes(context: Context) -> Iterator[int]:
     """Pages: one, a block and its neighbours, a table and more."""
-    block = context.geometry.cont_ptes if context.geometry.cont_ptes > 1 else 16
+    block = block_pages(context.geometry)
     entries = 1 << context.geometry.pte_bits
     yield 3 * block + 1
     if context.share > 0.01:
