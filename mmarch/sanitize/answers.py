@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from core_mm import uapi
 from core_mm.mm_types import EACCES, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP
+from mmarch.sanitize.follow import MADV_DONTNEED_LOCKED
 from mmarch.sanitize.model import Area, Model, Space
 
 MS_SYNC = 4
-MADV_DONTNEED_LOCKED = 24
 CHANGE_NOTHING_ELSE = {
     uapi.MADV_NORMAL, uapi.MADV_RANDOM, uapi.MADV_SEQUENTIAL, uapi.MADV_DONTFORK, uapi.MADV_DOFORK,
     uapi.MADV_HUGEPAGE, uapi.MADV_NOHUGEPAGE, uapi.MADV_KEEPONFORK,
@@ -30,16 +30,16 @@ class Caller:
     """Who asks.
 
     page   bytes
-    top    end of user addresses
+    where  pages [start, end) of an address and a length, None if they make no range
     tasks  how many there may be
     holes  whether a file, by its number, can have holes
     """
 
     model: Model
     page: int
-    top: int
+    where: Callable[[Sequence[int]], tuple[int, int] | None]
     tasks: int
-    holes: Callable[[int], bool]
+    holes: Sequence[bool]
 
     def answers(self, op: int, task: int, cells: Sequence[int]) -> Answers | None:
         """What `op` of a live task may return where memory is enough; None: anything."""
@@ -57,20 +57,14 @@ class Caller:
             return self._on_range(op, space, cells)
         return None
 
-    def _range(self, cells: Sequence[int]) -> tuple[int, int] | None:
-        start, size = cells[0], -(-cells[1] // self.page) * self.page
-        if start % self.page or start < 0 or size <= 0 or start + size > self.top:
-            return None
-        return start // self.page, (start + size) // self.page
-
     def _mmap(self, cells: Sequence[int]) -> Answers | None:
         usual = cells[3] & uapi.MAP_FIXED and cells[3] & uapi.MAP_TYPE in (uapi.MAP_SHARED, uapi.MAP_PRIVATE)
-        if not usual or self._range(cells) is None or cells[5] % self.page:
+        if not usual or self.where(cells) is None or cells[5] % self.page:
             return None
         return frozenset({cells[0]})
 
     def _on_range(self, op: int, space: Space, cells: Sequence[int]) -> Answers | None:
-        where = self._range(cells)
+        where = self.where(cells)
         if where is None:
             empty = -self.page < cells[1] <= 0 and op != uapi.OP_MUNMAP  # a small negative one is rounded to nothing
             return None if empty else frozenset({-EINVAL})
@@ -101,7 +95,7 @@ class Caller:
             return -EINVAL
         if not (area.shared and area.prot & uapi.PROT_WRITE):
             return -EACCES
-        return 0 if area.file.number < 0 or self.holes(area.file.number) else -EOPNOTSUPP
+        return 0 if area.file.number < 0 or self.holes[area.file.number] else -EOPNOTSUPP
 
 
 def missing(space: Space, where: tuple[int, int]) -> Answers:
@@ -113,7 +107,7 @@ def missing(space: Space, where: tuple[int, int]) -> Answers:
 def populated(space: Space, where: tuple[int, int], advice: int) -> Answers:
     """What its rights forbid, or a gap, ends it; so does a file that ends before."""
     need = uapi.PROT_READ if advice == uapi.MADV_POPULATE_READ else uapi.PROT_WRITE
-    at, error, ends = where[0], 0, Answers()
+    at, ends = where[0], Answers()
     for area in space.inside(*where):
         if area.start != at:
             break
@@ -122,6 +116,4 @@ def populated(space: Space, where: tuple[int, int], advice: int) -> Answers:
         if area.file is not None and area.at(area.end) > area.file.pages:
             ends = Answers({-EFAULT})
         at = area.end
-    if at != where[1]:
-        error = -ENOMEM
-    return ends | {error}
+    return ends | {0 if at == where[1] else -ENOMEM}

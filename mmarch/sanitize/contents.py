@@ -71,15 +71,14 @@ class Contents:
             memory.arrays["file_content"][at : at + file.initial] = (ON_DISK | file.number << 40) + np.arange(
                 file.initial
             )
+        holes = [kind != FILE_RAMFS for kind in kinds]
         self.follow = Follow(
             self.model, self._page, reader.constant("page_shift") + reader.bits * reader.levels,
-            [kind != FILE_RAMFS for kind in kinds], self._left, self._holds, self._filed, self._large,
+            holes, self._left, self._holds, self._filed, self._large,
         )  # fmt: skip
-        self._kinds = kinds
         self._caller = Caller(
-            self.model, self._page, self.follow.top, reader.constant("nr_tasks") - 1,
-            lambda number: kinds[number] != FILE_RAMFS,
-        )  # fmt: skip
+            self.model, self._page, self.follow.range_of, reader.constant("nr_tasks") - 1, holes
+        )
         self._in_memory = np.isin(kinds, SHMEM_KINDS)
         self._noticing = ~np.isin(kinds, (*SHMEM_KINDS, FILE_RAMFS))
         self._no_execute = self._can_forbid_execution()
@@ -109,14 +108,11 @@ class Contents:
             return
         first, after = start // self._page, -(-(start + size) // self._page)
         for area in self.model.tasks[task].inside(first, after):
-            if area.shared and area.file is not None and self._has_disk(area.file.number):
+            if area.shared and area.file is not None and area.file.number >= 0 and self._noticing[area.file.number]:
                 pages, versions = area.file.written.arrays()
                 inside = (pages >= area.index) & (pages < min(area.at(area.end), area.file.pages))
                 for page, version in zip(pages[inside].tolist(), versions[inside].tolist(), strict=True):
                     yield from self._on_disk(area.file, page, version, synced=True)
-
-    def _has_disk(self, number: int) -> bool:
-        return number >= 0 and self._kinds[number] not in (*SHMEM_KINDS, FILE_RAMFS)
 
     def _answered(self, operation: list[int], result: int, starved: bool) -> Iterator[Finding]:
         op, task, *cells = operation

@@ -55,7 +55,7 @@ class Follow:
         filed: Holds, large: Callable[[int, int], bool],
     ) -> None:  # fmt: skip
         self.model, self._page = model, page_size
-        self.top = 1 << min(levels_bits, ADDRESS_BITS)
+        self._top = 1 << min(levels_bits, ADDRESS_BITS)
         self._holes, self._left, self._holds, self._filed = tuple(holes), left, holds, filed
         self._large, self.starved = large, False
         self._do: dict[int, Callable[[int, int, Sequence[int], int], list[Finding] | None]] = {
@@ -80,17 +80,17 @@ class Follow:
     def _pages(self, size: int) -> int:
         return -(-size // self._page)
 
-    def _range(self, cells: Sequence[int]) -> tuple[int, int] | None:
+    def range_of(self, cells: Sequence[int]) -> tuple[int, int] | None:
         """Pages [start, end) of an address and a length, None if they make no range."""
         start, size = cells[0], self._pages(cells[1]) * self._page
-        if start % self._page or start < 0 or size <= 0 or start + size > self.top:
+        if start % self._page or start < 0 or size <= 0 or start + size > self._top:
             return None
         return start // self._page, (start + size) // self._page
 
     # -- mappings ---------------------------------------------------------------------
 
     def _mmap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
-        where = self._range(cells)
+        where = self.range_of(cells)
         if where is None or result < 0:
             self._adopt(task, where, result)
             return
@@ -111,7 +111,7 @@ class Follow:
             self.model.populate(task, *where)
 
     def _munmap(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
-        where = self._range(cells)
+        where = self.range_of(cells)
         if where is not None and result == 0:
             self.model.munmap(task, *where)
         else:
@@ -133,14 +133,14 @@ class Follow:
 
     def _brk(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         space, new = self.model.tasks[task], cells[0]
-        if not space.start_brk and 0 < new < self.top:
+        if not space.start_brk and 0 < new < self._top:
             space.start_brk = space.brk = new
         if result == new and space.start_brk <= new:
             self.model.brk(task, self._pages(space.brk), self._pages(new))
             space.brk = new
 
     def _mprotect(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
-        where = self._range(cells)
+        where = self.range_of(cells)
         if where is None or result not in (0, -ENOMEM):
             return
         whole = self.model.mprotect(task, *where, cells[2] & ACCESS)
@@ -151,7 +151,7 @@ class Follow:
                 self.model.populate(task, area.start, area.end)
 
     def _madvise(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
-        where, advice = self._range(cells), cells[2]
+        where, advice = self.range_of(cells), cells[2]
         if where is None:
             return
         if advice in (uapi.MADV_DONTNEED, MADV_DONTNEED_LOCKED):
@@ -172,8 +172,8 @@ class Follow:
         if result < 0:
             if flags & uapi.MREMAP_FIXED:
                 self._moved_before(task, start, pages if pages == wanted else 0, to // self._page)
-                self._adopt(task, self._range((to, new_size)), result)
-                self._adopt(task, self._range((old, old_size)), result)
+                self._adopt(task, self.range_of((to, new_size)), result)
+                self._adopt(task, self.range_of((old, old_size)), result)
             return
         there = result // self._page
         fixed = flags & (uapi.MREMAP_FIXED | uapi.MREMAP_DONTUNMAP)
@@ -281,14 +281,14 @@ class Follow:
 
     def _touch(self, row: int, task: int, cells: Sequence[int], result: int) -> list[Finding]:
         addr, pages, access = cells[:3]
-        if not 0 <= addr < self.top:
+        if not 0 <= addr < self._top:
             return [] if result == -SIGSEGV else [self._wrong(task, addr // self._page, access, SEGV, result)]
         first = addr // self._page
         expected, at = OK, first
         if self.starved and result == -SIGSEGV and self.model.tasks[task].area(first) is None:
             return []  # a stack that could not grow (mm/mmap.c:expand_stack)
         before = self._before(task, first, pages) if result == -ENOMEM else {}
-        for at in range(first, first + min(pages, (self.top - addr + self._page - 1) // self._page)):
+        for at in range(first, first + min(pages, (self._top - addr + self._page - 1) // self._page)):
             expected = self.model.access(task, at, access, row)
             if expected == SEGV and self._expand(task, at):
                 expected = self.model.access(task, at, access, row)

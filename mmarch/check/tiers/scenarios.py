@@ -71,6 +71,13 @@ def judged(machine: Machine, rows: Sequence[Sequence[int]], fails: bool = False)
     return (found.where.row, str(found)) if found else None
 
 
+def passes(made: soak.Round, name: str, where: str) -> None:
+    """CheckFailed with what an oracle objects to in a program, some calls of which may fail."""
+    if wrong := judged(soak.machine(made, "interpreted"), made.rows, fails=True):
+        row, what = wrong
+        raise CheckFailed(f"{name}: {what}{where}", [show(one) for one in made.rows[: row + 1]])
+
+
 @check("differential.watched", source="core_mm/vmstat.py: log; core_mm/content.py")
 def watched_alike(context: Context) -> None:
     """A program leaves the same tables, frames and mappings whether it is logged and its data followed, or not."""
