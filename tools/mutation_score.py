@@ -19,41 +19,33 @@ The exit code is 1 when the score is below `--least` percent.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import accumulate, chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from tools.mutation_probe import write
 from tools.mutation_purity import pure_names
 from tools.mutation_results import results
 from tools.mutation_stage import jobs
+from tools.mutation_tree import MUTATED, OPERATIONS, ROOT, Tree, Trees, digest
 from tools.mutators import Mutant, mutants
 
-ROOT = Path(__file__).parents[1]
-MUTATED = ("core_mm", "arches/arm64", "arches/generic")
-NEEDED = (*MUTATED, "arches", "mmarch", "tools", "tests/measured", "examples", "pyproject.toml")
 STAGES = {"quick": 600, "full": 3600, "oracle": 3600, "measured": 1800}  # seconds
 PROBED = ("quick", "full", "oracle")  # stages that run interpreted as well
 SOURCES = ("load.",)  # checks that run nothing of what they check
-PROBING = 4 * 3600  # seconds of a stage on the sound tree
 EARLY = 8  # seconds, and files of measurements
 Step = tuple[str, list[str]]  # a stage, and some of its jobs
 SOUND = "sound"  # in place of a stage: nothing noticed it
 IMAGE = 1800  # seconds
-OPERATIONS = 20_000  # of the oracle, on each release
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,8 @@ class Found:
     what     the check that failed, or how the process ended; of a survivor where it runs and what it changes there
     equal    of a survivor: memory equals that of the sound tree
     seconds  of all stages
-    asked    of a survivor: the stages, with commas; further ones are asked when the command wants them
+    asked    of a survivor: the stages, with commas, "early" before one of which only what takes least was run;
+             further ones are asked when the command wants them
     """
 
     id: str
@@ -77,6 +70,18 @@ class Found:
     def left(self, stages: Sequence[str]) -> list[str]:
         """Of stages those that may notice it yet."""
         return [stage for stage in stages if self.stage == SOUND and stage not in self.asked.split(",")]
+
+    def early(self, stage: str) -> bool:
+        """Whether what takes least of a stage was run."""
+        return f"early {stage}" in self.asked.split(",")
+
+    def after(self, before: Found, stages: Sequence[str], early: bool) -> Found:
+        """With what was asked, and spent, before."""
+        spent = replace(self, seconds=round(before.seconds + self.seconds, 1))
+        if self.stage != SOUND:
+            return spent
+        more = [f"early {stage}" for stage in stages] if early else list(stages)
+        return replace(spent, asked=",".join(sorted({*filter(None, before.asked.split(",")), *more})))
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Probed:
     def jobs(self, mutant: Mutant) -> list[str]:
         """Those that can notice it, the fastest first; those that only look at sources always."""
         sources = [job for job in self.seconds if job.rpartition("/")[2].startswith(SOURCES)]
-        return sorted({*sources, *self.seen.get(mutant.id, ())}, key=lambda job: self.seconds[job])
+        return sorted({*sources, *self.seen.get(mutant.id, ())}, key=lambda job: (self.seconds[job], job))
 
 
 def every(root: Path) -> list[Mutant]:
@@ -128,92 +133,6 @@ def drawn(all_of_them: Iterable[Mutant], sample: int, seed: int) -> list[Mutant]
     return [mutant for mutant, _ in zip(turns, range(sample), strict=False)]
 
 
-def digest(root: Path) -> str:
-    """Of everything that takes part in a verdict."""
-    total = hashlib.sha256()
-    for place in NEEDED:
-        for file in sorted(files_of(root / place)):
-            total.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return total.hexdigest()[:16]
-
-
-def files_of(place: Path) -> Iterable[Path]:
-    """A file, or all below a folder but what Python makes."""
-    if place.is_file():
-        return [place]
-    return (file for file in place.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-
-
-class Tree:
-    """A copy of the source that takes one mutant at a time."""
-
-    def __init__(self, root: Path, place: Path, operations: int = OPERATIONS) -> None:
-        self.place, self.before, self.operations = place, "", operations
-        for name in NEEDED:
-            for file in files_of(root / name):
-                copy = place / file.relative_to(root)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy)
-
-    def with_(self, mutant: Mutant) -> None:
-        """Put it in."""
-        file = self.place / mutant.path
-        self.before = file.read_text(encoding="utf-8")
-        file.write_text(mutant.applied(self.before), encoding="utf-8")
-
-    def sound(self, mutant: Mutant) -> None:
-        """Take it out; the source that the copy was made of may have changed since."""
-        (self.place / mutant.path).write_text(self.before, encoding="utf-8")
-
-    def stage(self, name: str, seed: int, limit: int, jobs: Sequence[str] = ()) -> tuple[int, str]:
-        """Exit code, and the last line of what a stage printed; code 124 if it did not end."""
-        code, told = self.told(["tools.mutation_stage", name, str(seed), *jobs], limit)
-        return code, (told.strip().splitlines() or [f"exit {code}"])[-1]
-
-    def told(self, arguments: Sequence[str], limit: int) -> tuple[int, str]:
-        """Exit code and output of a module run in the tree."""
-        command = [sys.executable, "-B", "-m", *arguments]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(self.place),
-            "MMARCH_CACHE_DIR": str(self.place / ".cache"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "MUTATION_OPERATIONS": str(self.operations),
-        }
-        with subprocess.Popen(
-            command, cwd=self.place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-        ) as process:  # fmt: skip
-            try:
-                told, _ = process.communicate(timeout=limit)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                return 124, f"no end after {limit} s"
-            finally:
-                end(process.pid)
-        return process.returncode, told
-
-    def probed(
-        self, name: str, seed: int, sample: Sequence[Mutant], pure: Mapping[str, list[str]]
-    ) -> list[str]:
-        """Lines of tools/mutation_probe.py about a stage, whose jobs all pass."""
-        path = self.place / "mutants.json"
-        write(path, sample, dict(pure))
-        code, told = self.told(["tools.mutation_probe", str(path), name, str(seed)], PROBING)
-        lines = told.strip().splitlines()
-        if code:
-            sys.exit(f"the sound tree cannot be probed in stage {name}: {(lines or [f'exit {code}'])[-1]}")
-        return lines
-
-
-def end(group: int) -> None:
-    """Workers that outlive their stage."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 def judge(
     tree: Tree, mutant: Mutant, seed: int, steps: Sequence[Step], probed: Mapping[str, Probed], image: str
 ) -> Found:
@@ -231,26 +150,35 @@ def judge(
         tree.sound(mutant)
 
 
-def in_order(mutant: Mutant, stages: Sequence[str], probed: Mapping[str, Probed]) -> list[Step]:
-    """One stage after the other, each with the jobs that can notice the mutant; none: all of them."""
-    chosen = {name: probed[name].jobs(mutant) for name in stages if name in probed}
-    return [(name, chosen.get(name, [])) for name in stages if chosen.get(name, True)]
+def parts(
+    mutant: Mutant, stage: str, probed: Mapping[str, Probed], measured: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The jobs of a stage that can notice a mutant: those that take least, and the rest."""
+    chosen = probed[stage].jobs(mutant) if stage in probed else list(measured)
+    times = (
+        accumulate(probed[stage].seconds[job] for job in chosen) if stage in probed else range(len(chosen))
+    )
+    early = sum(spent <= EARLY for spent in times)
+    return chosen[:early], chosen[early:]
 
 
-def eagerly(
-    mutant: Mutant, stages: Sequence[str], probed: Mapping[str, Probed], measured: Sequence[str]
+def steps(
+    mutant: Mutant,
+    verdict: Found,
+    stages: Sequence[str],
+    measured: Sequence[str],
+    probed: Mapping[str, Probed],
+    early: bool,
 ) -> list[Step]:
-    """First of each stage what takes least, then what is left of each: most mutants are noticed early."""
-    first, rest = [], []
-    for name in stages:
-        chosen = probed[name].jobs(mutant) if name in probed else list(measured)
-        times = (
-            accumulate(probed[name].seconds[job] for job in chosen) if name in probed else range(len(chosen))
-        )
-        early = sum(spent <= EARLY for spent in times)
-        first.append((name, chosen[:early]))
-        rest.append((name, chosen[early:]))
-    return [(name, chosen) for name, chosen in (*first, *rest) if chosen]
+    """What is still to be asked: early, of every stage what takes least; then all that is left of each."""
+    made: list[Step] = []
+    for stage in verdict.left(stages):
+        first, rest = parts(mutant, stage, probed, measured)
+        if verdict.early(stage):
+            made.append((stage, [] if early else rest))
+        else:
+            made.append((stage, first if early else first + rest))
+    return [(stage, chosen) for stage, chosen in made if chosen]
 
 
 def fate(mutant: Mutant, probed: Mapping[str, Probed]) -> str:
@@ -269,22 +197,26 @@ def fate(mutant: Mutant, probed: Mapping[str, Probed]) -> str:
 
 
 def probe(
-    tree: Tree, journal: Journal, sample: Sequence[Mutant], seed: int, stages: Sequence[str]
+    trees: Trees, journal: Journal, sample: Sequence[Mutant], seed: int, stages: Sequence[str]
 ) -> dict[str, Probed]:
     """What the jobs of each stage can notice, found out once; the sound tree has to pass them all."""
     pure = pure_names(sorted({mutant.path for mutant in sample}))
-    found = {}
-    for name in stages:
-        if name not in journal.probed:
+
+    def one(name: str) -> None:
+        with trees.one() as tree:
             lines = [json.loads(line) for line in tree.probed(name, seed, sample, pure)]
-            for line in lines:
-                if line["noticed"]:
-                    sys.exit(f"the sound tree fails stage {name}: {line['noticed']}")
-            journal.add({"probed": {name: lines}})
-            journal.probed[name] = lines
-        found[name] = Probed()
+        for line in lines:
+            if line["noticed"]:
+                sys.exit(f"the sound tree fails stage {name}: {line['noticed']}")
+        journal.add({"probed": {name: lines}})
+        journal.probed[name] = lines
+
+    for _ in trees.each([name for name in stages if name not in journal.probed], one):
+        pass
+    found = {name: Probed() for name in stages}
+    for name, lines in found.items():
         for line in journal.probed[name]:
-            found[name].add(line, sample)
+            lines.add(line, sample)
     return found
 
 
@@ -363,6 +295,7 @@ def options() -> argparse.Namespace:
         action="store_true",
         help="what takes least first, of every stage: the same score sooner, whichever stage notices",
     )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="mutants judged at once (1)")
     parser.add_argument("--journal", type=Path, default=Path("mutation-score.jsonl"), help="(%(default)s)")
     parser.add_argument("--least", type=float, default=0, metavar="PERCENT", help="exit 1 below it (0)")
     parser.add_argument(
@@ -388,7 +321,6 @@ def main() -> None:
     if wanted.list:
         print(*sample, sep="\n")
         return
-    seed = wanted.seed[0]
     head = {
         "tree": digest(ROOT),
         "seed": wanted.seed,
@@ -397,31 +329,50 @@ def main() -> None:
     }
     journal = Journal(wanted.journal, head)
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
-        tree = Tree(ROOT, Path(place), wanted.operations)
-        probed = probe(tree, journal, sample, seed, [name for name in stages if name in PROBED])
-        if not journal.image and not wanted.no_images:
-            journal.add({"image": tree.stage("image", seed, IMAGE)[1]})
-        measured = [str(job) for job in jobs("measured", seed)]
-        for number, mutant in enumerate(sample, 1):
-            before = journal.found.get(mutant.id)
-            wanting = before.left(stages) if before else stages
-            if wanting:
-                steps = (
-                    eagerly(mutant, wanting, probed, measured)
-                    if wanted.eager
-                    else in_order(mutant, wanting, probed)
-                )
-                found = judge(tree, mutant, seed, steps, probed, journal.image)
-                asked = ",".join(filter(None, [before.asked if before else "", *wanting]))
-                found = replace(found, asked=asked) if found.stage == SOUND else found
-                journal.found[mutant.id] = found
-                journal.add(asdict(found))
-                print(
-                    f"{number}/{len(sample)} {found.stage} {found.seconds:.0f} s: {mutant}", file=sys.stderr
-                )
+        judge_all(
+            Trees(ROOT, Path(place), wanted.operations, wanted.workers), journal, sample, stages, wanted
+        )
     for drawn_by, draw in draws.items():
         print(f"seed {drawn_by}: {summary(draw, journal.found)}")
     sys.exit(any(score([(m, journal.found[m.id]) for m in draw]) < wanted.least for draw in draws.values()))
+
+
+def judge_all(
+    trees: Trees,
+    journal: Journal,
+    sample: Sequence[Mutant],
+    stages: Sequence[str],
+    wanted: argparse.Namespace,
+) -> None:
+    """Every mutant's verdict into the journal; when eager, all have had what takes least before any gets the rest."""
+    seed = wanted.seed[0]
+    probed = probe(trees, journal, sample, seed, [name for name in stages if name in PROBED])
+    if not journal.image and not wanted.no_images:
+        with trees.one() as tree:
+            journal.add({"image": tree.stage("image", seed, IMAGE)[1]})
+    measured = [str(job) for job in jobs("measured", seed)]
+
+    def verdict(mutant: Mutant, early: bool) -> Found | None:
+        before = journal.found.get(mutant.id, Found(mutant.id, SOUND, "", None, 0))
+        asking = [stage for stage in before.left(stages) if not (early and before.early(stage))]
+        if not asking:
+            return None
+        todo = steps(mutant, before, asking, measured, probed, early)
+        with trees.one() as tree:
+            found = judge(tree, mutant, seed, todo, probed, "" if early else journal.image)
+        return found.after(before, asking, early)
+
+    for early in (True, False) if wanted.eager else (False,):
+        for number, found in enumerate(trees.each(sample, partial(verdict, early=early)), 1):
+            if found:
+                journal.add(asdict(found))
+                journal.found[found.id] = found
+                mutant = next(one for one in sample if one.id == found.id)
+                so_far = " so far" if early and found.stage == SOUND else ""
+                print(
+                    f"{number}/{len(sample)} {found.stage}{so_far} {found.seconds:.0f} s: {mutant}",
+                    file=sys.stderr,
+                )
 
 
 if __name__ == "__main__":

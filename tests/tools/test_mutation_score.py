@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from threading import Barrier
 
 import pytest
 
 from tools.mutation_results import Results, results
-from tools.mutation_score import ROOT, SOUND, Found, Journal, Tree, drawn, every, score, summary
+from tools.mutation_score import SOUND, Found, Journal, Probed, drawn, every, score, steps, summary
+from tools.mutation_tree import ROOT, Tree, Trees
 from tools.mutators import Mutant, mutants
 
 SOURCE = dedent('''
@@ -151,6 +154,42 @@ def test_more_stages_are_asked_of_what_survived_alone() -> None:
     survivor = Found("a", SOUND, "", None, 1, "quick,measured")
     assert survivor.left(stages) == ["full"] and survivor.left(["quick"]) == []
     assert Found("a", "measured", "", None, 1).left(stages) == []
+
+
+def test_what_takes_least_is_asked_first_and_once() -> None:
+    """8 seconds of a stage and 8 files of measurements; the rest later, all of it of a stage that came new."""
+    mutant = one(1)
+    quick = Probed(dict.fromkeys(("a", "b", "c"), 3.0), {mutant.id: ["a", "b", "c"]})
+    full = Probed({"d": 1.0, "e": 9.0}, {mutant.id: ["d", "e"]})
+    files, known = [str(n) for n in range(10)], {"quick": quick, "full": full}
+    new = Found(mutant.id, SOUND, "", None, 0)
+    assert steps(mutant, new, ["quick", "measured"], files, known, True) == [
+        ("quick", ["a", "b"]), ("measured", files[:9]),
+    ]  # fmt: skip
+    asked = new.after(new, ["quick", "measured"], True)
+    assert asked.left(["quick", "measured"]) == ["quick", "measured"]
+    assert steps(mutant, asked, ["quick", "full", "measured"], files, known, False) == [
+        ("quick", ["c"]), ("full", ["d", "e"]), ("measured", files[9:]),
+    ]  # fmt: skip
+    both = asked.after(asked, ["quick", "measured"], False)
+    assert both.left(["quick", "full", "measured"]) == ["full"]
+    assert replace(both, stage="quick", seconds=2.0).after(asked, ["full"], False).seconds == 2.0
+
+
+def test_copies_are_worked_in_at_once_and_by_one_each(tmp_path: Path) -> None:
+    """Two workers meet; what one raises is raised."""
+    trees, both = Trees(tmp_path / "no-source", tmp_path, 1, 2, needed=()), Barrier(2, timeout=60)
+
+    def work(number: int) -> int:
+        with trees.one():
+            both.wait()
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    assert sorted(trees.each([1, 2], work)) == [1, 2]
+    with pytest.raises(ValueError, match="three"):
+        list(trees.each([3, 4], work))
 
 
 def test_an_equivalent_mutant_counts_as_survivor() -> None:
