@@ -23,7 +23,8 @@ MUTATED = ("core_mm", "arches/arm64", "arches/generic")
 NEEDED = (*MUTATED, "arches", "mmarch", "tools", "tests/measured", "examples", "pyproject.toml")
 PROBING = 4 * 3600  # seconds of a stage on the sound tree
 OPERATIONS = 20_000  # of the oracle, on each release
-Of, Result = TypeVar("Of"), TypeVar("Result")
+Of = TypeVar("Of")
+Result = TypeVar("Result")
 
 
 def digest(root: Path) -> str:
