@@ -162,8 +162,13 @@ def push_split(folio: int, nr: int, top: int) -> int:
 
 
 def pageout(folio: int, top: int) -> tuple[int, int]:
-    """Write a folio to swap, at once; whether it went, and the new top."""
+    """Write a folio to swap, at once; whether it went, and the new top.
+
+    One that a split has dropped from its file, behind the end, stays for its last reference to free.
+    """
     if not folio_test_anon(folio):
+        if not PAGE.mapping[folio]:
+            return 0, top
         slot, top = folio_alloc_swap(folio, top)
         return shmem_writeout(folio, slot) if slot else 0, top
     if arch_prepare_to_swap(folio):

@@ -27,6 +27,7 @@ PERMS = {
     "s": VM_READ | VM_WRITE | VM_SHARED, "sx": VM_READ | VM_WRITE | VM_EXEC | VM_SHARED,
 }  # fmt: skip
 NONE, SWAP, PRESENT = "none", "swap", "present"
+WALKED = 5  # entry that the walker is sent through
 BASE = 1 << 30  # first address of the bench's VMA; aligned to any PMD
 
 
@@ -213,6 +214,11 @@ class Bench:
     def touch(self, index: int, access: int) -> bool:
         """The program's access through this entry; whether the hardware let it through."""
         return bool(self.hook.mmu_access(self.mm, self.addr(index), self.ptep(index), 3, access))
+
+    def walked(self, pte: int, access: int) -> tuple[bool, int]:
+        """Whether the hardware lets an access through an entry, and the entry afterwards."""
+        self.table[WALKED] = pte
+        return self.touch(WALKED, access), int(self.table[WALKED])
 
     def reset(self) -> None:
         """As new, but for folios that are in use."""

@@ -39,7 +39,7 @@ PREMISES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "algebra.write": TABLES,
         "algebra.write-dirty": TABLES,
         "algebra.permits": TABLES,
-        "algebra.execute": ("stateful",),
+        "algebra.execute": (*RANDOM, "stateful", "differential.engines"),
         "algebra.modify": (*PROT, "stateful", "differential"),
         "algebra.needs-flush": ("tlb.mprotect", *RANDOM, "stateful"),
         "algebra.same": ("stateful",),

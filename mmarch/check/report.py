@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
 from mmarch.check.letter import letter
@@ -17,9 +17,19 @@ def render(report: Report, form: str) -> str:
     return FORMATS[form](report)
 
 
-def details(report: Report, result: Result) -> list[str]:
-    """Everything that helps with one failure."""
-    lines = wrap(f"{result.status.upper()} {result.name}: {result.title}")
+def alike(results: Sequence[Result]) -> list[list[Result]]:
+    """Failures, with those of other releases that say the same, word for word."""
+    found: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        said = result.status, result.check, result.message, result.steps, result.reason, result.printed
+        found.setdefault(said, []).append(result)
+    return list(found.values())
+
+
+def details(report: Report, result: Result, *others: Result) -> list[str]:
+    """Everything that helps with one failure, which `others` are too, on other releases."""
+    releases = ", ".join(one.release for one in (result, *others))
+    lines = wrap(f"{result.status.upper()} {result.check} [{releases}]: {result.title}")
     for line in result.message.splitlines():
         lines += indented(line, 2)
     if result.reason:
@@ -94,9 +104,8 @@ def table(report: Report) -> str:
     for result in report.results:
         if result.did:
             lines += [*wrap(f"{result.name}: {result.did}"), ""]
-    for result in report.results:
-        if result.status in (*BAD, "xfail"):
-            lines += [*details(report, result), ""]
+    for same in alike([result for result in report.results if result.status in (*BAD, "xfail")]):
+        lines += [*details(report, *same), ""]
     for reason, skipped in skips(report).items():
         lines += wrap(f"{len(skipped)} skipped, {reason}: {', '.join(in_tiers(report, skipped))}")
     if skips(report):

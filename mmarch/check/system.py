@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core_mm import syscalls, uapi
+from core_mm.vmstat import LOG_OP, LOG_TLBI
 from mmarch.check.context import FRAMES, Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
@@ -96,8 +97,8 @@ class System:
     def do(self, op: int, task: int, *arguments: int) -> int:
         """Run one operation; its result. The oracle sees it."""
         row = len(self.operations)
-        if row >= ROWS:
-            raise CheckFailed(f"a check runs at most {ROWS} operations")
+        if row >= ROWS - 1:  # the last one is for interrupt()
+            raise CheckFailed(f"a check runs at most {ROWS - 1} operations")
         cells = [op, task, *arguments, *[0] * (uapi.COLUMNS - 2 - len(arguments))]
         self.operations.append(tuple(cells))
         self.machine.memory.arrays["ops"][row * uapi.COLUMNS : (row + 1) * uapi.COLUMNS] = cells
@@ -105,8 +106,17 @@ class System:
         self.drain()
         return int(self.machine.memory.arrays["results"][row])
 
-    def drain(self) -> None:
-        """Give the log to the oracle."""
+    def interrupt(self, *row: int) -> None:
+        """Run an operation in the middle of another, by a thread on another CPU; which waits for its own flushes."""
+        assert isinstance(self.machine, DirectMachine)
+        self.drain(but=LOG_TLBI)
+        at = (ROWS - 1) * uapi.COLUMNS
+        self.machine.memory.arrays["ops"][at : at + len(row)] = row
+        self.machine.bound(syscalls.run_operation)(ROWS - 1)
+        self.drain(but=LOG_OP)
+
+    def drain(self, but: int = 0) -> None:
+        """Give the log to the oracle, but for one kind of rows."""
         self._logged = self.get("log_len")
         self._set("log_len", 0)
         if self.oracle is not None:
@@ -114,7 +124,7 @@ class System:
                 raise CheckFailed(
                     f"operation {len(self.operations) - 1} causes {self._logged} events; use a smaller one"
                 )
-            self.oracle.feed(self.log())
+            self.oracle.feed(row for row in self.log() if row[0] != but)
 
     def log(self) -> list[list[int]]:
         """Rows of the last operation, as far as there was room for them."""

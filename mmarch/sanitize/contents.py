@@ -256,7 +256,7 @@ class Contents:
             return
         where = f"frame {frame:#x}" if frame else "in swap"
         if area.file is not None and area.at(page) >= area.file.pages and page not in space.written:
-            if not (area.file.memory and (self._in_large(frame) or not area.shared)):  # or it is a copy of such a one
+            if not (area.file.memory and self._in_large(frame)):
                 what = f"task {task} page {page:#x} shows {where} behind the end of its file"
                 yield Finding("content", what, frame)
             return

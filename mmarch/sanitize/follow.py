@@ -8,6 +8,7 @@ from typing import Any
 
 from core_mm import mm_types, uapi
 from core_mm.mm_types import EAGAIN, EFAULT, ENOMEM, SIGBUS, SIGSEGV, VM_DONTCOPY, VM_WIPEONFORK
+from mmarch.runs.run import error_name
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.model import BUS, OK, SEGV, Area, Model, Space, version
 
@@ -357,9 +358,9 @@ class Follow:
         return True
 
     def _wrong(self, task: int, page: int, access: int, expected: str, result: int) -> Finding:
-        names = {-SIGSEGV: SEGV, -SIGBUS: BUS, 0: "went through"}
+        names = {-SIGSEGV: SEGV, -SIGBUS: BUS, -EFAULT: "faulted without end", 0: "went through"}
         should = "goes through" if expected == OK else f"ends with {expected}"
         return Finding(
             "access", f"task {task}: a {ACCESSES.get(access, access)} of page {page:#x} {should}, "
-            f"and here {names.get(result, f'returned {result}')}",
+            f"and here {names.get(result, f'returned {error_name(-result)}')}",
         )  # fmt: skip

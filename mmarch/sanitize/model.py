@@ -245,7 +245,8 @@ class Model:
         space = self.tasks[task]
         for area in space.inside(start, end):
             if area.file is not None and not area.shared and area.prot & PROT_WRITE:
-                for page in range(area.start, min(area.end, area.start + area.file.pages - area.index)):
+                behind = area.end if area.file.memory else area.start + area.file.pages - area.index
+                for page in range(area.start, min(area.end, behind)):
                     if page not in space.written and page not in space.copied:
                         space.copied[page] = area.file.content(area.at(page))
 
@@ -327,9 +328,9 @@ class Model:
     # -- files ------------------------------------------------------------------------
 
     def truncate(self, number: int, pages: int) -> None:
-        """Private copies of what is behind the end go too."""
+        """Private copies of what is behind the end go too, but for those of shared memory that does not shrink."""
         file = self.files[number]
-        for space in self.spaces().values():
+        for space in self.spaces().values() if pages < file.pages or not file.memory else ():
             for area in space.areas:
                 if area.file is file and area.at(area.end) > pages:
                     space.forget(max(area.start, area.start + pages - area.index), area.end)

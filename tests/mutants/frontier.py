@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Edit, Mutant
 
 UNMAP = "core_mm.unmap"
-ALLOCATIONS = "stateful.allocations"
+ALLOCATIONS, INTERRUPTED = "stateful.allocations", "tlb.interrupted"
 RANDOM = 0.3  # of the random operations of a full run
 
 MUTANTS = (
@@ -113,5 +113,28 @@ MUTANTS = (
         (Edit("core_mm.pgtable", "    slot = pte_alloc_one(mm)\n    if slot == 0:\n        return -ENOMEM\n",
               "    slot = pte_alloc_one(mm)\n"),),
         share=1.0,
+    ),
+    Mutant(
+        "F-pending-zap", "zap takes entries that another CPU's reclaim has cleared for flushed (3ea277194daa)",
+        INTERRUPTED,
+        (Edit("core_mm.memory.zap", "        arch_flush_tlb_batched_pending(mm)\n", ""),), share=0.05,
+    ),
+    Mutant(
+        "F-pending-mprotect", "so does mprotect", INTERRUPTED,
+        (Edit("core_mm.mprotect", "    flush_tlb_batched_pending(VMA.vm_mm[vma])\n", ""),), share=0.05,
+    ),
+    Mutant(
+        "F-pending-mremap", "so does mremap", INTERRUPTED,
+        (Edit("core_mm.move_page_tables", "    flush_tlb_batched_pending(VMA.vm_mm[vma])\n", ""),),
+        release="7.3", share=0.05,
+    ),
+    Mutant(
+        "F-pending-free", "so does MADV_FREE", INTERRUPTED,
+        (Edit("core_mm.madvise_pte", "    ptep = pte_offset_map(pmdp, addr)\n    flush_tlb_batched_pending(mm)\n",
+              "    ptep = pte_offset_map(pmdp, addr)\n"),), share=0.05,
+    ),
+    Mutant(
+        "F-pending-cold", "so does MADV_COLD", INTERRUPTED,
+        (Edit("core_mm.madvise_pte", "    flush_tlb_batched_pending(VMA.vm_mm[vma])\n", ""),), share=0.05,
     ),
 )  # fmt: skip

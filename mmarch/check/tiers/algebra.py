@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from core_mm.uapi import ACCESS_WRITE
 from mmarch.check.bench import NONE, PERMS, PRESENT, Bench
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
@@ -16,7 +17,7 @@ Law = Callable[[Any, int], object]  # (hooks, entry) -> truth
 
 
 def values(context: Context, bench: Bench) -> Iterator[int]:
-    """Entries of every protection: fresh, and brought into random states by hooks."""
+    """Entries of every protection: fresh, brought into random states by hooks, and as a write leaves them."""
     rng = context.rng("values")
     h = bench.hook
     steps = (h.pte_mkyoung, h.pte_mkold, h.pte_mkdirty, h.pte_mkclean, h.pte_mkwrite, h.pte_wrprotect)
@@ -26,6 +27,10 @@ def values(context: Context, bench: Bench) -> Iterator[int]:
             for _ in range(number % 7):
                 pte = rng.choice(steps)(pte)
             yield pte
+            young = h.pte_mkyoung(pte)
+            passed, written = bench.walked(young, ACCESS_WRITE)
+            if passed and written != young:
+                yield written
 
 
 def laws(

@@ -13,7 +13,7 @@ from mmarch.check.registry import check
 
 WALKS = 24  # random chains of helpers for each protection
 HELPERS = ("pte_mkyoung", "pte_mkold", "pte_mkdirty", "pte_mkclean", "pte_mkwrite", "pte_wrprotect")
-WALKED = 5  # entry of the bench's table that the walker is sent through
+FIRST = ("pte_mkwrite", "pte_mkdirty", "pte_wrprotect", "pte_mkdirty", "pte_mkwrite", "pte_mkclean")
 
 
 class Made(NamedTuple):
@@ -44,16 +44,10 @@ def helped(context: Context, bench: Bench, perm: str, flags: int) -> Iterator[Ma
     for number in range(max(4, int(WALKS * context.share))):
         pte = hook.pfn_pte(rng.randrange(1, 1 << 16), hook.vm_get_page_prot(flags))
         yield Made(pte, perm, "pfn_pte", 0)
-        for _ in range(number % 6):
-            before, name = pte, rng.choice(HELPERS)
+        for name in FIRST if number == 0 else rng.choices(HELPERS, k=number % 6):
+            before = pte
             pte = getattr(hook, name)(pte)
             yield Made(pte, perm, name, before)
-
-
-def walked(bench: Bench, pte: int, access: int) -> tuple[bool, int]:
-    """Whether the hardware lets an access through an entry, and the entry afterwards."""
-    bench.table[WALKED] = pte
-    return bench.touch(WALKED, access), int(bench.table[WALKED])
 
 
 def judged(context: Context, flaw: Callable[[Bench, int, str], str]) -> None:
@@ -81,9 +75,9 @@ def permits_too_much_or_little(bench: Bench, pte: int, perm: str) -> str:
     hook = bench.hook
     young = hook.pte_mkyoung(pte)
     valid, write, dirty = hook.pte_valid(young), hook.pte_write(young), hook.pte_dirty(young)
-    if walked(bench, young, ACCESS_READ)[0] != bool(valid):
+    if bench.walked(young, ACCESS_READ)[0] != bool(valid):
         return f"made young, the hardware {'does not read' if valid else 'reads'} through it"
-    passed, after = walked(bench, young, ACCESS_WRITE)
+    passed, after = bench.walked(young, ACCESS_WRITE)
     if passed and not (valid and write):
         return "the hardware writes through it, though pte_write() says no"
     if passed and not hook.pte_dirty(after):
@@ -111,7 +105,7 @@ def execute(context: Context) -> None:
 def fetched_through(bench: Bench, pte: int, perm: str) -> str:
     """What is wrong with instruction fetches through an entry, "" if nothing."""
     executable = "x" in perm
-    if walked(bench, bench.hook.pte_mkyoung(pte), ACCESS_EXEC)[0] == executable:
+    if bench.walked(bench.hook.pte_mkyoung(pte), ACCESS_EXEC)[0] == executable:
         return ""
     if executable:
         return (

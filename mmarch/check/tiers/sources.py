@@ -58,9 +58,10 @@ def stores(context: Context) -> None:
             if routine.function.__module__.partition(".")[0] not in packages:
                 continue
             for line in direct_stores(routine):
-                path = short_where(routine.function).rpartition(":")[0]
+                path, own = short_where(routine.function).rpartition(":")[0], routine.function.__name__
+                by = f"{own}, called by {name}," if own != name else name
                 raise CheckFailed(
-                    f"{path}:{line}: {routine.function.__name__}, called by {name}, stores to the table itself; use "
+                    f"{path}:{line}: {by} stores to the table itself; use "
                     "WRITE_ONCE, xchg or cmpxchg of core_mm.rwonce, which count the access and tell the TLB oracle"
                 )
 

@@ -17,6 +17,7 @@ REGULAR, SHMEM = 0, 1
 DROP_CACHES = (uapi.OP_DROP_CACHES, 1)
 MSYNC = (uapi.OP_MSYNC, 1, A, PAGES * PAGE, 4)
 HUGE = 512  # pages of a PMD leaf
+COPIES = (uapi.OP_MMAP, 1, A, PAGES * PAGE, RW, 0x12, SHMEM)  # private, of a file
 HUGE_SHMEM = (uapi.OP_MMAP, 1, A, HUGE * PAGE, RW, SHARED, SHMEM)
 
 
@@ -286,4 +287,22 @@ MISTAKES = (
             "(start - VMA.vm_start[vma]) >> cfg.page_shift << 1"),
         (SPAWN, mmap(file=REGULAR), write(), (uapi.OP_MSYNC, 1, A + 4 * PAGE, 4 * PAGE, 4)),
         ("file 0 page 4 is lost: it must hold what operation 2", "is not written"),),
+    Mistake(
+        "truncation leaves private copies", Edit(
+            "core_mm.truncate", "    details = 0 if even_cows else zap.ZAP_KEEP_COWS\n",
+            "    details = zap.ZAP_KEEP_COWS\n"),
+        (SPAWN, (*COPIES[:6], REGULAR), write(), (uapi.OP_FTRUNCATE, 1, REGULAR, 8 * PAGE)),
+        ("task 1 page 0x40008 shows frame", "behind the end of its file")),
+    Mistake(
+        "those of shared memory", Edit(
+            "core_mm.truncate", "    details = 0 if even_cows else zap.ZAP_KEEP_COWS\n",
+            "    details = zap.ZAP_KEEP_COWS\n"),
+        (SPAWN, COPIES, write(), (uapi.OP_FTRUNCATE, 1, SHMEM, 8 * PAGE)),
+        ("task 1 page 0x40008 shows frame", "behind the end of its file")),
+    Mistake(
+        "a hole takes private copies along", Edit(
+            "core_mm.truncate", "    details = 0 if even_cows else zap.ZAP_KEEP_COWS\n", "    details = 0\n"),
+        (SPAWN, COPIES, write(), (uapi.OP_MMAP, 1, B, PAGES * PAGE, RW, SHARED, SHMEM),
+         (uapi.OP_MADVISE, 1, B, 4 * PAGE, uapi.MADV_REMOVE)),
+        ("task 1 page 0x40000 is lost: it must show what operation 2", "and has no entry")),
 )  # fmt: skip

@@ -20,10 +20,12 @@ from mmarch.sanitize.violation import Violation
 from tests.mmarch.sanitize.meanings import (
     FORK,
     HUGE,
+    HUGE_SHMEM,
     MISTAKES,
     PAGE,
     PAGES,
     REGULAR,
+    SHMEM,
     SPAWN,
     A,
     Mistake,
@@ -90,6 +92,18 @@ def test_written_paged_out_and_read_again() -> None:
     """Pages of a file that were written, reclaimed and read again are clean, and that is right."""
     rows = (SPAWN, mmap(file=REGULAR), write(), madvise(uapi.MADV_PAGEOUT), read(), madvise(uapi.MADV_PAGEOUT), read())
     assert soak.run_round(a_round(list(rows), context("6.12")), Soaked(), "interpreted", 1) is None
+
+
+def test_reclaim_behind_the_end_of_shared_memory() -> None:
+    """A huge page that is split for want of slots drops what is behind the end; reclaim has no business with that."""
+    made = a_round([SPAWN, HUGE_SHMEM, write(pages=8), madvise(uapi.MADV_PAGEOUT, HUGE)], context("7.3"))
+    made = replace(
+        made,
+        config=replace(made.config, swap_bytes=64 * PAGE),
+        kinds=(uapi.FILE_TMPFS_HUGE, uapi.FILE_TMPFS_HUGE),
+    )
+    rows = (made.rows[0], (uapi.OP_FTRUNCATE, 1, SHMEM, 100 * PAGE, *made.rows[0][4:]), *made.rows[1:])
+    assert soak.run_round(replace(made, rows=rows), Soaked(), "interpreted", 1) is None
 
 
 def test_the_last_things_that_happened_to_the_frame() -> None:
@@ -215,6 +229,20 @@ def test_the_end_of_a_file() -> None:
     assert made.access(1, 31, R, 9) == OK
     file.pages = 4
     assert made.access(1, 42, R, 9) == OK and shows(made, 1, 42) == 0
+
+
+def test_copies_behind_the_end() -> None:
+    """ftruncate to the same size unmaps pages of a disk's file, and leaves shared memory alone (shmem_setattr)."""
+    for memory in (False, True):
+        made = model()
+        file = made.files[0]
+        file.memory = memory
+        made.mmap(1, Area(40, 48, 3, False, file))
+        made.tasks[1].written[46] = version(8, 46)  # through a folio that reached behind the end
+        made.truncate(0, 4)
+        assert (46 in made.tasks[1].written) == memory
+        made.truncate(0, 3)
+        assert 46 not in made.tasks[1].written
 
 
 def test_away_and_back() -> None:
