@@ -16,6 +16,10 @@ from mmarch.runs.configure import Setup
 
 LEVELS = ("PTE", "PMD", "PUD", "P4D", "PGD")
 SMALL = 16 << 20  # bytes of memory of the machine that is asked
+GENERIC = (
+    ("pte_valid", "valid"), ("pte_write", "write"), ("pte_young", "young"), ("pte_dirty", "dirty"),
+    ("pte_special", "special"), ("pte_protnone", "protnone"),
+)  # fmt: skip
 FRAME_BITS = 32  # of 16 TiB in pages of 4 KiB
 Ints = NDArray[np.int64]
 
@@ -107,10 +111,7 @@ class Entries:
         return self._texts[key]
 
     def _generic(self, entry: int) -> Iterator[str]:
-        for hook, name in (
-            ("pte_valid", "valid"), ("pte_write", "write"), ("pte_young", "young"), ("pte_dirty", "dirty"),
-            ("pte_special", "special"), ("pte_protnone", "protnone"),
-        ):  # fmt: skip
+        for hook, name in GENERIC:
             yield name if self.hooks[hook](entry) else "-" * len(name)
         if self.block > 1:
             yield "block" if entry & self.cont_mask else "-" * 5

@@ -11,7 +11,7 @@ from core_mm.tlb_model import TlbModel
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
-from mmarch.runs.entries import attributes
+from mmarch.runs.entries import GENERIC, attributes
 
 READ, WRITE, EXEC, SILENT_WRITE = 1, 2, 4, 8
 _NAMES = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (SILENT_WRITE, "d"))
@@ -111,13 +111,16 @@ class Decoder:
         done = self.hooks["mmu_access"](2, 0, SCRATCH, WALK_LEVEL, access)
         return entry, int(self._ptes[SCRATCH]) if done else None
 
-    def words(self, raw: int) -> str:
-        """An entry as the architecture calls its bits."""
-        if self.hooks["pte_none"](raw):
+    def words(self, raw: int, huge: bool) -> str:
+        """An entry as the architecture calls its bits or, where it has no names, as its hooks see it."""
+        if self.hooks["pmd_none" if huge else "pte_none"](raw):
             return "none"
-        if not self.hooks["pte_present"](raw):
+        entry = self.hooks["pmd_pte"](raw) if huge else raw
+        if not self.hooks["pte_present"](entry):
             return "swap"
-        return " ".join(attributes(self._names, raw).split())
+        if self._names:
+            return " ".join(attributes(self._names, entry).split())
+        return " ".join(name for hook, name in GENERIC if self.hooks[hook](entry))
 
     # -- upper levels -----------------------------------------------------------------
 

@@ -439,9 +439,10 @@ class Oracle:
 
     def _meaning(self, item: Stale | Walk) -> str:
         """What a leaf was and became, in the architecture's words."""
-        if not self.config.arch.pte_names or isinstance(item, Walk):
+        if isinstance(item, Walk):
             return ""
-        return f"{self.decoder.words(item.before)} -> {self.decoder.words(item.after)}"
+        huge = item.level == PMD_LEVEL
+        return f"{self.decoder.words(item.before, huge)} -> {self.decoder.words(item.after, huge)}"
 
     def _missing(self, item: Stale | Walk) -> str:
         """The flush, and what became of it."""

@@ -31,7 +31,7 @@ class Violation:
     where    when it came out
     cause    when the entry changed
     missing  the flush that should have been
-    meaning  what the entry was and what it became, as the architecture calls its bits; "" where it has no names
+    meaning  what the entry was and what it became, as the architecture calls its bits; "" of a table
     """
 
     kind: str
