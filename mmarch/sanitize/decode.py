@@ -111,11 +111,13 @@ class Decoder:
         done = self.hooks["mmu_access"](2, 0, SCRATCH, WALK_LEVEL, access)
         return entry, int(self._ptes[SCRATCH]) if done else None
 
-    def words(self, raw: int, huge: bool) -> str:
+    def words(self, raw: int, upper: bool) -> str:
         """An entry as the architecture calls its bits or, where it has no names, as its hooks see it."""
-        if self.hooks["pmd_none" if huge else "pte_none"](raw):
+        if self.hooks["pmd_none" if upper else "pte_none"](raw):
             return "none"
-        entry = self.hooks["pmd_pte"](raw) if huge else raw
+        if upper and not self.hooks["pmd_leaf"](raw):
+            return "a table"
+        entry = self.hooks["pmd_pte"](raw) if upper else raw
         if not self.hooks["pte_present"](entry):
             return "swap"
         if self._names:

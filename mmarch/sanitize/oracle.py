@@ -149,7 +149,7 @@ class Oracle:
         if table.base is None:
             return
         change = (ptep, row[2], row[3], row[5])
-        self._changed(table.mm, table.base + index, 1, PTE_LEVEL, old, new, change)
+        self._changed(table.mm, table.base + index, 1, PTE_LEVEL, old, new, change, upper=False)
 
     def _changed(
         self,
@@ -160,6 +160,7 @@ class Oracle:
         old: Leaf,
         new: Leaf,
         change: tuple[int, int, int, int],
+        upper: bool = True,
     ) -> None:
         """A reachable leaf changed: what it was may be cached, and what it is may meet that."""
         asid = self.asids.get(mm)
@@ -167,7 +168,7 @@ class Oracle:
             return
         ptep, before, after, hook = change
         if old is not INVALID and old != new:
-            item = Stale(mm, asid, page, pages, level, old, ptep, before, after, hook, len(self._ops) - 1)
+            item = Stale(mm, asid, page, pages, level, old, ptep, before, after, hook, len(self._ops) - 1, upper)
             self.stale.add(item)
             self._recent.append(item)
         if new is not INVALID and self._bbm:
@@ -438,11 +439,10 @@ class Oracle:
         )  # fmt: skip
 
     def _meaning(self, item: Stale | Walk) -> str:
-        """What a leaf was and became, in the architecture's words."""
+        """What the entry of a leaf, or of the table that it was in, was and became, in the architecture's words."""
         if isinstance(item, Walk):
             return ""
-        huge = item.level == PMD_LEVEL
-        return f"{self.decoder.words(item.before, huge)} -> {self.decoder.words(item.after, huge)}"
+        return f"{self.decoder.words(item.before, item.upper)} -> {self.decoder.words(item.after, item.upper)}"
 
     def _missing(self, item: Stale | Walk) -> str:
         """The flush, and what became of it."""

@@ -33,6 +33,7 @@ class Stale:
     after: int
     hook: int
     op: int
+    upper: bool  # what changed is an entry of an upper level
     state: int = PENDING
     why: str = "there was none"
     gone: bool = False

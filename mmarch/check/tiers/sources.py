@@ -58,8 +58,8 @@ def stores(context: Context) -> None:
             if routine.function.__module__.partition(".")[0] not in packages:
                 continue
             for line in direct_stores(routine):
-                path, own = short_where(routine.function).rpartition(":")[0], routine.function.__name__
-                by = f"{own}, called by {name}," if own != name else name
+                path, storing = short_where(routine.function).rpartition(":")[0], routine.function.__name__
+                by = f"{storing}, called by {name}," if storing != name else name
                 raise CheckFailed(
                     f"{path}:{line}: {by} stores to the table itself; use "
                     "WRITE_ONCE, xchg or cmpxchg of core_mm.rwonce, which count the access and tell the TLB oracle"
