@@ -29,6 +29,7 @@ class DirectMachine(Machine):
     """Memory, and every function of core-mm and the architecture bound to it.
 
     instead  function of core-mm -> what makes its replacement from the bound original, in order of binding
+    roots    functions that `call` knows
     """
 
     def __init__(
@@ -40,13 +41,14 @@ class DirectMachine(Machine):
         files: int = 0,
         file_pages: int = 0,
         memory: Memory | None = None,
+        roots: Sequence[FunctionType] = (),
     ) -> None:
         self._instead = dict(instead or {})
         self.hooks: dict[str, Bound] = {}
         super().__init__(
             config,
             "interpreted",
-            [],
+            roots,
             operations=operations,
             tasks=tasks,
             files=files,
@@ -97,7 +99,8 @@ class DirectMachine(Machine):
             vars(self._binder.module(sys.modules[original.__module__]))[original.__name__] = replacement
         for name, function in self.winners.items():
             self.cells[name]["target"] = self._binder.function(function)
-        self._functions = {}
+        self._know_code(archs)
+        self._functions = {root.__name__: self._binder.function(root) for root in self.roots}
 
     def _stub(self, name: str) -> tuple[Bound, dict[str, Any]]:
         """What code that calls the hook gets: attribution, the winner, a look at its result."""

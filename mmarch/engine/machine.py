@@ -229,30 +229,41 @@ class Machine:
         self.plugins.add_hookspecs(
             type("Hooks", (), {n: staticmethod(f) for n, f in self.config.hooks.items()})
         )
-        owner = self.config.changes.owner
-        self._hook_codes: dict[CodeType, str] = {
-            f.__code__: f"{f.__name__} of series {name}" for f, name in owner.items()
-        }
-        self._packages = [
-            *(name for arch in archs for name in arch.modules),
-            *(module.__name__ for module in self.config.changes.modules),
-        ]
+        self._know_code(archs)
         relay: dict[str, Callable[..., int]] = {}
         self._binder = Binder(self.memory, self.packages(archs), relay, self.config.changes.replaced)
         group, counters = self._binder._group("mach"), memoryview(self.memory.arrays["counters"])  # type: ignore[arg-type]
         for name in self.config.hooks:
             relay[name] = relay_hook(self.plugins, name, self.layout.hook_number(name), group, counters)
         for arch in archs:
-            own = self.defaults if arch is archs[0] else self.own
-            kept = {n: f for n, f in own.items() if arch is archs[0] or n not in self.config.without}
+            kept = self._kept(arch is archs[0])
             bound = {n: guard(n, arch.name, f, self._binder.function(f)) for n, f in kept.items()}
-            whose = {f.__code__: f"hook {n} of plugin {arch.name}" for n, f in kept.items() if f not in owner}
-            self._hook_codes.update(whose)
             self.plugins.register(SimpleNamespace(**bound), name=arch.name)
         for overlay in overlays:
             self.plugins.register(overlay)
         self.plugins.check_pending()
         self._functions = {root.__name__: self._binder.function(root) for root in self.roots}
+
+    def _kept(self, generic: bool) -> dict[str, FunctionType]:
+        """Hooks of the generic architecture, or those of its own that a machine has."""
+        own = self.defaults if generic else self.own
+        return {n: f for n, f in own.items() if generic or n not in self.config.without}
+
+    def _know_code(self, archs: Sequence[ArchDescriptor]) -> None:
+        """Whose each function is that may raise."""
+        owner = self.config.changes.owner
+        self._hook_codes: dict[CodeType, str] = {
+            f.__code__: f"{f.__name__} of series {name}" for f, name in owner.items()
+        }
+        for arch in archs:
+            kept = self._kept(arch is archs[0]).items()
+            self._hook_codes |= {
+                f.__code__: f"hook {n} of plugin {arch.name}" for n, f in kept if f not in owner
+            }
+        self._packages = [
+            *(name for arch in archs for name in arch.modules),
+            *(module.__name__ for module in self.config.changes.modules),
+        ]
 
     def packages(self, archs: Sequence[ArchDescriptor]) -> set[str]:
         """Those whose code is bound to this machine."""

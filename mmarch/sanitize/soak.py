@@ -13,6 +13,7 @@ import numpy as np
 
 from core_mm.uapi import COLUMNS, FILE_EXT4, FILE_RAMFS, FILE_REGULAR, FILE_SHMEM, FILE_TMPFS, FILE_TMPFS_HUGE
 from mmarch import cpus
+from mmarch.engine.direct import DirectMachine
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import roots
@@ -128,13 +129,17 @@ def tight(config: Config, seed: int, number: int, page_shift: int) -> Config:
 
 
 def machine(made: Round, engine: str, more_roots: Sequence[FunctionType] = ()) -> Machine:
-    """Booted, with files and shared memory."""
+    """Booted, with files and shared memory; "direct" is interpreted without pluggy, which counts no calls of hooks."""
     size = FILE_PAGES << made.config.arch.granules[made.config.granule].page_shift
     rows = np.array(made.rows, np.int64).reshape(-1, COLUMNS)
-    started = Machine(
-        made.config, engine, [*roots(), *more_roots], operations=rows, files=FILES,
-        file_pages=2 * FILES * FILE_PAGES + 8,
-        options=Options(attribute=True),
+    callable_roots, pages = [*roots(), *more_roots], 2 * FILES * FILE_PAGES + 8
+    started = (
+        DirectMachine(made.config, None, rows, files=FILES, file_pages=pages, roots=callable_roots)
+        if engine == "direct"
+        else Machine(
+            made.config, engine, callable_roots, operations=rows, files=FILES, file_pages=pages,
+            options=Options(attribute=True),
+        )
     )  # fmt: skip
     inodes = started.memory.tables["INODE"]
     for row in range(1, FILES + 1):

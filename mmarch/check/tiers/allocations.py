@@ -23,7 +23,7 @@ def failing_allocations(context: Context) -> str:
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     wanted = context.programs or max(FEWEST, round(PROGRAMS * context.share))
-    engine = "linked" if wanted >= MANY and links(context) else "interpreted"
+    engine = "linked" if wanted >= MANY and links(context) else "direct"
     failures = Failures()
     for made in islice(failing.programs(context.config(), context.seed), wanted):
         found = failing.run(made, failures, engine)

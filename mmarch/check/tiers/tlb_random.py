@@ -53,7 +53,7 @@ def rare_operations(context: Context) -> str:
 
 def run(context: Context, rounds: Iterable[Round], wanted: int) -> str:
     """CheckFailed for what is wrong first, with the shortest program that shows it; else what was done."""
-    engine = "linked" if wanted >= MANY and not context.followed and links(context) else "interpreted"
+    engine = "linked" if wanted >= MANY and not context.followed and links(context) else "direct"
     soaked = Soaked()
     for made in rounds:
         found = soak.run_round(made, soaked, engine)
