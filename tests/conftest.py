@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from mmarch.environment import QUICK_LINK, switched_off, switched_on
+from mmarch.garbage import look_seldom
 
 NO_BYTECODE, PREFIX = "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"
 
@@ -29,6 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with long tests come first, so that short ones keep every process busy to the end."""
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end."""
+    look_seldom()
 
 
 @pytest.fixture(scope="session", autouse=True)

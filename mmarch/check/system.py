@@ -14,7 +14,7 @@ from core_mm.vmstat import LOG_OP, LOG_TLBI
 from mmarch.check.context import FRAMES, Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import DirectMachine, Replace
-from mmarch.engine.log import taken
+from mmarch.engine.log import Row, taken
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.run import error_name
@@ -126,7 +126,7 @@ class System:
                 )
             self.oracle.feed(row for row in self.log() if row[0] != but)
 
-    def log(self) -> list[list[int]]:
+    def log(self) -> list[Row]:
         """Rows of the last operation, as far as there was room for them."""
         return taken(self.machine.memory, self._logged)
 

@@ -33,6 +33,7 @@ from mmarch.check.suite import checks
 from mmarch.engine import stopping
 from mmarch.engine.hanging import Watch, package_of
 from mmarch.errors import MmarchError
+from mmarch.garbage import look_seldom
 from mmarch.plugins.series import choose
 
 PRINTED = 4000  # characters of output that are kept
@@ -122,6 +123,7 @@ def serve(jobs: IO[str], answers: IO[str], caught: IO[bytes]) -> None:
         return
     known = {item.id: item for item in checks()}
     tell(answers, {"loaded": True})
+    look_seldom()
     waiting.tell(lambda step: tell(answers, {"step": step}))
     for line in jobs:
         job = json.loads(line)

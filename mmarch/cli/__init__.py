@@ -21,6 +21,7 @@ from mmarch.errors import (
     Interrupted,
     MmarchError,
 )
+from mmarch.garbage import look_seldom
 from mmarch.verbose import verbose
 from mmarch.writing import cannot_write
 
@@ -31,6 +32,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. As the process's own entry, a signal that ends it shows as one."""
+    if arguments is None:
+        look_seldom()
     code = _told(list(sys.argv[1:] if arguments is None else arguments))
     if arguments is None and code in _SIGNALS:
         from mmarch.cli.interrupts import die

@@ -7,7 +7,7 @@ which is how a suite watches or disturbs what a hook does.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType, SimpleNamespace
 from typing import Any, cast
 
@@ -71,6 +71,11 @@ class DirectMachine(Machine):
     def feature(self) -> SimpleNamespace:
         """Features of core-mm that this machine has."""
         return self._binder._group("feature")
+
+    @property
+    def originals(self) -> Iterable[FunctionType]:
+        """Functions that have a copy on this machine."""
+        return self._binder.functions
 
     def bound(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of core-mm or of the architecture on this machine."""

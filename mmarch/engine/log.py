@@ -17,7 +17,7 @@ COLUMNS = {
     "asid": "i4",
     "call": "i2",
 }  # of core_mm.mm_types.LOG
-Row = list[int]
+Row = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,8 @@ class Log:
         return np.flatnonzero(wanted[self.kind] if len(kinds) > 1 else self.kind == kinds[0])
 
     def rows(self, first: int = 0, last: int | None = None) -> list[Row]:
-        """Events [first, last) as lists: kind, a, b, c, asid, call."""
-        return [
-            list(row) for row in zip(*(c[first:last].tolist() for c in self.columns().values()), strict=True)
-        ]
+        """Events [first, last): kind, a, b, c, asid, call of each."""
+        return list(zip(*(c[first:last].tolist() for c in self.columns().values()), strict=True))
 
 
 def taken(memory: Memory, length: int | None = None) -> list[Row]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
-from core_mm.tlb_model import TlbModel
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
 from mmarch.runs.entries import GENERIC, attributes
+from mmarch.sanitize.asking import Asking
 
 READ, WRITE, EXEC, SILENT_WRITE = 1, 2, 4, 8
 _NAMES = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (SILENT_WRITE, "d"))
@@ -40,8 +39,9 @@ def show_permits(permits: int) -> str:
 class Decoder:
     """Raw entries to translations, for one configuration; every distinct set of attributes is asked for once."""
 
-    def __init__(self, config: Config, model: TlbModel) -> None:
-        machine = DirectMachine(replace(config, memory=16 << 20, log_rows=0))
+    def __init__(self, config: Config, machine: DirectMachine) -> None:
+        model = config.arch.tlb_model
+        assert model is not None
         self.hooks, self.model, self._names = machine.hooks, model, config.arch.pte_names
         self.geometry = config.arch.granules[config.granule or config.arch.default_granule]
         self._ptes = machine.memory.arrays["ptes"]
@@ -139,3 +139,6 @@ def _function(machine: DirectMachine, dotted: str) -> Callable[..., int]:
     """A function of the plugin, named as "module:function", on `machine`."""
     module, _, name = dotted.partition(":")
     return machine.bound(getattr(importlib.import_module(module), name))
+
+
+decoder_of = Asking(Decoder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from core_mm.swapops import FRAME, MIGRATION
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
+from mmarch.sanitize.asking import Asking
 
 Numbers = NDArray[np.int64]
 
@@ -37,8 +38,7 @@ class Read:
 class Entries:
     """Reads entries of one configuration."""
 
-    def __init__(self, config: Config) -> None:
-        machine = DirectMachine(replace(config, memory=16 << 20, log_rows=0, tlb_entries=0))
+    def __init__(self, config: Config, machine: DirectMachine) -> None:
         self.hooks = machine.hooks
         self._ptes = machine.memory.arrays["ptes"]
         model = config.arch.tlb_model
@@ -141,3 +141,6 @@ def _function(machine: DirectMachine, dotted: str) -> Callable[..., int]:
     """A function of the plugin, named as "module:function", on `machine`."""
     module, _, name = dotted.partition(":")
     return machine.bound(getattr(importlib.import_module(module), name))
+
+
+entries_of = Asking(Entries)

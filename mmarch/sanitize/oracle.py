@@ -18,7 +18,7 @@ from core_mm.vmstat import ARCH_EVENT
 from mmarch import cpus
 from mmarch.engine.machine import Config
 from mmarch.sanitize.blocks import Blocks
-from mmarch.sanitize.decode import INVALID, Decoder, Leaf, show_permits
+from mmarch.sanitize.decode import INVALID, Leaf, decoder_of, show_permits
 from mmarch.sanitize.stale import PMD_LEVEL, PTE_LEVEL, Stale, StaleSet, Walk
 from mmarch.sanitize.violation import Violation, Where
 
@@ -69,7 +69,7 @@ class Oracle:
         self._bbm = "bbm" in arch.capabilities_of(cpu)
         self._hooks = tuple(self.config.hooks)
         self._events = {ARCH_EVENT + i: name for i, name in enumerate(arch.events)}
-        self.decoder = Decoder(self.config, self.model)
+        self.decoder = decoder_of(self.config)
         self.stale = StaleSet(self.model.synchronous)
         self.blocks = Blocks(self.decoder, geometry.cont_ptes)
         self.tables: dict[int, TableInfo] = {}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core_mm.mm_types import PG_ANON, PG_BUDDY, PG_LARGE, PG_ORDER_SHIFT, PG_SWAPBACKED, PG_TABLE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config, Machine
-from mmarch.sanitize.entries import PRESENT, SPECIAL, Entries, Numbers
+from mmarch.sanitize.entries import PRESENT, SPECIAL, Numbers, entries_of
 from mmarch.sanitize.tables import Hung, Leaves, Walk
 
 Flags = NDArray[np.bool_]
@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, machine: Machine, config: Config | None = None) -> None:
         self.machine = machine
         self.memory = machine.memory
-        self.entries = Entries(config or machine.config)
+        self.entries = entries_of(config or machine.config)
         self.bits, self.levels = self.constant("pte_bits"), self.constant("levels")
         self.walk = Walk(self.memory, self.entries, self.bits, self.levels)
 

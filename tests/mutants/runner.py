@@ -12,7 +12,10 @@ import sys
 from mmarch.check.context import Context
 from mmarch.check.loading import load_named
 from mmarch.check.suite import checks
+from mmarch.check.tiers import stateful
 from mmarch.check.worker import run_check, time_limit
+from mmarch.garbage import look_seldom
+from mmarch.sanitize import soak
 from tests.mutants import CATALOGUE
 from tests.mutants.mutant import Mutant, applied
 
@@ -57,6 +60,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     checks()
+    look_seldom()
+    soak.SHRINKING = stateful.SHRINKING = 1  # second: nobody asks here how short a failure can be made
     for line in sys.stdin:
         name = line.strip()
         broken = not name.startswith("-")

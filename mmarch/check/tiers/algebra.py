@@ -215,13 +215,13 @@ def modify(context: Context) -> None:
 )
 def needs_flush(context: Context) -> None:
     """A change that takes a permission away, clears dirty or changes the frame asks for a flush."""
-    from mmarch.sanitize.decode import INVALID, Decoder
+    from mmarch.sanitize.decode import INVALID, decoder_of
 
     if context.arch.tlb_model is None:
         return
     for variant in context.variants():
         bench = variant.bench()
-        decoder = Decoder(variant.config(), context.arch.tlb_model)
+        decoder = decoder_of(variant.config())
         h = bench.hook
         for old in values(variant, bench):
             for flags in PERMS.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from mmarch.check.context import Context
+from mmarch.check.context import TINY, Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.system import show
@@ -12,7 +12,7 @@ from mmarch.check.tiers.tlb_random import links, numbered
 from mmarch.sanitize import failing
 from mmarch.sanitize.failing import Failed, Failures
 
-PROGRAMS, FEWEST = 16, 5
+PROGRAMS, FEWEST, FEWEST_TINY = 16, 5, 2
 MANY = 200  # programs that are worth an image
 ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
@@ -22,7 +22,8 @@ def failing_allocations(context: Context) -> str:
     """A call of which the n-th allocation fails, for every n, leaks nothing, loses nothing, leaves nothing cached."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
-    wanted = context.programs or max(FEWEST, round(PROGRAMS * context.share))
+    fewest = FEWEST_TINY if context.share < TINY else FEWEST
+    wanted = context.programs or max(fewest, round(PROGRAMS * context.share))
     engine = "linked" if wanted >= MANY and links(context) else "direct"
     failures = Failures()
     for made in islice(failing.programs(context.config(), context.seed), wanted):

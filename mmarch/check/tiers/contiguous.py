@@ -16,7 +16,7 @@ from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.walking import Step, Walker, raws, walk
 from mmarch.sanitize.blocks import Blocks
-from mmarch.sanitize.decode import SILENT_WRITE, Decoder
+from mmarch.sanitize.decode import SILENT_WRITE, decoder_of
 
 _FOLD = "arch/arm64/mm/contpte.c:contpte_try_fold"
 _NEEDS = ("contiguous",)
@@ -268,7 +268,7 @@ def uniform(context: Context) -> None:
         bench = variant.bench()
         if not bench.has_blocks:
             continue
-        decoder = Decoder(variant.config(), model)
+        decoder = decoder_of(variant.config())
         blocks = Blocks(decoder, bench.block)
         for layout in layouts(variant, bench):
             for name in UNIFORM:
@@ -331,7 +331,7 @@ def walker(context: Context) -> None:
         bench = variant.bench()
         if not bench.has_blocks:
             continue
-        decoder = Decoder(variant.config(), model)
+        decoder = decoder_of(variant.config())
         folio, block = bench.folio(folio_order(bench)), bench.block
         bench.set(0, bench.value(folio, "w", 1, 1), block)
         dirty = bench.table[:block].copy()

@@ -38,7 +38,7 @@ def observed(context: Context) -> str:
     seen = 0
     wanted = max(FEWEST, round(OPERATIONS * context.share))
     for made in soak.rounds(config, wanted, context.seed, each=EACH):
-        machine = soak.machine(made, "interpreted", OBSERVED)
+        machine = soak.machine(made, "direct", OBSERVED)
         reader = Reader(machine)
         for first in range(0, len(made.rows), EVERY):
             after = min(first + EVERY, len(made.rows))

@@ -73,7 +73,7 @@ def judged(machine: Machine, rows: Sequence[Sequence[int]], fails: bool = False)
 
 def passes(made: soak.Round, name: str, where: str) -> None:
     """CheckFailed with what an oracle objects to in a program, some calls of which may fail."""
-    if wrong := judged(soak.machine(made, "interpreted"), made.rows, fails=True):
+    if wrong := judged(soak.machine(made, "direct"), made.rows, fails=True):
         row, what = wrong
         raise CheckFailed(f"{name}: {what}{where}", [show(one) for one in made.rows[: row + 1]])
 
@@ -102,9 +102,9 @@ def machines(made: soak.Round) -> tuple[Machine, Machine]:
     """The same, with everything followed and with nothing."""
     overrides = {name: value for name, value in made.config.overrides.items() if name != "log_ptes"}
     plain = replace(made, config=replace(made.config, overrides=overrides, log_rows=0))
-    watched = soak.machine(made, "interpreted")
+    watched = soak.machine(made, "direct")
     watched.memory.set("cfg", "content", 1)
-    return watched, soak.machine(plain, "interpreted")
+    return watched, soak.machine(plain, "direct")
 
 
 def compared(one: Machine, other: Machine) -> list[tuple[str, np.ndarray, np.ndarray]]:

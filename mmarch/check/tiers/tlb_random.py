@@ -46,7 +46,7 @@ def rare_operations(context: Context) -> str:
     """Operations that programs seldom make, such as moves of whole tables and wrong calls, do the same."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
-    fewest = FEWEST_RARE // 2 if context.share < TINY else FEWEST_RARE
+    fewest = FEWEST_RARE // 3 if context.share < TINY else FEWEST_RARE
     wanted = max(fewest, round(RARE * context.share))
     return run(context, rare.rounds(context.config(), wanted, context.seed), wanted)
 
