@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from core_mm import mm_types, uapi
@@ -33,6 +34,7 @@ Left = Callable[[int, int, int], list[tuple[int, int, int]]]
 Holds = Callable[[int, int], int | None]
 
 
+@cache
 def marked(flags: int) -> dict[str, Any]:
     """What advice has made of a mapping, by its vm_flags."""
     reading = next((advice for advice in READING[1:] if flags & FLAGS[advice]), uapi.MADV_NORMAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core_mm.mm_types import VM_GROWSDOWN, VM_LOCKED, VM_SHARED
 from mmarch.sanitize.follow import ACCESS, marked
@@ -15,8 +15,7 @@ from mmarch.sanitize.state import State
 UNNAMED = -1  # of shared memory without a file of the workload
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Pages [start, end) that are mapped alike, by one or several mappings.
 
     file   of the workload, UNNAMED, or None
@@ -35,11 +34,6 @@ class Piece:
     huge: int
     file: int | None
     shift: int
-
-    @property
-    def how(self) -> tuple[object, ...]:
-        """All but where."""
-        return tuple(value for name, value in vars(self).items() if name not in ("start", "end"))
 
     def __str__(self) -> str:
         parts = "".join(letter if self.prot & bit else "-" for letter, bit in (("r", 1), ("w", 2), ("x", 4)))
@@ -65,11 +59,13 @@ def differences(state: State, mm: int, task: int, areas: Iterable[Area], files: 
 def mapped(state: State, mm: int, files: int) -> Iterator[Piece]:
     """The machine's, in order."""
     vmas, page = state.reader.memory.tables["VMA"], state.constant("page_size")
-    for vma, first, after in vmas_of(state).get(mm, []):
-        flags, inode = int(vmas["vm_flags"][vma]), int(vmas["vm_file"][vma])
+    own = vmas_of(state).get(mm, [])
+    numbers = [vma for vma, _, _ in own]
+    columns = (vmas[name][numbers].tolist() for name in ("vm_flags", "vm_file", "vm_pgoff"))
+    for (_, first, after), flags, inode, offset in zip(own, *columns, strict=True):
         file = None if not inode else inode - 1 if inode <= files else UNNAMED
         start, end = first // page, after // page
-        shift = int(vmas["vm_pgoff"][vma]) - start if inode else 0
+        shift = offset - start if inode else 0
         shared, stack, locked = (bool(flags & bit) for bit in (VM_SHARED, VM_GROWSDOWN, VM_LOCKED))
         yield Piece(
             start=start, end=end, prot=flags & ACCESS, shared=shared, stack=stack, locked=locked, **marked(flags),
@@ -90,7 +86,7 @@ def joined(pieces: Iterable[Piece]) -> list[Piece]:
     """Neighbours that are mapped alike as one."""
     found: list[Piece] = []
     for piece in pieces:
-        if found and found[-1].end == piece.start and found[-1].how == piece.how:
-            piece = Piece(found.pop().start, piece.end, *piece.how)  # type: ignore[arg-type]  # in their order
+        if found and found[-1].end == piece.start and found[-1][2:] == piece[2:]:
+            piece = piece._replace(start=found.pop().start)
         found.append(piece)
     return found
