@@ -8,7 +8,7 @@ from core_mm.decl import always_inline, noinline
 from core_mm.folio import PageAnonExclusive, folio_test_anon, folio_test_large, page_folio
 from core_mm.gup import populate_vma_page_range
 from core_mm.hookspecs import (
-    modify_prot_commit_ptes, modify_prot_start_ptes, pmd_leaf, pmd_none, pte_advance_pfn, pte_dirty, pte_mkwrite,
+    modify_prot_commit_ptes, modify_prot_start_ptes, pmd_leaf, pte_advance_pfn, pte_dirty, pte_mkwrite,
     pte_modify, pte_needs_flush, pte_pfn, pte_present, pte_protnone, pte_special, pte_write, ptep_get,
     ptep_modify_prot_commit, ptep_modify_prot_start,
 )  # fmt: skip
@@ -106,7 +106,7 @@ def change_protection(tlb: int, vma: int, addr: int, end: int, cp_flags: int) ->
     while addr < end:
         pmdp = pmd_off(VMA.vm_mm[vma], addr)
         after = pmd_addr_end(addr, end) if pmdp else pmd_hole_end(VMA.vm_mm[vma], addr, end)
-        if pmdp and not pmd_none(ptes[pmdp]):
+        if pmdp:
             change_pmd(tlb, vma, pmdp, addr, after, cp_flags)
         addr = after
     return tlb_end_vma(tlb, vma)

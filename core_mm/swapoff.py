@@ -35,7 +35,7 @@ def try_to_unuse() -> int:
     for mm in range(2, mach.next_mm):
         if MM.mm_users[mm] and MM.rss_swap[mm] and unuse_mm(mm):
             return -ENOMEM
-    for slot in range(cfg.swap_slots):
+    for slot in range(1, cfg.swap_slots):
         if swap_cache[slot]:
             folio_free_swap(page_folio(swap_cache[slot]))
     return -ENOMEM if mach.swap_used else 0

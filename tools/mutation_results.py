@@ -71,7 +71,11 @@ class Uses:
                 self.visit(value, NOBODY)
             case ast.Return(value=ast.expr() as value):
                 self.visit(value, RETURNED)
-            case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
+            case ast.IfExp(test=test, body=body, orelse=other):
+                self.visit(test, TEST)
+                self.visit(body, role)
+                self.visit(other, role)
+            case ast.If(test=test) | ast.While(test=test):
                 self.visit(test, TEST)
                 self._inside(node, test)
             case ast.UnaryOp(op=ast.Not(), operand=operand):

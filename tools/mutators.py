@@ -195,6 +195,8 @@ def kept(node: ast.BoolOp, number: int) -> str:
 def swapped(node: ast.Call) -> Iterator[tuple[str, str]]:
     """Two neighbouring arguments in each other's place."""
     for first in range(len(node.args) - 1):
+        if ast.dump(node.args[first]) == ast.dump(node.args[first + 1]):
+            continue
         changed = copy.copy(node)
         changed.args = list(node.args)
         changed.args[first : first + 2] = reversed(node.args[first : first + 2])

@@ -69,7 +69,7 @@ class Audit:
         found = self.follow(row, starved)
         if found or (not last and row + 1 - self.clean < self._every):
             return found
-        return self.look(row + 1)
+        return self.look(row + 1, last)
 
     def follow(self, row: int, starved: bool = False) -> list[Finding]:
         """Operation `row` was the next to run: what it cannot have done."""
@@ -80,9 +80,9 @@ class Audit:
         """Whoever reads the machine's log has emptied it, after `ran` or `follow`."""
         self._pending.emptied()
 
-    def look(self, row: int) -> list[Finding]:
-        """What is wrong before `row` runs."""
-        doubtful = self._glance is None or self._glance()
+    def look(self, row: int, last: bool = False) -> list[Finding]:
+        """What is wrong before `row` runs; if none does, it is not left to a glance."""
+        doubtful = last or self._glance is None or self._glance()
         found = list(self._pending.wrong())
         if doubtful or self._contents:
             state = self.reader.read()

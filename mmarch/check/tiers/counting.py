@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -13,6 +13,34 @@ from typing import Any
 import numpy as np
 
 from core_mm.content import EVENT_BITS, FROM_SWAP, TO_SWAP
+from core_mm.uapi import (
+    ACCESS_WRITE,
+    COLUMNS,
+    MADV_COLD,
+    MADV_DONTNEED,
+    MADV_FREE,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    OP_CLEAR_REFS,
+    OP_EXIT,
+    OP_FORK,
+    OP_LRU_GEN_AGE,
+    OP_MADVISE,
+    OP_MMAP,
+    OP_MPROTECT,
+    OP_MREMAP,
+    OP_MSYNC,
+    OP_MUNMAP,
+    OP_SPAWN,
+    OP_SWAPOFF,
+    OP_TOUCH,
+)
 from core_mm.vmstat import (
     ARCH_EVENT,
     CONT_INSTALL,
@@ -27,6 +55,7 @@ from core_mm.vmstat import (
     LOG_TLBI,
     UNFOLD,
 )
+from mmarch.check import nobody
 from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed, Skipped
@@ -34,9 +63,11 @@ from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import soak
+from mmarch.sanitize.answers import MS_SYNC
 from mmarch.sanitize.rare_rows import Rare
 
 OPERATIONS, FEWEST = 600, 150
+RW, PRIVATE = 3, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
 INSTRUCTIONS = ("tlbi_", "dsb_", "isb")
 # events -> functions of which every call counts for one of them, as docs/reference/events.md has it; ":0" are calls
 # that return 0, ":1" those that return something else
@@ -83,11 +114,50 @@ def counts_are_true(context: Context) -> str:
 @check("stateful.arguments", source="core_mm/hookspecs.py: parameters")
 def arguments_are_named(context: Context) -> str:
     """Random operations call hooks with the entry, address, mapping, range, folio that parameters are named after."""
+    return watched(context, lambda machine: Arguments(machine).watched())
+
+
+@check("stateful.nobody", source="core_mm/mm_types.py: row 0 is nobody's")
+def nobody_is_asked(context: Context) -> str:
+    """Random operations use no row 0 of a table, which stands for a null pointer, and no entry of table 0."""
+    return watched(context, nobody.guarded, far)
+
+
+def far(context: Context) -> Iterator[soak.Round]:
+    """Usual and seldom operations, and what can be done to a mapping of which hardly anything has page tables."""
+    yield from rounds(context)
+    made = next(rounds(context))
+    geometry = made.config.arch.granules[made.config.granule]
+    span = 1 << geometry.page_shift + 2 * geometry.pte_bits  # of a table of PMDs
+    page, at, size = 1 << geometry.page_shift, 2 * span, 4 * span
+    middle, file, there = at + span, at + 5 * span, at + size
+    rows = [
+        (OP_SPAWN, 1), (OP_MMAP, 1, at, size, RW, PRIVATE, -1, 0), (OP_TOUCH, 1, at, 1, ACCESS_WRITE),
+        (OP_TOUCH, 1, there - page, 1, ACCESS_WRITE), (OP_MMAP, 1, file, 8 * page, RW, MAP_FIXED | MAP_SHARED, 0, 0),
+        (OP_TOUCH, 1, file, 4, ACCESS_WRITE), (OP_FORK, 1, 2),
+        # what only one of two has tables for is written back, split, reclaimed and populated
+        (OP_MSYNC, 1, file, 8 * page, MS_SYNC), (OP_TOUCH, 1, middle, 32, ACCESS_WRITE),
+        (OP_MADVISE, 1, middle, page, MADV_FREE), (OP_MADVISE, 1, middle, 32 * page, MADV_PAGEOUT),
+        (OP_MADVISE, 2, middle, page, MADV_POPULATE_READ), (OP_MADVISE, 1, at, size, MADV_PAGEOUT),
+        (OP_MPROTECT, 1, at, size, 1), (OP_MPROTECT, 1, at, size, RW), (OP_CLEAR_REFS, 1, 1), (OP_LRU_GEN_AGE, 1, 1),
+        (OP_SWAPOFF,), (OP_MADVISE, 1, at, size, MADV_COLD), (OP_MADVISE, 1, at, size, MADV_FREE),
+        (OP_MREMAP, 1, at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, file + span),
+        (OP_MADVISE, 1, file + span, size, MADV_DONTNEED), (OP_MUNMAP, 1, file + span, size), (OP_EXIT, 2),
+    ]  # fmt: skip
+    yield replace(made, rows=tuple((*row, *[0] * (COLUMNS - len(row))) for row in rows))
+
+
+def watched(
+    context: Context,
+    watch: Callable[[Machine], AbstractContextManager[None]],
+    programs: Callable[[Context], Iterator[soak.Round]] | None = None,
+) -> str:
+    """Random operations on machines that somebody watches, who raises CheckFailed from within what is wrong."""
     done = 0
-    for made in rounds(context):
+    for made in (programs or rounds)(context):
         machine, row = soak.machine(made, "interpreted"), 0
         try:
-            with Arguments(machine).watched():
+            with watch(machine):
                 for row in range(len(made.rows)):
                     machine.call("run_operations", row, row + 1)
         except CheckFailed as failed:

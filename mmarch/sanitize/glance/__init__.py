@@ -1,8 +1,8 @@
 """A glance at a linked machine: in a fraction of a millisecond, whether any invariant of core-mm may be broken.
 
-The same invariants as in `mmarch.sanitize.invariants`, written in the linkable subset and linked into an image of their
-own, which reads the machine's memory and writes to notes beside it. Whatever it doubts is looked at again by those
-checks, which say what is wrong.
+The same invariants as in `mmarch.sanitize.invariants`, but for lists and trees (`rows`, `buddies`), written in the
+linkable subset and linked into an image of their own, which reads the machine's memory and writes to notes beside it.
+Whatever it doubts is looked at again by those checks, which say what is wrong.
 """
 
 from __future__ import annotations

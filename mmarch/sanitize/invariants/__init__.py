@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmarch.sanitize.invariants import cache, chains, frames, lists, owners, reverse, spaces, swap, tables
+from mmarch.sanitize.invariants import (
+    buddies,
+    cache,
+    chains,
+    frames,
+    lists,
+    owners,
+    reverse,
+    rows,
+    spaces,
+    swap,
+    tables,
+)  # fmt: skip
 from mmarch.sanitize.invariants.finding import Finding
 from mmarch.sanitize.state import State
 
 CHECKS = (
     lists.idle, tables.tables, frames.blocks, frames.mapcounts, frames.references, frames.exclusive, owners.owners,
     spaces.resident, spaces.mappings, swap.slots, cache.page_cache, reverse.reverse, chains.chains,
+    rows.rows, rows.trees, rows.rings, rows.files, buddies.free_lists,
 )  # fmt: skip
 WORTH = 20  # findings of one moment; the rest follows from these
 

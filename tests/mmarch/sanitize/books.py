@@ -107,6 +107,34 @@ MISTAKES = (
         "munmap_partial", "frame", "munmap", "frame 0x"),
 )  # fmt: skip
 
+LISTED = (
+    Mistake(
+        "a pair of a mapping and its anon_vma is not freed", Edit(
+            "core_mm.anon_vma", "    AVC.next[avc] = mach.free_avcs\n    mach.free_avcs = avc\n", ""),
+        "munmap_partial", "rows", "munmap", "AVC "),
+    Mistake(
+        "a mapping joins the wrong side of the tree", Edit(
+            "core_mm.vma_tree", "        if start < VMA.vm_start[node]:\n            link = node * 2\n"
+            "            node = VMA.left[node]\n        else:\n            link = node * 2 + 1\n"
+            "            node = VMA.right[node]\n"
+            "    set_link",
+            "        link = node * 2\n        node = VMA.left[node]\n    set_link"),
+        "munmap_partial", "vma", "mmap", "its tree does not hold"),
+    Mistake(
+        "a ring of pairs is linked in one direction", Edit(
+            "core_mm.anon_vma", "    AVC.prev[after] = avc\n    return 0\n", "    return 0\n"),
+        "fork", "rmap", "fork", "backwards"),
+    Mistake(
+        "a file counts a mapping that is gone", Edit(
+            "core_mm.inode", "    INODE.users[inode] -= 1\n", ""),
+        "shmem", "file", "munmap", "counts"),
+    Mistake(
+        "free buddies stay apart", Edit(
+            "core_mm.page_alloc", "    while order < top:\n        buddy = pfn",
+            "    while order < 3:\n        buddy = pfn"),
+        "fork", "free", "exit", "are not merged"),
+)  # fmt: skip
+
 REFUSED = Edit(
     "core_mm.folio_split", "        return -EBUSY\n", "        return 0\n"
 )  # and claims to have been done

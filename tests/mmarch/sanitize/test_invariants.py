@@ -21,7 +21,7 @@ from mmarch.sanitize.random_rows import Row
 from mmarch.sanitize.soak import Round, Soaked
 from mmarch.sanitize.violation import Violation
 from tests.mmarch.conftest import Ran
-from tests.mmarch.sanitize.books import MISTAKES, REFUSED, Mistake
+from tests.mmarch.sanitize.books import LISTED, MISTAKES, REFUSED, Mistake
 from tests.mutants.mutant import Edit, applied
 
 Seen = TypeVar("Seen")
@@ -69,7 +69,7 @@ def one_round(rows: list[Row], edit: Edit) -> Violation | Broken | None:
         return soak.run_round(a_round(rows, context("7.3")), Soaked(), "interpreted", 1)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+@pytest.mark.parametrize("mistake", (*MISTAKES, *LISTED), ids=lambda mistake: mistake.name)
 def test_a_mistake_is_named(mistake: Mistake) -> None:
     """The first operation that it spoils, and what is wrong with which object."""
     kinds, found = in_fork(judged, mistake.scenario, mistake.orders, mistake.edit)
