@@ -17,7 +17,7 @@ from mmarch.runs.assemble import assemble
 from mmarch.sanitize import audit, soak
 from mmarch.sanitize.audit import Broken
 from mmarch.sanitize.glance import Glance
-from mmarch.sanitize.invariants import broken
+from mmarch.sanitize.invariants import GLANCED, broken
 from mmarch.sanitize.soak import Soaked
 from mmarch.sanitize.state import Reader
 from mmarch.sanitize.violation import Violation
@@ -38,7 +38,7 @@ class Compared(Glance):
 
     def __call__(self) -> int:
         """The same answer."""
-        doubt, found = super().__call__(), broken(self._reader.read())
+        doubt, found = super().__call__(), broken(self._reader.read(), GLANCED)
         assert bool(doubt) == bool(found), (doubt, [str(one) for one in found])
         return doubt
 
@@ -106,13 +106,13 @@ def test_a_value_that_is_off() -> None:
     )
     machine.call("run_operations", 0, 400)
     glance, reader = Glance(machine), Reader(machine)
-    assert not glance() and not broken(reader.read())
+    assert not glance() and not broken(reader.read(), GLANCED)
     noticed = 0
     for column in rng.choices(columns(machine), k=600):
         at = rng.choice(np.flatnonzero(column).tolist() or [1])
         was = int(column[at])
         column[at] = max(was + rng.choice((1, -1, 2, 64, -was)), 0)
-        found = broken(reader.read())
+        found = broken(reader.read(), GLANCED)
         assert not found or glance(), (column.base, at, was, [str(one) for one in found])
         noticed += bool(found)
         column[at] = was
