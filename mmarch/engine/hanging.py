@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import takewhile
 from types import FrameType
 
 from mmarch.engine import stopping
@@ -28,7 +29,7 @@ class Hung(Exception):
 class Watch:
     """How long calls of core-mm and of plugins have been under way in a thread, in processor time.
 
-    found  seconds and ` in hook (file:line)` of what should have ended, once something should have
+    found  seconds and `around` what should have ended, once something should have
     """
 
     def __init__(self, packages: Collection[str]) -> None:
@@ -44,7 +45,7 @@ class Watch:
             if own or (package_of(one) == "core_mm" and one.f_code.co_name != MANY):
                 begun = self._since[one] = before.get(one, now)
                 if now - begun > stopping.limit() * (HOOK if own else 1):
-                    self.found = now - begun, innermost(frame, self.packages) or innermost(frame, {"core_mm"})
+                    self.found = now - begun, around(frame, before, self.packages)
         if self.found[0]:
             self._since.clear()
         return bool(self.found[0])
@@ -92,7 +93,7 @@ def _look_on() -> None:
 
 
 def place(run: Callable[[], object], packages: Collection[str]) -> str:
-    """` in hook (file:line)` of the plugin that `run` is in after a while, or of core-mm; "" if `run` ends."""
+    """`around` what `run` does not come out of; "" if `run` ends."""
     ended = threading.Event()
 
     def running() -> None:
@@ -102,14 +103,21 @@ def place(run: Callable[[], object], packages: Collection[str]) -> str:
 
     thread = threading.Thread(target=running, daemon=True)
     thread.start()
-    if ended.wait(LOOKING):
+    if ended.wait(LOOKING / 2):
         return ""
-    frame = sys._current_frames().get(thread.ident or 0)
-    found = innermost(frame, packages) or innermost(frame, {"core_mm"})
+    before = _stack(thread)
+    if ended.wait(LOOKING / 2):
+        return ""
+    found = around(next(iter(_stack(thread)), None), before, packages)
     until = time.monotonic() + 1
     while not ended.wait(POLL) and time.monotonic() < until:  # a plugin may catch it, then it runs on
         _interrupt(thread.ident or 0, SystemExit)
     return found
+
+
+def _stack(thread: threading.Thread) -> list[FrameType]:
+    """Its frames, innermost first."""
+    return [one for one, _ in traceback.walk_stack(sys._current_frames().get(thread.ident or 0))]
 
 
 def _interrupt(thread: int, error: type[BaseException]) -> None:
@@ -117,14 +125,27 @@ def _interrupt(thread: int, error: type[BaseException]) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
-def innermost(frame: FrameType | None, packages: Collection[str]) -> str:
-    """` in hook (file:line)` of the innermost frame of these packages."""
-    while frame is not None:
-        if package_of(frame) in packages:
-            code = frame.f_code
-            return f" in {code.co_name} ({code.co_filename}:{frame.f_lineno})"
-        frame = frame.f_back
-    return ""
+def around(frame: FrameType | None, before: Collection[FrameType], packages: Collection[str]) -> str:
+    """` in hook: function (file:line)` of the loop: the innermost function that was under way `before` too.
+
+    hook      through which core-mm came to it, if it is a function of these packages; otherwise it is core-mm's own,
+              and what it calls of them is said behind it
+    """
+    known = {*packages, "core_mm"}
+    stack = [one for one, _ in traceback.walk_stack(frame) if package_of(one) in known]
+    loop = next((place for place, one in enumerate(stack) if one in before), 0)
+    if not stack:
+        return ""
+    if package_of(stack[loop]) == "core_mm":
+        called = [f", which calls {_named(one)}" for one in stack[:loop] if package_of(one) in packages]
+        return f" in {_named(stack[loop])}{(called or [''])[-1]}"
+    own = takewhile(lambda one: package_of(one) in packages, stack[loop:])
+    hook = list(own)[-1]
+    return f" in {'' if hook is stack[loop] else hook.f_code.co_name + ': '}{_named(stack[loop])}"
+
+
+def _named(frame: FrameType) -> str:
+    return f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"
 
 
 def package_of(frame: FrameType) -> str:
