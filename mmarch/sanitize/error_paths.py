@@ -103,8 +103,8 @@ class ErrorPaths:
 
     def files(self) -> None:
         """Shared memory without a name, a file that is read page by page, a copy of one of its pages."""
-        self.map(self.at(240), FEW, SHARED)
-        self.touch(self.at(240), FEW, ACCESS_WRITE)
+        self.map(self.at(246), 2 * FEW, SHARED)
+        self.touch(self.at(246), 2 * FEW, ACCESS_WRITE)
         self.map(self.at(241), FEW, SHARED, 0)
         self.advise(self.at(241), FEW, uapi.MADV_RANDOM)
         self.touch(self.at(241), FEW, ACCESS_READ)
@@ -114,12 +114,19 @@ class ErrorPaths:
         self.add(uapi.OP_FALLOCATE, 1, 1, 0, 96 * self.page, FEW * self.page)
 
     def moves(self) -> None:
-        """To where there are no tables of any level."""
+        """To where there are no tables of any level; away, and back to a neighbour without pages, on either side."""
         self.map(self.at(250), FEW, PRIVATE)
         self.touch(self.at(250), FEW, ACCESS_WRITE)
         size, far = FEW * self.page, min(self.at(self.entries * self.entries), FARTHEST)
         self.add(uapi.OP_MREMAP, 1, self.at(250), size, size, 3, far)
         self.add(uapi.OP_MREMAP, 1, far, size - self.page, size - 2 * self.page, 0, far)
+        for table, beside in ((252, 0), (254, 2 * FEW)):
+            place, away = self.at(table, FEW), self.at(table, 8 * FEW)
+            self.map(place, FEW, PRIVATE)
+            self.touch(place, FEW, ACCESS_WRITE)
+            self.add(uapi.OP_MREMAP, 1, place, size, size, 3, away)
+            self.map(self.at(table, beside), FEW, PRIVATE)
+            self.add(uapi.OP_MREMAP, 1, away, size, size, 3, place)
 
     def tasks(self) -> None:
         """A child that writes and runs a new program."""
@@ -148,12 +155,13 @@ class ErrorPaths:
             self.advise(self.at(table), self.entries, uapi.MADV_COLLAPSE, 4)
 
     def swap(self) -> None:
-        """Out, in, and given up."""
+        """Out, in, and given up; a hole begins and ends within folios that are out."""
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
-        self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
+        self.advise(self.at(246), 2 * FEW, uapi.MADV_PAGEOUT)
         self.touch(self.at(230, 2 * FEW), FEW, ACCESS_READ)
         for access in (ACCESS_READ, ACCESS_WRITE):
-            self.touch(self.at(240), FEW, access)
-            self.advise(self.at(240), FEW, uapi.MADV_PAGEOUT)
+            self.touch(self.at(246), 2 * FEW, access)
+            self.advise(self.at(246), 2 * FEW, uapi.MADV_PAGEOUT)
+        self.advise(self.at(246, 1), 2 * FEW - 2, uapi.MADV_REMOVE)
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
         self.add(uapi.OP_SWAPOFF, 1)

@@ -78,13 +78,18 @@ def nothing_left(at: int, page: int, entries: int) -> Iterator[Row]:
 
 
 def closed(at: int, page: int, entries: int) -> Iterator[Row]:
-    """What nobody may access is reclaimed, and opened again."""
+    """What nobody may access is reclaimed, or has a hole punched into it, and opened again."""
+    shared = at + 8 * entries * page
     yield OP_MADVISE, 1, at, entries * page, uapi.MADV_NOHUGEPAGE
-    yield OP_TOUCH, 1, at, 40, ACCESS_WRITE
-    yield OP_MPROTECT, 1, at, entries * page, NONE
+    yield OP_MMAP, 1, shared, 64 * page, RW, SHARED, MEMORY, 0
+    for place in (at, shared):
+        yield OP_TOUCH, 1, place, 40, ACCESS_WRITE
+        yield OP_MPROTECT, 1, place, 64 * page, NONE
     yield OP_MADVISE, 1, at, entries * page, uapi.MADV_PAGEOUT
-    yield OP_MPROTECT, 1, at, entries * page, RW
-    yield OP_TOUCH, 1, at, 40, ACCESS_READ
+    yield OP_FALLOCATE, 1, MEMORY, HOLE, 10 * page, 20 * page
+    for place in (at, shared):
+        yield OP_MPROTECT, 1, place, 64 * page, RW
+        yield OP_TOUCH, 1, place, 40, ACCESS_READ
 
 
 def hole_in_swap(at: int, page: int, entries: int) -> Iterator[Row]:
@@ -172,24 +177,47 @@ def still_in_swap(at: int, page: int, entries: int) -> Iterator[Row]:
 
 
 def another_leaf(at: int, page: int, entries: int) -> Iterator[Row]:
-    """A child has a huge page of its own where its parent's is split, or reclaimed."""
+    """One of parent and child has a huge page of its own where the parent's first one is split, or reclaimed."""
     for place in (at, at + entries * page):
         yield OP_TOUCH, 1, place, 1, ACCESS_WRITE
     yield OP_FORK, 1, 2
-    for place in (at, at + entries * page):
-        yield OP_TOUCH, 2, place, 1, ACCESS_WRITE
-        yield OP_MADVISE, 2, place, entries * page, uapi.MADV_COLLAPSE
+    for task, place in ((2, at), (1, at + entries * page)):
+        yield OP_TOUCH, task, place, 1, ACCESS_WRITE
+        yield OP_MADVISE, task, place, entries * page, uapi.MADV_COLLAPSE
     yield OP_MADVISE, 1, at, 8 * page, uapi.MADV_FREE
-    yield OP_MADVISE, 1, at + entries * page, entries * page, uapi.MADV_PAGEOUT
+    yield OP_MADVISE, 2, at + entries * page, entries * page, uapi.MADV_PAGEOUT
     for task in (1, 2):
         yield OP_TOUCH, task, at, 2, ACCESS_READ
         yield OP_TOUCH, task, at + entries * page, 2, ACCESS_READ
 
 
+def cached_in_part(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A child reads back a part of what is swapped out of a folio; then its parent reads another part."""
+    there = at + 8 * entries * page
+    yield OP_MMAP, 1, there, 16 * page, RW, PRIVATE, -1, 0
+    yield OP_TOUCH, 1, there, 16, ACCESS_WRITE
+    yield OP_MADVISE, 1, there, 16 * page, uapi.MADV_PAGEOUT
+    yield OP_FORK, 1, 2
+    yield OP_MADVISE, 2, there, 8 * page, uapi.MADV_DONTNEED
+    yield OP_TOUCH, 2, there + 10 * page, 1, ACCESS_READ
+    yield OP_TOUCH, 1, there + page, 1, ACCESS_READ
+    yield OP_TOUCH, 1, there, 16, ACCESS_WRITE
+
+
+def cached_at_the_end(at: int, page: int, entries: int) -> Iterator[Row]:
+    """Readahead comes upon a cached page close to the end of a file."""
+    yield OP_FTRUNCATE, 1, DISK, 40 * page
+    yield OP_MMAP, 1, at, 40 * page, RW, SHARED, DISK, 0
+    yield OP_MADVISE, 1, at + 36 * page, page, uapi.MADV_RANDOM
+    yield OP_TOUCH, 1, at + 36 * page, 1, ACCESS_READ
+    yield OP_TOUCH, 1, at + 24 * page, 1, ACCESS_READ
+    yield OP_TOUCH, 1, at, 40, ACCESS_WRITE
+
+
 CORNERS: tuple[Corner, ...] = (
     mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, closed, hole_in_swap, hole_in_dirty, behind_the_end, shared_in_part,
-    copies_forked,
+    copies_forked, cached_in_part, cached_at_the_end,
 )  # fmt: skip
 
 
