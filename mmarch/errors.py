@@ -54,8 +54,17 @@ class PluginError(MmarchError):
         self.code = code
         super().__init__(f"{code}: {message}")
 
+    @property
+    def message(self) -> str:
+        """Its text without the code."""
+        return str(self).removeprefix(f"{self.code}: ")
+
+    def on(self, what: str) -> PluginError:
+        """The same, with what it happened on."""
+        return type(self)(self.code, f"{what}: {self.message}")
+
     def __reduce__(self) -> tuple[type[PluginError], tuple[str, str]]:
-        return type(self), (self.code, str(self).removeprefix(f"{self.code}: "))
+        return type(self), (self.code, self.message)
 
 
 class Interrupted(MmarchError):

@@ -45,7 +45,7 @@ PREMISES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "algebra.same": ("stateful",),
         "algebra.swap": SWAP,
         "algebra.special": ("gather.pfnmap", "stateful", "differential"),
-        "algebra.pmd": ("batch.pmd-clear", *RANDOM, "stateful", "differential"),
+        "algebra.pmd": ("batch.pmd-clear", "batch.pmd-young", *RANDOM, "stateful", "differential"),
         "algebra.table": SYSTEM,
     }
 )

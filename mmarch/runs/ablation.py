@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mmarch.errors import PluginError
 from mmarch.plugins.withhold import TOGETHER, batch_hooks, optional_hooks, reason_required
 from mmarch.runs.assemble import Note, Request
 from mmarch.runs.configure import Setup
@@ -62,7 +63,10 @@ def ablate(workload: Workload, setup: Setup, request: Request, note: Note, progr
     progress(1, request.runs)
 
     def one(name: str) -> Withheld:
-        result = run(workload, setup.withholding(chosen[name]), request, lambda _: None)
+        try:
+            result = run(workload, setup.withholding(chosen[name]), request, lambda _: None)
+        except PluginError as error:
+            raise error.on(f"without {name}") from None
         return Withheld(name=name, hooks=chosen[name], extra=difference(result, baseline))
 
     withheld = each(one, list(chosen), lambda done, total: progress(1 + done, 1 + total))

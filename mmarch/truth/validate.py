@@ -263,7 +263,8 @@ def _run(
         seen = runner.run(lowered.workload, measurement.release, meta.cpu, meta.page_size, order)
     except MmarchError as error:
         if isinstance(error, PluginError) and error.code == "MM024":  # the next one would hang as long
-            raise
+            place = f"scenario {scenario.name}, order {order}, cpu {meta.cpu}, Linux {measurement.release}"
+            raise error.on(place) from None
         return _Run(lowered, (), str(error))
     return _Run(lowered, seen)
 

@@ -214,7 +214,7 @@ def young_one(context: Context) -> None:
     """Of one entry, too, whichever entry of a block carries the flag."""
     for name in ("ptep_test_and_clear_young", "ptep_clear_flush_young"):
         operation = Operation(
-            name, age_first(hook(name)), lambda was, now: _same_but(was, now, "young"), clears="young"
+            name, age_first(twice(hook(name))), lambda was, now: _same_but(was, now, "young"), clears="young"
         )
         sweep(context, operation)
 

@@ -27,6 +27,7 @@ from core_mm.uapi import (
     OP_MREMAP,
     OP_PWRITE,
     OP_SPAWN,
+    OP_SWAPOFF,
     OP_TOUCH,
 )
 from mmarch.check.context import Context
@@ -39,6 +40,7 @@ from mmarch.sanitize.random_rows import Row
 PRIVATE, SHARED = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, MAP_FIXED | MAP_SHARED
 NONE, RW, HOLE = 0, 3, uapi.FALLOC_FL_PUNCH_HOLE | uapi.FALLOC_FL_KEEP_SIZE
 DISK, MEMORY = 0, 1  # files
+TLB, ASIDS_LEFT = 64, 2  # of a machine that runs behind a TLB
 Corner = Callable[[int, int, int], Iterator[Row]]  # (address, bytes of a page, entries of a table)
 
 
@@ -59,8 +61,10 @@ def zeros(at: int, page: int, entries: int) -> Iterator[Row]:
 
 
 def aged(at: int, page: int, entries: int) -> Iterator[Row]:
-    """A huge page is old, and used again, by whom and how often it may."""
-    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+    """A huge page, and the table beside it, are old and used again, by whom and how often it may."""
+    yield OP_MADVISE, 1, at + entries * page, entries * page, uapi.MADV_NOHUGEPAGE
+    for place in (at, at + entries * page):
+        yield OP_TOUCH, 1, place, 1, ACCESS_WRITE
     for _ in range(2):
         yield OP_MADVISE, 1, at, entries * page, uapi.MADV_COLD
     for _ in range(2):
@@ -106,7 +110,8 @@ def hole_in_dirty(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_PWRITE, 1, DISK, 0, 64 * page, 16 * page
     yield OP_MMAP, 1, at, 64 * page, RW, SHARED, DISK, 0
     yield OP_TOUCH, 1, at, 64, ACCESS_READ
-    yield OP_FALLOCATE, 1, DISK, HOLE, 10 * page, 33 * page
+    for first, pages in ((3, 4), (10, 33)):
+        yield OP_FALLOCATE, 1, DISK, HOLE, first * page, pages * page
     yield OP_TOUCH, 1, at, 64, ACCESS_WRITE
 
 
@@ -192,7 +197,7 @@ def another_leaf(at: int, page: int, entries: int) -> Iterator[Row]:
 
 
 def cached_in_part(at: int, page: int, entries: int) -> Iterator[Row]:
-    """A child reads back a part of what is swapped out of a folio; then its parent reads another part."""
+    """A child reads back a part of what is swapped out of a folio; its parent reads another; swap is given up."""
     there = at + 8 * entries * page
     yield OP_MMAP, 1, there, 16 * page, RW, PRIVATE, -1, 0
     yield OP_TOUCH, 1, there, 16, ACCESS_WRITE
@@ -201,6 +206,7 @@ def cached_in_part(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_MADVISE, 2, there, 8 * page, uapi.MADV_DONTNEED
     yield OP_TOUCH, 2, there + 10 * page, 1, ACCESS_READ
     yield OP_TOUCH, 1, there + page, 1, ACCESS_READ
+    yield OP_SWAPOFF, 1
     yield OP_TOUCH, 1, there, 16, ACCESS_WRITE
 
 
@@ -214,10 +220,19 @@ def cached_at_the_end(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_TOUCH, 1, at, 40, ACCESS_WRITE
 
 
+def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
+    """More children than there are ASIDs left, while a TLB holds translations of all of them."""
+    yield OP_TOUCH, 1, at, 8, ACCESS_WRITE
+    for task in range(2, 3 + ASIDS_LEFT):
+        yield OP_FORK, 1, task
+        yield OP_TOUCH, task, at, 8, ACCESS_WRITE
+    yield OP_TOUCH, 1, at, 8, ACCESS_WRITE
+
+
 CORNERS: tuple[Corner, ...] = (
     mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, closed, hole_in_swap, hole_in_dirty, behind_the_end, shared_in_part,
-    copies_forked, cached_in_part, cached_at_the_end,
+    copies_forked, cached_in_part, cached_at_the_end, asids_run_out,
 )  # fmt: skip
 
 
@@ -236,11 +251,11 @@ def prepared(context: Context, corner: Corner) -> soak.Round:
     granule = context.granule or context.arch.default_granule
     geometry = context.arch.granules[granule]
     huge, page = 1 << geometry.pte_bits, 1 << geometry.page_shift
-    orders, at = huge | 1 << 4 | 1 << 2, 64 * huge * page
+    orders, at, behind = huge | 1 << 4 | 1 << 2, 64 * huge * page, corner is asids_run_out
     config = replace(
         context.config(), granule=granule, anon_orders=orders, shmem_orders=huge | 1 << 4,
-        memory=16 * page * huge, overrides={"log_ptes": 1, "anon_always": orders},
+        memory=16 * page * huge, overrides={"log_ptes": 1, "anon_always": orders}, tlb_entries=TLB * behind,
     )  # fmt: skip
     begun: list[Row] = [(OP_SPAWN, 1), (OP_MMAP, 1, at, 2 * huge * page, RW, PRIVATE, -1, 0)]
     rows = [(*row, *[0] * (COLUMNS - len(row))) for row in (*begun, *corner(at, page, huge))]
-    return soak.Round(0, config, tuple(rows), 0, (FILE_EXT4, FILE_SHMEM))
+    return soak.Round(0, config, tuple(rows), (soak.ASIDS - ASIDS_LEFT) * behind, (FILE_EXT4, FILE_SHMEM))

@@ -1,8 +1,9 @@
-"""Tier batch: PMD leaves that are cleared or made invalid."""
+"""Tier batch: PMD leaves that are cleared, made invalid or old."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 from core_mm.pgtable import pmd_off
 from mmarch.check.bench import Bench, View
@@ -12,6 +13,7 @@ from mmarch.check.registry import check
 
 CLEARS = ("pmdp_huge_get_and_clear", "pmdp_huge_get_and_clear_full")
 INVALIDATES = ("pmdp_invalidate", "pmdp_invalidate_ad")
+YOUNG = ("pmdp_test_and_clear_young", "pmdp_clear_flush_young")
 
 
 def call(bench: Bench, name: str, addr: int, pmdp: int) -> int:
@@ -49,6 +51,29 @@ def cleared(context: Context) -> None:
                     raise CheckFailed(f"{name} of a leaf {was}{variant.where} returned {seen}")
                 if not (bench.hook.pmd_none(now) if name in CLEARS else invalid(bench, now, was)):
                     raise CheckFailed(f"{name} of a leaf {was}{variant.where} left {pmd_view(bench, now)}")
+
+
+@check(
+    "batch.pmd-young",
+    hooks=YOUNG,
+    source="mm/pgtable-generic.c:pmdp_clear_flush_young; mm/vmscan.c:walk_pmd_range",
+)
+def made_old(context: Context) -> None:
+    """Whoever clears a leaf's accessed flag learns whether it was set, and leaves everything else as it was."""
+    for variant in context.variants():
+        bench = variant.bench()
+        addr = bench.first_addr + bench.entries * bench.page
+        pmdp, table = bench.core(pmd_off)(bench.mm, addr), bench.machine.memory.arrays["ptes"]
+        before = int(table[pmdp])
+        for leaf, name in product(leaves(bench), YOUNG):
+            bench.hook.set_pmd_at(bench.mm, addr, pmdp, leaf)
+            young, now = getattr(bench.hook, name)(bench.vma, addr, pmdp), int(table[pmdp])
+            table[pmdp] = before
+            was, seen = pmd_view(bench, leaf), pmd_view(bench, now)
+            if bool(young) != bool(was.young):
+                raise CheckFailed(f"{name} of a leaf {was}{variant.where} returned {young}")
+            if seen != was.but(young=0):
+                raise CheckFailed(f"{name} of a leaf {was}{variant.where} left {seen}")
 
 
 def pmd_view(bench: Bench, pmd: int) -> View:
