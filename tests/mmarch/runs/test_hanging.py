@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +21,11 @@ from mmarch.engine import hanging, stopping
 from mmarch.engine.machine import Config, Machine
 from mmarch.errors import PluginError
 from mmarch.plugins import load_arch
+from mmarch.runs import ablation
 from mmarch.runs.assemble import roots
+from mmarch.runs.configure import Setup
+from mmarch.runs.result import Result
+from mmarch.workload import Workload
 from tests.mmarch.conftest import Ran
 from tests.support.plugins import Plugins, line_of
 
@@ -28,11 +34,16 @@ from core_mm.rwonce import READ_ONCE
 
 @hookimpl
 def ptep_get_lockless(ptep: int) -> int:
-    pte = READ_ONCE(ptep)
+    return settled(ptep, READ_ONCE(ptep))
+
+def settled(ptep: int, pte: int) -> int:
     again = 1
     while again:
-        again = READ_ONCE(ptep) == pte  #AT loop
+        again = same(ptep, pte)  #AT loop
     return pte
+
+def same(ptep: int, pte: int) -> int:
+    return READ_ONCE(ptep) == pte
 
 arch = descriptor()
 """
@@ -64,15 +75,27 @@ def machine(arch: str, engine: str) -> Machine:
 
 @pytest.mark.parametrize("engine", ["linked", "interpreted"])
 def test_it_is_stopped_and_named(plugins: Plugins, engine: str) -> None:
-    """With the operation, the hook and its line; the next machine of the process runs as always."""
+    """With the operation, the hook and the line of the loop; the next machine of the process runs as always."""
     path = plugins.install(BODY)
     line = line_of(path, "#AT loop")
     with pytest.raises(
-        PluginError, match=r"MM024: .* operation \d \(fault\) .* in ptep_get_lockless"
+        PluginError, match=r"MM024: .* operation \d \(fault\) .* in ptep_get_lockless: settled "
     ) as raised:
         machine("toy", engine).call("run_operations", 0, 4)
     assert any(f"({path}:{number})" in str(raised.value) for number in (line - 1, line))
     assert machine("generic", engine).call("run_operations", 0, 4) == 0
+
+
+def test_a_loop_of_core_mm_is_named_with_what_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook whose answer keeps core-mm going is not under way for long, and seen all the same."""
+    monkeypatch.setattr(hanging, "LOOKING", 0.2)
+    core: dict[str, object] = {"__name__": "core_mm.zap"}
+    plugin: dict[str, object] = {"__name__": "mmarch_toy.pte"}
+    exec(compile("def hint():\n for _ in range(1000): pass\n return 0", "pte.py", "exec"), plugin)
+    exec(compile("def zap():\n nr = 0\n while not nr:\n  nr = hint()", "zap.py", "exec"), core)
+    core["hint"] = plugin["hint"]
+    zap = cast("Callable[[], None]", core["zap"])
+    assert hanging.place(zap, {"mmarch_toy"}) == " in zap (zap.py:4), which calls hint (pte.py:2)"
 
 
 def test_each_thread_is_stopped(plugins: Plugins) -> None:
@@ -120,6 +143,25 @@ def test_a_command_says_so(plugins: Plugins, mmarch: Callable[..., Ran], tmp_pat
         assert ran.code == 3
         assert "MM024: arch toy does not come to an end" in ran.err
         assert "in ptep_get_lockless" in ran.err
+
+
+def test_ablate_says_without_what(
+    mmarch: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook that was withheld when something did not end, which the arch's own code does."""
+    counted = ablation.run
+
+    def run(workload: Workload, setup: Setup, *others: Any) -> Result:
+        if setup.configuration.without:
+            raise PluginError("MM024", "arch arm64 does not come to an end")
+        return counted(workload, setup, *others)
+
+    monkeypatch.setattr(ablation, "run", run)
+    scenario = tmp_path / "fault.scn"
+    scenario.write_text("scenario fault order 0\nmap A 1\nwrite A\nend\n")
+    ran = mmarch("ablate", str(scenario), "--engine", "interpreted", "--folio-orders", "none")
+    assert ran.code == 3
+    assert re.search(r"MM024: without \w+: arch arm64 does not", ran.err)
 
 
 def test_workers_end_with_whoever_started_them(plugins: Plugins, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from mmarch.cli import main
-from mmarch.errors import InputError, InternalError
+from mmarch.errors import InputError, InternalError, PluginError
 from mmarch.measurement import Phase, load
 from mmarch.measurement.notation import Frame, Leaf, Observed, Tlbi, expanded
 from mmarch.report.printed import ValidateDocument
@@ -221,6 +221,22 @@ def test_a_failing_twin_is_different_everywhere():
     report = validate([SMALL], BUNDLE.scenarios, Broken())
     assert report.count(DIFFERENT) == len(load(SMALL).steps)
     assert report.rows[0].results[0].differences[0].twin == "no such operation"
+
+
+def test_a_twin_that_does_not_end_is_asked_once():
+    """The next scenario would hang as long: the first one is named, with the CPU and the release."""
+    asked = []
+
+    class Endless:
+        def run(self, workload, release, cpu, page_size, order):
+            asked.append(workload.name)
+            raise PluginError("MM024", "it does not come to an end")
+
+    with pytest.raises(
+        PluginError, match=r"MM024: scenario \w+, order 0, cpu neoverse-n2, Linux 7.3: it does not"
+    ):
+        validate([SMALL], BUNDLE.scenarios, Endless())
+    assert len(asked) == 1
 
 
 def test_a_step_that_fails_has_to_fail_alike():
