@@ -21,6 +21,7 @@ from mmarch.sanitize.follow import Follow
 from mmarch.sanitize.invariants import Finding
 from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.model import ON_DISK, PLACE, Area, File, Model, Space
+from mmarch.sanitize.owned import unowned
 from mmarch.sanitize.state import Flags, Reader, State
 from mmarch.sanitize.unsaved import dirty_folios, unnoticed, unsaved_anonymous, unsaved_files
 from mmarch.sanitize.versions import found
@@ -38,10 +39,12 @@ class Shows:
     held: Numbers
     bits: Numbers
     frame: Numbers  # 0 of what is in swap
+    first: Numbers  # of the leaf
 
     def part(self, chosen: Numbers) -> Shows:
         """Some of them."""
-        return Shows(self.page[chosen], self.held[chosen], self.bits[chosen], self.frame[chosen])
+        columns = self.page, self.held, self.bits, self.frame, self.first
+        return Shows(*(column[chosen] for column in columns))
 
 
 def named(result: int) -> str:
@@ -143,7 +146,7 @@ class Contents:
         for task, space in self.model.spaces().items():
             mm = int(mms[task + 1])
             yield from layout.differences(state, mm, task, space.areas, self._files)
-            yield from self._space(task, space, self._shows(state, mm))
+            yield from self._space(task, space, self._shows(state, mm), state)
         yield from self._cache(state)
         dirty = dirty_folios(state)
         yield from unsaved_files(state, self._in_memory, self._loses, dirty)
@@ -164,7 +167,7 @@ class Contents:
         content = state.array("content")
         swapped = np.where(cached > 0, content[cached], state.array("swap_content")[slot])
         held = np.where(bits & PRESENT, content[frame], swapped)
-        shows = Shows(page, held, bits, frame)
+        shows = Shows(page, held, bits, frame, np.minimum(leaves.read.frame[at], frame))
         return shows if (np.diff(page) >= 0).all() else shows.part(np.argsort(page, kind="stable"))
 
     def _pages_of(self, leaves: Numbers, huge: Flags) -> tuple[Numbers, Numbers]:
@@ -211,7 +214,7 @@ class Contents:
 
     # -- tasks ------------------------------------------------------------------------
 
-    def _space(self, task: int, space: Space, shows: Shows) -> Iterator[Finding]:
+    def _space(self, task: int, space: Space, shows: Shows, state: State) -> Iterator[Finding]:
         plan = self._plans.get(task)
         if plan is None or plan.areas != space.areas:
             plan = self._plans[task] = Plan(list(space.areas))
@@ -224,6 +227,7 @@ class Contents:
             for at in np.flatnonzero(shows.held != expected).tolist():
                 yield from self._differs(task, space, plan.areas[area[at]], shows, at, int(expected[at]))
         written, held = space.written.arrays()
+        yield from unowned(state, task, space, shows.page, shows.first)
         missing = written[~found(shows.page, written)[0] & (held != 0)].tolist()
         for page in [page for page in missing if page not in space.lazy and not self._freed(space, page)][:3]:
             yield Finding(

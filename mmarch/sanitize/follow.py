@@ -231,6 +231,9 @@ class Follow:
     def _fork(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         if result == 0:
             self.model.fork(task, cells[0])
+        else:  # it may have come some way
+            space = self.model.tasks[task]
+            space.shared = set(space.written)
 
     def _thread(self, row: int, task: int, cells: Sequence[int], result: int) -> None:
         if result == 0:

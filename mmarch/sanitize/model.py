@@ -104,12 +104,14 @@ class Space:
 
     lazy    pages that MADV_FREE allows to become zeros until they are written again
     copied  private pages of files that a call may have copied ahead of a write, with what they held then
+    shared  private pages that a fork may have left in other address spaces, until they are written again
     """
 
     areas: list[Area] = field(default_factory=list)
     written: Versions = field(default_factory=Versions)
     lazy: set[int] = field(default_factory=set)
     copied: dict[int, int] = field(default_factory=dict)
+    shared: set[int] = field(default_factory=set)
     start_brk: int = 0
     brk: int = 0
 
@@ -156,6 +158,7 @@ class Space:
         for page in self.pages(start, end):
             del self.written[page]
             self.lazy.discard(page)
+            self.shared.discard(page)
         for page in [page for page in self.copied if start <= page < end]:
             del self.copied[page]
 
@@ -265,7 +268,10 @@ class Model:
         """mremap: a range goes to `to`, over whatever was there; `keep` leaves an empty mapping behind."""
         space = self.tasks[task]
         areas = space.inside(start, end)
-        pages = {page: (space.written[page], page in space.lazy) for page in space.pages(start, end)}
+        pages = {
+            page: (space.written[page], page in space.lazy, page in space.shared)
+            for page in space.pages(start, end)
+        }
         copied = {page: held for page, held in space.copied.items() if start <= page < end}
         for area in areas:  # gaps stay gaps, and leave alone what they come to lie over
             there = area.start - start + to
@@ -277,10 +283,12 @@ class Model:
             there = area.start - start + to
             moved = replace(area, start=there, end=there + area.end - area.start)
             space.replace(moved.start, moved.end, [moved])
-        for page, (held, lazy) in pages.items():
+        for page, (held, lazy, shared) in pages.items():
             space.written[page - start + to] = held
             if lazy:
                 space.lazy.add(page - start + to)
+            if shared:
+                space.shared.add(page - start + to)
         space.copied.update((page - start + to, held) for page, held in copied.items())
         self._evict()
 
@@ -301,10 +309,11 @@ class Model:
     def fork(self, task: int, child: int) -> None:
         """The child gets a copy, but for what it was advised not to get."""
         parent = self.tasks[task]
+        parent.shared = set(parent.written)
         areas = [area for area in parent.areas if area.forked]
         copy = Space(
             [replace(area, locked=False) for area in areas], Versions(parent.written), set(parent.lazy),
-            dict(parent.copied), parent.start_brk, parent.brk,
+            dict(parent.copied), set(parent.shared), parent.start_brk, parent.brk,
         )  # fmt: skip
         for area in parent.areas:
             if area.wiped or not area.forked:
@@ -376,6 +385,7 @@ class Model:
             else:
                 space.written[page] = version(row, page)
                 space.lazy.discard(page)
+                space.shared.discard(page)
                 space.copied.pop(page, None)
 
     def content(self, space: Space, area: Area, page: int) -> int:
@@ -395,6 +405,8 @@ class Model:
         written, place = space.written, page
         if area.shared and area.file is not None:
             written, place = area.file.written, area.at(page)
+        else:
+            space.shared.add(page)  # for all one knows
         if held is None:
             written.pop(place, None)
         else:

@@ -305,4 +305,14 @@ MISTAKES = (
         (SPAWN, COPIES, write(), (uapi.OP_MMAP, 1, B, PAGES * PAGE, RW, SHARED, SHMEM),
          (uapi.OP_MADVISE, 1, B, 4 * PAGE, uapi.MADV_REMOVE)),
         ("task 1 page 0x40000 is lost: it must show what operation 2", "and has no entry")),
+    Mistake(
+        "migration forgets that a page is exclusive", Edit(
+            "core_mm.migrate", "entry & (WRITABLE | EXCLUSIVE))", "entry & WRITABLE)"),
+        (SPAWN, mmap(), write(), (uapi.OP_MPROTECT, 1, A, PAGES * PAGE, 1), madvise(uapi.MADV_PAGEOUT, 1)),
+        ("task 1 page 0x40001 was written since its last fork", "is not exclusive"), "exclusive", orders=1 << 4),
+    Mistake(
+        "a page that comes back from swap is the task's own no more", Edit(
+            "core_mm.unmap", "        swap_pte = pte_swp_mkexclusive(swap_pte)\n", "        pass\n"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT), read()),
+        ("task 1 page 0x40000 was written since its last fork", "is not exclusive"), "exclusive", release="7.3"),
 )  # fmt: skip
