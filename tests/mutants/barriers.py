@@ -75,4 +75,13 @@ MUTANTS = (
               "    return (oldpte ^ newpte) & ~(PTE_SWBITS_MASK | PTE_UXN) != 0\n"),),
         release="7.3",
     ),
+    Mutant(
+        "D-leaf", "a write fault on a huge page flushes nothing", "tlb.spurious-pmd",
+        (Edit("arches.arm64.pmd", "    if dirty:\n        flush_stale(vma, address, 2)\n", ""),), share=0.05,
+    ),
+    Mutant(
+        "D-leaf-hint", "or this CPU's translations of small pages", "tlb.spurious-pmd",
+        (Edit("arches.arm64.fault", "start + size, size, level)", "start + size, size, 3)"),), cpu="neoverse-n2",
+        release="7.3",
+    ),
 )  # fmt: skip

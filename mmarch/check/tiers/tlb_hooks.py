@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from core_mm.pgtable import pmd_off
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI
 from mmarch.check.bench import PRESENT, Bench
 from mmarch.check.context import Context
@@ -129,11 +130,12 @@ def covered(context: Context, bench: Bench, start: int, pages: int) -> None:
 
 
 def invalidated(
-    context: Context, bench: Bench, what: str, start: int, pages: int
+    context: Context, bench: Bench, what: str, start: int, pages: int, here: bool = False
 ) -> list[tuple[int, int, bool, int]]:
     """Of the log of one flush: pages [low, high) dropped on every CPU, whether walk caches go too, and the level hint.
 
-    CheckFailed if it does not wait for the last one; what names no pages counts for all of them.
+    `here`: on this CPU is enough. CheckFailed if it does not wait for the last one; what names no pages counts for
+    all of them.
     """
     model = context.arch.tlb_model
     assert model is not None
@@ -142,13 +144,13 @@ def invalidated(
     waiting = False
     for row in bench.take_log():
         name = names.get(row[1], "")
-        if row[0] == LOG_DSB and model.complete.get(name) == "all":
+        if row[0] == LOG_DSB and model.complete.get(name, "") in (("all", "local") if here else ("all",)):
             waiting = False
         scope = model.tlbi.get(name) if row[0] == LOG_TLBI else None
         if scope is None or row[4] < 0:
             continue
         waiting = not model.synchronous
-        if not scope.local:
+        if here or not scope.local:
             at = row[2] // bench.page
             low, high = (
                 (at, at + max(row[3] & 0xFFFFFFFF, 1)) if scope.scope == "pages" else (start, start + pages)
@@ -189,6 +191,30 @@ def pmd_flaw(done: Sequence[tuple[int, int, bool, int]], first: int, last: int) 
     if not hits:
         return "no invalidation names a page of it"
     return "" if any(hint in (0, 2) for hint in hits) else f"the level hint is {hits[0]}, a PMD is at level 2"
+
+
+@check(
+    "tlb.spurious-pmd", hooks=("pmdp_set_access_flags",), source="mm/huge_memory.c:do_huge_pmd_wp_page, touch_pmd"
+)
+def spurious_pmd(context: Context) -> None:
+    """A write fault that makes a huge page writable drops its read-only translation, on this CPU at least."""
+    model = context.arch.tlb_model
+    if model is None or model.fault_drops:
+        raise Skipped("the descriptor has no tlb_model, or faults drop translations")
+    for variant in context.variants():
+        bench = variant.bench()
+        hook, addr = bench.hook, bench.first_addr + bench.entries * bench.page
+        pmdp, table = bench.core(pmd_off)(bench.mm, addr), bench.machine.memory.arrays["ptes"]
+        before, clean = int(table[pmdp]), bench.value(5 * bench.entries, "w", young=1)
+        hook.set_pmd_at(bench.mm, addr, pmdp, hook.pmd_mkhuge(hook.pte_wrprotect(clean)))
+        bench.take_log()
+        written = hook.pmd_mkhuge(hook.pte_mkwrite(hook.pte_mkdirty(clean)))
+        hook.pmdp_set_access_flags(bench.vma, addr, pmdp, written, 1)
+        table[pmdp] = before
+        what, first = f"pmdp_set_access_flags{variant.where}", addr // bench.page
+        done = invalidated(variant, bench, what, first, bench.entries, here=True)
+        if wrong := pmd_flaw(done, first, first + bench.entries):
+            raise CheckFailed(f"{what} leaves the read-only translation cached here: {wrong}")
 
 
 @check(

@@ -73,13 +73,16 @@ def pmdp_test_and_clear_young(vma: int, addr: int, pmdp: int) -> int:
 
 @hookimpl
 def pmdp_set_access_flags(vma: int, address: int, pmdp: int, entry: int, dirty: int) -> int:
-    """As of a PTE."""
-    if PMD_READ_ONCE(pmdp) != entry:
+    """As of a PTE, with the fence of `update_mmu_cache_pmd`, a hook that core-mm here does not have."""
+    changed = int(PMD_READ_ONCE(pmdp) != entry)
+    if changed:
         PMD_WRITE_ONCE(pmdp, entry)
-        if cpu.svvptc:
-            hook.flush_tlb_page(vma, address)
+    if not cpu.svvptc:
+        hook.update_mmu_cache_range(0, vma, address, pmdp, 1)
         return 1
-    return not cpu.svvptc
+    if changed:
+        hook.flush_tlb_page(vma, address)
+    return changed
 
 
 @hookimpl
