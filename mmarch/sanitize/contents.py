@@ -142,16 +142,20 @@ class Contents:
         return found
 
     def _all(self, state: State) -> Iterator[Finding]:
-        mms = self._reader.memory.tables["TASK"]["mm"]
+        mms, seen = self._reader.memory.tables["TASK"]["mm"], []
         for task, space in self.model.spaces().items():
             mm = int(mms[task + 1])
             yield from layout.differences(state, mm, task, space.areas, self._files)
-            yield from self._space(task, space, self._shows(state, mm), state)
+            shows = self._shows(state, mm)
+            yield from self._space(task, space, shows)
+            seen.append((task, space, shows))
         yield from self._cache(state)
         dirty = dirty_folios(state)
         yield from unsaved_files(state, self._in_memory, self._loses, dirty)
         yield from unsaved_anonymous(state, dirty)
         yield from unnoticed(state, self._noticing, dirty)
+        for task, space, shows in seen:
+            yield from unowned(state, task, space, shows.page, shows.first)
 
     # -- what the machine shows -------------------------------------------------------
 
@@ -214,7 +218,7 @@ class Contents:
 
     # -- tasks ------------------------------------------------------------------------
 
-    def _space(self, task: int, space: Space, shows: Shows, state: State) -> Iterator[Finding]:
+    def _space(self, task: int, space: Space, shows: Shows) -> Iterator[Finding]:
         plan = self._plans.get(task)
         if plan is None or plan.areas != space.areas:
             plan = self._plans[task] = Plan(list(space.areas))
@@ -227,7 +231,6 @@ class Contents:
             for at in np.flatnonzero(shows.held != expected).tolist():
                 yield from self._differs(task, space, plan.areas[area[at]], shows, at, int(expected[at]))
         written, held = space.written.arrays()
-        yield from unowned(state, task, space, shows.page, shows.first)
         missing = written[~found(shows.page, written)[0] & (held != 0)].tolist()
         for page in [page for page in missing if page not in space.lazy and not self._freed(space, page)][:3]:
             yield Finding(
