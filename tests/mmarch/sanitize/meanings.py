@@ -315,4 +315,19 @@ MISTAKES = (
             "core_mm.unmap", "        swap_pte = pte_swp_mkexclusive(swap_pte)\n", "        pass\n"),
         (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT), read()),
         ("task 1 page 0x40000 was written since its last fork", "is not exclusive"), "exclusive", release="7.3"),
+    Mistake(
+        "mremap leaves behind what is in swap", Edit(
+            "core_mm.move_page_tables", "        if not pte_none(pte):\n            force_flush",
+            "        if pte_present(pte):\n            force_flush"),
+        (SPAWN, mmap(), write(), madvise(uapi.MADV_PAGEOUT),
+         (uapi.OP_MREMAP, 1, A, PAGES * PAGE, PAGES * PAGE, 3, B)),
+        ("task 1 page 0x48000 is lost: it must show what operation 2", "and has no entry")),
+    Mistake(
+        "what reclaim took from a file comes back from the next page", Edit(
+            "core_mm.content", "    first = INODE.first[inode] + PAGE.index[folio]\n    for i in range(nr):\n"
+            "        content[folio + i] = file_content[first + i]\n",
+            "    first = INODE.first[inode] + PAGE.index[folio]\n    for i in range(nr):\n"
+            "        content[folio + i] = file_content[first + i + mach.op // 4]\n"),
+        (SPAWN, mmap(file=REGULAR), read(), madvise(uapi.MADV_PAGEOUT), read()),
+        ("must show page 0 of file 0 as it was, and shows page 1 of file 0",)),
 )  # fmt: skip
