@@ -33,6 +33,12 @@ MUTANTS = (
         arch="generic",
     ),
     Mutant(
+        "A-remap-swap", "or leaves behind what is in swap", "stateful.history",
+        (Edit("core_mm.move_page_tables", "        if not pte_none(pte):\n            force_flush",
+              "        if pte_present(pte):\n            force_flush"),),
+        arch="generic",
+    ),
+    Mutant(
         "A-protect-hole", "mprotect steps over a hole", "stateful.errors",
         (Edit("core_mm.mprotect", "    if vma == 0 or VMA.vm_start[vma] > start:\n        return -ENOMEM\n", ""),
          Edit("core_mm.mprotect", "            error = -ENOMEM\n", "            at = end\n")),

@@ -40,6 +40,11 @@ def programs(block: int) -> dict[str, tuple[int, list[Choice]]]:
         "mremap of a folio with writable and shared pages (04d1c9d60c6e)": (
             1, [*mixed_folio(block, 2 * block), ("mremap", (1, 0, 2 * block, 3 * block))]),
         "reclaim of a lazily freed folio (29f40594a281)": (0, lazy_folio(block)),
+        "mremap of pages in swap, away and back": (0, [
+            ("mmap", (1, 0, 2 * block, RW, "anon")), ("touch", (1, 0, 2 * block, W)),
+            ("madvise", (1, 0, block, MADV_PAGEOUT)), ("mremap", (1, 0, 2 * block, 3 * block)),
+            ("mremap", (1, 3 * block, 2 * block, 0)), ("touch", (1, 0, 2 * block, R)),
+        ]),
         "mprotect in the middle of a folio (Fixes cac1db8c3aad)": (0, [
             ("mmap", (1, 0, 4 * block, RW, "anon")), ("touch", (1, 0, block, W)), ("fork", (1, 2)), ("exit", (2,)),
             ("touch", (1, 0, 1, W)), ("mprotect", (1, 0, block, RO)), ("mprotect", (1, quarter, half, RW)),

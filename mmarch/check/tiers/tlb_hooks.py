@@ -194,7 +194,9 @@ def pmd_flaw(done: Sequence[tuple[int, int, bool, int]], first: int, last: int) 
 
 
 @check(
-    "tlb.spurious-pmd", hooks=("pmdp_set_access_flags",), source="mm/huge_memory.c:do_huge_pmd_wp_page, touch_pmd"
+    "tlb.spurious-pmd",
+    hooks=("pmdp_set_access_flags",),
+    source="mm/huge_memory.c:do_huge_pmd_wp_page, touch_pmd",
 )
 def spurious_pmd(context: Context) -> None:
     """A write fault that makes a huge page writable drops its read-only translation, on this CPU at least."""
