@@ -80,7 +80,8 @@ def declared_modules(archs: Sequence[ArchDescriptor]) -> list[ModuleType]:
         for name in arch.modules:
             importlib.import_module(name)
         packages = tuple({f"{name.rpartition('.')[0] or name}." for name in arch.modules})
-        names = [name for name in sys.modules if name in arch.modules or name.startswith(packages)]
+        own = set(arch.modules)
+        names = [name for name in sys.modules if name in own or name.startswith(packages)]
         modules += [sys.modules[name] for name in sorted(names)]
     unique = {module.__name__: module for module in modules if not module.__name__.startswith("core_mm.hook")}
     return list(unique.values())

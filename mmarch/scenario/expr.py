@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_VALUE = 1 << 46
 SIZES = ("page", "block", "pmd", "folio", "min", "max")  # names that every scenario knows
@@ -65,17 +66,20 @@ def is_unit(word: str) -> bool:
     return word in _UNITS or word in ("page", "pages")
 
 
-def names(text: str) -> set[str]:
+class _Any(dict[str, int]):
+    """Has every name that it is asked for."""
+
+    def __missing__(self, key: str) -> int:
+        self[key] = 1
+        return 1
+
+
+@lru_cache(maxsize=1024)  # a scenario says the same amounts again and again
+def names(text: str) -> frozenset[str]:
     """The names an expression uses; raises ExpressionError if it is not an expression."""
-    found: set[str] = set()
-
-    class Any(dict[str, int]):
-        def __missing__(self, key: str) -> int:
-            found.add(key)
-            return 1
-
-    evaluate(text, Any(), checking=True)
-    return found
+    found = _Any()
+    evaluate(text, found, checking=True)
+    return frozenset(found)
 
 
 def evaluate(text: str, names: Mapping[str, int], checking: bool = False) -> int:

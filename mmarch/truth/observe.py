@@ -89,16 +89,17 @@ def entries(setup: Setup) -> int:
 
 def steps(machine: Machine, workload: Workload) -> Iterator[Observed]:
     """Run everything, yielding what each step did, up to one that fails."""
-    done, now = 0, counts(machine)
+    done = 0
     for step in workload.steps:
         if done < step.first:
             run_rows(machine, workload, done, step.first)
-            now = counts(machine)
+        operations = workload.ops[step.first : step.last].tolist()
+        kinds = sorted({row[0] for row in operations})
         machine.memory.set("mach", "log_len", 0)
+        before = counts(machine, kinds)
         failed = failure(machine, step.first, step.last)
-        done, before, now = step.last, now, counts(machine)
-        seen = observed(machine, step, now - before, workload.ops[step.first : step.last].tolist())
-        yield replace(seen, failed=failed)
+        done = step.last
+        yield replace(observed(machine, step, counts(machine, kinds) - before, operations), failed=failed)
         if failed:
             return
     run_rows(machine, workload, done, len(workload.ops))
@@ -167,9 +168,9 @@ def event_names(machine: Machine) -> tuple[str, ...]:
     )
 
 
-def counts(machine: Machine) -> Counter[str]:
-    """All events so far."""
-    sums = machine.counts().sum(axis=(0, 1)).tolist()
+def counts(machine: Machine, kinds: Sequence[int]) -> Counter[str]:
+    """All events so far of operations of these kinds."""
+    sums = machine.counts()[kinds].sum(axis=(0, 1)).tolist()
     return Counter({name: n for name, n in zip(event_names(machine), sums, strict=False) if name})
 
 
