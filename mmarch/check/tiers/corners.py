@@ -81,6 +81,16 @@ def nothing_left(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
 
 
+def in_swap(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A huge page is made of pages of which some are in swap."""
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_NOHUGEPAGE
+    yield OP_TOUCH, 1, at, 40, ACCESS_WRITE
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_HUGEPAGE
+    yield OP_MADVISE, 1, at, 8 * page, uapi.MADV_PAGEOUT
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_COLLAPSE
+    yield OP_TOUCH, 1, at, 40, ACCESS_READ
+
+
 def closed(at: int, page: int, entries: int) -> Iterator[Row]:
     """What nobody may access is reclaimed, or has a hole punched into it, and opened again."""
     shared = at + 8 * entries * page
@@ -231,7 +241,8 @@ def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
 
 CORNERS: tuple[Corner, ...] = (
     mapped_twice, child_gave_up, still_in_swap, another_leaf,
-    given_up_twice, zeros, aged, nothing_left, closed, hole_in_swap, hole_in_dirty, behind_the_end, shared_in_part,
+    given_up_twice, zeros, aged, nothing_left, in_swap, closed, hole_in_swap, hole_in_dirty, behind_the_end,
+    shared_in_part,
     copies_forked, cached_in_part, cached_at_the_end, asids_run_out,
 )  # fmt: skip
 

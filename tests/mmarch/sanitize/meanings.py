@@ -330,4 +330,25 @@ MISTAKES = (
             "        content[folio + i] = file_content[first + i + mach.op // 4]\n"),
         (SPAWN, mmap(file=REGULAR), read(), madvise(uapi.MADV_PAGEOUT), read()),
         ("must show page 0 of file 0 as it was, and shows page 1 of file 0",)),
+    Mistake(
+        "collapse takes what is in swap for nothing", Edit(
+            "core_mm.khugepaged",
+            "            if handle_mm_fault(vma, haddr + (i << cfg.page_shift), ACCESS_READ):\n"
+            "                return -EAGAIN\n            pte = ptep_get(ptep + i)\n", "            continue\n"),
+        (SPAWN, (uapi.OP_MMAP, 1, A, HUGE * PAGE, RW, PRIVATE, -1), write(pages=HUGE), madvise(uapi.MADV_PAGEOUT, 4),
+         madvise(uapi.MADV_COLLAPSE, HUGE)),
+        ("core-mm warned 8 times, first W_MAPCOUNT",), "warning"),
+    Mistake(
+        "a folio that a file's end divides keeps what was behind it", Edit(
+            "core_mm.truncate", "    if cfg.content:\n        content.zero_partial(", "    if cfg.content > 1:\n"
+            "        content.zero_partial("),
+        (SPAWN, (uapi.OP_PWRITE, 1, REGULAR, 0, 16 * PAGE, 16 * PAGE), (uapi.OP_FTRUNCATE, 1, REGULAR, 8 * PAGE),
+         (uapi.OP_FTRUNCATE, 1, REGULAR, 16 * PAGE)),
+        ("file 0 page 8 must hold zeros, and holds what operation 1",), release="7.3"),
+    Mistake(
+        "no SIGBUS behind the end of a file on disk", Edit(
+            "core_mm.filemap", "    if index >= pages_of_size(INODE.size[inode]) or index >= INODE.pages[inode]:\n",
+            "    if index >= INODE.pages[inode]:\n"),
+        (SPAWN, mmap(file=REGULAR), (uapi.OP_FTRUNCATE, 1, REGULAR, 8 * PAGE), read()),
+        ("a read of page 0x40008 ends with SIGBUS, and here went through",), "access"),
 )  # fmt: skip
