@@ -242,8 +242,7 @@ def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
 CORNERS: tuple[Corner, ...] = (
     mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, in_swap, closed, hole_in_swap, hole_in_dirty, behind_the_end,
-    shared_in_part,
-    copies_forked, cached_in_part, cached_at_the_end, asids_run_out,
+    shared_in_part, copies_forked, cached_in_part, cached_at_the_end, asids_run_out,
 )  # fmt: skip
 
 
