@@ -14,7 +14,7 @@ from core_mm.uapi import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FILE_RAMFS
 def vfs_fallocate(inode: int, mode: int, offset: int, size: int) -> int:
     """The system call; 0, -EINVAL for no or too large a range, -EOPNOTSUPP for other modes or ramfs, -ENOMEM."""
     room = INODE.pages[inode] << cfg.page_shift
-    if offset < 0 or size <= 0 or offset > room or size > room - offset:
+    if offset < 0 or size <= 0 or size > room - offset:
         return -EINVAL
     if INODE.kind[inode] == FILE_RAMFS:
         return -EOPNOTSUPP

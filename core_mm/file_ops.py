@@ -55,7 +55,7 @@ def file_operation(op: int, mm: int, at: int) -> int:
 def pwrite(inode: int, offset: int, size: int, chunk: int) -> int:
     """Fill the page cache from `offset` on, `chunk` bytes a system call. Returns 0, -EINVAL or -ENOMEM."""
     room = INODE.pages[inode] << cfg.page_shift
-    if offset < 0 or size < 0 or offset > room or size > room - offset:
+    if offset < 0 or size < 0 or size > room - offset:
         return -EINVAL
     end = offset + size
     while offset < end:

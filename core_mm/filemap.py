@@ -33,7 +33,7 @@ def filemap_fault(vma: int, index: int, tried: int) -> tuple[int, int]:
     A fault that reads lets go of the mmap lock, and begins again unless it has `tried` before (VM_FAULT_RETRY).
     """
     inode = VMA.vm_file[vma]
-    if index >= pages_of_size(INODE.size[inode]) or index >= INODE.pages[inode]:
+    if index >= pages_of_size(INODE.size[inode]):
         return 0, VM_FAULT_SIGBUS
     page, retry = filemap_get_page(inode, index), int(not tried)
     if page:
