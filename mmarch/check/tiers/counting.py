@@ -58,6 +58,7 @@ from core_mm.vmstat import (
 from mmarch.check import nobody
 from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
+from mmarch.check.fresh import Fresh
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.system import show
@@ -121,6 +122,12 @@ def arguments_are_named(context: Context) -> str:
 def nobody_is_asked(context: Context) -> str:
     """Random operations use no row 0 of a table, which stands for a null pointer, and no entry of table 0."""
     return watched(context, nobody.guarded, far)
+
+
+@check("stateful.fresh", source="mm/page_alloc.c:post_alloc_hook; kernel/fork.c; mm/rmap.c")
+def fresh_is_empty(context: Context) -> str:
+    """Whatever random operations allocate has nothing left of its last life."""
+    return watched(context, lambda machine: Fresh(machine).watched())
 
 
 def far(context: Context) -> Iterator[soak.Round]:
