@@ -347,7 +347,7 @@ MISTAKES = (
         ("file 0 page 8 must hold zeros, and holds what operation 1",), release="7.3"),
     Mistake(
         "no SIGBUS behind the end of a file on disk", Edit(
-            "core_mm.filemap", "    if index >= pages_of_size(INODE.size[inode]) or index >= INODE.pages[inode]:\n",
+            "core_mm.filemap", "    if index >= pages_of_size(INODE.size[inode]):\n",
             "    if index >= INODE.pages[inode]:\n"),
         (SPAWN, mmap(file=REGULAR), (uapi.OP_FTRUNCATE, 1, REGULAR, 8 * PAGE), read()),
         ("a read of page 0x40008 ends with SIGBUS, and here went through",), "access"),
