@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 FIRST_USER, LAST_USER = 0x200000000, 0x8000000000
@@ -152,9 +153,15 @@ def op_totals(tlbis: Iterable[Tlbi]) -> dict[str, int]:
 
 def attributes(descriptor: int) -> str:
     """A descriptor in words: `none`, `swap`, `PROT_NONE …`, or its attributes."""
+    return _words(descriptor & DESCRIBED) if descriptor else "none"
+
+
+@cache
+def _words(descriptor: int) -> str:
+    """Of what is not zero, less the bits that say nothing."""
     bit = {name: bool(descriptor >> shift & 1) for name, shift in _BITS.items()}
     if not descriptor & 1:
-        return _invalid(descriptor, bit)
+        return _invalid(bit)
     words = (
         "CONT" if bit["CONT"] else "",
         "AF" if bit["AF"] else "old",
@@ -169,9 +176,7 @@ def attributes(descriptor: int) -> str:
     return " ".join(filter(None, words))
 
 
-def _invalid(descriptor: int, bit: Mapping[str, bool]) -> str:
-    if not descriptor:
-        return "none"
+def _invalid(bit: Mapping[str, bool]) -> str:
     if not bit["NG"]:
         return "swap"
     words = (

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from rich.console import Console
@@ -24,6 +25,7 @@ BASE = 0x240000000  # where a replayed scenario's first flush lies; PMD-aligned 
 _BITS = {"CONT": 52, "AF": 10, "RO": 7, "DBM": 51, "swdirty": 55, "nG": 11, "special": 56, "UXN": 54}
 
 
+@cache
 def descriptor(words):
     """A descriptor that reads as `words`."""
     if words == "none":
