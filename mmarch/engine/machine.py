@@ -166,8 +166,10 @@ class Machine:
         if name == "run_operations":
             code = int(self.memory.arrays["ops"][row * uapi.COLUMNS])
             what = f"operation {row} ({uapi.OP_NAMES.get(code, code)})"
+        series = ", ".join(sorted(set(self.config.changes.owner.values())))
+        who = f"arch {self.config.arch.name}{' with ' if series else ''}{series}"
         return PluginError(
-            "MM024", f"arch {self.config.arch.name} does not come to an end: {what} ran for {seconds:.0f} s{where}; "
+            "MM024", f"{who} does not come to an end: {what} ran for {seconds:.0f} s{where}; "
             "if it only needs longer, allow that with MMARCH_HANG=SECONDS",
         )  # fmt: skip
 
