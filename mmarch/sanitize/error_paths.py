@@ -162,6 +162,9 @@ class ErrorPaths:
         for access in (ACCESS_READ, ACCESS_WRITE):
             self.touch(self.at(246), 2 * FEW, access)
             self.advise(self.at(246), 2 * FEW, uapi.MADV_PAGEOUT)
+        self.touch(self.at(246), 2 * FEW, ACCESS_WRITE)
+        for page in (0, FEW):
+            self.advise(self.at(246, page), FEW, uapi.MADV_PAGEOUT)
         self.advise(self.at(246, 1), 2 * FEW - 2, uapi.MADV_REMOVE)
         self.advise(self.at(230), 3 * FEW, uapi.MADV_PAGEOUT)
         self.add(uapi.OP_SWAPOFF, 1)
