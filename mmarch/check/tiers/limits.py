@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core_mm.mm_types import EINVAL, ENOMEM, SIGBUS, SIGSEGV
+from core_mm.mm_types import EEXIST, EFAULT, EINVAL, ENOMEM, SIGBUS, SIGSEGV
 from core_mm.uapi import (
+    ACCESS_READ,
     ACCESS_WRITE,
     FILE_REGULAR,
     FILE_SHMEM,
+    MADV_COLD,
+    MADV_DONTNEED,
+    MADV_FREE,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
     MAP_ANONYMOUS,
     MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
     MAP_PRIVATE,
     MAP_SHARED,
@@ -21,9 +29,11 @@ from core_mm.uapi import (
     OP_FALLOCATE,
     OP_FORK,
     OP_FTRUNCATE,
+    OP_MADVISE,
     OP_MMAP,
     OP_MPROTECT,
     OP_MREMAP,
+    OP_MSYNC,
     OP_MUNMAP,
     OP_PWRITE,
     OP_TOUCH,
@@ -33,6 +43,7 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import System, outcome, system
 from mmarch.engine.direct import DirectMachine
+from mmarch.sanitize.answers import MS_SYNC
 
 NONE, R, RW = 0, 1, 3
 PRIVATE, SHARED = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, MAP_SHARED | MAP_FIXED
@@ -125,6 +136,37 @@ def of_addresses(world: World) -> None:
     world.returns(-EINVAL, OP_MREMAP, at, page, 2 * page, move, at - page)
 
 
+def of_neighbours(world: World) -> None:
+    """A mapping ends with its last byte: what is asked of the page before it, or behind, is asked of nothing."""
+    page, at = world.page, BASE + 16 * world.page
+    world.returns(at, OP_MMAP, at, page, RW, PRIVATE, -1, 0)
+    world.returns(0, OP_TOUCH, at, 1, ACCESS_WRITE)
+    for place in (at - page, at + page):
+        world.returns(-ENOMEM, OP_MSYNC, place, page, MS_SYNC)
+        world.returns(-ENOMEM, OP_MPROTECT, place, page, R)
+        for advice in (
+            MADV_DONTNEED,
+            MADV_FREE,
+            MADV_COLD,
+            MADV_PAGEOUT,
+            MADV_POPULATE_READ,
+            MADV_POPULATE_WRITE,
+        ):
+            world.returns(-ENOMEM, OP_MADVISE, place, page, advice)
+        world.returns(-EFAULT, OP_MREMAP, place, page, 2 * page, MREMAP_MAYMOVE, at + 64 * page)
+        world.returns(-SIGSEGV, OP_TOUCH, place, 1, ACCESS_READ)
+        world.returns(0, OP_MUNMAP, place, page)
+    for start in (at - page, at):
+        world.returns(-ENOMEM, OP_MSYNC, start, 2 * page, MS_SYNC)
+        world.returns(-ENOMEM, OP_MADVISE, start, 2 * page, MADV_POPULATE_READ)
+        world.returns(-EEXIST, OP_MMAP, start, 2 * page, RW, PRIVATE | MAP_FIXED_NOREPLACE, -1, 0)
+    world.returns(0, OP_MSYNC, at, page, MS_SYNC)
+    for place in (at - page, at + page):
+        world.returns(place, OP_MMAP, place, page, R, PRIVATE | MAP_FIXED_NOREPLACE, -1, 0)
+    world.returns(0, OP_TOUCH, at - page, 3, ACCESS_READ)
+    world.returns(-SIGSEGV, OP_TOUCH, at - page, 1, ACCESS_WRITE)
+
+
 def of_mappings(world: World) -> None:
     """As many mappings as an address space may have; what would make one too many is refused."""
     page, mms, at = world.page, world.machine.machine.memory.tables["MM"], BASE
@@ -205,7 +247,14 @@ def of_rows(world: World) -> None:
         world.returns(at + 8 * page, OP_MMAP, at + 8 * page, 8 * page, RW, own, -1, 0)
 
 
-LIMITS: tuple[Callable[[World], None], ...] = (of_files, of_addresses, of_mappings, of_stacks, of_rows)
+LIMITS: tuple[Callable[[World], None], ...] = (
+    of_files,
+    of_addresses,
+    of_neighbours,
+    of_mappings,
+    of_stacks,
+    of_rows,
+)
 
 
 @check(
