@@ -535,7 +535,7 @@ def pmdp_set_wrprotect(mm: int, addr: int, pmdp: int) -> int:
 
 @hookspec
 def pmdp_set_access_flags(vma: int, address: int, pmdp: int, entry: int, dirty: int) -> int:
-    """Make a leaf more permissive; returns 1 if it changed."""
+    """Make a leaf more permissive; for a write (`dirty`) this CPU must forget the old one. Returns 1 if it changed."""
 
 
 @hookspec

@@ -106,3 +106,28 @@ ROWS: Mapping[str, Row] = {
     "H3": Row("a NAPOT block is made without invalidating what it replaces", "1458eb2c9d88"),
     "H4": Row("set_ptes treats its first entry alone as the single hook would", "c13d2aa4"),
 }  # fmt: skip
+
+# What Linux mended, or others had, in 2025 and 2026: where, what, the mutants that stand for it, or what is missing.
+RECENT = (
+    ("29f40594a281, ddd05742b45b, 04d1c9d60c6e", "batches of reclaim and mremap that are too long, or not of one kind",
+     ("B2", "B3", "B4")),
+    ("1ef3095b1405, b81c688426a9", "lazy MMU sections within one another", ("C15", "C15-flush", "C15-leave")),
+    ("5900ef9f6fac", "mremap reads entries past ptep_get", ("L-direct",)),
+    ("cb1fa2e99955", "local flushes in write faults, and CPUs that fault for ever", ("T10", "D-leaf", "D-leaf-hint")),
+    ("6375e95f381e", "an emptied table is freed while somebody refills it", ("F-pt-reclaim",)),
+    ("ff53afcd82de", "a PMD leaf of a file takes its dirt along", ("F-zap-pmd", "F-drop-pmd")),
+    ("CVE-2026-63950", "reclaim drops references for as many pages as an earlier batch had", ("F-stale-nr",)),
+    ("3ea277194daa", "who walks tables in the middle of another CPU's reclaim takes its entries for flushed",
+     ("F-pending-zap", "F-pending-mprotect", "F-pending-mremap", "F-pending-free", "F-pending-cold")),
+    ("s390, lazy_mmu_mode_enable_with_ptes", "exit that does not say that all of it goes; munmap that does",
+     ("F-full", "F-full-early")),
+    ("Asterinas #3920", "an address space runs with the ASID of the last one", ("F-asid",)),
+    ("review-prompts, mm-pagetable.md", "batches without a cap, or without flags, before set_ptes; a range that is "
+     "not looked at under the lock; entries that are not present", ("B1", "B2", "B3", "B4", "B8", "F-present")),
+    ("c73b0510ed0e", "aging counts one young page for a large folio, and leaves its table out of the Bloom filter",
+     "no Bloom filter: each walk looks at all tables, and nothing else asks for that count"),
+    ("mm/migrate_device", "the cache is flushed at the wrong address when a huge zero page is replaced",
+     "no device memory, and no caches that are flushed by address"),
+    ("erratum 4193714", "a CPU in streaming mode does not take part in another's DSB",
+     "no CPUs that run at the same time, and so no IPIs"),
+)  # fmt: skip

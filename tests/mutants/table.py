@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.mutants import CATALOGUE
 from tests.mutants.mutant import Mutant
-from tests.mutants.rows import ROWS
+from tests.mutants.rows import RECENT, ROWS
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance" / "mutants.md"
 
@@ -37,6 +37,12 @@ PREVENTED = """
 
 | | bug | in Linux | missing |
 |---|---|---|---|
+"""
+LATELY = """
+## 2025 and 2026
+
+| in Linux, or elsewhere | bug | mutant, or what is missing |
+|---|---|---|
 """
 EACH = """
 ## The mutants, one by one
@@ -71,9 +77,15 @@ def page() -> str:
             HEAD,
             CAUGHT, *(line(id, row.bug, commits(row.kernel), *cells(mutants_of(id))) for id, row in caught),
             PREVENTED, *(line(id, row.bug, commits(row.kernel), row.missing) for id, row in missing),
+            LATELY, *(line(commits(where), bug, stood(by)) for where, bug, by in RECENT),
             EACH, *(line(m.id, commits(m.bug), place(m), f"`{m.check}`") for m in CATALOGUE.values()),
         )
     )  # fmt: skip
+
+
+def stood(by: str | tuple[str, ...]) -> str:
+    """Mutants, or the mechanism that the twin does not have."""
+    return by if isinstance(by, str) else ", ".join(by)
 
 
 def cells(mutants: Iterable[Mutant]) -> tuple[str, str]:

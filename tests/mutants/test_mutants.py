@@ -10,7 +10,7 @@ import pytest
 from mmarch.check.suite import checks
 from tests.mutants import CATALOGUE, PARTS
 from tests.mutants.process import Runner, setting
-from tests.mutants.rows import ROWS
+from tests.mutants.rows import RECENT, ROWS
 from tests.mutants.table import PAGE, mutants_of, page
 
 LAST = {"C": 16, "T": 11, "B": 14, "H": 4}
@@ -53,6 +53,12 @@ def test_the_history_is_complete() -> None:
     assert list(ROWS) == HISTORY
     assert [id for id, row in ROWS.items() if bool(row.missing) == bool(mutants_of(id))] == []
     assert sum(bool(row.missing) for row in ROWS.values()) <= MOST_MISSING
+
+
+def test_what_is_recent_has_its_mutants() -> None:
+    """Or says what the twin does not have."""
+    named = {name for _, _, by in RECENT if not isinstance(by, str) for name in by}
+    assert named <= set(CATALOGUE)
 
 
 def test_the_page_is_that_of_the_catalogue() -> None:
