@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 
 from core_mm import uapi
 from core_mm.uapi import (
@@ -30,6 +30,7 @@ from core_mm.uapi import (
     OP_SWAPOFF,
     OP_TOUCH,
 )
+from mmarch import cpus
 from mmarch.check.context import Context
 from mmarch.check.outcome import Skipped
 from mmarch.check.registry import check
@@ -251,7 +252,8 @@ def corners(context: Context) -> str:
     """Calls that come twice, find nothing left or get a part of it leave nothing stale and every page as written."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
-    for variant, corner in product(context.variants(), CORNERS):
+    old = ((replace(context, cpu=cpu), aged) for cpu in cpus.covering(context.arch) if not context.cpu)
+    for variant, corner in chain(product(context.variants(), CORNERS), old):
         passes(prepared(variant, corner), corner.__name__, variant.where)
     return f"{len(CORNERS)} programs"
 
