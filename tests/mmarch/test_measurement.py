@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ DOCUMENTS = [load_scenarios(path) for path in BUNDLE.scenarios]
 STEP = {"scenario": "a", "order": 0, "kind": "anon", "phase": "p", "type": "phase", "tlbi": [], "tlbi_listed": True,
         "tlbi_region": {}, "aside1is": 0, "convert": 0, "dsb_tlb": {}, "calls": {}}  # fmt: skip
 META = {"kernel": "6.12.107+deb", "cpu": "x", "smp": 1, "page_size": 4096}
+read = cache(load)  # of those that are bundled, which several tests look at
+
+
+@cache
+def lowered(path, name, order, kind):
+    """The scenario of a group of a measurement's steps."""
+    measurement = read(path)
+    scenario = find_scenario(DOCUMENTS, name, order, kind, measurement)
+    return lower(scenario, measurement.meta.page_size, order, kind)
 
 
 def test_the_bundle_holds_every_measurement():
@@ -30,19 +40,17 @@ def test_the_bundle_holds_every_measurement():
     others = {name: len(list((measured / name).glob("*.json.gz"))) for name in names}
     assert folders == {"measured": 7, "again": 3, "random": 4, **others}
     compared = {name for name, release in RELEASES.items() if release.measured}
-    assert {load(path).release for path in BUNDLE.measurements} == compared
+    assert {read(path).release for path in BUNDLE.measurements} == compared
 
 
 @pytest.mark.parametrize("path", BUNDLE.measurements, ids=lambda p: p.name)
 def test_every_measured_label_comes_from_a_scenario_in_the_same_order(path):
     """The lowered scenarios have each measured phase and dump, in the measured order."""
-    measurement = load(path)
-    for (name, order, kind), steps in measurement.groups():
-        scenario = find_scenario(DOCUMENTS, name, order, kind, measurement)
-        lowered = lower(scenario, measurement.meta.page_size, order, kind)
+    for (name, order, kind), steps in read(path).groups():
+        made = lowered(path, name, order, kind)
         ours = iter(
             label
-            for step, info in zip(lowered.workload.steps, lowered.infos, strict=True)
+            for step, info in zip(made.workload.steps, made.infos, strict=True)
             if info.part == name
             for label in [("phase", step.label)] * bool(step.label) + [("ptes", d.label) for d in step.dumps]
         )
@@ -53,11 +61,10 @@ def test_every_measured_label_comes_from_a_scenario_in_the_same_order(path):
 @pytest.mark.parametrize("path", BUNDLE.measurements, ids=lambda p: p.name)
 def test_measured_dumps_have_the_length_that_is_dumped(path):
     """The number of pages of each dump is that of the scenario's dump."""
-    measurement = load(path)
-    size = measurement.meta.page_size
-    for (name, order, kind), steps in measurement.groups():
-        lowered = lower(find_scenario(DOCUMENTS, name, order, kind, measurement), size, order, kind)
-        lengths = {d.label: d.length // size for s in lowered.workload.steps for d in s.dumps}
+    size = read(path).meta.page_size
+    for (name, order, kind), steps in read(path).groups():
+        made = lowered(path, name, order, kind)
+        lengths = {d.label: d.length // size for s in made.workload.steps for d in s.dumps}
         for step in steps:
             if step.type == "ptes":
                 assert lengths[step.phase] == step.pages, (name, step.phase)
@@ -66,7 +73,7 @@ def test_measured_dumps_have_the_length_that_is_dumped(path):
 @pytest.mark.parametrize("path", BUNDLE.measurements, ids=lambda p: p.name)
 def test_the_rules_of_the_notation_reproduce_the_files(path):
     """Run-length coding, totals and page counts, applied to what the files list, give what they say."""
-    measurement = load(path)
+    measurement = read(path)
     for step in measurement.steps:
         if isinstance(step, Phase):
             assert coded(expanded(step.tlbi)) == step.tlbi
