@@ -91,7 +91,7 @@ MUTANTS = (
         "W-unset", "what only a CPU feature does that no CPU model has (erratum 2645198) leaves entries in place",
         "batch.modify-prot-one",
         (Edit(CONTPTE, "            return hook.ptep_clear_flush(vma, addr, ptep)\n", "            return pte\n"),),
-        share=1.0,
+        share=0.5,
     ),
     Mutant(
         "W-store", "an entry is cleared past core_mm.rwonce: nothing counts it, no oracle sees it", "load.stores",
