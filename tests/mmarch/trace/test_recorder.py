@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core_mm import uapi
 from mmarch.errors import InputError, InternalError
-from mmarch.trace import ptrace
+from mmarch.trace import ptrace, tracefs
 from mmarch.trace.anonymize import Anonymizer
 from mmarch.trace.ftrace import load_ftrace
 from mmarch.trace.interrupts import Ended, Interrupts
@@ -87,7 +88,16 @@ def settings_of(root: Path) -> dict[str, str]:
         "buffer_size_kb",
     )
     found = {name: (root / name).read_text() for name in names}
-    return found | {"instances": str(sorted(each.name for each in (root / "instances").iterdir()))}
+    return found | {"instances": str(sorted(left_behind(root / "instances")))}
+
+
+def left_behind(instances: Path) -> Iterator[str]:
+    """Those but of other processes that live: tests beside this one record too."""
+    for each in list(instances.iterdir()):
+        recorder = each.name.removeprefix(tracefs.PREFIX)
+        lives = recorder != str(os.getpid()) and Path("/proc", recorder).exists()
+        if not lives and each.exists():
+            yield each.name
 
 
 def count(path: Path, op: int) -> int:
