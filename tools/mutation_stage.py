@@ -93,7 +93,12 @@ def loaded(arch: str) -> LoadedArch:
 def context(job: Job, seed: int, share: float = 1.0) -> Context:
     """What a job is run against."""
     return Context(
-        loaded(job.arch).descriptor, loaded("generic").descriptor, release=job.release, seed=seed, share=share
+        loaded(job.arch).descriptor,
+        loaded("generic").descriptor,
+        release=job.release,
+        seed=seed,
+        share=share,
+        every=job.stage == "full" and job.release not in OTHERS,
     )
 
 

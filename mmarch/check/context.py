@@ -39,6 +39,7 @@ class Context:
     changes     of those series
     declared    what they mean to change of what core-mm can observe -> why
     followed    what runs is followed line by line, which linked code is not
+    every       every page size and CPU has its turn, however small the share: of a full run
     """
 
     arch: ArchDescriptor
@@ -57,6 +58,7 @@ class Context:
     changes: Changes = field(default_factory=Changes)
     declared: Mapping[str, str] = field(default_factory=dict)
     followed: bool = False
+    every: bool = False
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -103,9 +105,10 @@ class Context:
         """This context, then others at a small share of the cases, those that can do what it needs.
 
         Together they have every granule and every CPU; over the releases of a full run each CPU meets each granule.
+        A quick run looks at two of them on its first release.
         """
         able = [variant for variant in self._variants() if self.requires <= variant.capabilities]
-        if self.quick and len(able) > 2:
+        if self.quick and not self.every and len(able) > 2:
             able = [able[0], self.rng("variants").choice(able[1:])][: 1 if self.share < TINY else 2]
         if able and able[0] is not self:
             able[0] = replace(able[0], share=self.share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,14 +120,26 @@ def layouts(context: Context, bench: Bench, perms: str = "w") -> Iterator[Layout
 
 def ranges(context: Context, block: int, salt: str = "") -> list[tuple[int, int]]:
     """(start, nr) of batches within three blocks, short ones first: all of them, or a sample with the edges."""
-    size = BLOCKS * block
-    every = [(start, nr) for start in range(size) for nr in range(1, size - start + 1)]
+    every = every_range(block)
     if context.share < 1.0:
-        edges = {0, 1, block - 1, block, block + 1, 2 * block, size - 1}
-        lengths = {1, 2, block - 1, block, block + 1, 2 * block, size}
-        kept = [(s, n) for s, n in every if s in edges and n in lengths]
+        kept = edges(block)
         wanted = max(8, int(min(len(every), MOST) * context.share))
         rng = context.rng(salt)
         rng.shuffle(kept)  # a larger share contains every smaller one
-        every = sorted({*kept[:wanted], *rng.sample(every, min(len(every), MOST))[:wanted]})
+        every = list({*kept[:wanted], *rng.sample(every, min(len(every), MOST))[:wanted]})
     return sorted(every, key=lambda pair: (pair[1], pair[0]))
+
+
+@cache
+def every_range(block: int) -> list[tuple[int, int]]:
+    """(start, nr) of all batches within three blocks."""
+    size = BLOCKS * block
+    return [(start, nr) for start in range(size) for nr in range(1, size - start + 1)]
+
+
+def edges(block: int) -> list[tuple[int, int]]:
+    """Those that begin at an end of a block, or beside it, and are as long as one, or nearly."""
+    size = BLOCKS * block
+    starts = (0, 1, block - 1, block, block + 1, 2 * block, size - 1)
+    lengths = (1, 2, block - 1, block, block + 1, 2 * block, size)
+    return sorted({(s, n) for s in starts for n in lengths if 0 <= s < size and 0 < n <= size - s})

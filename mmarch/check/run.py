@@ -226,6 +226,22 @@ def plan(options: Options, known: Sequence[Check], paired: bool, others: Sequenc
     return jobs
 
 
+def asked(job: Job, options: Options) -> dict[str, Any]:
+    """Of the Context that a job is run against."""
+    return {
+        "release": job.release,
+        "cpu": options.cpu,
+        "granule": options.granule,
+        "seed": options.seed,
+        "share": job.share,
+        "operations": options.operations,
+        "programs": options.programs,
+        "with_": options.with_,
+        "without": options.without,
+        "every": not options.quick and job.release not in OTHERS,
+    }
+
+
 def stage_of(job: Job) -> str:
     """A tier that others need; the others are one stage."""
     return job.check.tier if job.check.tier in FIRST_TIERS else ""
@@ -290,18 +306,7 @@ class Runner:
         return self.options.limit or usual * (tracing.SLOWER if self.follow else 1)
 
     def _message(self, job: Job) -> dict[str, Any]:
-        context = {
-            "release": job.release,
-            "cpu": self.options.cpu,
-            "granule": self.options.granule,
-            "seed": self.options.seed,
-            "share": job.share,
-            "operations": self.options.operations,
-            "programs": self.options.programs,
-            "with_": self.options.with_,
-            "without": self.options.without,
-            "followed": self.follow is not None,
-        }
+        context = asked(job, self.options) | {"followed": self.follow is not None}
         return {"check": job.check.id, "context": context, "follow": self.follow}
 
     def _remember(self, result: Result) -> None:

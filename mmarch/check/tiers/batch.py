@@ -297,18 +297,19 @@ def modify_prot_one(context: Context) -> None:
 
     def there_and_back(bench: Bench, start: int, nr: int) -> int:
         hook = bench.hook
-        before = bench.look(start)
+        before, dirtied = bench.look(start), False
         for flags in (0, 3):
             old = hook.ptep_modify_prot_start(*_in(bench, start))
             if bench.touch(start, ACCESS_READ):
                 raise CheckFailed("the hardware reads through the entry after ptep_modify_prot_start")
             new = hook.pte_modify(old, hook.vm_get_page_prot(flags))
             if flags and before.write:
-                new = hook.pte_mkwrite(new)
+                clean, new = not hook.pte_dirty(new), hook.pte_mkwrite(new)
+                dirtied = clean and hook.pte_dirty(new)  # which algebra.write-dirty judges
             hook.ptep_modify_prot_commit(*_in(bench, start), old, new)
             if not flags and (bench.look(start).valid or bench.touch(start, ACCESS_READ)):
                 raise CheckFailed(f"after mprotect(PROT_NONE) the entry is {bench.look(start)}")
-        if not may_become(before, bench.look(start), bench.has_blocks, ""):
+        if not may_become(before, bench.look(start), bench.has_blocks or dirtied, ""):
             raise CheckFailed(f"PROT_NONE and back made {before} into {bench.look(start)}")
         return 0
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core_mm import lazy_mmu
 from mmarch.check.batching import batch
 from mmarch.check.bench import Bench, View
-from mmarch.check.context import Context
+from mmarch.check.context import TINY, Context
 from mmarch.check.layouts import Layout, layouts, ranges
 from mmarch.check.lazy import ENTER, FLUSH, LEAVE
 from mmarch.check.outcome import CheckFailed
@@ -59,9 +59,10 @@ def endings(nesting: bool) -> dict[str, tuple[Calls, Calls]]:
 
 def cases(context: Context, bench: Bench) -> Iterator[tuple[str, Layout, int, int]]:
     """Every change on a few ranges of every layout."""
+    few = 1 if context.share < TINY else A_LAYOUT
     for layout in layouts(context, bench):
         every = ranges(context, bench.block, f"lazy {layout.name}")
-        for start, nr in every[:: max(1, len(every) // A_LAYOUT)]:
+        for start, nr in every[:: max(1, len(every) // few)][:few]:
             for name in CHANGES:
                 yield name, layout, start, nr
 

@@ -39,12 +39,13 @@ def test_errors_are_shown_by_name() -> None:
 
 @pytest.mark.parametrize("arch", ["arm64", "generic"])
 def test_each_cpu_meets_each_page_size(arch: str) -> None:
-    """On every release each page size and each CPU has its turn, and over a full run every pair of the two."""
+    """In a full run each page size and each CPU has its turn on every release, and every pair of the two."""
     loaded, generic = load_named(arch).descriptor, load_named("generic").descriptor
     models, granules = set(cpus.covering(loaded)), set(loaded.granules)
     pairs = set()
-    for release in (*RELEASES_CHECKED, *ALSO_IN_FULL):
-        context = Context(loaded, generic, release=release)
+    full = Options(only=("smoke.walk",), releases=RELEASES_CHECKED + ALSO_IN_FULL)
+    for job in suite.plan(full, suite.checks(), False):
+        context = Context(loaded, generic, **suite.asked(job, full))
         seen = {
             (v.cpu or loaded.default_cpu, v.granule or loaded.default_granule) for v in context.variants()
         }
