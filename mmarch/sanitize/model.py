@@ -298,6 +298,8 @@ class Model:
         area = space.area(end - 1)
         if area is not None:
             space.replace(area.start, end + pages, [replace(area, end=end + pages)])
+            if area.locked:
+                self.populate(task, end, end + pages)
 
     def brk(self, task: int, old: int, new: int) -> None:
         """The heap ends at page `new` instead of `old`."""

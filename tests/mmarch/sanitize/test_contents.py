@@ -94,6 +94,15 @@ def test_written_paged_out_and_read_again() -> None:
     assert soak.run_round(a_round(list(rows), context("6.12")), Soaked(), "interpreted", 1) is None
 
 
+def test_what_a_locked_mapping_grows_by_is_copied() -> None:
+    """mremap faults in what a locked mapping grows by (mm_populate): later writes to the file do not show there."""
+    locked = (uapi.OP_MMAP, 1, A, PAGES * PAGE, uapi.PROT_READ | uapi.PROT_WRITE, 0x12 | uapi.MAP_LOCKED, REGULAR)
+    grow = (uapi.OP_MREMAP, 1, A, PAGES * PAGE, 2 * PAGES * PAGE, 1, A)
+    to_the_file = (uapi.OP_PWRITE, 1, REGULAR, 0, 2 * PAGES * PAGE, 2 * PAGES * PAGE)
+    made = a_round([SPAWN, locked, grow, to_the_file, read(pages=2 * PAGES)], context("7.3"))
+    assert soak.run_round(made, Soaked(), "interpreted", 1) is None
+
+
 def test_reclaim_behind_the_end_of_shared_memory() -> None:
     """A huge page that is split for want of slots drops what is behind the end; reclaim has no business with that."""
     made = a_round([SPAWN, HUGE_SHMEM, write(pages=8), madvise(uapi.MADV_PAGEOUT, HUGE)], context("7.3"))
