@@ -238,7 +238,7 @@ def asked(job: Job, options: Options) -> dict[str, Any]:
         "programs": options.programs,
         "with_": options.with_,
         "without": options.without,
-        "every": not options.quick and job.release not in OTHERS,
+        "every": not options.quick and not options.coverage and job.release not in OTHERS,
     }
 
 
