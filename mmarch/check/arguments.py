@@ -5,15 +5,15 @@ Also of hooks that an architecture leaves empty, whose arguments nobody else loo
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import core_mm
 from mmarch.check.outcome import CheckFailed
+from mmarch.check.profiling import profiled
 from mmarch.engine.hookimpls import parameters
 from mmarch.engine.machine import Machine
 
@@ -44,15 +44,9 @@ class Arguments:
             for name, declared in machine.config.hooks.items() if name != HARDWARE
         }  # fmt: skip
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """CheckFailed from within the call that is wrong."""
-        before = sys.getprofile()
-        sys.setprofile(self._called)
-        try:
-            yield
-        finally:
-            sys.setprofile(before)
+        return profiled(self._called)
 
     def _called(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
 from core_mm.mm_types import PG_LARGE, PG_ORDER_SHIFT
 from mmarch.check.outcome import CheckFailed
+from mmarch.check.profiling import profiled
 from mmarch.engine.machine import Machine
 
 # allocator -> table, and its columns that are not zero, None if that is nobody's business
@@ -28,15 +28,9 @@ class Fresh:
     def __init__(self, machine: Machine) -> None:
         self.tables = machine.memory.tables
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """CheckFailed from within the allocation."""
-        before = sys.getprofile()
-        sys.setprofile(self._called)
-        try:
-            yield
-        finally:
-            sys.setprofile(before)
+        return profiled(self._called)
 
     def _called(self, frame: FrameType, event: str, result: Any) -> None:
         name = frame.f_code.co_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -60,6 +59,7 @@ from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.fresh import Fresh
 from mmarch.check.outcome import CheckFailed, Skipped
+from mmarch.check.profiling import profiled
 from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.engine.machine import Machine
@@ -195,7 +195,7 @@ def happened(machine: Machine, rows: int) -> dict[str, int]:
 def calls() -> Iterator[Counter[str]]:
     """Counts calls of Python functions by name while it is open, and what they return."""
     wanted = {name.partition(":")[0] for names in CALLS.values() for name in names}
-    found, before = Counter[str](), sys.getprofile()
+    found = Counter[str]()
 
     def called(frame: FrameType, event: str, result: Any) -> None:
         name = frame.f_code.co_name
@@ -204,11 +204,8 @@ def calls() -> Iterator[Counter[str]]:
         elif name in wanted:
             found[f"{name}:{int(bool(result))}"] += 1
 
-    sys.setprofile(called)
-    try:
+    with profiled(called):
         yield found
-    finally:
-        sys.setprofile(before)
 
 
 def logged(machine: Machine) -> dict[str, int]:
