@@ -172,12 +172,9 @@ def steps(
 ) -> list[Step]:
     """What is still to be asked: early, of every stage what takes least; then all that is left of each."""
     made: list[Step] = []
-    for stage in verdict.left(stages):
+    for stage in stages:
         first, rest = parts(mutant, stage, probed, measured)
-        if verdict.early(stage):
-            made.append((stage, [] if early else rest))
-        else:
-            made.append((stage, first if early else first + rest))
+        made.append((stage, first if early else rest if verdict.early(stage) else first + rest))
     return [(stage, chosen) for stage, chosen in made if chosen]
 
 
@@ -214,9 +211,9 @@ def probe(
     for _ in trees.each([name for name in stages if name not in journal.probed], one):
         pass
     found = {name: Probed() for name in stages}
-    for name, lines in found.items():
+    for name, jobs_of in found.items():
         for line in journal.probed[name]:
-            lines.add(line, sample)
+            jobs_of.add(line, sample)
     return found
 
 
