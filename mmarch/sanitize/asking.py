@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from typing import Generic, TypeVar
 
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
+from mmarch.runs.entries import SMALL
 
 Made = TypeVar("Made")
-SMALL = 16 << 20  # bytes of memory, of which nothing is used
 MOST = 32  # kept; each takes less than a megabyte
 
 
@@ -57,3 +58,9 @@ def current(machine: DirectMachine) -> bool:
         vars(sys.modules[function.__module__]).get(function.__name__) is function
         for function in machine.originals
     )
+
+
+def function_of(machine: DirectMachine, dotted: str) -> Callable[..., int]:
+    """A function of the plugin, named as "module:function", on `machine`."""
+    module, _, name = dotted.partition(":")
+    return machine.bound(getattr(importlib.import_module(module), name))

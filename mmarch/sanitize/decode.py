@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
 from mmarch.runs.entries import GENERIC, attributes
-from mmarch.sanitize.asking import Asking
+from mmarch.sanitize.asking import Asking, function_of
 
 READ, WRITE, EXEC, SILENT_WRITE = 1, 2, 4, 8
 _NAMES = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (SILENT_WRITE, "d"))
@@ -45,7 +43,7 @@ class Decoder:
         self.hooks, self.model, self._names = machine.hooks, model, config.arch.pte_names
         self.geometry = config.arch.granules[config.granule or config.arch.default_granule]
         self._ptes = machine.memory.arrays["ptes"]
-        self._plain = _function(machine, model.plain) if model.plain else None
+        self._plain = function_of(machine, model.plain) if model.plain else None
         self._mask, self._shift = self._frame_bits()
         self._attributes: dict[int, tuple[int, int] | None] = {}
         self._leaves: dict[int, Leaf] = {}  # by raw entry
@@ -133,12 +131,6 @@ class Decoder:
     def child(self, raw: int) -> int:
         """The table that an upper entry points to; 0 for none."""
         return self.hooks["table_slot"](raw) if raw and not self.hooks["pmd_none"](raw) else 0
-
-
-def _function(machine: DirectMachine, dotted: str) -> Callable[..., int]:
-    """A function of the plugin, named as "module:function", on `machine`."""
-    module, _, name = dotted.partition(":")
-    return machine.bound(getattr(importlib.import_module(module), name))
 
 
 decoder_of = Asking(Decoder)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +11,7 @@ from core_mm.swapops import FRAME, MIGRATION
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.engine.direct import DirectMachine
 from mmarch.engine.machine import Config
-from mmarch.sanitize.asking import Asking
+from mmarch.sanitize.asking import Asking, function_of
 
 Numbers = NDArray[np.int64]
 
@@ -43,7 +41,7 @@ class Entries:
         self._ptes = machine.memory.arrays["ptes"]
         model = config.arch.tlb_model
         self._cont = model.cont_mask if model else 0
-        self._plain = _function(machine, model.plain) if model and model.plain else None
+        self._plain = function_of(machine, model.plain) if model and model.plain else None
         self._index = (1 << config.arch.granules[config.granule or config.arch.default_granule].pte_bits) - 1
         self._mask, self._shift = self._frame_bits()
         self._known = np.zeros(0, np.int64)  # attributes, sorted
@@ -135,12 +133,6 @@ class Entries:
             exclusive = bool(self.hooks["pte_swp_exclusive"](raw))
             self._swap[raw] = (0, entry & FRAME, False, True) if migration else (entry, 0, exclusive, False)
         return self._swap[raw]
-
-
-def _function(machine: DirectMachine, dotted: str) -> Callable[..., int]:
-    """A function of the plugin, named as "module:function", on `machine`."""
-    module, _, name = dotted.partition(":")
-    return machine.bound(getattr(importlib.import_module(module), name))
 
 
 entries_of = Asking(Entries)
