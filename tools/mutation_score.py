@@ -1,9 +1,9 @@
 """How many mechanical mutants of core-mm, arm64 and generic does mmarch notice?
 
-`python -m tools.mutation_score --sample N --seed S` draws N mutants, as many of each kind, and puts each into a copy
-of this tree, where the stages run one after the other until one notices it: a quick check, a full check, random
+`python -m tools.mutation_score --sample N --seed S` draws N mutants, each as likely as the other, and puts each into a
+copy of this tree, where the stages run one after the other until one notices it: a quick check, a full check, random
 operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too. Several
-seeds draw as often.
+seeds draw as often. `--kinds` and `--only` draw from some of them.
 
 First the stages run on the sound tree with all mutants beside the expressions that they change
 (tools/mutation_probe.py), which says which jobs of a stage (a check on a release, a round of random operations) can
@@ -28,8 +28,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatch
 from functools import partial
-from itertools import accumulate, chain, zip_longest
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ from tools.mutation_tree import MUTATED, OPERATIONS, ROOT, Tree, Trees, digest
 from tools.mutators import Mutant, mutants
 
 STAGES = {"quick": 600, "full": 3600, "oracle": 3600, "measured": 1800}  # seconds
+KINDS = (
+    "comparison", "arithmetic", "constant", "boundary", "deleted call", "swapped argument", "dropped flag",
+)  # fmt: skip
+CONDITION = "dropped condition"  # when asked for: a quarter of them compute the same in every job
 PROBED = ("quick", "full", "oracle")  # stages that run interpreted as well
 SOURCES = ("load.",)  # checks that run nothing of what they check
 EARLY = 8  # seconds, and files of measurements
@@ -122,15 +127,18 @@ def every(root: Path) -> list[Mutant]:
     ]
 
 
-def drawn(all_of_them: Iterable[Mutant], sample: int, seed: int) -> list[Mutant]:
-    """As many of each kind, in an order that the seed gives."""
-    kinds: dict[str, list[Mutant]] = {}
-    for mutant in all_of_them:
-        kinds.setdefault(mutant.operator, []).append(mutant)
-    rng = random.Random(seed)
-    shuffled = [rng.sample(kind, len(kind)) for _, kind in sorted(kinds.items())]
-    turns = (mutant for turn in zip_longest(*shuffled) for mutant in turn if mutant is not None)
-    return [mutant for mutant, _ in zip(turns, range(sample), strict=False)]
+def drawn(all_of_them: Sequence[Mutant], sample: int, seed: int) -> list[Mutant]:
+    """Each as likely as the other, so that the score of a draw estimates that of all; in an order of the seed's."""
+    return random.Random(seed).sample(all_of_them, min(sample, len(all_of_them)))
+
+
+def wanted_of(all_of_them: Iterable[Mutant], kinds: Sequence[str], only: Sequence[str]) -> list[Mutant]:
+    """Those of some kinds, in files that match one of the patterns."""
+    return [
+        mutant
+        for mutant in all_of_them
+        if mutant.operator in kinds and any(fnmatch(mutant.path, pattern) for pattern in only)
+    ]
 
 
 def judge(
@@ -288,6 +296,12 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas (%(default)s)")
     parser.add_argument(
+        "--kinds", default=",".join(KINDS), help='with commas; "dropped condition" is one more (%(default)s)'
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=["*"], metavar="PATTERN", help="files, such as 'core_mm/memory/*' (all)"
+    )
+    parser.add_argument(
         "--eager",
         action="store_true",
         help="what takes least first, of every stage: the same score sooner, whichever stage notices",
@@ -313,7 +327,12 @@ def main() -> None:
     stages = wanted.stages.split(",")
     if unknown := set(stages) - set(STAGES):
         sys.exit(f"--stages: no {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
-    draws = {seed: drawn(every(ROOT), wanted.sample, seed) for seed in wanted.seed}
+    kinds = wanted.kinds.split(",")
+    if unknown := set(kinds) - {*KINDS, CONDITION}:
+        sys.exit(f"--kinds: no {', '.join(sorted(unknown))}; there are {', '.join((*KINDS, CONDITION))}")
+    if not (chosen := wanted_of(every(ROOT), kinds, wanted.only)):
+        sys.exit(f"--only: no file with mutants matches {' '.join(wanted.only)}; one is core_mm/mmap.py")
+    draws = {seed: drawn(chosen, wanted.sample, seed) for seed in wanted.seed}
     sample = list(dict.fromkeys(chain.from_iterable(zip(*draws.values(), strict=True))))
     if wanted.list:
         print(*sample, sep="\n")
@@ -323,6 +342,8 @@ def main() -> None:
         "seed": wanted.seed,
         "sample": wanted.sample,
         "operations": wanted.operations,
+        "kinds": kinds,
+        "only": wanted.only,
     }
     journal = Journal(wanted.journal, head)
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:

@@ -13,7 +13,20 @@ from threading import Barrier
 import pytest
 
 from tools.mutation_results import Results, results
-from tools.mutation_score import SOUND, Found, Journal, Probed, drawn, every, score, steps, summary
+from tools.mutation_score import (
+    CONDITION,
+    KINDS,
+    SOUND,
+    Found,
+    Journal,
+    Probed,
+    drawn,
+    every,
+    score,
+    steps,
+    summary,
+    wanted_of,
+)
 from tools.mutation_tree import ROOT, Tree, Trees
 from tools.mutators import Mutant, mutants
 
@@ -118,15 +131,36 @@ def test_a_mutant_of_another_source_is_refused() -> None:
 
 
 def test_the_repository_has_thousands_and_all_are_python() -> None:
-    """Of each kind at least as many as a sample of 150 draws, ids unique; a draw is a seed's own."""
+    """Every kind has some, ids are unique; a draw is a seed's own."""
     found = every(ROOT)
-    assert len({mutant.id for mutant in found}) == len(found)
-    assert min(Counter(mutant.operator for mutant in found).values()) > 150 // 8
+    assert len({mutant.id for mutant in found}) == len(found) > 5000
+    assert {mutant.operator for mutant in found} == {*KINDS, CONDITION}
     sample = drawn(found, 150, 1)
     assert sample == drawn(found, 150, 1) != drawn(found, 150, 2)
-    assert set(Counter(mutant.operator for mutant in sample).values()) <= {18, 19}
+    assert len(set(sample)) == 150
     for mutant in sample:
         ast.parse(mutant.applied((ROOT / mutant.path).read_text(encoding="utf-8")))
+
+
+def test_each_is_drawn_as_often_as_any_other() -> None:
+    """Of one in four of a kind a quarter comes: 2,500 of 10,000 draws, within five standard deviations (43 each)."""
+    found = [one(number, "constant" if number % 4 else "boundary") for number in range(20)]
+    draws = [mutant for seed in range(1000) for mutant in drawn(found, 10, seed)]
+    assert abs(Counter(mutant.operator for mutant in draws)["boundary"] - 2500) < 5 * 43
+    assert len(drawn(found, 30, 1)) == 20
+
+
+def test_some_kinds_and_files_alone_are_drawn_from() -> None:
+    """A kind that was not named and a file that no pattern matches have none."""
+    found = [
+        replace(one(n, kind), path=path) for n, kind in enumerate(KINDS) for path in ("a/x.py", "b/y.py")
+    ]
+    assert wanted_of(found, KINDS, ["*"]) == found
+    some = wanted_of(found, ["boundary", "constant"], ["b/*"])
+    assert {(mutant.operator, mutant.path) for mutant in some} == {
+        ("boundary", "b/y.py"),
+        ("constant", "b/y.py"),
+    }
 
 
 def one(number: int, operator: str = "constant") -> Mutant:
