@@ -188,10 +188,10 @@ def zap_present_ptes(
     if feature.zap_batch:
         if limit > 1 and folio_test_large(folio):
             return zap_folio_batch(tlb, vma, folio, page, ptep, pte, addr, limit)
-        return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
+        return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, pte, 1, addr)
     if feature.tlb_reserve_space or feature.tlb_get_guaranteed_space:
         return zap_reserved_ptes(tlb, vma, folio, page, ptep, pte, addr, limit)
-    return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, 1, addr)
+    return 1, zap_present_folio_ptes(tlb, vma, folio, page, ptep, pte, 1, addr)
 
 
 @noinline
@@ -207,11 +207,13 @@ def zap_folio_batch(
 ) -> tuple[int, int]:
     """Zap the PTEs of a large folio that follow one another; out of line, so that single pages have the registers."""
     nr = folio_pte_batch(folio, ptep, pte, limit)
-    return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, nr, addr)
+    return nr, zap_present_folio_ptes(tlb, vma, folio, page, ptep, pte, nr, addr)
 
 
 @always_inline
-def zap_present_folio_ptes(tlb: int, vma: int, folio: int, page: int, ptep: int, nr: int, addr: int) -> int:
+def zap_present_folio_ptes(
+    tlb: int, vma: int, folio: int, page: int, ptep: int, pte: int, nr: int, addr: int
+) -> int:
     """Zap `nr` PTEs of one folio: clear, record, remove the rmaps, queue the references."""
     mm, full = VMA.vm_mm[vma], GATHER.fullmm[tlb]
     delay_rmap, state = 0, 0
@@ -228,7 +230,7 @@ def zap_present_folio_ptes(tlb: int, vma: int, folio: int, page: int, ptep: int,
         if pte_young(pte) and vma_has_recency(vma):
             folio_mark_accessed(folio)
         add_mm_counter(mm, mm_counter(folio), -nr)
-    arch_check_zapped_pte(vma, 0)
+    arch_check_zapped_pte(vma, pte)
     tlb_remove_tlb_entries(tlb, ptep, nr, addr)
     if not delay_rmap:
         folio_remove_rmap_ptes(folio, page, nr, vma)

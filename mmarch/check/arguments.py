@@ -14,13 +14,14 @@ from typing import Any
 import core_mm
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.profiling import profiled
+from mmarch.check.told import Told
 from mmarch.engine.hookimpls import parameters
 from mmarch.engine.machine import Machine
 
 CORE = str(Path(core_mm.__file__).parent)
 SAME = {"address": "addr"}
 ENTRIES = {"ptep": 0, "pmdp": 1}  # level of the table
-HIGHEST = {"full": 1, "dirty": 1}
+HIGHEST = {"vmf": 0, "full": 1, "dirty": 1}  # there is no struct vm_fault here
 HARDWARE = "mmu_access"  # which core-mm stands in for
 
 
@@ -43,22 +44,35 @@ class Arguments:
             name: [SAME.get(one, one) for one in parameters(declared)]
             for name, declared in machine.config.hooks.items() if name != HARDWARE
         }  # fmt: skip
+        self.told = Told(machine)
 
     def watched(self) -> AbstractContextManager[None]:
         """CheckFailed from within the call that is wrong."""
         return profiled(self._called)
 
-    def _called(self, frame: FrameType, event: str, _: Any) -> None:
+    def _called(self, frame: FrameType, event: str, result: Any) -> None:
         code = frame.f_code
-        if event != "call" or code.co_name not in self.hooks or code.co_filename.startswith(CORE):
-            return
-        caller = frame.f_back
-        if caller is None or not caller.f_code.co_filename.startswith(CORE):
-            return
-        names = self.hooks[code.co_name]
-        values = [frame.f_locals[one] for one in code.co_varnames[: len(names)]]
-        if wrong := self.wrong(dict(zip(names, values, strict=True))):
-            raise CheckFailed(f"core-mm calls {code.co_name} with {wrong}")
+        if code.co_filename.startswith(CORE):
+            if event == "call":
+                self.told.enters(code.co_name)
+            elif event == "return":
+                self.told.leaves(code.co_name)
+        elif code.co_name in self.hooks and event in ("call", "return"):
+            caller = frame.f_back
+            if caller is not None and caller.f_code.co_filename.startswith(CORE):
+                self._hook(frame, event, result)
+
+    def _hook(self, frame: FrameType, event: str, result: Any) -> None:
+        """Core-mm calls one, or has called it."""
+        name, names = frame.f_code.co_name, self.hooks[frame.f_code.co_name]
+        values = [frame.f_locals[one] for one in frame.f_code.co_varnames[: len(names)]]
+        given = dict(zip(names, values, strict=True))
+        if event == "return":
+            self.told.returned(name, given, result)
+        elif wrong := self.wrong(given):
+            raise CheckFailed(f"core-mm calls {name} with {wrong}")
+        else:
+            self.told.called(name, given)
 
     def wrong(self, given: Mapping[str, int]) -> str:
         """What cannot be, of a hook with these arguments; "" if nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -54,7 +54,7 @@ from core_mm.vmstat import (
     LOG_TLBI,
     UNFOLD,
 )
-from mmarch.check import nobody
+from mmarch.check import conversions, nobody
 from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.fresh import Fresh
@@ -71,9 +71,12 @@ OPERATIONS, FEWEST = 600, 150
 RW, PRIVATE = 3, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
 INSTRUCTIONS = ("tlbi_", "dsb_", "isb")
 # events -> functions of which every call counts for one of them, as docs/reference/events.md has it; ":0" are calls
-# that return 0, ":1" those that return something else
+# that return 0, ":1" those that return something else, "<" says by whom
 CALLS: Mapping[str, tuple[str, ...]] = {
     "pte_read": ("READ_ONCE",), "pmd_read": ("PMD_READ_ONCE",), "pte_xchg": ("xchg",),
+    "pte_cmpxchg": ("store<cmpxchg",),
+    "pte_write": ("store<WRITE_ONCE", "store<xchg", "store<cmpxchg"),
+    "pmd_write": ("store<PMD_WRITE_ONCE", "store<PMD_xchg"),
     "folio_add_rmap": (
         "folio_add_new_anon_rmap", "folio_add_anon_rmap_ptes", "folio_add_file_rmap_ptes",
         "folio_dup_file_rmap_ptes", "folio_try_dup_anon_rmap_ptes", "folio_add_file_rmap_pmd",
@@ -89,13 +92,35 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "fault_file fault_shmem": ("do_fault",), "fault_swap": ("do_swap_page",),
     "fault_pmd": ("do_set_pmd:0", "map_anon_folio_pmd"), "fault_stack": ("expand_stack:1",),
     "readahead": ("page_cache_ra_order",), "collapse": ("copy_succeeded",),
+    "fault_anon": ("folio_add_new_anon_rmap<map_anon_folio",),
+    "fault_zero": ("set_ptes<map_zero_page", "set_pmd_at<set_huge_zero_folio"),
+    "fault_cow": ("copy_user_page<wp_page_copy", "copy_user_page<do_cow_fault"),
+    "fault_reuse": ("ptep_set_access_flags<wp_page_reuse", "pmdp_set_access_flags<do_huge_pmd_wp_page"),
+    "fault_access": ("ptep_set_access_flags<handle_present_pte:1", "touch_pmd<handle_huge_pmd_fault"),
+    "spurious_fault": ("ptep_set_access_flags<handle_present_pte:0",),
+    "fault_around": ("do_fault_around:1",),
+    "ptep_clear_flush": (
+        "ptep_clear_flush<install_copy", "ptep_clear_flush<unhook_pte", "ptep_clear_flush<mkclean_pte",
+    ),
+    "split_pmd": (
+        "pmdp_invalidate<split_huge_pmd", "pmdp_invalidate<split_huge_pmd_freeze", "drop_file_pmd",
+        "split_huge_zero_page_pmd",
+    ),
+    "gather_slots": ("put_slot",), "gather_page": ("batch_alloc<tlb_next_batch:1",),
+    "gather_flush": ("tlb_flush<tlb_flush_mmu_tlbonly",),
+    "gather_flush_full gather_flush_dirty": ("tlb_flush_rmaps<zap_pte_range",),
+    "gather_flush_vma": (
+        "tlb_flush<tlb_flush_mmu_tlbonly<tlb_end_vma", "tlb_flush<tlb_flush_mmu_tlbonly<tlb_free_vmas",
+    ),
+    "gather_flush_finish": ("tlb_flush<tlb_flush_mmu_tlbonly<tlb_flush_mmu<tlb_finish_mmu",),
+    "gather_flush_tables": ("tlb_table_flush<tlb_remove_table",),
 }  # fmt: skip
 TABLE_GONE = -1  # level of a row of LOG_TABLE
 
 
 @check("stateful.counts", source="docs/reference/events.md")
 def counts_are_true(context: Context) -> str:
-    """Of random operations, each event is counted as often as its log rows, or the calls that it stands for, say."""
+    """Of random operations, each event is counted as often as the log, entries, or the calls it stands for, say."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     seen = 0
@@ -109,12 +134,14 @@ def counts_are_true(context: Context) -> str:
                     [show(row) for row in made.rows],
                 )
             seen += number
+        for wrong in conversions.compared(machine, context.arch.tlb_model.cont_mask):
+            raise CheckFailed(f"{wrong}{context.where}", [show(row) for row in made.rows])
     return f"{seen:,} events"
 
 
 @check("stateful.arguments", source="core_mm/hookspecs.py: parameters")
 def arguments_are_named(context: Context) -> str:
-    """Random operations call hooks with the entry, address, mapping, range, folio that parameters are named after."""
+    """Random operations call hooks with what parameters are named after, and tell of faults and zaps what they owe."""
     return watched(context, lambda machine: Arguments(machine).watched())
 
 
@@ -193,19 +220,31 @@ def happened(machine: Machine, rows: int) -> dict[str, int]:
 
 @contextmanager
 def calls() -> Iterator[Counter[str]]:
-    """Counts calls of Python functions by name while it is open, and what they return."""
-    wanted = {name.partition(":")[0] for names in CALLS.values() for name in names}
+    """Counts calls of Python functions by name, as CALLS names them, while it is open."""
+    wanted: dict[str, list[tuple[str, list[str], str]]] = {}  # function -> name in CALLS, callers, result
+    for name in {name for names in CALLS.values() for name in names}:
+        chain, _, result = name.partition(":")
+        function, *callers = chain.split("<")
+        wanted.setdefault(function, []).append((name, callers, result))
     found = Counter[str]()
 
     def called(frame: FrameType, event: str, result: Any) -> None:
-        name = frame.f_code.co_name
-        if name in wanted and event == "call":
-            found[name] += 1
-        elif name in wanted:
-            found[f"{name}:{int(bool(result))}"] += 1
+        for name, callers, returned in wanted.get(frame.f_code.co_name, ()):
+            done = event == "return" and returned == str(int(bool(result))) if returned else event == "call"
+            if done and is_called_by(frame, callers):
+                found[name] += 1
 
     with profiled(called):
         yield found
+
+
+def is_called_by(frame: FrameType | None, callers: Sequence[str]) -> bool:
+    """Whether these functions are on the way to it, the nearest first."""
+    for caller in callers:
+        frame = frame.f_back if frame else None
+        if frame is None or frame.f_code.co_name != caller:
+            return False
+    return True
 
 
 def logged(machine: Machine) -> dict[str, int]:

@@ -21,7 +21,7 @@ LIES = {
     ),
     "dsb_ish": Edit("arches.arm64.tlbflush", "    count(domain, 1)\n", "    count(domain, 2)\n"),
     "pte_table_alloc": Edit(
-        "core_mm.pgtable", "    count(PTE_TABLE_ALLOC, 1)\n", "    count(1, PTE_TABLE_ALLOC)\n"
+        "core_mm.pgtable", "    count(PTE_TABLE_ALLOC, 1)\n", "    count(PTE_TABLE_ALLOC, 2)\n"
     ),
     "folio_alloc": Edit(
         "core_mm.folio",
@@ -44,7 +44,7 @@ def told(edit: Edit, check: Callable[[Context], str] = counts_are_true) -> str:
 def test_a_count_that_lies(event: str) -> None:
     """The event, how often it is counted and how often it happened."""
     said = in_fork(told, LIES[event])
-    assert said.startswith(f"{event} is counted"), said
+    assert said.startswith(event) and " is counted " in said, said
     assert "times, and happened" in said
 
 
@@ -62,4 +62,27 @@ def test_a_hook_that_gets_something_else(words: str) -> None:
     edit = Edit("core_mm.memory.set_pte", MAPS, WRONG_ARGUMENTS[words])
     said = in_fork(told, edit, arguments_are_named)
     assert said.startswith("core-mm calls update_mmu_cache_range with "), said
+    assert words in said, said
+
+
+LEFT_OUT = {
+    "ends without update_mmu_cache_range": Edit("core_mm.memory.set_pte", MAPS, "    return 0"),
+    "whose entry the fault has not changed": Edit(
+        "core_mm.memory.set_pte", MAPS, MAPS.replace("addr, ptep, nr", "addr, ptep, nr + 1")
+    ),
+    "zapped without arch_check_zapped_pte": Edit(
+        "core_mm.memory.zap", "    arch_check_zapped_pte(vma, pte)\n    tlb_", "    tlb_"
+    ),
+    "arch_check_zapped_pte with entry 0x0": Edit(
+        "core_mm.memory.zap",
+        "    arch_check_zapped_pte(vma, pte)\n    tlb_",
+        "    arch_check_zapped_pte(vma, 0)\n    tlb_",
+    ),
+}
+
+
+@pytest.mark.parametrize("words", LEFT_OUT)
+def test_an_architecture_that_is_not_told(words: str) -> None:
+    """Of translations that a fault has made, of what was zapped; or that is told of others."""
+    said = in_fork(told, LEFT_OUT[words], arguments_are_named)
     assert words in said, said

@@ -177,6 +177,7 @@ def set_in_blocks(addr: int, ptep: int, pte: int, nr: int) -> int:
             set_block(ptep, pte)
         else:
             set_plain(ptep, pte, pages)
+        addr += pages << cfg.page_shift
         ptep += pages
         pte += pages << PFN_SHIFT
         nr -= pages
