@@ -22,7 +22,7 @@ from core_mm.mm_types import INODE, PAGE, PG_READAHEAD, PG_UPTODATE, PG_WORKINGS
 from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size
 from core_mm.pgtable import pte_alloc, pte_offset_map
 from core_mm.readahead import counts_misses, do_async_mmap_readahead, do_sync_mmap_readahead
-from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY, VM_FAULT_SIGBUS
+from core_mm.vm_fault import VM_FAULT_AHEAD, VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY, VM_FAULT_SIGBUS
 
 # --- the fault itself ---
 
@@ -30,12 +30,12 @@ from core_mm.vm_fault import VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_RETRY, VM_F
 def filemap_fault(vma: int, index: int, tried: int) -> tuple[int, int]:
     """The page at `index` of the file, read in if need be, with a reference; and 0 or VM_FAULT_*.
 
-    A fault that reads lets go of the mmap lock, and begins again unless it has `tried` before (VM_FAULT_RETRY).
+    A fault that reads lets go of the mmap lock, and begins again (VM_FAULT_RETRY) unless it has `tried` before.
     """
     inode = VMA.vm_file[vma]
     if index >= pages_of_size(INODE.size[inode]):
         return 0, VM_FAULT_SIGBUS
-    page, retry = filemap_get_page(inode, index), int(not tried)
+    page, retry = filemap_get_page(inode, index), 0 if tried else VM_FAULT_RETRY
     if page:
         retry = retry and do_async_mmap_readahead(vma, inode, index, page_folio(page))
     else:
@@ -46,7 +46,7 @@ def filemap_fault(vma: int, index: int, tried: int) -> tuple[int, int]:
             if not page:
                 return 0, VM_FAULT_OOM
     if retry:
-        return 0, VM_FAULT_RETRY
+        return 0, retry
     folio_get(page_folio(page))
     return page, 0
 
@@ -84,11 +84,11 @@ def filemap_map_pages(
 ) -> int:
     """Map cached pages `first` to `last` around `address`; VM_FAULT_NOPAGE if that one is mapped now.
 
-    What is mapped counts against the misses; since 7.2 not where the fault has just missed (`tried`).
+    What is mapped counts against the misses; since 7.2 not where the fault begins again (`tried`: VM_FAULT_RETRY).
     """
     inode = VMA.vm_file[vma]
     last = min(last, pages_of_size(INODE.size[inode]) - 1)
-    if tried and window_in_flight(inode):
+    if tried & VM_FAULT_AHEAD:  # not read yet
         last = min(last, INODE.ra_start[inode] - 1)
     index = next_uptodate_page(inode, first, last)
     if index < 0:
@@ -121,11 +121,6 @@ def hits(vma: int, pages: int, mapped: int) -> int:
     if not feature.fault_hits_once:
         return pages
     return int(mapped != 0 and counts_misses(vma))
-
-
-def window_in_flight(inode: int) -> int:
-    """Whether the window that a fault has begun is the next one, for which it does not wait: it is not read yet."""
-    return INODE.ra_size[inode] and INODE.ra_async[inode] == INODE.ra_size[inode]
 
 
 def map_range(vma: int, address: int, folio: int, index: int, last: int) -> tuple[int, int]:

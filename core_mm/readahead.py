@@ -23,6 +23,7 @@ from core_mm.mm_types import (
 )
 from core_mm.page_cache import filemap_add_folio, filemap_get_page, pages_of_size, range_is_empty
 from core_mm.uapi import FILE_EXT4, FILE_REGULAR
+from core_mm.vm_fault import VM_FAULT_AHEAD, VM_FAULT_RETRY
 from core_mm.vmstat import READAHEAD, count
 
 VM_READAHEAD_BYTES = 128 << 10  # read_ahead_kb of a block device
@@ -90,20 +91,22 @@ def page_cache_sync_ra(inode: int, index: int) -> int:
 
 
 def do_async_mmap_readahead(vma: int, inode: int, index: int, folio: int) -> int:
-    """A fault found its page; if its folio carries the mark, the next window is read. Returns whether it does."""
+    """A fault found its page; if its folio carries the mark, the next window is read. Returns 0 or VM_FAULT_RETRY.
+
+    With VM_FAULT_AHEAD where a window is being read, for which the fault does not wait.
+    """
     if VMA.vm_flags[vma] & VM_RAND_READ:
         return 0
     if INODE.mmap_miss[inode] and counts_misses(vma):
         INODE.mmap_miss[inode] -= 1
     if PAGE.flags[folio] & PG_READAHEAD:
         PAGE.flags[folio] &= ~PG_READAHEAD
-        page_cache_async_ra(inode, index, folio)
-        return 1
+        return VM_FAULT_RETRY | page_cache_async_ra(inode, index, folio)
     return 0
 
 
 def page_cache_async_ra(inode: int, index: int, folio: int) -> int:
-    """The window after the present one, with folios two orders larger.
+    """The window after the present one, with folios two orders larger. Returns VM_FAULT_AHEAD, or 0 if there is none.
 
     One of its own, if any, where the fault at `index` is not on the first page of the folio that the window ends with.
     """
@@ -124,7 +127,8 @@ def page_cache_async_ra(inode: int, index: int, folio: int) -> int:
     INODE.ra_start[inode] = start
     INODE.ra_size[inode] = size
     INODE.ra_async[inode] = size
-    return page_cache_ra_order(inode)
+    page_cache_ra_order(inode)
+    return VM_FAULT_AHEAD
 
 
 def order_above(order: int) -> int:

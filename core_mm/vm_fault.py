@@ -9,4 +9,5 @@ VM_FAULT_SIGSEGV = 0x40
 VM_FAULT_NOPAGE = 0x100
 VM_FAULT_RETRY = 0x400
 VM_FAULT_FALLBACK = 0x800
+VM_FAULT_AHEAD = 0x10000  # of mmarch: besides RETRY, a window is being read for which the fault does not wait
 VM_FAULT_ERROR = VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV

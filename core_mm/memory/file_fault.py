@@ -57,7 +57,7 @@ def do_read_fault(vma: int, address: int, pmdp: int, orig: int, valid: int, acce
     """A read; after it brought pages in it begins again, and finds them cached."""
     ret = read_fault(vma, address, pmdp, orig, valid, access, 0)
     if ret & VM_FAULT_RETRY:
-        ret = read_fault(vma, address, pmdp, orig, valid, access, 1)
+        ret = read_fault(vma, address, pmdp, orig, valid, access, ret)
     return ret
 
 

@@ -103,7 +103,8 @@ class Binder:
 
     def _group(self, name: str) -> SimpleNamespace:
         if name not in self.scalars:
-            self.scalars[name] = SimpleNamespace(**dict.fromkeys(self.memory.layout.scalars[name].names, 0))
+            names, values = self.memory.layout.scalars[name].names, self.memory.scalars[name].tolist()
+            self.scalars[name] = SimpleNamespace(**dict(zip(names, values, strict=True)))
         return self.scalars[name]
 
     def load(self) -> None:
