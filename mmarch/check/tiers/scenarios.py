@@ -65,8 +65,8 @@ def judged(machine: Machine, rows: Sequence[Sequence[int]], fails: bool = False)
     return (found.where.row, str(found)) if found else None
 
 
-def passes(made: soak.Round, name: str, where: str) -> None:
+def passes(made: soak.Round, name: str, where: str, machine: Machine | None = None) -> None:
     """CheckFailed with what an oracle objects to in a program, some calls of which may fail."""
-    if wrong := judged(soak.machine(made, "direct"), made.rows, fails=True):
+    if wrong := judged(machine or soak.machine(made, "direct"), made.rows, fails=True):
         row, what = wrong
         raise CheckFailed(f"{name}: {what}{where}", [show(one) for one in made.rows[: row + 1]])
