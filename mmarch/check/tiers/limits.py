@@ -13,6 +13,7 @@ from core_mm.uapi import (
     MADV_COLD,
     MADV_DONTNEED,
     MADV_FREE,
+    MADV_NOHUGEPAGE,
     MADV_PAGEOUT,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
@@ -38,12 +39,14 @@ from core_mm.uapi import (
     OP_PWRITE,
     OP_TOUCH,
 )
+from core_mm.vmstat import GATHER_FLUSH_TABLES, TLB_REMOVE_TABLE
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import System, outcome, system
 from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize.answers import MS_SYNC
+from mmarch.sanitize.invariants import broken
 
 NONE, R, RW = 0, 1, 3
 PRIVATE, SHARED = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, MAP_SHARED | MAP_FIXED
@@ -51,6 +54,7 @@ FILE_PAGES = 32
 BASE = 1 << 34  # bytes, aligned to tables of every page size
 MAX_MAP_COUNT = 65530  # sysctl vm.max_map_count
 STACK = 8 << 20  # bytes, RLIMIT_STACK
+TABLES = 3  # of a batch, where a page would hold some 500
 GAP = 256  # pages, stack_guard_gap
 
 
@@ -134,6 +138,12 @@ def of_addresses(world: World) -> None:
     world.returns(at + page, OP_MREMAP, at, page, page, move, at + page)
     world.returns(at, OP_MREMAP, at + page, page, page, move, at)
     world.returns(-EINVAL, OP_MREMAP, at, page, 2 * page, move, at - page)
+    for old, new in ((at, 0), (0, at)):
+        world.returns(new, OP_MREMAP, old, page, page, move, new)
+    world.returns(0, OP_MREMAP, at, page, 2 * page, MREMAP_MAYMOVE, 0)
+    world.returns(0, OP_MREMAP, 0, 2 * page, 4 * page, 0, 0)
+    world.returns(-EINVAL, OP_MREMAP, 0, 0, page, MREMAP_MAYMOVE, at)
+    world.returns(0, OP_MUNMAP, 0, 4 * page)
 
 
 def of_neighbours(world: World) -> None:
@@ -247,6 +257,36 @@ def of_rows(world: World) -> None:
         world.returns(at + 8 * page, OP_MMAP, at + 8 * page, 8 * page, RW, own, -1, 0)
 
 
+def of_gathers(world: World) -> None:
+    """A batch of page tables that is full is flushed; without room for a batch a gather is full earlier."""
+    page, machine = world.page, world.machine
+
+    def unmapped(at: int, size: int) -> None:
+        tables, flushes = machine.count(TLB_REMOVE_TABLE), machine.count(GATHER_FLUSH_TABLES)
+        world.returns(0, OP_MUNMAP, at, size)
+        tables, flushes = (
+            machine.count(TLB_REMOVE_TABLE) - tables,
+            machine.count(GATHER_FLUSH_TABLES) - flushes,
+        )
+        if flushes != tables // TABLES or (found := broken(machine.reader.read())):
+            raise CheckFailed(
+                f"a gather of {tables} tables, of which a batch holds {TABLES}, flushes {flushes} full batches"
+                if flushes != tables // TABLES else f"{found[0].rule}: {found[0].what}", machine.steps(),
+            )  # fmt: skip
+
+    world.allow("max_batches", machine.get("next_batch") + (machine.get("free_batches") == 0))
+    world.returns(BASE, OP_MMAP, BASE, 64 * page, RW, PRIVATE, -1, 0)
+    world.returns(0, OP_MADVISE, BASE, 64 * page, MADV_NOHUGEPAGE)
+    world.returns(0, OP_TOUCH, BASE, 64, ACCESS_WRITE)
+    unmapped(BASE, 64 * page)
+    world.allow("max_batches", world.get("max_batches"))
+    world.allow("max_table_batch", TABLES)
+    world.returns(BASE, OP_MMAP, BASE, 7 * world.table, RW, PRIVATE, -1, 0)
+    for number in range(7):
+        world.returns(0, OP_TOUCH, BASE + number * world.table, 1, ACCESS_WRITE)
+    unmapped(BASE, 7 * world.table)
+
+
 LIMITS: tuple[Callable[[World], None], ...] = (
     of_files,
     of_addresses,
@@ -254,6 +294,7 @@ LIMITS: tuple[Callable[[World], None], ...] = (
     of_mappings,
     of_stacks,
     of_rows,
+    of_gathers,
 )
 
 

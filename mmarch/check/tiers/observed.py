@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from mmarch.check.observation import OBSERVED, SEEN, Rows, take
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import show
+from mmarch.check.tiers.corners import another_leaf, hole_in_swap, prepared
 from mmarch.sanitize import soak
 from mmarch.sanitize.entries import PRESENT, Numbers
 from mmarch.sanitize.invariants.spaces import vmas_of
@@ -37,7 +39,9 @@ def observed(context: Context) -> str:
     config = replace(context.config(), granule=context.granule or context.arch.default_granule, seen=SEEN)
     seen = 0
     wanted = max(FEWEST, round(OPERATIONS * context.share))
-    for made in soak.rounds(config, wanted, context.seed, each=EACH):
+    corners = (prepared(context, corner) for corner in (another_leaf, hole_in_swap))
+    others = (replace(made, config=replace(made.config, seen=SEEN)) for made in corners)
+    for made in chain(soak.rounds(config, wanted, context.seed, each=EACH), others):
         machine = soak.machine(made, "direct", OBSERVED)
         reader = Reader(machine)
         for first in range(0, len(made.rows), EVERY):

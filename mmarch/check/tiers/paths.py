@@ -42,13 +42,18 @@ class Model:
         row = memory.get("mach", "hook") + path[0] * HOOKS
         new = path not in self.rows
         if new and len(self.rows) - len(OPERATIONS) == room:
-            return above, "" if row == self.rows[above] else f"is counted in row {row}, and there is no room for more"
+            return above, "" if row == self.rows[
+                above
+            ] else f"is counted in row {row}, and there is no room for more"
         expected = self.rows.setdefault(path, calls.ROOTS + len(self.rows) - len(OPERATIONS))
         table = memory.tables["CALL"]
         if row != expected:
             return path, f"is counted in row {row}, not {expected}"
         if new and (table["function"][row] != path[-1] or table["parent"][row] != self.rows[above]):
-            return path, f"has row {row} of function {table['function'][row]}, called from row {table['parent'][row]}"
+            return (
+                path,
+                f"has row {row} of function {table['function'][row]}, called from row {table['parent'][row]}",
+            )
         return path, ""
 
 

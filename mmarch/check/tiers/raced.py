@@ -114,7 +114,8 @@ def begun(context: Context, race: Race) -> System:
         return watched
 
     functions: dict[str, Callable[..., Any]] = {
-        one.__name__: one for one in (fault.do_pte_missing, folio.folio_alloc, folio.folio_mark_dirty, lru.folio_add_lru)
+        one.__name__: one
+        for one in (fault.do_pte_missing, folio.folio_alloc, folio.folio_mark_dirty, lru.folio_add_lru)
     }
     instead = {functions[race.begins]: watching} if race.begins in functions else {}
     size = PAGES << context.geometry.page_shift

@@ -18,7 +18,11 @@ EVERY = (1, 2)  # how often it refuses: always, and of two pages one
 PROGRAMS = (in_swap, hole_in_swap, shared_in_part, child_gave_up)
 
 
-@check("tlb.refused", hooks=HOOKS, source="mm/rmap.c:try_to_unmap_one, try_to_migrate_one; mm/page_io.c:swap_writeout")
+@check(
+    "tlb.refused",
+    hooks=HOOKS,
+    source="mm/rmap.c:try_to_unmap_one, try_to_migrate_one; mm/page_io.c:swap_writeout",
+)
 def refused(context: Context) -> str:
     """A page that the architecture does not let go stays: mapped as it was, with its contents, and no slot of swap."""
     if context.arch.tlb_model is None:

@@ -101,7 +101,9 @@ def queued_past_the_end(world: World) -> Told:
         world.core(mmu_gather.put_slot)(batch, number << 2)
         expected = max(0, number + 1 - mmu_gather.MMU_GATHER_BUNDLE)
         if world.s.count(v.GATHER_OVERFLOW) != expected or world.s.get("warned"):
-            raise CheckFailed(f"{number + 1} pages in {mmu_gather.MMU_GATHER_BUNDLE} slots: {expected} overrun them")
+            raise CheckFailed(
+                f"{number + 1} pages in {mmu_gather.MMU_GATHER_BUNDLE} slots: {expected} overrun them"
+            )
     world.core(mmu_gather.put_slot)(batch, 0)
     return v.W_GATHER_RANGE, most
 
@@ -141,7 +143,10 @@ MISTAKES: dict[Callable[[World], Told], dict[Callable[..., Any], Replace]] = {
 }  # fmt: skip
 
 
-@check("stateful.warned", source="include/asm-generic/bug.h:WARN_ON_ONCE; include/linux/mmdebug.h; mm/page_alloc.c:bad_page")
+@check(
+    "stateful.warned",
+    source="include/asm-generic/bug.h:WARN_ON_ONCE; include/linux/mmdebug.h; mm/page_alloc.c:bad_page",
+)
 def warned(context: Context) -> str:
     """Whoever drops, unmaps, frees, ends or splits what is none is told: every time, and what the first was about."""
     for mistake, instead in MISTAKES.items():
