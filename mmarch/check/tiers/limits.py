@@ -258,33 +258,27 @@ def of_rows(world: World) -> None:
 
 
 def of_gathers(world: World) -> None:
-    """A batch of page tables that is full is flushed; without room for a batch a gather is full earlier."""
+    """Without room for a batch a gather is full earlier, and frees all the same; a full batch of tables is flushed."""
     page, machine = world.page, world.machine
-
-    def unmapped(at: int, size: int) -> None:
-        tables, flushes = machine.count(TLB_REMOVE_TABLE), machine.count(GATHER_FLUSH_TABLES)
-        world.returns(0, OP_MUNMAP, at, size)
-        tables, flushes = (
-            machine.count(TLB_REMOVE_TABLE) - tables,
-            machine.count(GATHER_FLUSH_TABLES) - flushes,
-        )
-        if flushes != tables // TABLES or (found := broken(machine.reader.read())):
-            raise CheckFailed(
-                f"a gather of {tables} tables, of which a batch holds {TABLES}, flushes {flushes} full batches"
-                if flushes != tables // TABLES else f"{found[0].rule}: {found[0].what}", machine.steps(),
-            )  # fmt: skip
-
     world.allow("max_batches", machine.get("next_batch") + (machine.get("free_batches") == 0))
     world.returns(BASE, OP_MMAP, BASE, 64 * page, RW, PRIVATE, -1, 0)
     world.returns(0, OP_MADVISE, BASE, 64 * page, MADV_NOHUGEPAGE)
     world.returns(0, OP_TOUCH, BASE, 64, ACCESS_WRITE)
-    unmapped(BASE, 64 * page)
+    world.returns(0, OP_MUNMAP, BASE, 64 * page)
     world.allow("max_batches", world.get("max_batches"))
     world.allow("max_table_batch", TABLES)
     world.returns(BASE, OP_MMAP, BASE, 7 * world.table, RW, PRIVATE, -1, 0)
     for number in range(7):
         world.returns(0, OP_TOUCH, BASE + number * world.table, 1, ACCESS_WRITE)
-    unmapped(BASE, 7 * world.table)
+    before = machine.count(TLB_REMOVE_TABLE)
+    world.returns(0, OP_MUNMAP, BASE, 7 * world.table)
+    tables, flushes = machine.count(TLB_REMOVE_TABLE) - before, machine.count(GATHER_FLUSH_TABLES)
+    if flushes != tables // TABLES:
+        raise CheckFailed(
+            f"a gather of {tables} tables, of which a batch holds {TABLES}, flushes {flushes} full batches"
+        )
+    for found in broken(machine.reader.read()):
+        raise CheckFailed(f"{found.rule}: {found.what}{world.where}", machine.steps())
 
 
 LIMITS: tuple[Callable[[World], None], ...] = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from random import Random
+from types import FunctionType
+from typing import cast
 
 from core_mm import calls
 from core_mm.vmstat import EVENTS, HOOKS
@@ -62,7 +64,9 @@ def paths(context: Context) -> str:
     """Each path of calls is counted in a row of its own, the same whenever it is taken; without room, by its caller."""
     config = replace(context.config(), memory=SMALL, log_rows=0)
     for room, seed in product((0, ROOM), (1, 2)):
-        machine = Machine(config, "interpreted", [calls.enter], options=Options(calls=True))
+        machine = Machine(
+            config, "interpreted", [cast(FunctionType, calls.enter)], options=Options(calls=True)
+        )
         most = room or machine.memory.get("cfg", "nr_calls") - calls.ROOTS
         machine.memory.set("cfg", "nr_calls", calls.ROOTS + most)
         walk(Model(machine), most, Random(seed))

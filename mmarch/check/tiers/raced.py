@@ -28,7 +28,7 @@ from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
-from mmarch.check.system import System, show, system
+from mmarch.check.system import System, system
 from mmarch.check.tiers.tlb import AT, ok
 from mmarch.engine.direct import Bound, DirectMachine
 from mmarch.sanitize.answers import MS_SYNC

@@ -33,7 +33,7 @@ WRITES = (
     wide=True,
 )
 def write_orders(context: Context) -> str:
-    """A write to a tmpfs of huge=always makes the largest folios that it fills, where Linux has these, else huge ones."""
+    """A write to a tmpfs of huge=always makes the largest folios that it fills, or, on other releases, huge ones."""
     huge = 1 << context.geometry.pte_bits
     file = FILE_TMPFS_HUGE, 2 * huge << context.geometry.page_shift
     s = system(context, files=[file] * len(WRITES), changes={"memory": 4 * len(WRITES) * file[1]})
@@ -44,8 +44,8 @@ def write_orders(context: Context) -> str:
         right = list(folios(first, pages) if filled else [(0, huge)])
         if (found := list(cached(s, number + 1))) != right:
             raise CheckFailed(
-                f"a write of {pages} pages from page {first} on makes folios (first page, pages) {found}; right is {right}"
-                f"{context.where}",
+                f"a write of {pages} pages from page {first} on makes folios (first page, pages) {found}; "
+                f"right is {right}{context.where}",
                 s.steps()[-1:],
             )
     return f"{len(WRITES)} writes"
