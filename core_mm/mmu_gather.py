@@ -79,6 +79,15 @@ def batch_alloc(limit: int, page: int) -> int:
     return batch
 
 
+def batch_alloc_page(limit: int) -> int:
+    """A batch in a page of its own; 0 without memory, or without room for its header."""
+    page = alloc_page_nowait()
+    batch = batch_alloc(limit, page) if page else 0
+    if page and not batch:
+        free_pages(page, 0)
+    return batch
+
+
 def batch_free(batch: int) -> int:
     """Give a batch, and the page it lies in, back."""
     if BATCH.page[batch]:
@@ -104,14 +113,10 @@ def tlb_next_batch(tlb: int) -> int:
         return 1
     if GATHER.batch_count[tlb] == cfg.max_gather_batch_count:
         return 0
-    page = alloc_page_nowait()
-    if page == 0:
+    batch = batch_alloc_page(cfg.max_gather_batch)
+    if batch == 0:
         return 0
     count(GATHER_PAGE, 1)
-    batch = batch_alloc(cfg.max_gather_batch, page)
-    if batch == 0:
-        free_pages(page, 0)
-        return 0
     GATHER.batch_count[tlb] += 1
     BATCH.next[active] = batch
     GATHER.active[tlb] = batch
@@ -291,7 +296,7 @@ def tlb_get_unmap_shift(tlb: int) -> int:
     if GATHER.cleared_puds[tlb]:
         return cfg.pmd_shift + cfg.pte_bits
     if GATHER.cleared_p4ds[tlb]:
-        return cfg.pmd_shift + 2 * cfg.pte_bits if cfg.levels > 4 else cfg.pmd_shift + cfg.pte_bits * (cfg.levels - 2)
+        return cfg.pmd_shift + 2 * cfg.pte_bits
     return cfg.page_shift
 
 
@@ -336,11 +341,8 @@ def tlb_free_vmas(tlb: int) -> int:
 
 
 def tlb_has_range(tlb: int) -> int:
-    """Whether anything was recorded since the last flush."""
-    return (
-        GATHER.freed_tables[tlb] | GATHER.cleared_ptes[tlb] | GATHER.cleared_pmds[tlb]
-        | GATHER.cleared_puds[tlb] | GATHER.cleared_p4ds[tlb]
-    )  # fmt: skip
+    """Whether anything was recorded since the last flush; entries above a PMD are cleared with a table alone."""
+    return GATHER.freed_tables[tlb] | GATHER.cleared_ptes[tlb] | GATHER.cleared_pmds[tlb]
 
 
 def tlb_flush_mmu_tlbonly(tlb: int) -> int:
@@ -423,9 +425,7 @@ def tlb_remove_table(tlb: int, slot: int) -> int:
     MM.pgtables[GATHER.mm[tlb]] -= 1
     batch = GATHER.table_batch[tlb]
     if batch == 0:
-        page = alloc_page_nowait()
-        if page:
-            batch = batch_alloc(cfg.max_table_batch, page)
+        batch = batch_alloc_page(cfg.max_table_batch)
         if batch == 0:
             tlb_flush_mmu_tlbonly(tlb)
             return table_free(slot)

@@ -10,14 +10,13 @@ from core_mm.mmu_gather import tlb_get_unmap_size
 
 
 def tlb_get_level(tlb: int) -> int:
-    """The level of all recorded leaves, if it is one and no table was freed."""
+    """The level of all recorded leaves, PTEs or PMDs, if it is one and no table was freed."""
     if GATHER.freed_tables[tlb]:
         return TLBI_TTL_UNKNOWN
     ptes, pmds = GATHER.cleared_ptes[tlb], GATHER.cleared_pmds[tlb]
-    puds, p4ds = GATHER.cleared_puds[tlb], GATHER.cleared_p4ds[tlb]
-    if ptes + pmds + puds + p4ds != 1:
+    if ptes + pmds != 1:
         return TLBI_TTL_UNKNOWN
-    return 3 * ptes + 2 * pmds + puds
+    return 3 * ptes + 2 * pmds
 
 
 @hookimpl
