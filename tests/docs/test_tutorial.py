@@ -104,6 +104,7 @@ def edit(path: Path, diff: str) -> None:
     path.write_text(source.replace(before, after))
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 def test_the_tutorial_works(tmp_path: Path) -> None:
     """From the first block to the last."""

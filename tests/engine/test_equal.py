@@ -17,7 +17,7 @@ from core_mm.vmstat import EVENTS, HOOK_CALL
 from mmarch import cpus
 from mmarch.engine.lower import Options
 from tests.support.images import image
-from tests.support.twin import Twin
+from tests.support.twin import ONE_IMAGE, Twin
 
 pytestmark = pytest.mark.optimized
 
@@ -45,7 +45,8 @@ WORKLOAD: tuple[Row, ...] = (
 def pair(arch: str, order: int, release: str, cpu: str = "") -> tuple[Twin, Twin]:
     """The same machine in both engines; the linked image attributes counts as the interpreter does."""
     settings: dict[str, Any] = {"arch": arch, "order": order, "release": release, "cpu": cpu, "memory": 64 << 20}
-    linked = Twin("linked", options=Options(attribute=True), **settings)
+    shared = ONE_IMAGE if arch == "arm64" else {"options": Options(attribute=True)}
+    linked = Twin("linked", **shared, **settings)
     return Twin("interpreted", **settings), linked
 
 
@@ -128,7 +129,7 @@ def test_a_tracer_sees_the_calls_that_linked_code_makes() -> None:
     calls: Counter[str] = Counter()
     settings: dict[str, Any] = {"order": 4, "memory": 64 << 20}
     traced = Twin("interpreted", overlays=[tracer(calls)], **settings)
-    linked = Twin("linked", options=Options(attribute=True), **settings)
+    linked = Twin("linked", **ONE_IMAGE, **settings)
     for row in WORKLOAD:
         assert traced.do(*row) == linked.do(*row)
     counted = linked.machine.counts()[:, :, HOOK_CALL].sum(axis=0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core_mm import huge_memory, pgtable, uapi
+from core_mm import uapi
 from tests.golden.tables import COLUMNS, TABLES
-from tests.support.twin import Twin, delta
+from tests.support.twin import A1, ONE_IMAGE, Twin, delta
 
 pytestmark = pytest.mark.optimized
 
@@ -14,7 +14,6 @@ BASE = 1 << 38  # aligned to 1 GiB, far from anything else
 GUARD = 2 << 20
 PAGE = 4096
 SIZES = {"2 MiB": 2 << 20, "1 GiB": 1 << 30}
-A1 = frozenset({"pte_batch_hint", "clear_ptes", "clear_full_ptes", "wrprotect_ptes"})
 ANON = uapi.MAP_PRIVATE | uapi.MAP_ANONYMOUS | uapi.MAP_FIXED
 RW = uapi.PROT_READ | uapi.PROT_WRITE
 
@@ -30,10 +29,8 @@ CASES = [key for key in TABLES if key[2] in VARIANTS]
 def mapped(engine: str, size: str, order: int, variant: str, cpu: str) -> tuple[Twin, dict[str, int]]:
     """A populated region between guards, and what populating it caused."""
     length = SIZES[size]
-    twin = Twin(
-        engine, order=order, cpu=cpu, memory=8 << 30, roots=[huge_memory.split_huge_pmd, pgtable.pmd_off],
-        selectable=A1 if engine == "linked" else (), **VARIANTS[variant],
-    )  # fmt: skip
+    shared = ONE_IMAGE if engine == "linked" else {"roots": ONE_IMAGE["roots"]}
+    twin = Twin(engine, order=order, cpu=cpu, memory=8 << 30, **shared, **VARIANTS[variant])
     none = uapi.MAP_NORESERVE | ANON
     assert twin.do(uapi.OP_MMAP, 1, BASE - GUARD, length + 2 * GUARD, uapi.PROT_NONE, none, -1) >= 0
     assert twin.do(uapi.OP_MMAP, 1, BASE, length, RW, ANON, -1) >= 0

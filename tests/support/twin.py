@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
+from typing import Any
 
 import numpy as np
 
 from arches.arm64 import arch as arm64
 from arches.generic import arch as generic
-from core_mm import syscalls, uapi
+from core_mm import huge_memory, pgtable, syscalls, uapi
 from core_mm.descriptor import ArchDescriptor
 from core_mm.vmstat import ARCH_EVENT, NAMES
 from mmarch.engine.lower import Options
@@ -18,6 +19,10 @@ from mmarch.engine.machine import Config, Machine
 
 ARCHES = {"arm64": arm64, "generic": generic}
 ROWS = 4096
+A1 = frozenset({"pte_batch_hint", "clear_ptes", "clear_full_ptes", "wrprotect_ptes"})
+ONE_IMAGE: dict[str, Any] = {  # by machines of arm64 that have one optimized image
+    "roots": (huge_memory.split_huge_pmd, pgtable.pmd_off), "options": Options(attribute=True), "selectable": A1,
+}  # fmt: skip
 
 
 class Twin:

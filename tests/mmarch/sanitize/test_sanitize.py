@@ -85,6 +85,7 @@ def test_scenarios(mmarch: Callable[..., Ran], scenario: Path, arch: str, releas
     assert clean(mmarch, "--arch", arch, "--release", release, scenario) > 0
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("arch", ["arm64", "generic"])
