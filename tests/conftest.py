@@ -24,6 +24,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[PREFIX] = sys.pycache_prefix = folder.name
         sys.dont_write_bytecode = False
     config.option.loadscopereorder = False  # xdist keeps our order
+    leave_out_campaigns(config)
+
+
+def leave_out_campaigns(config: pytest.Config) -> None:
+    """Unless something is asked for by file, folder, name or marker: then all of it runs."""
+    option = config.option
+    asked = option.markexpr or option.keyword or config.args_source is not config.ArgsSource.TESTPATHS
+    if not asked:
+        option.markexpr = "not campaign"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -67,6 +67,7 @@ def test_mmarch_does_not_know_them() -> None:
     assert [path for path in shipped if naming.search(path.read_text())] == []
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
 def test_their_own_tests_pass(site: Site, folder: Path) -> None:
@@ -79,6 +80,7 @@ def test_their_own_tests_pass(site: Site, folder: Path) -> None:
     assert "failed" not in said
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_they_pass_the_conformance_suite(site: Site, name: str) -> None:
@@ -141,6 +143,7 @@ def without_calls(events: dict[str, int]) -> dict[str, int]:
     return {event: n for event, n in events.items() if event != "hook_call"}
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scenario", ["sweep", "fork", "mremap", "pageout", "shmem"])
@@ -150,6 +153,7 @@ def test_no_flush_is_missing(site: Site, name: str, scenario: str) -> None:
     assert "0 violations" in site.mmarch("run", "--arch", name, path, "--sanitize")
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_no_flush_is_missing_in_the_trace(site: Site, name: str) -> None:

@@ -57,6 +57,7 @@ def test_they_run(site: Site, name: str, engine: str) -> None:
 SCENARIO = ROOT / "examples" / "scenarios" / "madv_free.scn"
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
 def test_their_own_tests_pass(site: Site, folder: Path) -> None:
@@ -66,6 +67,7 @@ def test_their_own_tests_pass(site: Site, folder: Path) -> None:
     assert "failed" not in said
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_they_keep_the_meaning(site: Site, name: str) -> None:

@@ -26,6 +26,7 @@ def runner() -> Iterator[Runner]:
     started.stop()
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_caught(runner: Runner, name: str) -> None:
