@@ -1,19 +1,22 @@
-"""Tier stateful: which frames allocations get, against a second account of the allocator."""
+"""Tier stateful: which frames and swap slots allocations get, against second accounts of the allocators."""
 
 from __future__ import annotations
 
 from core_mm.page_alloc import alloc_pages, free_pages
+from core_mm.swapfile import get_swap_pages, swap_duplicate, swap_free_nr
 from core_mm.syscalls import boot
 from core_mm.vmstat import W_DOUBLE_FREE
 from mmarch.check.buddies import Buddies
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
+from mmarch.check.slots import Slots
 from mmarch.engine.direct import DirectMachine
 
 STEPS, FEWEST, ELSEWHERE = 20_000, 8_000, 400
 TURN = 1500  # steps in which memory is taken, or given back
 MEMORY = {0: 4_700, 40: 2_200}  # share of blocks that lost a frame -> frames, and up to a hundred more
+WHOLE, CLUSTER = 12, 256  # page_shift with which large folios are swapped whole; slots of a cluster otherwise
 ORDERS = (0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 9, 10)
 
 
@@ -79,3 +82,43 @@ class Run:
             raise CheckFailed(
                 f"{what} is {found:#x}; right is {right:#x}, with {len(self.held)} blocks taken{self.where}"
             )
+
+
+SLOTS, SLOT_STEPS, FEWEST_SLOTS, SLOTS_ELSEWHERE = 1_650, 6_000, 1_200, 150
+
+
+@check("stateful.slots", source="mm/swapfile.c:cluster_alloc_swap_entry, swap_range_free")
+def slots(context: Context) -> None:
+    """Each order goes on in its own cluster of the swap area, then begins a free one; what is given back is free."""
+    for number, variant in enumerate(context.variants()):
+        steps = max(SLOTS_ELSEWHERE if number else FEWEST_SLOTS, round(SLOT_STEPS * variant.share))
+        swapped(variant, steps)
+
+
+def swapped(context: Context, steps: int) -> None:
+    """Runs of slots are taken until there are none, and given back, in turns."""
+    rng, shift = context.rng("slots"), context.geometry.page_shift
+    count = SLOTS + rng.randrange(100)
+    machine = DirectMachine(context.config(swap_bytes=count << shift, log_rows=0, overrides={"log_ptes": 0}))
+    cluster = 1 << context.geometry.pte_bits if shift == WHOLE else CLUSTER
+    account = Slots(count, cluster, bool(machine.memory.get("feature", "swap_header_cluster")))
+    held: list[tuple[int, int]] = []
+    for step in range(steps):
+        grows, orders = step % 600 < 400, ORDERS[: rng.choice((1, 6, len(ORDERS)))]
+        if not held or rng.random() < (0.95 if grows else 0.15):
+            order = rng.choice(orders)
+            slot, right = machine.bound(get_swap_pages)(order), account.take(order)
+            if slot != right:
+                raise CheckFailed(
+                    f"a folio of order {order} gets slot {slot}; right is {right}{context.where}"
+                )
+            if slot:
+                held.append((slot, order))
+                for one in range(slot, slot + (1 << order)):
+                    machine.bound(swap_duplicate)(one)
+        else:
+            slot, order = held.pop(rng.randrange(len(held)))
+            machine.bound(swap_free_nr)(slot, 1 << order)
+            account.give(slot, order)
+        if (used := int(machine.mach.swap_used)) != len(account.taken):
+            raise CheckFailed(f"{used} slots are in use; right is {len(account.taken)}{context.where}")
