@@ -5,7 +5,7 @@ from __future__ import annotations
 from core_mm.folio import folio_mapped, folio_nr_pages, folio_ref_count, page_folio
 from core_mm.lru import lru_add_drain
 from core_mm.mapping import mapping_can_writeback
-from core_mm.mm_types import INODE, PAGE, PG_DIRTY, PG_WRITEBACK, mach
+from core_mm.mm_types import INODE, PAGE, PG_DIRTY, mach
 from core_mm.page_cache import filemap_get_page, filemap_remove_folio
 from core_mm.page_writeback import filemap_write_and_wait_range
 
@@ -29,7 +29,7 @@ def invalidate_mapping_pages(inode: int) -> int:
         if page:
             folio = page_folio(page)
             index = PAGE.index[folio] + folio_nr_pages(folio)
-            busy = PAGE.flags[folio] & (PG_DIRTY | PG_WRITEBACK) or folio_mapped(folio)
+            busy = PAGE.flags[folio] & PG_DIRTY or folio_mapped(folio)
             if not busy and folio_ref_count(folio) <= folio_nr_pages(folio):
                 filemap_remove_folio(folio, 0)
     if INODE.nrpages[inode] == 0:

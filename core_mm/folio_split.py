@@ -43,10 +43,10 @@ def split_folio_to_list(folio: int, listed: int) -> int:
 
 
 def folio_split(folio: int, page: int) -> int:
-    """In halves around `page`, which alone is single afterwards; before 6.15, into single pages."""
+    """A large one in halves around `page`, which alone is single afterwards; before 6.15, into single pages."""
     nr = folio_nr_pages(folio)
     error = __folio_split(folio, page if feature.split_nonuniform else 0, 0)
-    if not error and nr > 1 and folio_nr_pages(folio) == nr:
+    if not error and folio_nr_pages(folio) == nr:
         WARN(W_SPLIT, folio)
     return error
 

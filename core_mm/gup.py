@@ -61,7 +61,7 @@ def faultin_range(vma: int, start: int, end: int, access: int) -> int:
 def follow_page_mask(vma: int, addr: int, end: int, access: int) -> int:
     """The address behind the page at `addr` if it is there for `access`, else `addr`."""
     pmdp = pmd_off(VMA.vm_mm[vma], addr)
-    if pmdp == 0 or pmd_none(ptes[pmdp]):
+    if not pmdp or pmd_none(ptes[pmdp]):
         return addr
     if pmd_leaf(ptes[pmdp]):
         if not can_follow(pmd_pte(ptes[pmdp]), access):

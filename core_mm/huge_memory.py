@@ -132,16 +132,15 @@ def split_huge_pmd(vma: int, pmdp: int, address: int) -> int:
     if is_huge_zero_pmd(ptes[pmdp]):
         return split_huge_zero_page_pmd(vma, haddr, pmdp)
     pmd = pmd_pte(pmdp_invalidate(vma, haddr, pmdp))
-    page = pte_pfn(pmd)
-    folio = page_folio(page)
+    folio = pte_pfn(pmd)
     if pte_dirty(pmd):
         PAGE.flags[folio] |= PG_DIRTY
     nr = 1 << cfg.pmd_order
     folio_ref_add(folio, nr - 1)
-    folio_add_anon_rmap_ptes(folio, page, nr, vma, haddr, PageAnonExclusive(page))
+    folio_add_anon_rmap_ptes(folio, folio, nr, vma, haddr, PageAnonExclusive(folio))
     slot = pgtable_trans_huge_withdraw(VMA.vm_mm[vma])
-    set_ptes(VMA.vm_mm[vma], haddr, slot * cfg.ptrs_per_pte, split_entry(vma, page, pmd), nr)
-    folio_remove_rmap_pmd(folio, page, vma)
+    set_ptes(VMA.vm_mm[vma], haddr, slot * cfg.ptrs_per_pte, split_entry(vma, folio, pmd), nr)
+    folio_remove_rmap_pmd(folio, vma)
     return pmd_populate(VMA.vm_mm[vma], pmdp, slot)
 
 
@@ -150,18 +149,17 @@ def split_huge_pmd_freeze(vma: int, pmdp: int, address: int) -> int:
     mm, haddr = VMA.vm_mm[vma], address & -cfg.pmd_size
     count(SPLIT_PMD, 1)
     pmd = pmd_pte(pmdp_invalidate(vma, haddr, pmdp))
-    page = pte_pfn(pmd)
-    folio = page_folio(page)
-    dirty, exclusive = pte_dirty(pmd), PageAnonExclusive(page)
+    folio = pte_pfn(pmd)
+    dirty, exclusive = pte_dirty(pmd), PageAnonExclusive(folio)
     if dirty:
         PAGE.flags[folio] |= PG_DIRTY
     if exclusive:
-        folio_try_share_anon_rmap_pte(folio, page)
+        folio_try_share_anon_rmap_pte(folio, folio)
     slot = pgtable_trans_huge_withdraw(mm)
     for i in range(cfg.ptrs_per_pte):
-        entry = make_migration_pte(page + i, pte_write(pmd), exclusive, pte_young(pmd), dirty)
+        entry = make_migration_pte(folio + i, pte_write(pmd), exclusive, pte_young(pmd), dirty)
         set_ptes(mm, haddr + (i << cfg.page_shift), slot * cfg.ptrs_per_pte + i, entry, 1)
-    folio_remove_rmap_pmd(folio, page, vma)
+    folio_remove_rmap_pmd(folio, vma)
     folio_put(folio)
     return pmd_populate(mm, pmdp, slot)
 
@@ -183,13 +181,12 @@ def split_entry(vma: int, page: int, pmd: int) -> int:
 def drop_file_pmd(vma: int, haddr: int, pmdp: int) -> int:
     """A file's page is simply unmapped: faults find it again."""
     pmd = pmd_pte(pmdp_huge_clear_flush(vma, haddr, pmdp))
-    page = pte_pfn(pmd)
-    folio = page_folio(page)
+    folio = pte_pfn(pmd)
     if pte_dirty(pmd):
         PAGE.flags[folio] |= PG_DIRTY
     if pte_young(pmd):
         PAGE.flags[folio] |= PG_REFERENCED
-    folio_remove_rmap_pmd(folio, page, vma)
+    folio_remove_rmap_pmd(folio, vma)
     add_mm_counter(VMA.vm_mm[vma], mm_counter(folio), -(1 << cfg.pmd_order))
     return folio_put(folio)
 
@@ -215,15 +212,14 @@ def zap_huge_pmd(tlb: int, vma: int, pmdp: int, addr: int) -> int:
     tlb_remove_pmd_tlb_entry(tlb, pmdp, addr)
     if is_huge_zero_pmd(pmd):
         return zap_deposited_table(mm)
-    page = pte_pfn(pmd_pte(pmd))
-    folio = page_folio(page)
-    folio_remove_rmap_pmd(folio, page, vma)
+    folio = pte_pfn(pmd_pte(pmd))
+    folio_remove_rmap_pmd(folio, vma)
     if folio_test_anon(folio):
         zap_deposited_table(mm)
     else:
         zap_file_pmd_flags(vma, folio, pmd_pte(pmd))
     add_mm_counter(mm, mm_counter(folio), -(1 << cfg.pmd_order))
-    return tlb_remove_page_size(tlb, page, 1)
+    return tlb_remove_page_size(tlb, folio, 1)
 
 
 def zap_file_pmd_flags(vma: int, folio: int, pte: int) -> int:
@@ -248,7 +244,7 @@ def copy_huge_pmd(dst_vma: int, src_vma: int, dst_pmdp: int, src_pmdp: int, addr
         return -ENOMEM
     if not zero:
         folio_get(folio)
-        folio_try_dup_anon_rmap_pmd(folio, folio, src_vma, dst_vma)
+        folio_try_dup_anon_rmap_pmd(folio, src_vma, dst_vma)
         add_mm_counter(mm, MM_ANONPAGES, 1 << cfg.pmd_order)
     pgtable_trans_huge_deposit(mm, slot)
     pmdp_set_wrprotect(VMA.vm_mm[src_vma], addr, src_pmdp)

@@ -49,7 +49,7 @@ def madvise_collapse(vma: int, start: int, end: int) -> int:
 def collapse_pmd(vma: int, haddr: int) -> int:
     """One PMD; 0 if it maps a huge page now."""
     pmdp = pmd_off(VMA.vm_mm[vma], haddr)
-    if pmdp == 0 or pmd_none(ptes[pmdp]):
+    if not pmdp or pmd_none(ptes[pmdp]):
         return -EINVAL
     if pmd_leaf(ptes[pmdp]):
         return 0

@@ -31,7 +31,7 @@ def folio_mkclean(folio: int) -> int:
 def mkclean_table(folio: int, vma: int, address: int, end: int) -> int:
     """What one table maps of the folio."""
     pmdp = pmd_off(VMA.vm_mm[vma], address)
-    if pmdp == 0 or pmd_none(ptes[pmdp]):
+    if not pmdp or pmd_none(ptes[pmdp]):
         return 0
     if pmd_leaf(ptes[pmdp]):
         return mkclean_pmd(folio, vma, address & -cfg.pmd_size, pmdp)

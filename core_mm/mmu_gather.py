@@ -16,8 +16,6 @@ from core_mm.mm_types import (
     GATHER,
     MM,
     VM_EXEC,
-    VM_HUGETLB,
-    VM_MIXEDMAP,
     VM_PFNMAP,
     VMA,
     cfg,
@@ -197,7 +195,6 @@ def tlb_gather_start(mm: int, fullmm: int) -> int:
     GATHER.need_flush_all[tlb] = 0
     GATHER.delayed_rmap[tlb] = 0
     GATHER.vma_exec[tlb] = 0
-    GATHER.vma_huge[tlb] = 0
     GATHER.vma_pfn[tlb] = 0
     GATHER.batch_count[tlb] = 0
     GATHER.active[tlb] = local
@@ -310,8 +307,7 @@ def tlb_start_vma(tlb: int, vma: int) -> int:
     if GATHER.fullmm[tlb]:
         return 0
     flags = VMA.vm_flags[vma]
-    pfn = flags & (VM_PFNMAP | VM_MIXEDMAP) != 0
-    GATHER.vma_huge[tlb] = flags & VM_HUGETLB != 0
+    pfn = flags & VM_PFNMAP != 0
     GATHER.vma_exec[tlb] = flags & VM_EXEC != 0
     GATHER.vma_pfn[tlb] = GATHER.vma_pfn[tlb] | pfn if feature.vma_pfn_sticky else pfn
     return 0

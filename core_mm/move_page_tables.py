@@ -68,23 +68,23 @@ def move_extent(vma: int, old_addr: int, old_end: int, new_addr: int) -> int:
     pud_size = 1 << level_shift(2)
     extent = get_extent(pud_size, old_addr, old_end, new_addr)
     old_pudp = pud_off(mm, old_addr)
-    if old_pudp == 0 or ptes[old_pudp] == 0:
+    if not old_pudp or not ptes[old_pudp]:
         return extent
     new_pudp = pud_alloc(mm, new_addr)
-    if new_pudp == 0:
+    if not new_pudp:
         return 0
     if extent == pud_size and move_normal_pud(vma, old_addr, old_pudp, new_pudp):
         return extent
     extent = get_extent(cfg.pmd_size, old_addr, old_end, new_addr)
     old_pmdp = pmd_off(mm, old_addr)
-    if old_pmdp == 0 or pmd_none(ptes[old_pmdp]):
+    if not old_pmdp or pmd_none(ptes[old_pmdp]):
         return extent
     return extent if move_pmd(vma, old_pmdp, old_addr, new_addr, extent) == 0 else 0
 
 
 def move_normal_pud(vma: int, old_addr: int, old_pudp: int, new_pudp: int) -> int:
     """Move a whole PMD table to an empty place. Returns whether it was moved."""
-    if ptes[new_pudp] != 0:
+    if ptes[new_pudp]:
         return 0
     pud = ptes[old_pudp]
     store(old_pudp, 0)
@@ -95,7 +95,7 @@ def move_normal_pud(vma: int, old_addr: int, old_pudp: int, new_pudp: int) -> in
 
 def move_normal_pmd(vma: int, old_addr: int, old_pmdp: int, new_pmdp: int) -> int:
     """Move a whole PTE table to an empty place. Returns whether it was moved."""
-    if ptes[new_pmdp] != 0:
+    if ptes[new_pmdp]:
         return 0
     slot = table_slot(ptes[old_pmdp])
     store(old_pmdp, 0)

@@ -167,10 +167,10 @@ def folio_try_dup_anon_rmap_ptes(folio: int, page: int, nr: int, src_vma: int, d
     return add_large_mapcount(folio, nr, dst_vma) if folio_test_large(folio) else 0
 
 
-def folio_try_dup_anon_rmap_pmd(folio: int, page: int, src_vma: int, dst_vma: int = 0) -> int:
-    """The same of a PMD leaf."""
-    PAGE.anon_exclusive[page] = 0
-    return folio_add_file_rmap_pmd(folio, page, dst_vma)
+def folio_try_dup_anon_rmap_pmd(folio: int, src_vma: int, dst_vma: int = 0) -> int:
+    """The same of a PMD leaf, which maps a folio whole."""
+    PAGE.anon_exclusive[folio] = 0
+    return folio_add_file_rmap_pmd(folio, dst_vma)
 
 
 def folio_try_share_anon_rmap_pte(folio: int, page: int) -> int:
@@ -192,7 +192,7 @@ def folio_dup_file_rmap_ptes(folio: int, page: int, nr: int, dst_vma: int = 0) -
     return add_ptes(folio, page, nr, dst_vma)
 
 
-def folio_add_file_rmap_pmd(folio: int, page: int, vma: int) -> int:
+def folio_add_file_rmap_pmd(folio: int, vma: int) -> int:
     """A PMD leaf maps a folio."""
     count(RMAP_ADD, 1)
     PAGE.private[folio + 2] += 1
@@ -215,7 +215,7 @@ def folio_remove_rmap_ptes(folio: int, page: int, nr: int, vma: int) -> int:
     return 0
 
 
-def folio_remove_rmap_pmd(folio: int, page: int, vma: int) -> int:
+def folio_remove_rmap_pmd(folio: int, vma: int) -> int:
     """A PMD leaf is gone."""
     PAGE.private[folio + 2] -= 1
     return sub_large_mapcount(folio, 1, vma)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from core_mm.features import feature
 from core_mm import rmap
-from core_mm.mm_types import AVC, ENOMEM, VM_MIXEDMAP, VM_PFNMAP, VMA, cfg
+from core_mm.mm_types import AVC, ENOMEM, VM_PFNMAP, VMA, cfg
 from core_mm.vma import discard_vma, split_vma, vma_adjust_trans_huge, vma_adjusted
 
-VM_SPECIAL = VM_PFNMAP | VM_MIXEDMAP
+VM_SPECIAL = VM_PFNMAP  # of the kernel's, all that the twin has
 
 
 def vma_pages(vma: int) -> int:

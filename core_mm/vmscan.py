@@ -16,7 +16,7 @@ from core_mm.hookspecs import (
 from core_mm.internal import folio_pte_batch
 from core_mm.lazy_mmu import lazy_mmu_mode_disable, lazy_mmu_mode_enable
 from core_mm.lru import folio_test_lru, vma_has_recency
-from core_mm.mm_types import MM, VM_HUGETLB, VM_LOCKED, VMA, cfg, mach, ptes
+from core_mm.mm_types import MM, VM_LOCKED, VMA, cfg, mach, ptes
 from core_mm.pgtable import pmd_addr_end, pmd_hole_end, pmd_off, pte_offset_map
 
 MIN_LRU_BATCH = 64  # pages; smaller processes are not walked
@@ -52,7 +52,7 @@ def walk_mm(mm: int, by_table: int) -> int:
 
 def should_skip_vma(vma: int) -> int:
     """VMAs whose accesses say nothing, or whose pages cannot be reclaimed."""
-    if VMA.vm_flags[vma] & (VM_LOCKED | VM_HUGETLB) or not vma_has_recency(vma):
+    if VMA.vm_flags[vma] & VM_LOCKED or not vma_has_recency(vma):
         return 1
     return int(VMA.vm_file[vma] == 0 and (cfg.swap_slots == 0 or mach.swap_off != 0))
 

@@ -45,7 +45,7 @@ from arches.arm64.pgtable import (
     pte_write,
     pte_young,
 )
-from arches.arm64.pgtable_hwdef import ADDR_BITS, PTE_CONT, PTE_SPECIAL, PTE_UXN
+from arches.arm64.pgtable_hwdef import PTE_ADDR_LOW, PTE_CONT, PTE_SPECIAL, PTE_UXN
 from arches.arm64.tlbflush import (
     __flush_tlb_range,
     flush_tlb_page_nosync,
@@ -130,7 +130,7 @@ def contpte_try_fold(mm: int, addr: int, ptep: int, pte: int) -> int:
     last = cfg.cont_ptes - 1
     if ptep & last != last or pte_pfn(pte) & last != last:
         return 0
-    if not pte_valid(pte) or pte & (PTE_CONT | PTE_SPECIAL) or not cpu.contpte or cfg.cont_ptes == 1:
+    if not pte_valid(pte) or pte & (PTE_CONT | PTE_SPECIAL) or not cpu.contpte:
         return 0
     return __contpte_try_fold(mm, addr, ptep, pte)
 
@@ -275,7 +275,7 @@ def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
         contpte_try_unfold(mm, addr, ptep, READ_ONCE(ptep))
         __set_pte(ptep, pte)
         return contpte_try_fold(mm, addr, ptep, pte)
-    if not cpu.contpte or cfg.cont_ptes == 1:
+    if not cpu.contpte:
         return __set_ptes(ptep, pte, nr)
     count(SET_PTES, 1)
     if not mm_is_user(mm):
@@ -290,7 +290,7 @@ def contpte_set_ptes(addr: int, ptep: int, pte: int, nr: int) -> int:
     """Whole blocks get the contiguous bit at once, ragged edges do not."""
     mask = cont_size() - 1
     end = addr + (nr << cfg.page_shift)
-    output = pte & ((1 << ADDR_BITS) - cfg.page_size)
+    output = pte & PTE_ADDR_LOW & -cfg.page_size
     while addr < end:
         after = min((addr + cont_size()) & -cont_size(), end)
         if (addr | after) & mask == 0:

@@ -9,7 +9,7 @@ from arches.arm64.features import arch_feature
 from arches.arm64.cpufeature import cpu
 from arches.arm64.lazy_mmu import __set_pte_complete
 from arches.arm64.pgtable_hwdef import (
-    ADDR_BITS,
+    PTE_ADDR_LOW,
     PAGE_NONE,
     PAGE_READONLY,
     PAGE_READONLY_EXEC,
@@ -100,7 +100,7 @@ def pte_protnone(pte: int) -> int:
 
 @hookimpl
 def pte_pfn(pte: int) -> int:
-    return (pte & ((1 << ADDR_BITS) - 1)) >> cfg.page_shift
+    return (pte & PTE_ADDR_LOW) >> cfg.page_shift
 
 
 @hookimpl
@@ -175,7 +175,7 @@ def pte_mknoncont(pte: int) -> int:
 
 def pte_pgprot(pte: int) -> int:
     """Everything but the address."""
-    return pte & ~((1 << ADDR_BITS) - (1 << cfg.page_shift))
+    return pte & ~(PTE_ADDR_LOW & -cfg.page_size)
 
 
 @hookimpl

@@ -22,7 +22,7 @@ PTE_SPECIAL = 1 << 56
 PTE_ATTRINDX_MASK = 7 << 2
 PTE_PO_IDX_MASK = 7 << 60
 PTE_SWBITS_MASK = -(1 << 63) | (15 << 55)  # bits 63, 58..55
-ADDR_BITS = 50
+PTE_ADDR_LOW = (1 << 50) - 1  # of an address, with what lies within the page
 
 _PAGE_DEFAULT = PTE_TYPE_PAGE | PTE_AF | PTE_SHARED
 PAGE_READONLY = _PAGE_DEFAULT | PTE_USER | PTE_RDONLY | PTE_NG | PTE_PXN | PTE_UXN

@@ -75,7 +75,7 @@ def tlbi_sync() -> int:
 
 def tlbi_ttl(level: int) -> int:
     """The hint of a single-address operand: granule and level, if the CPU takes hints."""
-    if not cpu.ttl or level < 0 or level > 3:
+    if not cpu.ttl or level == TLBI_TTL_UNKNOWN:
         return 0
     granule = (cfg.page_shift - 10) >> 1  # 4K 1, 16K 2, 64K 3
     return granule << 2 | level
@@ -83,7 +83,7 @@ def tlbi_ttl(level: int) -> int:
 
 def range_ttl(level: int) -> int:
     """The hint of a range operand."""
-    return level if cpu.ttl and level > 0 and level <= 3 else 0
+    return level if cpu.ttl and level != TLBI_TTL_UNKNOWN else 0
 
 
 @hookimpl

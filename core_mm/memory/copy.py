@@ -38,7 +38,6 @@ from core_mm.mm_types import (
     MM_ANONPAGES,
     MM_SWAPENTS,
     VM_MAYWRITE,
-    VM_MIXEDMAP,
     VM_PFNMAP,
     VM_SHARED,
     VMA,
@@ -57,7 +56,7 @@ def is_cow_mapping(flags: int) -> int:
 
 def vma_needs_copy(src_vma: int) -> int:
     """Page faults can fill a mapping of a file again; what has no other source is copied."""
-    return VMA.anon_vma[src_vma] != 0 or VMA.vm_flags[src_vma] & (VM_PFNMAP | VM_MIXEDMAP) != 0
+    return VMA.anon_vma[src_vma] != 0 or VMA.vm_flags[src_vma] & VM_PFNMAP != 0
 
 
 def copy_page_range(dst_vma: int, src_vma: int) -> int:

@@ -65,7 +65,7 @@ def do_set_pmd(vma: int, address: int, pmdp: int, folio: int, access: int) -> in
     if access == ACCESS_WRITE:
         entry = maybe_mkwrite(pte_mkdirty(entry), vma)
     add_mm_counter(mm, mm_counter(folio), 1 << cfg.pmd_order)
-    folio_add_file_rmap_pmd(folio, folio, vma)
+    folio_add_file_rmap_pmd(folio, vma)
     return set_pmd_at(mm, address & -cfg.pmd_size, pmdp, pmd_mkhuge(entry))
 
 

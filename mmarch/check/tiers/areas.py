@@ -206,6 +206,12 @@ def merges(context: Context) -> None:
                 for pair in UNDONE
                 for undoes in (0, 1)
             ),
+            (2, OP_MADVISE, at + 2 * page, page, uapi.MADV_NOHUGEPAGE),
+            (2, OP_MADVISE, at + 4 * page, page, uapi.MADV_HUGEPAGE),
+            (0, OP_MADVISE, at + 4 * page, page, uapi.MADV_NOHUGEPAGE),
+            (-2, OP_MADVISE, at + 3 * page, page, uapi.MADV_NOHUGEPAGE),
+            (-1, OP_MUNMAP, at + 2 * page, 3 * page),
+            (-1, OP_MMAP, at + 2 * page, 3 * page, RW, PRIVATE, -1, 0),
             (1, OP_MUNMAP, at + 6 * page, page),
             (-1, OP_MMAP, at + 6 * page, page, RW, PRIVATE, -1, 0),
             (1, OP_MMAP, file, 2 * page, RW, shared, 0, 0),

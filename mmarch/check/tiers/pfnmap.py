@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from core_mm import mmap, pgtable, vma_tree
-from core_mm.mm_types import VM_PFNMAP
-from core_mm.uapi import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, OP_MMAP, OP_MUNMAP
+from core_mm.mm_types import EINVAL, VM_PFNMAP
+from core_mm.uapi import (
+    MADV_COLD,
+    MADV_DONTNEED,
+    MADV_FREE,
+    MADV_PAGEOUT,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    OP_CLEAR_REFS,
+    OP_FORK,
+    OP_MADVISE,
+    OP_MMAP,
+    OP_MPROTECT,
+    OP_MUNMAP,
+)
 from mmarch.check.context import Context
+from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
-from mmarch.check.system import System, system
+from mmarch.check.system import System, outcome, system
+from mmarch.check.tiers.calls import MADV_DONTNEED_LOCKED
+from mmarch.check.tiers.raced import entries
 from mmarch.engine.direct import Bound, DirectMachine
 
 AT, PAGES, DEVICE = 0x10000000, 5, 1 << 24  # DEVICE: a frame beyond the memory map
+
+ADVICE = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
 
 
 class Watch:
@@ -60,6 +79,42 @@ def pfnmap(context: Context) -> None:
         if not watch.asked:
             raise CheckFailed("munmap hides no VMA", machine.steps())
         machine.judge(variant.where)
+
+
+@check("stateful.frames", source="madvise(2), EINVAL; mm/vma.h:VM_SPECIAL; mm/memory.c:vma_needs_copy")
+def frames(context: Context) -> None:
+    """A mapping of bare frames takes no advice about pages, is merged with none, and a child has the same frames."""
+    for variant in context.variants():
+        s = system(variant)
+        map_frames(s)
+        size = PAGES * s.page
+        table = entries(s)
+        for advice in ADVICE:
+            returns(s, -EINVAL, OP_MADVISE, 1, AT, size, advice)
+        for flags in (1, 2, 3, 4):
+            returns(s, 0, OP_CLEAR_REFS, 1, flags)
+        if entries(s) != table:
+            raise CheckFailed(f"what concerns pages changes entries of bare frames{variant.where}", s.steps())
+        for place, prot in ((AT + size, 3), (AT - s.page, 1)):
+            returns(s, place, OP_MMAP, 1, place, s.page, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+        returns(s, 0, OP_MPROTECT, 1, AT - s.page, s.page, 3)
+        areas = int(s.machine.memory.tables["MM"]["map_count"][int(s.machine.memory.tables["TASK"]["mm"][2])])
+        if areas != 3:
+            raise CheckFailed(
+                f"bare frames and pages beside them are {areas} mappings, not 3{variant.where}", s.steps()
+            )
+        returns(s, 0, OP_FORK, 1, 2)
+        observer = Observer(s)
+        seen = [observer.look(observer.mm_of(2), AT // s.page + i) for i in range(PAGES)]
+        if [one and one.pfn for one in seen] != [DEVICE + i for i in range(PAGES)]:
+            raise CheckFailed(f"a child has not the frames of its parent: {seen}{variant.where}", s.steps())
+        s.judge(variant.where)
+
+
+def returns(s: System, wanted: int, *row: int) -> None:
+    """An operation with its result."""
+    if (found := s.do(*row)) != wanted:
+        raise CheckFailed(f"{s.steps()[-1]} returned {outcome(found)}; right is {outcome(wanted)}", s.steps())
 
 
 def map_frames(s: System) -> None:
