@@ -106,7 +106,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "pmdp_invalidate<split_huge_pmd", "pmdp_invalidate<split_huge_pmd_freeze", "drop_file_pmd",
         "split_huge_zero_page_pmd",
     ),
-    "gather_slots": ("put_slot",), "gather_page": ("batch_alloc<tlb_next_batch:1",),
+    "gather_slots": ("put_slot",), "gather_page": ("batch_alloc_page<tlb_next_batch:1",),
     "gather_flush": ("tlb_flush<tlb_flush_mmu_tlbonly",),
     "gather_flush_full gather_flush_dirty": ("tlb_flush_rmaps<zap_pte_range",),
     "gather_flush_vma": (
