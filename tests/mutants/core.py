@@ -101,8 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "G-memory", "a gather that got no page goes on with slots that nobody allocated", "gather.no-memory",
-        (Edit(GATHER, "    page = alloc_page_nowait()\n    if page == 0:\n        return 0\n    count",
-              "    page = alloc_page_nowait()\n    count"),),
+        (Edit(GATHER, "batch_alloc(limit, page) if page else 0", "batch_alloc(limit, page)"),),
     ),
     Mutant(
         "G-nested", "the first of two gathers flushes only what it recorded", "gather.nested",

@@ -81,7 +81,7 @@ def pfnmap(context: Context) -> None:
         machine.judge(variant.where)
 
 
-@check("stateful.frames", source="madvise(2), EINVAL; mm/vma.h:VM_SPECIAL; mm/memory.c:vma_needs_copy")
+@check("stateful.bare-frames", source="madvise(2), EINVAL; mm/vma.h:VM_SPECIAL; mm/memory.c:vma_needs_copy")
 def frames(context: Context) -> None:
     """A mapping of bare frames takes no advice about pages, is merged with none, and a child has the same frames."""
     for variant in context.variants():
