@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pytest
 
 from tests.docs.test_commands_reference import sections
 from tests.docs.test_tutorial import edit
+from tests.support import forks
 from tests.support.pages import PAGES, ROOT, Block, blocks
 
 FILL = bool(os.environ.get("MMARCH_FILL_README"))
@@ -50,15 +50,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command.replace("\\\n", " "), comments=True)
     assert words[0] == "mmarch", f"a page may call mmarch, not {words[0]!r}"
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
-    return subprocess.run(
-        [sys.executable, "-m", "mmarch", *words[1:]],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return forks.run(*words[1:], cwd=folder, environment=environment)
 
 
 PAGES_THAT_RUN = [

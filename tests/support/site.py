@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import forks
+
 
 @dataclass(frozen=True)
 class Site:
@@ -24,19 +26,26 @@ class Site:
 
     def run(self, *arguments: str, cwd: Path | None = None, fails: bool = False) -> str:
         """Run python with these arguments; what it printed to stdout and stderr."""
-        path = os.pathsep.join([str(self.target), *filter(None, [os.environ.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, *arguments],
-            env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"},
+            env=self._environment(),
             cwd=cwd,
             capture_output=True,
             text=True,
             timeout=1200,
         )
-        text = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, f"{arguments} exited {done.returncode}:\n{text[-6000:]}"
-        return text
+        return self._told(done, fails)
 
     def mmarch(self, *arguments: str, fails: bool = False) -> str:
         """Run the command line."""
-        return self.run("-m", "mmarch", *arguments, fails=fails)
+        return self._told(forks.run(*arguments, environment=self._environment()), fails)
+
+    def _environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(self.target), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"}
+
+    @staticmethod
+    def _told(done: subprocess.CompletedProcess[str], fails: bool) -> str:
+        text = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, f"{done.args} exited {done.returncode}:\n{text[-6000:]}"
+        return text

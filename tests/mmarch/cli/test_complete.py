@@ -11,6 +11,7 @@ import pytest
 
 from mmarch import table
 from mmarch.cli import main
+from tests.support import forks
 
 
 @pytest.mark.parametrize(
@@ -50,10 +51,7 @@ def test_completion(words: str, expected: str) -> None:
     line = f"mmarch {words}"
     environment = {**os.environ, "_MMARCH_COMPLETE": "complete_bash", "COMP_WORDS": line}
     environment["COMP_CWORD"] = str(len(line.split()) - 1)
-    done = subprocess.run(
-        [sys.executable, "-m", "mmarch"], env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert expected in done.stdout.split()
+    assert expected in forks.run(environment=environment).stdout.split()
 
 
 def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
