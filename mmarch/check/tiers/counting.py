@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from itertools import chain
 from types import FrameType
 from typing import Any
 
@@ -54,7 +55,7 @@ from core_mm.vmstat import (
     LOG_TLBI,
     UNFOLD,
 )
-from mmarch.check import conversions, nobody
+from mmarch.check import conversions, log_told, nobody
 from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.fresh import Fresh
@@ -120,7 +121,7 @@ TABLE_GONE = -1  # level of a row of LOG_TABLE
 
 @check("stateful.counts", source="docs/reference/events.md")
 def counts_are_true(context: Context) -> str:
-    """Of random operations, each event is counted as often as the log, entries, or the calls it stands for, say."""
+    """Of random operations, each event is counted as often as log, entries, calls say; the log tells what is there."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     seen = 0
@@ -134,7 +135,8 @@ def counts_are_true(context: Context) -> str:
                     [show(row) for row in made.rows],
                 )
             seen += number
-        for wrong in conversions.compared(machine, context.arch.tlb_model.cont_mask):
+        conversion = conversions.compared(machine, context.arch.tlb_model.cont_mask)
+        for wrong in chain(conversion, log_told.differences(machine)):
             raise CheckFailed(f"{wrong}{context.where}", [show(row) for row in made.rows])
     return f"{seen:,} events"
 

@@ -1,0 +1,43 @@
+"""The log of random operations tells what memory has, and the check what it tells otherwise."""
+
+from __future__ import annotations
+
+from multiprocessing import get_context
+
+import pytest
+
+from mmarch.check.context import Context
+from mmarch.check.loading import load_named
+from mmarch.check.outcome import CheckFailed
+from mmarch.check.tiers.counting import counts_are_true
+from tests.mutants.mutant import Edit, applied
+
+PLACE = "vma | VMA.vm_mm[vma] << 24 | VMA.vm_file[vma] << 44"
+WRONG = {
+    "mapping": Edit("core_mm.vma_tree", PLACE, "vma | VMA.vm_mm[vma] << 24"),
+    "task": Edit("core_mm.fork", "note(LOG_TASK, task - 1, mm, 0, 0)", "note(LOG_TASK, task, mm, 0, 0)"),
+    "folio": Edit("core_mm.page_cache", "folio_order(folio), inode)", "folio_order(folio), 0)"),
+    "a fault of mm": Edit(
+        "core_mm.memory.access", "LOG_FAULT, addr, access, mm, 0", "LOG_FAULT, addr, access, 0, mm"
+    ),
+    "operation": Edit("core_mm.syscalls", "LOG_OP, row, op, ops", "LOG_OP, op, row, ops"),
+}
+
+
+def told(edit: Edit) -> str:
+    """What the check says of core-mm with this edit."""
+    generic = load_named("generic").descriptor
+    with applied((edit,)):
+        try:
+            return counts_are_true(Context(generic, generic, share=0.04))
+        except CheckFailed as failed:
+            return str(failed)
+
+
+@pytest.mark.parametrize(("says", "edit"), WRONG.items(), ids=WRONG)
+def test_what_is_logged_wrong(says: str, edit: Edit) -> None:
+    """A column of the log that is missing or another one: what is told wrong is named."""
+    with get_context("fork").Pool(1) as pool:
+        message = pool.apply(told, (edit,))
+    assert message.startswith(says)
+    assert "is logged" in message
