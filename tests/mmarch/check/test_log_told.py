@@ -15,9 +15,11 @@ from tests.mutants.mutant import Edit, applied
 PLACE = "vma | VMA.vm_mm[vma] << 24 | VMA.vm_file[vma] << 44"
 WRONG = {
     "mapping": Edit("core_mm.vma_tree", PLACE, "vma | VMA.vm_mm[vma] << 24"),
-    "task": Edit("core_mm.fork", "note(LOG_TASK, task - 1, mm, 0, 0)", "note(LOG_TASK, task, mm, 0, 0)"),
+    "a fault of mm 2": Edit(
+        "core_mm.fork", "note(LOG_TASK, task - 1, mm, 0, 0)", "note(LOG_TASK, task, mm, 0, 0)"
+    ),
     "folio": Edit("core_mm.page_cache", "folio_order(folio), inode)", "folio_order(folio), 0)"),
-    "a fault of mm": Edit(
+    "a fault of mm 0": Edit(
         "core_mm.memory.access", "LOG_FAULT, addr, access, mm, 0", "LOG_FAULT, addr, access, 0, mm"
     ),
     "operation": Edit("core_mm.syscalls", "LOG_OP, row, op, ops", "LOG_OP, op, row, ops"),
