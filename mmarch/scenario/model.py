@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .expr import Amount
 
@@ -120,7 +121,7 @@ class Scenario:
     body: list[Line] = field(default_factory=list)
     ended: bool = False
 
-    @property
+    @cached_property
     def reported(self) -> frozenset[str]:
         """The names its steps are reported under: its own and those of its parts."""
         return frozenset((self.name, *_parts(self.body)))

@@ -9,7 +9,7 @@ Errors: mmarch.errors.InputError.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +20,7 @@ from mmarch.measurement import Measurement, Phase, Ptes
 from .compare_steps import is_compared
 
 MAX_BYTES = 1 << 20
+Place = tuple[str, str, int, str, int, str, str]  # kernel, CPU, CPUs, scenario, order, kind, step
 
 
 class Exemption(BaseModel):
@@ -62,14 +63,20 @@ def load(path: Path) -> list[Exemption]:
         raise InputError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
 
 
-def find(exemptions: Iterable[Exemption], measurement: Measurement, step: Phase | Ptes) -> Exemption | None:
+def by_place(exemptions: Sequence[Exemption]) -> Mapping[Place, Exemption]:
+    """Exemptions by the step that they are for; of two for one the first."""
+    return {
+        (entry.kernel, entry.cpu, entry.smp, entry.scenario, entry.order, entry.kind, entry.step): entry
+        for entry in reversed(exemptions)
+    }
+
+
+def find(
+    exemptions: Mapping[Place, Exemption], measurement: Measurement, step: Phase | Ptes
+) -> Exemption | None:
     """The exemption of `step`, if there is one."""
     meta = measurement.meta
-    place = (meta.kernel, meta.cpu, meta.smp, step.scenario, step.order, step.kind, step.phase)
-    for entry in exemptions:
-        if (entry.kernel, entry.cpu, entry.smp, entry.scenario, entry.order, entry.kind, entry.step) == place:
-            return entry
-    return None
+    return exemptions.get((meta.kernel, meta.cpu, meta.smp, step.scenario, step.order, step.kind, step.phase))
 
 
 def holds(entry: Exemption, step: Phase | Ptes, measurements: Sequence[Measurement]) -> bool:

@@ -173,11 +173,15 @@ class _Judge:
     unused: list[exempt.Exemption] = field(default_factory=list)
 
     @cached_property
+    def places(self) -> Mapping[exempt.Place, exempt.Exemption]:
+        return exempt.by_place(self.exemptions)
+
+    @cached_property
     def measurements(self) -> list[Measurement]:
         return [load(path) for path in self.evidence]
 
     def result(self, measurement: Measurement, step: Phase | Ptes, found: list[Difference]) -> Result:
-        entry = exempt.find(self.exemptions, measurement, step)
+        entry = exempt.find(self.places, measurement, step)
         if entry and not found and entry.disagrees != measurement.meta.cpu:
             self.unused.append(entry)
         if not found:
