@@ -12,9 +12,10 @@ from types import FrameType
 from typing import Any
 
 import core_mm
+from mmarch.check.gathered import STEPS, Gathered
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.profiling import profiled
-from mmarch.check.told import Told
+from mmarch.check.told import ACCESSED, DIRTY, FAULT, ZAP, ZAP_HUGE, Told
 from mmarch.engine.hookimpls import parameters
 from mmarch.engine.machine import Machine
 
@@ -22,6 +23,8 @@ CORE = str(Path(core_mm.__file__).parent)
 SAME = {"address": "addr"}
 ENTRIES = {"ptep": 0, "pmdp": 1}  # level of the table
 HIGHEST = {"vmf": 0, "full": 1, "dirty": 1}  # there is no struct vm_fault here
+OF_PAGES = ("pte_pfn", "pte_young", "pte_dirty", "pte_write")  # what only an entry with a page has
+FOLLOWED = {FAULT, ZAP, ZAP_HUGE, DIRTY, ACCESSED, *STEPS}
 HARDWARE = "mmu_access"  # which core-mm stands in for
 
 
@@ -44,7 +47,8 @@ class Arguments:
             name: [SAME.get(one, one) for one in parameters(declared)]
             for name, declared in machine.config.hooks.items() if name != HARDWARE
         }  # fmt: skip
-        self.told = Told(machine)
+        self.present = machine._binder.hooks["pte_present"]
+        self.told, self.gathered = Told(machine), Gathered(machine)
 
     def watched(self) -> AbstractContextManager[None]:
         """CheckFailed from within the call that is wrong."""
@@ -53,14 +57,22 @@ class Arguments:
     def _called(self, frame: FrameType, event: str, result: Any) -> None:
         code = frame.f_code
         if code.co_filename.startswith(CORE):
-            if event == "call":
-                self.told.enters(code.co_name)
-            elif event == "return":
-                self.told.leaves(code.co_name)
+            if code.co_name in FOLLOWED:
+                self._function(frame, event)
         elif code.co_name in self.hooks and event in ("call", "return"):
             caller = frame.f_back
             if caller is not None and caller.f_code.co_filename.startswith(CORE):
                 self._hook(frame, event, result)
+
+    def _function(self, frame: FrameType, event: str) -> None:
+        """Of core-mm's own."""
+        code = frame.f_code
+        if event == "call":
+            given = {name: frame.f_locals[name] for name in code.co_varnames[: code.co_argcount]}
+            self.told.enters(code.co_name, given)
+            self.gathered.enters(code.co_name, given)
+        elif event == "return":
+            self.told.leaves(code.co_name)
 
     def _hook(self, frame: FrameType, event: str, result: Any) -> None:
         """Core-mm calls one, or has called it."""
@@ -69,10 +81,14 @@ class Arguments:
         given = dict(zip(names, values, strict=True))
         if event == "return":
             self.told.returned(name, given, result)
+            self.gathered.returned(name)
         elif wrong := self.wrong(given):
             raise CheckFailed(f"core-mm calls {name} with {wrong}")
+        elif name in OF_PAGES and not self.present(given["pte"]):
+            raise CheckFailed(f"core-mm asks {name} of entry {given['pte']:#x}, which is not present")
         else:
             self.told.called(name, given)
+            self.gathered.called(name, given)
 
     def wrong(self, given: Mapping[str, int]) -> str:
         """What cannot be, of a hook with these arguments; "" if nothing."""

@@ -16,6 +16,10 @@ from mmarch.engine.machine import Machine
 ALLOCATORS: Mapping[str, tuple[str, Mapping[str, int | None]]] = {
     "vm_area_alloc": ("VMA", {"vm_mm": None, "priority": None}),
     "mm_alloc": ("MM", {"pgd": None, "mm_users": 1, "pgtables": 1}),
+    "tlb_gather_start": (
+        "GATHER",
+        {"mm": None, "fullmm": None, "start": 1 << 62, "active": None, "local": None},
+    ),
     "anon_vma_alloc": ("ANON_VMA", {"parent": None, "root": None, "next": None}),
 }
 FRAMES = "get_page_from_freelist"

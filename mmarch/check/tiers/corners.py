@@ -25,6 +25,7 @@ from core_mm.uapi import (
     OP_MMAP,
     OP_MPROTECT,
     OP_MREMAP,
+    OP_MUNMAP,
     OP_PWRITE,
     OP_SPAWN,
     OP_SWAPOFF,
@@ -159,6 +160,20 @@ def copies_forked(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_TOUCH, 2, at + (entries + 20) * page, 2, ACCESS_WRITE
 
 
+def given_up_whole(at: int, page: int, entries: int) -> Iterator[Row]:
+    """Huge pages go, each by a call of its own: of a process, and of shared memory, read, written and old."""
+    yield OP_TOUCH, 1, at, 1, ACCESS_WRITE
+    yield OP_MADVISE, 1, at, entries * page, uapi.MADV_DONTNEED
+    yield OP_FTRUNCATE, 1, MEMORY, entries * page
+    yield OP_MMAP, 1, at, entries * page, RW, SHARED, MEMORY, 0
+    for access in (ACCESS_WRITE, ACCESS_READ):
+        yield OP_TOUCH, 1, at, 1, access
+        yield OP_MADVISE, 1, at, entries * page, uapi.MADV_DONTNEED
+    yield OP_TOUCH, 1, at, 1, ACCESS_READ
+    yield OP_LRU_GEN_AGE, 1, 0
+    yield OP_MUNMAP, 1, at, entries * page
+
+
 def mapped_twice(at: int, page: int, entries: int) -> Iterator[Row]:
     """mremap of no bytes maps shared memory a second time."""
     there = at + 8 * entries * page
@@ -241,7 +256,7 @@ def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
 
 
 CORNERS: tuple[Corner, ...] = (
-    mapped_twice, child_gave_up, still_in_swap, another_leaf,
+    given_up_whole, mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, in_swap, closed, hole_in_swap, hole_in_dirty, behind_the_end,
     shared_in_part, copies_forked, cached_in_part, cached_at_the_end, asids_run_out,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from core_mm.content import EVENT_BITS, FROM_SWAP, TO_SWAP
+from core_mm.descriptor import ArchDescriptor
 from core_mm.uapi import (
     ACCESS_WRITE,
     COLUMNS,
@@ -63,6 +64,7 @@ from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.profiling import profiled
 from mmarch.check.registry import check
 from mmarch.check.system import show
+from mmarch.check.tiers.corners import CORNERS, prepared
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import soak
 from mmarch.sanitize.answers import MS_SYNC
@@ -125,7 +127,7 @@ def counts_are_true(context: Context) -> str:
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     seen = 0
-    for made in rounds(context):
+    for made in with_corners(context) if context.every else rounds(context):
         machine = soak.machine(made, "interpreted")
         machine.memory.set("cfg", "content", 1)
         for event, number in happened(machine, len(made.rows)).items():
@@ -144,7 +146,7 @@ def counts_are_true(context: Context) -> str:
 @check("stateful.arguments", source="core_mm/hookspecs.py: parameters")
 def arguments_are_named(context: Context) -> str:
     """Random operations call hooks with what parameters are named after, and tell of faults and zaps what they owe."""
-    return watched(context, lambda machine: Arguments(machine).watched())
+    return watched(context, lambda machine: Arguments(machine).watched(), with_corners)
 
 
 @check("stateful.nobody", source="core_mm/mm_types.py: row 0 is nobody's")
@@ -183,6 +185,13 @@ def far(context: Context) -> Iterator[soak.Round]:
     yield replace(made, rows=tuple((*row, *[0] * (COLUMNS - len(row))) for row in rows))
 
 
+def with_corners(context: Context) -> Iterator[soak.Round]:
+    """Usual and seldom operations, and short programs that ask for what these hardly ever come upon."""
+    yield from rounds(context)
+    able = replace(context, cpu=context.cpu or richest(context.arch))
+    yield from (prepared(able, corner) for corner in CORNERS)
+
+
 def watched(
     context: Context,
     watch: Callable[[Machine], AbstractContextManager[None]],
@@ -205,11 +214,18 @@ def watched(
 
 
 def rounds(context: Context) -> Iterator[soak.Round]:
-    """Usual operations, and ones that programs seldom make."""
+    """Usual operations, and ones that programs seldom make, these on a CPU that has much."""
     config = replace(context.config(), granule=context.granule or context.arch.default_granule)
     wanted = max(FEWEST, round(OPERATIONS * context.share))
     yield from soak.rounds(config, wanted, context.seed)
-    yield from soak.rounds(config, wanted, context.seed, Rare)
+    yield from soak.rounds(
+        replace(config, cpu=config.cpu or richest(context.arch)), wanted, context.seed, Rare
+    )
+
+
+def richest(arch: ArchDescriptor) -> str:
+    """The CPU model with the most features; "" where an architecture tells none apart."""
+    return max(arch.cpus, key=lambda name: sum(map(bool, arch.cpus[name].features.values())), default="")
 
 
 def happened(machine: Machine, rows: int) -> dict[str, int]:

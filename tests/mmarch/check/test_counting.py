@@ -78,6 +78,20 @@ LEFT_OUT = {
         "    arch_check_zapped_pte(vma, pte)\n    tlb_",
         "    arch_check_zapped_pte(vma, 0)\n    tlb_",
     ),
+    "without folio_mark_accessed": Edit(
+        "core_mm.memory.zap",
+        "            folio_mark_accessed(folio)\n        add_mm_counter(mm, mm_counter(folio), -nr)",
+        "            pass\n        add_mm_counter(mm, mm_counter(folio), -nr)",
+    ),
+    "a gather flushed with vma_exec 0x1; right is 0x0": Edit(
+        "core_mm.mmu_gather", "vma_exec[tlb] = flags & VM_EXEC != 0", "vma_exec[tlb] = flags & VM_EXEC != 1"
+    ),
+    "entries of level 2 has hint 0": Edit("arches.arm64.tlb", "2 * pmds", "0 * pmds"),
+    "asks pte_write of entry": Edit(
+        "core_mm.khugepaged",
+        "if handle_mm_fault(vma, haddr + (i << cfg.page_shift), ACCESS_READ)",
+        "if handle_mm_fault(vma, haddr + (i >> cfg.page_shift), ACCESS_READ)",
+    ),
 }
 
 
