@@ -10,7 +10,6 @@ from core_mm.folio import (
     folio_alloc,
     folio_put,
     folio_ref_count,
-    folio_test_swapcache,
 )
 from core_mm.hookspecs import (
     pfn_pte,
@@ -36,7 +35,6 @@ from core_mm.memory.rss import add_mm_counter
 from core_mm.mm_types import MM_ANONPAGES, VMA, cfg, mach, ptes
 from core_mm.pgtable import pte_alloc_one
 from core_mm.rmap import anon_vma_prepare, folio_add_new_anon_rmap, folio_move_anon_rmap
-from core_mm.swap_state import folio_free_swap
 from core_mm.thp import thp_vma_suitable_order
 from core_mm.uapi import ACCESS_WRITE
 from core_mm.vm_fault import VM_FAULT_FALLBACK, VM_FAULT_OOM
@@ -146,12 +144,7 @@ def do_huge_pmd_wp_page(vma: int, address: int, pmdp: int, pmd: int) -> int:
 
 
 def huge_folio_is_ours(folio: int, vma: int) -> int:
-    """Whether the one reference is this mapping's."""
-    cached = (1 << cfg.pmd_order) if folio_test_swapcache(folio) else 0
-    if folio_ref_count(folio) > 1 + cached:
-        return 0
-    if cached:
-        folio_free_swap(folio)
+    """Whether the one reference is this mapping's; what has slots of swap no leaf maps any more."""
     if folio_ref_count(folio) != 1:
         return 0
     folio_move_anon_rmap(folio, vma)

@@ -9,6 +9,7 @@ from core_mm.uapi import (
     MADV_POPULATE_READ,
     OP_LRU_GEN_AGE,
     OP_MADVISE,
+    OP_SWAPOFF,
     OP_TOUCH,
 )
 from mmarch.check.context import Context
@@ -45,7 +46,7 @@ def young(s: System) -> int:
 @check(
     "stateful.aging",
     hooks=("arch_has_hw_nonleaf_pmd_young", "pmdp_test_and_clear_young", "mmu_access"),
-    source="mm/vmscan.c:walk_pmd_range",
+    source="mm/vmscan.c:walk_pmd_range, should_skip_vma",
 )
 def aging(context: Context) -> None:
     """A gentle pass finds every access, if need be through the flag of the table; clearing that keeps the table."""
@@ -69,4 +70,12 @@ def aging(context: Context) -> None:
                 raise CheckFailed(
                     f"aging misses {young(s)} accessed pages of {PAGES}{variant.where}", s.steps()
                 )
+        ok(s, OP_TOUCH, 1, AT, PAGES, ACCESS_READ)
+        ok(s, OP_SWAPOFF, 1)
+        ok(s, OP_LRU_GEN_AGE, 1)
+        if young(s) != PAGES:
+            raise CheckFailed(
+                f"without swap aging looks at {PAGES - young(s)} pages that cannot be reclaimed{variant.where}",
+                s.steps(),
+            )
         s.judge(variant.where)

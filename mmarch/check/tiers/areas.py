@@ -12,6 +12,9 @@ from core_mm.uapi import (
     MAP_FIXED,
     MAP_GROWSDOWN,
     MAP_LOCKED,
+    MAP_NONBLOCK,
+    MAP_NORESERVE,
+    MAP_POPULATE,
     MAP_PRIVATE,
     MAP_SHARED,
     MAP_STACK,
@@ -27,6 +30,7 @@ from core_mm.uapi import (
     OP_MUNMAP,
     OP_TOUCH,
 )
+from core_mm.vmstat import DO_WP_PAGE, FAULT_COW
 from mmarch.check.context import Context
 from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed
@@ -39,6 +43,7 @@ RLIMIT = 8 << 20  # bytes
 GROWS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN | MAP_STACK
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
 MADV_DONTDUMP, MADV_DODUMP = 16, 17
+UNACCOUNTED = ((PRIVATE | MAP_NORESERVE, -1), (MAP_SHARED | MAP_FIXED, 0))  # flags, file
 UNDONE = (
     (uapi.MADV_DONTFORK, uapi.MADV_DOFORK),
     (uapi.MADV_WIPEONFORK, uapi.MADV_KEEPONFORK),
@@ -227,6 +232,7 @@ def merges(context: Context) -> None:
             (0, OP_TOUCH, at + 3 * page, 1, ACCESS_WRITE),
             (0, OP_MMAP, at + 2 * page, page, RW, PRIVATE, -1, 0),
             (-2, OP_MUNMAP, at, 5 * page),
+            *(call for flags, file in UNACCOUNTED for call in _made_writable(at, page, flags, file)),
         ):
             _areas(world, areas, op, *arguments)
         world.machine.judge(variant.where)
@@ -240,6 +246,14 @@ def _written_apart(at: int, page: int, first: int) -> Iterator[tuple[int, ...]]:
     yield 0, OP_TOUCH, at + (4 - first) * page, 1, ACCESS_WRITE
     yield -1, OP_MPROTECT, at + 4 * page, 4 * page, RW
     yield -1, OP_MUNMAP, at, 8 * page
+
+
+def _made_writable(at: int, page: int, flags: int, file: int) -> Iterator[tuple[int, ...]]:
+    """A part that becomes writable later is what the other has always been, where no memory is accounted for it."""
+    yield 1, OP_MMAP, at, 2 * page, RW, flags, file, 0
+    yield 1, OP_MMAP, at + 2 * page, 2 * page, R, flags, file, 2 * page
+    yield -1, OP_MPROTECT, at + 2 * page, 2 * page, RW
+    yield -1, OP_MUNMAP, at, 4 * page
 
 
 def _areas(world: World, more: int, op: int, *arguments: int) -> None:
@@ -296,4 +310,18 @@ def locked(context: Context) -> None:
         present(world, LOCKED.at(world), PAGES, True)
         world.succeeds(OP_MMAP, ELSEWHERE + 2 * size, page, RW, PRIVATE | MAP_LOCKED, -1, 0)
         present(world, ELSEWHERE + 2 * size, 1, True)
+        for flags, there in ((MAP_POPULATE, True), (MAP_POPULATE | MAP_NONBLOCK, False)):
+            world.succeeds(OP_MMAP, ELSEWHERE + 4 * size, size, RW, PRIVATE | flags, -1, 0)
+            present(world, ELSEWHERE + 4 * size, PAGES, there)
+        for flags, copies in ((MAP_PRIVATE, PAGES), (MAP_SHARED, 0)):
+            world.succeeds(OP_MMAP, ELSEWHERE, size, R, flags | MAP_FIXED | MAP_LOCKED, 0, 0)
+            before = world.machine.count(FAULT_COW), world.machine.count(DO_WP_PAGE)
+            world.succeeds(OP_MPROTECT, ELSEWHERE, size, RW)
+            found = world.machine.count(FAULT_COW) - before[0], world.machine.count(DO_WP_PAGE) - before[1]
+            if found != (copies, copies):
+                raise CheckFailed(
+                    f"locked memory of a file that becomes writable: {found} copies and faults, not {copies} of each"
+                    f"{variant.where}",
+                    world.machine.steps(),
+                )
         world.machine.judge(variant.where)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core_mm import uapi
-from core_mm.mm_types import EBUSY, EEXIST, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, SIGSEGV
+from core_mm.mm_types import EBUSY, EEXIST, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, SIGSEGV, VM_MAYWRITE
 from core_mm.uapi import (
     ACCESS_READ,
     ACCESS_WRITE,
@@ -272,6 +272,16 @@ def of_numbers(world: World) -> Iterator[Call]:
     yield EINVAL, OP_MMAP, 1 << 60, page, RW, PRIVATE, -1, 0
 
 
+def of_rights(world: World) -> None:
+    """mprotect(2), EACCES: a shared mapping of a file that was opened to be read, as no program here does."""
+    vmas = world.machine.machine.memory.tables["VMA"]
+    vma = vmas["vm_start"].tolist().index(READ_ONLY.at(world))
+    vmas["vm_flags"][vma] &= ~VM_MAYWRITE
+    for pages in (PAGES, 1):
+        world.refuses(EACCES, OP_MPROTECT, READ_ONLY.at(world), pages * world.page, RW)
+    world.succeeds(OP_MPROTECT, READ_ONLY.at(world), PAGES * world.page, R | uapi.PROT_EXEC)
+
+
 @check("stateful.errors", source="the system calls' manual pages")
 def errors(context: Context) -> None:
     """Calls that their manual pages say fail do so with that error, and change neither mappings nor entries."""
@@ -282,6 +292,7 @@ def errors(context: Context) -> None:
                 (world.refuses if error else world.returns)(error, op, *arguments)
         for error, op, *arguments in of_holes(world):
             world.returns(error, op, *arguments)
+        of_rights(world)
         world.succeeds(OP_SWAPOFF)
         world.refuses(EINVAL, OP_SWAPOFF)
         world.machine.judge(variant.where)

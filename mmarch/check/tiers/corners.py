@@ -17,6 +17,7 @@ from core_mm.uapi import (
     MAP_FIXED,
     MAP_PRIVATE,
     MAP_SHARED,
+    OP_EXIT,
     OP_FALLOCATE,
     OP_FORK,
     OP_FTRUNCATE,
@@ -40,7 +41,7 @@ from mmarch.sanitize import soak
 from mmarch.sanitize.random_rows import Row
 
 PRIVATE, SHARED = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, MAP_FIXED | MAP_SHARED
-NONE, RW, HOLE = 0, 3, uapi.FALLOC_FL_PUNCH_HOLE | uapi.FALLOC_FL_KEEP_SIZE
+NONE, READ, RW, HOLE = 0, 1, 3, uapi.FALLOC_FL_PUNCH_HOLE | uapi.FALLOC_FL_KEEP_SIZE
 DISK, MEMORY = 0, 1  # files
 TLB, ASIDS_LEFT = 64, 2  # of a machine that runs behind a TLB
 Corner = Callable[[int, int, int], Iterator[Row]]  # (address, bytes of a page, entries of a table)
@@ -246,6 +247,34 @@ def cached_at_the_end(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_TOUCH, 1, at, 40, ACCESS_WRITE
 
 
+def owned_in_part(at: int, page: int, entries: int) -> Iterator[Row]:
+    """Of a folio that a child has shared, and left, some pages are written; then rights of all are taken and given."""
+    there = at + 8 * entries * page
+    yield OP_MMAP, 1, there, 16 * page, RW, PRIVATE, -1, 0
+    yield OP_TOUCH, 1, there, 16, ACCESS_WRITE
+    yield OP_FORK, 1, 2
+    yield OP_EXIT, 2
+    for number in (1, 4, 5, 9):
+        yield OP_TOUCH, 1, there + number * page, 1, ACCESS_WRITE
+    for prot in (READ, RW):
+        yield OP_MPROTECT, 1, there, 16 * page, prot
+    yield OP_FORK, 1, 2
+    for task in (1, 2):
+        yield OP_TOUCH, task, there, 16, ACCESS_WRITE
+
+
+def moved_with_a_gap(at: int, page: int, entries: int) -> Iterator[Row]:
+    """Two mappings and the hole between them are moved at once, which Linux can since 6.17."""
+    there, to = at + 8 * entries * page, at + 9 * entries * page
+    for first in (0, 6):
+        yield OP_MMAP, 1, there + first * page, 4 * page, RW, PRIVATE, -1, 0
+        yield OP_TOUCH, 1, there + first * page, 4, ACCESS_WRITE
+    yield OP_MREMAP, 1, there, 10 * page, 10 * page, uapi.MREMAP_MAYMOVE | uapi.MREMAP_FIXED, to
+    for place in (there, to):
+        yield OP_TOUCH, 1, place + 6 * page, 4, ACCESS_READ
+        yield OP_TOUCH, 1, place, 4, ACCESS_READ
+
+
 def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
     """More children than there are ASIDs left, while a TLB holds translations of all of them."""
     yield OP_TOUCH, 1, at, 8, ACCESS_WRITE
@@ -258,7 +287,8 @@ def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
 CORNERS: tuple[Corner, ...] = (
     given_up_whole, mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, in_swap, closed, hole_in_swap, hole_in_dirty, behind_the_end,
-    shared_in_part, copies_forked, cached_in_part, cached_at_the_end, asids_run_out,
+    shared_in_part, copies_forked, cached_in_part, cached_at_the_end, owned_in_part, moved_with_a_gap,
+    asids_run_out,
 )  # fmt: skip
 
 
