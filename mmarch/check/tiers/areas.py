@@ -44,6 +44,7 @@ GROWS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN | MAP_STACK
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
 MADV_DONTDUMP, MADV_DODUMP = 16, 17
 UNACCOUNTED = ((PRIVATE | MAP_NORESERVE, -1), (MAP_SHARED | MAP_FIXED, 0))  # flags, file
+HUGE = (uapi.MADV_NOHUGEPAGE, uapi.MADV_HUGEPAGE)
 UNDONE = (
     (uapi.MADV_DONTFORK, uapi.MADV_DOFORK),
     (uapi.MADV_WIPEONFORK, uapi.MADV_KEEPONFORK),
@@ -211,12 +212,7 @@ def merges(context: Context) -> None:
                 for pair in UNDONE
                 for undoes in (0, 1)
             ),
-            (2, OP_MADVISE, at + 2 * page, page, uapi.MADV_NOHUGEPAGE),
-            (2, OP_MADVISE, at + 4 * page, page, uapi.MADV_HUGEPAGE),
-            (0, OP_MADVISE, at + 4 * page, page, uapi.MADV_NOHUGEPAGE),
-            (-2, OP_MADVISE, at + 3 * page, page, uapi.MADV_NOHUGEPAGE),
-            (-1, OP_MUNMAP, at + 2 * page, 3 * page),
-            (-1, OP_MMAP, at + 2 * page, 3 * page, RW, PRIVATE, -1, 0),
+            *(call for first in (0, 1) for call in _taken_back(at, page, *HUGE[first:], *HUGE[:first])),
             (1, OP_MUNMAP, at + 6 * page, page),
             (-1, OP_MMAP, at + 6 * page, page, RW, PRIVATE, -1, 0),
             (1, OP_MMAP, file, 2 * page, RW, shared, 0, 0),
@@ -246,6 +242,16 @@ def _written_apart(at: int, page: int, first: int) -> Iterator[tuple[int, ...]]:
     yield 0, OP_TOUCH, at + (4 - first) * page, 1, ACCESS_WRITE
     yield -1, OP_MPROTECT, at + 4 * page, 4 * page, RW
     yield -1, OP_MUNMAP, at, 8 * page
+
+
+def _taken_back(at: int, page: int, advice: int, other: int) -> Iterator[tuple[int, ...]]:
+    """The last of two pieces of advice counts: a page that had the other one before is like its neighbours."""
+    yield 2, OP_MADVISE, at + 2 * page, page, advice
+    yield 2, OP_MADVISE, at + 4 * page, page, other
+    yield 0, OP_MADVISE, at + 4 * page, page, advice
+    yield -2, OP_MADVISE, at + 3 * page, page, advice
+    yield -1, OP_MUNMAP, at + 2 * page, 3 * page
+    yield -1, OP_MMAP, at + 2 * page, 3 * page, RW, PRIVATE, -1, 0
 
 
 def _made_writable(at: int, page: int, flags: int, file: int) -> Iterator[tuple[int, ...]]:
