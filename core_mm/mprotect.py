@@ -66,7 +66,7 @@ def new_protection(vma: int, prot: int) -> int:
     if flags == VMA.vm_flags[vma]:
         return flags
     if flags & VM_WRITE:
-        if VMA.vm_flags[vma] & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE) == 0:
+        if not flags & (VM_SHARED | VM_NORESERVE):  # of others, what may be written is accounted for already
             flags |= VM_ACCOUNT
     elif flags & VM_ACCOUNT and vma_is_anonymous(vma) and VMA.anon_vma[vma] == 0:
         flags &= ~VM_ACCOUNT
