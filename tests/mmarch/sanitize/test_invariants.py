@@ -136,15 +136,6 @@ def test_the_command_that_looks_at_them_alone(mmarch: Callable[..., Ran]) -> Non
     )
 
 
-@pytest.mark.parametrize("release", ["6.12", "7.3"])
-@pytest.mark.parametrize("trace", ["redis-bgsave", "numpy-pool"])
-def test_real_programs(mmarch: Callable[..., Ran], trace: str, release: str) -> None:
-    """Bundled traces leave core-mm in order, in the linked engine."""
-    ran = mmarch("run", "--sanitize", "-q", "--json", "--arch", "generic", "--release", release, trace)
-    assert ran.code == 0, ran.out + ran.err
-    assert json.loads(ran.out)["broken"] == []
-
-
 @pytest.mark.parametrize("release", ["6.7", "6.12", "7.2", "7.3"])
 def test_random_operations(release: str) -> None:
     """A few hundred of every kind, looked at after each."""

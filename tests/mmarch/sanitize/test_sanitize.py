@@ -66,11 +66,11 @@ arch = descriptor(
 
 
 def clean(mmarch: Callable[..., Ran], *arguments: str | Path) -> int:
-    """Nothing is wrong; how many flushes were judged."""
+    """Nothing is wrong, core-mm is in order; how many flushes were judged."""
     ran = mmarch("run", "--sanitize", "-q", "--json", *arguments)
     assert ran.code == 0, ran.out + ran.err
     document = json.loads(ran.out)
-    assert document["found"] == 0 and document["violations"] == []
+    assert document["found"] == 0 and document["violations"] == document["broken"] == []
     assert all(document["superfluous"].get(event, 0) <= n for event, n in document["flushes"].items())
     return sum(document["flushes"].values())
 
@@ -100,7 +100,7 @@ def test_every_scenario(mmarch: Callable[..., Ran], arch: str, release: str) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("arch", ["arm64", "generic"])
-@pytest.mark.parametrize("trace", ["redis-bgsave", "numpy-pool"])
+@pytest.mark.parametrize("trace", ["redis-bgsave", pytest.param("numpy-pool", marks=pytest.mark.campaign)])
 def test_bundled_traces(mmarch: Callable[..., Ran], trace: str, arch: str, release: str) -> None:
     """Real programs."""
     assert clean(mmarch, "--arch", arch, "--release", release, trace) > 1000
