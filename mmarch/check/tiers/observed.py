@@ -24,7 +24,7 @@ from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.state import Reader, State
 
 OPERATIONS, FEWEST, EACH = 1_200, 400, 100  # in all, and of one machine
-EVERY = 10  # operations between two looks
+EVERY = 10  # operations between two looks; at a short program, one
 BITS = {
     o.SEEN_VALID: "pte_valid", o.SEEN_YOUNG: "pte_young", o.SEEN_DIRTY: "pte_dirty", o.SEEN_WRITE: "pte_write",
     o.SEEN_SPECIAL: "pte_special", o.SEEN_PROTNONE: "pte_protnone",
@@ -44,8 +44,9 @@ def observed(context: Context) -> str:
     for made in chain(soak.rounds(config, wanted, context.seed, each=EACH), others):
         machine = soak.machine(made, "direct", OBSERVED)
         reader = Reader(machine)
-        for first in range(0, len(made.rows), EVERY):
-            after = min(first + EVERY, len(made.rows))
+        every = EVERY if len(made.rows) >= EACH else 1
+        for first in range(0, len(made.rows), every):
+            after = min(first + every, len(made.rows))
             machine.call("run_operations", first, after)
             rows = take(machine)
             for wrong in compared(rows, expected(reader), reader.entries.hooks):
