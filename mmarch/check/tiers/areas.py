@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from core_mm import uapi
 from core_mm.mm_types import ENOMEM
 from core_mm.uapi import (
@@ -90,6 +92,7 @@ def heap(context: Context) -> None:
         _break(world, HEAP - page, False)
         _break(world, HEAP + 4 * page, True)
         maps(world, HEAP, 4, True)
+        _areas(world, 0, OP_MMAP, HEAP + 4 * page, page, RW, PRIVATE, -1, 0)  # nothing tells it from the heap
         world.machine.judge(variant.where)
 
 
@@ -129,7 +132,24 @@ def remap(context: Context) -> None:
         present(world, ELSEWHERE, half, False)
         present(world, to, half, True)
         maps(world, ELSEWHERE, half, True)
+        whole = ELSEWHERE + 128 * page
+        world.succeeds(OP_MMAP, whole, page, RW, PRIVATE, -1, 0)
+        world.succeeds(OP_TOUCH, whole, 1, ACCESS_WRITE)
+        world.succeeds(OP_MREMAP, whole, page, page, keep, whole + 64 * page)
+        if anon_vma_of(world, whole) or not anon_vma_of(world, whole + 64 * page):
+            raise CheckFailed(
+                f"a mapping that MREMAP_DONTUNMAP left empty is looked at for its former pages{variant.where}",
+                world.machine.steps(),
+            )
         world.machine.judge(variant.where)
+
+
+def anon_vma_of(world: World, address: int) -> int:
+    """Of the mapping of task 1 that begins there; 0: it has had no page."""
+    memory = world.machine.machine.memory
+    vmas, mm = memory.tables["VMA"], int(memory.tables["TASK"]["mm"][2])
+    found = np.flatnonzero((vmas["vm_start"] == address) & (vmas["vm_mm"] == mm) & (vmas["vm_end"] != 0))
+    return int(vmas["anon_vma"][found[-1]])
 
 
 @check("stateful.whole-tables", hooks=("flush_tlb_range",), source="mm/mremap.c:move_pgt_entry")

@@ -26,7 +26,7 @@ GLANCED: tuple[Check, ...] = (
     spaces.resident, spaces.mappings, swap.slots, cache.page_cache, reverse.reverse, chains.chains,
 )  # which mmarch.sanitize.glance doubts too  # fmt: skip
 CHECKS: tuple[Check, ...] = (
-    *GLANCED, rows.rows, rows.trees, rows.rings, rows.files, buddies.free_lists,
+    *GLANCED, chains.families, rows.rows, rows.trees, rows.rings, rows.files, buddies.free_lists,
 )  # fmt: skip
 WORTH = 20  # findings of one moment; the rest follows from these
 

@@ -1,4 +1,4 @@
-"""anon_vmas: as many pairs as they count hang in the chains of VMAs, and as many VMAs have them as their own."""
+"""anon_vmas: as many pairs, VMAs and children as they count are there (include/linux/rmap.h:struct anon_vma)."""
 
 from __future__ import annotations
 
@@ -28,3 +28,19 @@ def chains(state: State) -> Iterator[Finding]:
         for one in np.flatnonzero((told != there) & used)[:3].tolist():
             if one:
                 yield Finding("rmap", f"anon_vma {one} counts {told[one]} {what}, {there[one]} are there")
+
+
+def families(state: State) -> Iterator[Finding]:
+    """An anon_vma counts those that have it as their parent, itself if it has none, and has its parent's root."""
+    top = max(state.get("next_anon_vma"), 1)
+    count, children, parent, root = (
+        state.column("ANON_VMA", name, top) for name in ("refcount", "num_children", "parent", "root")
+    )
+    used = np.flatnonzero(count)
+    born = np.bincount(parent[used], minlength=top)
+    for one in used[children[used] != born[used]][:3].tolist():
+        yield Finding(
+            "rmap", f"anon_vma {one} counts {children[one]} children, {born[one]} have it as their parent"
+        )
+    for one in used[root[used] != root[parent[used]]][:3].tolist():
+        yield Finding("rmap", f"anon_vma {one} has root {root[one]}, its parent {root[parent[one]]}")
