@@ -70,7 +70,9 @@ class Follow:
             uapi.OP_FALLOCATE: self._fallocate,
         }  # fmt: skip
 
-    def __call__(self, row: int, operation: Sequence[int], result: int, starved: bool = False) -> list[Finding]:
+    def __call__(
+        self, row: int, operation: Sequence[int], result: int, starved: bool = False
+    ) -> list[Finding]:
         """Operation `row` returned `result`; what cannot be. `starved`: an allocation of it failed on purpose."""
         self.starved = starved
         op, task, *cells = operation
@@ -196,15 +198,29 @@ class Follow:
             pages = wanted
         areas = self.model.tasks[task].inside(start, start + pages)
         self.model.move(task, start, start + pages, there, bool(flags & uapi.MREMAP_DONTUNMAP))
+        if flags & uapi.MREMAP_DONTUNMAP:
+            self._unlocked(task, start)
         if self.starved:
             self._stayed(task, start, start + pages, areas)
         if wanted > pages:
             self.model.grow(task, there + pages, wanted - pages)
 
+    def _unlocked(self, task: int, page: int) -> None:
+        """MREMAP_DONTUNMAP unlocks all of the mapping that it takes pages of (mm/mremap.c:dontunmap_complete)."""
+        space = self.model.tasks[task]
+        for first, after, _ in self._left(task, 0, self._top // self._page):
+            if first <= page < after:
+                areas = [replace(area, locked=False) for area in space.inside(first, after)]
+                space.replace(first, after, areas)
+
     def _moved_before(self, task: int, start: int, pages: int, there: int) -> None:
         """Memory ran out after the first of several mappings had been moved."""
         left, arrived = (self._mapped(task, first, first + pages) for first in (start, there))
-        moved = [page for page in range(start, start + pages) if page not in left and page - start + there in arrived]
+        moved = [
+            page
+            for page in range(start, start + pages)
+            if page not in left and page - start + there in arrived
+        ]
         for page in moved:
             self.model.move(task, page, page + 1, page - start + there)
 
@@ -322,7 +338,9 @@ class Follow:
         area = self._area(task, page)
         if area.file is None or not area.file.memory:
             return False
-        copied = access == uapi.ACCESS_WRITE and not area.shared and self._holds(task, page) == version(row, page)
+        copied = (
+            access == uapi.ACCESS_WRITE and not area.shared and self._holds(task, page) == version(row, page)
+        )
         return copied or self._large(task, page)
 
     def _before(self, task: int, first: int, pages: int) -> dict[int, int | None]:

@@ -125,6 +125,10 @@ LISTED = (
             "core_mm.anon_vma", "    AVC.prev[after] = avc\n    return 0\n", "    return 0\n"),
         "fork", "rmap", "fork", "backwards"),
     Mistake(
+        "a parent does not count its child", Edit(
+            "core_mm.anon_vma", "    ANON_VMA.num_children[parent] += 1\n", ""),
+        "fork", "rmap", "fork", "children"),
+    Mistake(
         "a file counts a mapping that is gone", Edit(
             "core_mm.inode", "    INODE.users[inode] -= 1\n", ""),
         "shmem", "file", "munmap", "counts"),

@@ -90,16 +90,49 @@ def test_what_a_parent_gives_up_its_child_may_lose(
 
 def test_written_paged_out_and_read_again() -> None:
     """Pages of a file that were written, reclaimed and read again are clean, and that is right."""
-    rows = (SPAWN, mmap(file=REGULAR), write(), madvise(uapi.MADV_PAGEOUT), read(), madvise(uapi.MADV_PAGEOUT), read())
+    rows = (
+        SPAWN,
+        mmap(file=REGULAR),
+        write(),
+        madvise(uapi.MADV_PAGEOUT),
+        read(),
+        madvise(uapi.MADV_PAGEOUT),
+        read(),
+    )
     assert soak.run_round(a_round(list(rows), context("6.12")), Soaked(), "interpreted", 1) is None
 
 
 def test_what_a_locked_mapping_grows_by_is_copied() -> None:
     """mremap faults in what a locked mapping grows by (mm_populate): later writes to the file do not show there."""
-    locked = (uapi.OP_MMAP, 1, A, PAGES * PAGE, uapi.PROT_READ | uapi.PROT_WRITE, 0x12 | uapi.MAP_LOCKED, REGULAR)
+    locked = (
+        uapi.OP_MMAP,
+        1,
+        A,
+        PAGES * PAGE,
+        uapi.PROT_READ | uapi.PROT_WRITE,
+        0x12 | uapi.MAP_LOCKED,
+        REGULAR,
+    )
     grow = (uapi.OP_MREMAP, 1, A, PAGES * PAGE, 2 * PAGES * PAGE, 1, A)
     to_the_file = (uapi.OP_PWRITE, 1, REGULAR, 0, 2 * PAGES * PAGE, 2 * PAGES * PAGE)
     made = a_round([SPAWN, locked, grow, to_the_file, read(pages=2 * PAGES)], context("7.3"))
+    assert soak.run_round(made, Soaked(), "interpreted", 1) is None
+
+
+def test_what_is_moved_away_unlocks_all_of_its_mapping() -> None:
+    """MREMAP_DONTUNMAP of a part takes VM_LOCKED from the mapping that the part is of, which it does not split."""
+    locked = (
+        uapi.OP_MMAP,
+        1,
+        A,
+        PAGES * PAGE,
+        uapi.PROT_READ | uapi.PROT_WRITE,
+        0x11 | uapi.MAP_LOCKED,
+        SHMEM,
+    )
+    flags = uapi.MREMAP_MAYMOVE | uapi.MREMAP_DONTUNMAP
+    away = (uapi.OP_MREMAP, 1, A + PAGE, PAGE, PAGE, flags, A + 4 * PAGES * PAGE)
+    made = a_round([SPAWN, locked, away, read(pages=PAGES)], context("7.3"))
     assert soak.run_round(made, Soaked(), "interpreted", 1) is None
 
 
