@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mmarch
+from mmarch import papers
 from mmarch.cli import main
 from mmarch.errors import InputError
 from mmarch.papers import Reproduced, known
@@ -14,6 +17,23 @@ from mmarch.papers import Reproduced, known
 ROOT = Path(__file__).parents[3]
 SERIES = str(ROOT / "examples/series/anon_unmap_batch/src/mmarch_anon_unmap_batch/__init__.py")
 BLOCK = 16  # PTEs of a contiguous block of 4K pages
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reproduced_once() -> Iterator[None]:
+    """A letter's table, of which several tests look at a row or at what is printed."""
+    kept: dict[tuple[str, ...], Reproduced] = {}
+    made = papers.reproduce
+
+    def reproduce(letter: papers.Letter, series: Any = (), *others: Any) -> Reproduced:
+        key = (letter.model_dump_json(), *series)
+        if key not in kept:
+            kept[key] = made(letter, series, *others)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(papers, "reproduce", reproduce)
+        yield
 
 
 def conversions(found: Reproduced, row: int = 0) -> tuple[int, int]:
