@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core_mm import hookspecs
 from core_mm.descriptor import CAPABILITIES
 from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
-from mmarch.check.bench import NONE, PRESENT, View
+from mmarch.check.bench import NONE, PRESENT, Bench, View
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.engine.hookimpls import implementations, parameters, short_where
 from mmarch.engine.program import Routine
+
+HELD = 64  # entries of a TLB
 
 
 @check("load.hooks", source="core_mm/hookspecs.py")
@@ -150,7 +154,9 @@ def hardware_ad(context: Context) -> None:
     source="Documentation/core-api/cachetlb.rst",
 )
 def tlb(context: Context) -> None:
-    """Each flush hook runs and says so with an event of its own, except where it may do nothing."""
+    """Each flush hook runs and says so with an event of its own; of a TLB that a machine has it drops what it says."""
+    for variant in context.variants():
+        held(variant)
     bench = context.bench(counting=True)
     names = context.arch.event_groups
     if not names:
@@ -171,4 +177,63 @@ def tlb(context: Context) -> None:
         if total() == before:
             raise CheckFailed(
                 f"{name} counts no event of the group 'tlbi' ({', '.join(context.arch.group('tlbi'))})"
+            )
+
+
+def held(context: Context) -> None:
+    """A TLB lets accesses through without a walk, so that an entry stays old, until a flush drops what it holds."""
+    bench = Bench(context.config(tlb_entries=HELD))
+    if "tlb" not in bench.machine.memory.arrays:  # the architecture has every access walk
+        return
+    hook, at = bench.hook, bench.addr
+    pages, many = range(4), HELD + 16
+    flushes: dict[str, tuple[set[int], Callable[[], int]]] = {
+        "no flush": (set(), lambda: 0),
+        "flush_tlb_page": ({1}, lambda: hook.flush_tlb_page(bench.vma, at(1))),
+        "flush_tlb_range": ({1, 2}, lambda: hook.flush_tlb_range(bench.vma, at(1), at(3))),
+        "flush_tlb_range of many, the last ones held": (
+            {0, 1},
+            lambda: hook.flush_tlb_range(bench.vma, at(2 - many), at(2)),
+        ),
+        "flush_tlb_range of many, the first ones held": (
+            {2, 3},
+            lambda: hook.flush_tlb_range(bench.vma, at(2), at(many)),
+        ),
+        "flush_tlb_mm": (set(pages), lambda: hook.flush_tlb_mm(bench.mm)),
+        "flush_tlb_all": (set(pages), hook.flush_tlb_all),
+    }
+    young, old = (bench.value(bench.folio(0), "w", young=flag, dirty=1) for flag in (1, 0))
+    for name, (gone, flush) in flushes.items():
+        for access in (ACCESS_READ, ACCESS_WRITE):
+            bench.table[: len(pages)] = young
+            for page in pages:
+                bench.touch(page, access)
+            bench.table[: len(pages)] = old
+            flush()
+            walked = {page for page in pages if not bench.touch(page, access) or bench.look(page).young}
+            if walked != gone:
+                raise CheckFailed(
+                    f"after {name} the walker is asked for pages {sorted(walked)} of {len(pages)} that a TLB held; "
+                    f"right is {sorted(gone)}{context.where}"
+                )
+    may_not_write(context, bench)
+
+
+def may_not_write(context: Context, bench: Bench) -> None:
+    """What is held of a read-only entry lets no write through, and what is held of a writable one does for a while."""
+    folio = bench.folio(0)
+    writable, readable = bench.value(folio, "w", young=1, dirty=1), bench.value(folio, "r", young=1)
+    for before, after, lets in (
+        (readable, readable, False),
+        (writable, readable, True),
+        (readable, writable, True),
+    ):
+        bench.hook.flush_tlb_all()
+        bench.table[0] = before
+        bench.touch(0, ACCESS_READ)
+        bench.table[0] = after
+        if bench.touch(0, ACCESS_WRITE) != lets:
+            raise CheckFailed(
+                f"a write is {'refused' if lets else 'let through'} by a TLB that holds {bench.view(before)} of an "
+                f"entry that is {bench.view(after)} now{context.where}"
             )
