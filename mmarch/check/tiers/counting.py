@@ -71,6 +71,7 @@ from mmarch.sanitize.answers import MS_SYNC
 from mmarch.sanitize.rare_rows import Rare
 
 OPERATIONS, FEWEST = 600, 150
+LARGEST = 512  # entries of tables whose huge pages do not take too long to interpret, watched
 RW, PRIVATE = 3, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
 INSTRUCTIONS = ("tlbi_", "dsb_", "isb")
 # events -> functions of which every call counts for one of them, as docs/reference/events.md has it; ":0" are calls
@@ -189,7 +190,8 @@ def with_corners(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and short programs that ask for what these hardly ever come upon."""
     yield from rounds(context)
     able = replace(context, cpu=context.cpu or richest(context.arch))
-    yield from (prepared(able, corner) for corner in CORNERS)
+    if 1 << context.geometry.pte_bits <= LARGEST:
+        yield from (prepared(able, corner) for corner in CORNERS)
 
 
 def watched(
