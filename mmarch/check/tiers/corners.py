@@ -312,6 +312,7 @@ def prepared(context: Context, corner: Corner) -> soak.Round:
     config = replace(
         context.config(), granule=granule, anon_orders=orders, shmem_orders=huge | 1 << 4,
         memory=16 * page * huge, overrides={"log_ptes": 1, "anon_always": orders}, tlb_entries=TLB * behind,
+        without=soak.KNOWN_HOLES.union(context.without),
     )  # fmt: skip
     begun: list[Row] = [(OP_SPAWN, 1), (OP_MMAP, 1, at, 2 * huge * page, RW, PRIVATE, -1, 0)]
     rows = [(*row, *[0] * (COLUMNS - len(row))) for row in (*begun, *corner(at, page, huge))]
