@@ -99,6 +99,8 @@ class Kernels:
 
     private   bits of entries that the architecture keeps to itself
     declared  aspects that may differ
+    judged    whether the TLB oracle judges the second one
+    step      of short programs: after how many calls they are looked at
     """
 
     plain: Config
@@ -106,6 +108,8 @@ class Kernels:
     engine: str = "linked"
     private: int = 0
     declared: Collection[str] = ()
+    judged: bool = True
+    step: int = 1
 
     def compare(self, subject: Subject, tally: Tally) -> Difference | None:
         """The first difference that is not declared."""
@@ -118,7 +122,7 @@ class Kernels:
 
     def _run(self, subject: Subject) -> Pair:
         pair, total = Pair(self, subject), len(subject.rows)
-        pair.run(range(1, total + 1) if total <= EVERY else evenly(total))
+        pair.run([*range(self.step, total, self.step), total] if total <= EVERY else evenly(total))
         return pair
 
     def _objected(self, violation: Violation, subject: Subject) -> bool:
@@ -152,8 +156,9 @@ class Pair:
         ]
         self.config = self.machines[1].config
         self.shift = self.config.arch.granules[self.config.granule].page_shift
-        self.oracle = Oracle(self.config) if self.config.arch.tlb_model else None
-        self.machines[0].memory.set("cfg", "log_ptes", 0)  # only the other one is judged
+        self.oracle = Oracle(self.config) if kernels.judged and self.config.arch.tlb_model else None
+        for machine in self.machines[: 1 if self.oracle else 2]:  # only the other one is judged, if any
+            machine.memory.set("cfg", "log_ptes", 0)
         self.rows, self.done, self.observed = subject.rows, 0, 0
         self.declared: Counter[str] = Counter()
         self.found: Difference | None = None

@@ -94,7 +94,7 @@ class Program:
         return replace(self, rows=tuple(rows))
 
 
-def programs(config: Config, seed: int) -> Iterator[Program]:
+def programs(config: Config, seed: int, writer: type[Writer] = Caller) -> Iterator[Program]:
     """One after the other, on CPUs and granules in turn unless `config` names one: half of them on the usual ones."""
     models = [config.cpu] if config.cpu else cpus.covering(config.arch)
     granules = [config.granule] if config.granule else sorted(config.arch.granules)
@@ -103,11 +103,13 @@ def programs(config: Config, seed: int) -> Iterator[Program]:
         usual = number % 2 == 0
         cpu = config.cpu if usual else models[number // 2 % len(models)]
         granule = config.arch.default_granule if usual else granules[number // 2 % len(granules)]
-        yield program(config, seed, number, cpu, config.granule or granule)
+        yield program(config, seed, number, cpu, config.granule or granule, writer)
         number += 1
 
 
-def program(config: Config, seed: int, number: int, cpu: str, granule: str) -> Program:
+def program(
+    config: Config, seed: int, number: int, cpu: str, granule: str, writer: type[Writer] = Caller
+) -> Program:
     """The one that seed and number name."""
     rng = random.Random(f"{seed} program {number}")
     geometry = config.arch.granules[granule]
@@ -128,5 +130,5 @@ def program(config: Config, seed: int, number: int, cpu: str, granule: str) -> P
         "swap_bytes": rng.choice(SLOTS) << geometry.page_shift, "log_rows": LOG_ROWS, "seen": SEEN,
         "overrides": overrides,
     }  # fmt: skip
-    rows = Caller(rng, 1 << geometry.page_shift, block, 1 << geometry.pte_bits).write(CALLS)
+    rows = writer.of(rng, geometry).write(CALLS)
     return Program(number, rows, rng.choice((0, 0, 0, ASIDS - rng.randrange(2, 40))), changes)

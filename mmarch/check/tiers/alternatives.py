@@ -1,0 +1,118 @@
+"""Tier differential: the same program with and without features that change only how something is done."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from core_mm import releases
+from core_mm.feature import Feature
+from mmarch.check.context import QUICK, Context
+from mmarch.check.mixing import Mixer
+from mmarch.check.only_how import OF_BLOCKS, ONLY_HOW
+from mmarch.check.outcome import CheckFailed, Done, Skipped
+from mmarch.check.pair import Difference, Kernels, Tally
+from mmarch.check.programs import Program, programs
+from mmarch.check.registry import check
+from mmarch.check.system import show
+from mmarch.check.tiers.meaning import private_bits
+from mmarch.engine.machine import Config, tables
+from mmarch.plugins.features import with_dependants, with_requirements
+from mmarch.sanitize.random_rows import Row
+from mmarch.sanitize.shrinking import shortest
+
+FEWEST, PROGRAMS = 24, 160
+SHARE = 0.5  # of the features that differ in one program
+LOOK = 5  # calls between two looks
+SHRINKING = 60  # seconds
+Table = Mapping[str, Feature]
+
+
+def table(config: Config) -> dict[str, Feature]:
+    """Features of core-mm and of the architectures."""
+    return {name: item for one in tables(config) for name, item in one.table.items()}
+
+
+def rivals(known: Table, name: str) -> frozenset[str]:
+    """Features that cannot be together with this one or what it requires."""
+    needed = with_requirements(known, name)
+    return frozenset(
+        other for other in known if any(one in known[other].excludes or other in known[one].excludes for one in needed)
+    )  # fmt: skip
+
+
+def added(known: Table, names: Iterable[str]) -> frozenset[str]:
+    """As many of these as go together, with what they require; the first ones win."""
+    found: frozenset[str] = frozenset()
+    for name in names:
+        if not rivals(known, name) & found:
+            found |= with_requirements(known, name)
+    return found
+
+
+def pair(context: Context, names: Sequence[str]) -> Kernels:
+    """The release without these features and what requires them, and the same with them."""
+    config = context.config()
+    known = table(config)
+    has = releases.features(context.release, known.values())
+    chosen = added(known, names)
+    gone = chosen.union(*(rivals(known, name) for name in chosen))
+    plain = has.difference(*(with_dependants(known, name) for name in gone))
+    return Kernels(
+        made(config, has, plain), made(config, has, plain | chosen), "direct", private_bits(context),
+        may_differ(context, chosen), judged=False, step=LOOK,
+    )  # fmt: skip
+
+
+def made(config: Config, has: frozenset[str], wanted: frozenset[str]) -> Config:
+    """A release that has `has`, with what is wanted instead."""
+    return replace(config, with_=wanted - has, without=has - wanted)
+
+
+def may_differ(context: Context, names: Iterable[str]) -> frozenset[str]:
+    """Aspects that these features do not promise to keep."""
+    found = {aspect for name in names for aspect in ONLY_HOW.get(name, {})}
+    return frozenset(found | set(OF_BLOCKS if "contiguous" in context.capabilities else ()))
+
+
+def narrowed(
+    context: Context, subject: Program, names: Sequence[str], found: Difference
+) -> tuple[Difference, Sequence[str], Sequence[Row]]:
+    """The fewest features and calls that are found with which it still differs."""
+
+    def with_fewer(part: Sequence[str]) -> tuple[Difference, int] | None:
+        seen = pair(context, part).compare(subject, Tally())
+        return (seen, len(part)) if seen else None
+
+    found, left = shortest(names, (found, len(names)), with_fewer, SHRINKING)
+    both = replace(pair(context, left), step=1)
+    exact = both.compare(subject, Tally())
+    short, found = both.shrink(subject, exact) if exact else (subject, found)
+    return found, left, short.rows
+
+
+@check("differential.features", source="what features say of themselves: mmarch/check/only_how.py", limit=600)
+def features_alike(context: Context) -> Done:
+    """A feature that only changes how something is done leaves behind what its absence leaves: pages, counts, errors."""
+    if context.with_ or context.without or context.changes.owner:
+        raise Skipped("compares the features of releases")
+    names = sorted(set(ONLY_HOW) & set(table(context.config())))
+    tally, rng = Tally(), context.rng("features")
+    wanted = max(FEWEST, round(PROGRAMS * context.share))
+    for subject in islice(programs(context.config(), context.seed, Mixer), wanted):
+        chosen = drawn(rng, names)
+        found = pair(context, chosen).compare(subject, tally)
+        if found is not None:
+            found, left, rows = narrowed(context, subject, chosen, found)
+            raise CheckFailed(
+                f"{found}\n  on      {subject.place}\n  feature {', '.join(left)}", [show(row) for row in rows]
+            )
+    counts = {"programs": tally.programs, "calls": tally.calls, "observed": tally.observed}
+    return Done(f"{tally.programs:,} programs, {len(names)} features, {tally}", counts)
+
+
+def drawn(rng: random.Random, names: Sequence[str]) -> list[str]:
+    """Some features, in any order."""
+    return rng.sample(names, max(1, round(len(names) * SHARE)))
