@@ -1,4 +1,4 @@
-"""Programs that leave large folios mapped in parts, with pages of one folio that differ in all that a batch asks for."""
+"""Programs that leave large folios mapped in parts, with pages of one folio that differ in what batches ask for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,26 @@ from core_mm.uapi import ACCESS_READ, ACCESS_WRITE, MAP_ANONYMOUS, MAP_FIXED, MA
 from mmarch.check.programs import Caller
 from mmarch.sanitize.random_rows import RW
 
-END = (uapi.MADV_DONTNEED, uapi.MADV_DONTNEED, uapi.MADV_FREE, uapi.MADV_COLD, uapi.MADV_PAGEOUT, uapi.MADV_COLLAPSE)
+END = (
+    uapi.MADV_DONTNEED,
+    uapi.MADV_DONTNEED,
+    uapi.MADV_FREE,
+    uapi.MADV_COLD,
+    uapi.MADV_PAGEOUT,
+    uapi.MADV_COLLAPSE,
+)
 
 
 class Mixer(Caller):
     """Writes programs about batches."""
 
-    weights: ClassVar[Mapping[str, int]] = {**Caller.weights, "fork": 5, "touch": 15, "cut_off": 12, "mix": 25}
+    weights: ClassVar[Mapping[str, int]] = {
+        **Caller.weights,
+        "fork": 5,
+        "touch": 15,
+        "cut_off": 12,
+        "mix": 25,
+    }
 
     def _new(self, task: int) -> tuple[int, int]:
         """New memory, some of which is written to: first page and pages."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-MERGED = "clear_ptes gives accessed and dirty of all, and where the folio has to stay set_ptes puts that everywhere"
+MERGED = {
+    aspect: "modify_prot_start_ptes gives accessed and dirty of a batch as a whole, and all its entries are set to that"
+    for aspect in ("young_set", "dirty_set")
+}  # mm/mprotect.c:prot_commit_flush_ptes of 7.2
 LISTS = "folios that wait in this CPU's batches are on no list: reclaim and aging do not find them"
 ORDERS = "other folios: how many pages they have"
 READAHEAD = "other pages are read ahead"
@@ -15,9 +18,8 @@ ONLY_HOW: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "tlb_get_guaranteed_space": {}, "tlb_reserve_space": {}, "zap_batch": {}, "gather_pairs": {}, "pt_reclaim": {},
         "pt_reclaim_end": {}, "vma_pfn_sticky": {}, "madvise_one_gather": {}, "fork_cont_batch": {}, "fork_batch": {},
-        "batch_hint": {}, "mprotect_batch": {}, "mremap_batch": {}, "collapse_batch": {}, "collapse_plain_clear": {},
-        "madv_cold_pmd_young": {}, "lazy_mmu_nesting": {}, "tlbbatch_ranges": {},
-        "lazyfree_unmap_batch": {"young_set": MERGED, "dirty_set": MERGED},
+        "batch_hint": {}, "mprotect_batch": MERGED, "mremap_batch": {}, "collapse_batch": {},
+        "collapse_plain_clear": {}, "madv_cold_pmd_young": {}, "lazy_mmu_nesting": {}, "tlbbatch_ranges": {},
         "file_unmap_batch": {}, "map_pte_lockless": {}, "young_batch": {},
         # of arm64
         "contpte_elide_bbml2": {}, "contpte_elide_bbml3": {}, "contpte_get_early_exit": {}, "contpte_flags_of_each": {},
@@ -30,6 +32,9 @@ ONLY_HOW: Mapping[str, Mapping[str, str]] = MappingProxyType(
 # A contiguous block says of all its pages what is so of one (arch/arm64/mm/contpte.c:contpte_ptep_get), and whether
 # there still is one after a call depends on whether it came in a batch.
 OF_BLOCKS = ("young_set", "young_cleared", "dirty_set", "dirty_cleared")
+
+# Without these an architecture changes entries that it folds, so that both kernels get them.
+MENDED = ("pte_mkcont_keeps_type", "pte_mkwrite_keeps_clean")
 
 # Feature -> what it changes that core-mm can observe.
 CHANGES: Mapping[str, str] = MappingProxyType(
@@ -44,6 +49,8 @@ CHANGES: Mapping[str, str] = MappingProxyType(
         "split_to_zeropage": "which pages are mapped", "split_in_order": "which page gets which slot",
         "collapse_readonly": "calls that failed succeed",
         "madvise_free_batch": ORDERS,
+        # mm/rmap.c:try_to_unmap_one: page by page, those before it are gone then; a batch is all put back
+        "lazyfree_unmap_batch": "which pages stay of a folio that was given up when one of them was written to again",
         "swapin_cached": "what is in the swap cache", "swap_header_cluster": "which slots lie side by side",
         "shmem_large_swap": ORDERS, "tmpfs_write_orders": ORDERS, "tmpfs_write_smaller_orders": ORDERS,
         "tmpfs_smaller_orders": ORDERS, "ext4_large_folios": ORDERS,

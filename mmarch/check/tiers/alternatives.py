@@ -9,9 +9,9 @@ from itertools import islice
 
 from core_mm import releases
 from core_mm.feature import Feature
-from mmarch.check.context import QUICK, Context
+from mmarch.check.context import Context
 from mmarch.check.mixing import Mixer
-from mmarch.check.only_how import OF_BLOCKS, ONLY_HOW
+from mmarch.check.only_how import MENDED, OF_BLOCKS, ONLY_HOW
 from mmarch.check.outcome import CheckFailed, Done, Skipped
 from mmarch.check.pair import Difference, Kernels, Tally
 from mmarch.check.programs import Program, programs
@@ -57,12 +57,13 @@ def pair(context: Context, names: Sequence[str]) -> Kernels:
     config = context.config()
     known = table(config)
     has = releases.features(context.release, known.values())
-    chosen = added(known, names)
-    gone = chosen.union(*(rivals(known, name) for name in chosen))
-    plain = has.difference(*(with_dependants(known, name) for name in gone))
+    needed = added(known, names)
+    both = frozenset().union(*(with_requirements(known, name) for name in needed - set(ONLY_HOW)))
+    gone = (needed - both).union(*(rivals(known, name) for name in needed))
+    plain = has.difference(*(with_dependants(known, name) for name in gone)) | both | set(MENDED) & set(known)
     return Kernels(
-        made(config, has, plain), made(config, has, plain | chosen), "direct", private_bits(context),
-        may_differ(context, chosen), judged=False, step=LOOK,
+        made(config, has, plain), made(config, has, plain | needed), "direct", private_bits(context),
+        may_differ(context, needed - both), judged=False, step=LOOK,
     )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def narrowed(
 
 @check("differential.features", source="what features say of themselves: mmarch/check/only_how.py", limit=600)
 def features_alike(context: Context) -> Done:
-    """A feature that only changes how something is done leaves behind what its absence leaves: pages, counts, errors."""
+    """A feature that only changes how something is done leaves behind what its absence does: pages, counts, errors."""
     if context.with_ or context.without or context.changes.owner:
         raise Skipped("compares the features of releases")
     names = sorted(set(ONLY_HOW) & set(table(context.config())))
@@ -107,7 +108,8 @@ def features_alike(context: Context) -> Done:
         if found is not None:
             found, left, rows = narrowed(context, subject, chosen, found)
             raise CheckFailed(
-                f"{found}\n  on      {subject.place}\n  feature {', '.join(left)}", [show(row) for row in rows]
+                f"{found}\n  on      {subject.place}\n  feature {', '.join(left)}",
+                [show(row) for row in rows],
             )
     counts = {"programs": tally.programs, "calls": tally.calls, "observed": tally.observed}
     return Done(f"{tally.programs:,} programs, {len(names)} features, {tally}", counts)
