@@ -28,7 +28,8 @@ class Mixer(Caller):
         "fork": 5,
         "touch": 15,
         "cut_off": 12,
-        "mix": 25,
+        "mix": 20,
+        "uneven": 12,
     }
 
     def _new(self, task: int) -> tuple[int, int]:
@@ -59,6 +60,14 @@ class Mixer(Caller):
             self._change(task, start, min(pages, 2 * self.block))
         self._whole(task, start, pages)
 
+    def uneven(self) -> None:
+        """Pages of one folio of which some can be written to, and what changes all of them."""
+        task = self._task()
+        start, pages = self._new(task)
+        self._inherited(task)
+        self._access(task, *self._some(start, pages), ACCESS_WRITE)
+        self._whole(task, start, pages)
+
     def _change(self, task: int, start: int, pages: int) -> None:
         """Part of it."""
         rng, part = self.rng, self._some(start, pages)
@@ -73,19 +82,28 @@ class Mixer(Caller):
             self._add(uapi.OP_CLEAR_REFS, task, 1)
             self._access(task, *part, ACCESS_READ)
         elif kind == 4:
-            self.fork()
+            self._inherited(task)
             self._access(task, *part, ACCESS_WRITE)
         else:
             self._advise(task, start, pages, uapi.MADV_FREE)
             self._access(task, *part, ACCESS_WRITE)
+
+    def _inherited(self, task: int) -> None:
+        """By a child that ends at once, as a rule: what is written to after it can be written to, and nothing else."""
+        if child := self._free():
+            self._add(uapi.OP_FORK, task, child)
+            if self.rng.random() < 0.7:
+                self._add(uapi.OP_EXIT, child)
+            else:
+                self.live[child] = list(self.live[task])
 
     def _whole(self, task: int, start: int, pages: int) -> None:
         """All of it, in a call that may take it in batches."""
         rng = self.rng
         kind = rng.randrange(4)
         if kind == 0:
-            self._protect(task, start, pages, 1)
-            self._protect(task, start, pages, RW)
+            for prot in rng.choice(((7,), (1, RW), (5, 7))):
+                self._protect(task, start, pages, prot)
         elif kind == 1:
             to = rng.randrange(self.size)
             at, size = self._bytes(start, pages)

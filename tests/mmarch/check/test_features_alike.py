@@ -17,30 +17,36 @@ from mmarch.check.tiers.alternatives import added, features_alike, pair, rivals
 from tests.mutants.mutant import Edit, applied
 
 WRONG = {
-    "feature fork_batch": Edit("core_mm.memory.copy", "    folio_ref_add(folio, nr)\n", "    folio_ref_add(folio, 1)\n"),
-    "feature mprotect_batch": Edit(
-        "core_mm.mprotect", "FPB_RESPECT_SOFT_DIRTY | FPB_RESPECT_WRITE", "FPB_RESPECT_SOFT_DIRTY"
+    "generic feature fork_batch": Edit("core_mm.memory.copy", "MM_ANONPAGES, nr)", "MM_ANONPAGES, 1)"),
+    "generic feature mprotect_batch": Edit(
+        "core_mm.mprotect", "PageAnonExclusive(page + done + run) ==", "PageAnonExclusive(page + done) =="
     ),
-    "feature tlb_reserve_space": Edit("core_mm.memory.zap", "folio_remove_rmap_ptes(folio, page, 1, vma)", "pass"),
+    "arm64 feature tlb_reserve_space": Edit(
+        "core_mm.memory.zap", "folio_remove_rmap_ptes(folio, page + i, 1, vma)",
+        "folio_remove_rmap_ptes(folio, page, 1, vma)",
+    ),
 }  # fmt: skip
 
 
-def told(edit: Edit) -> str:
+def told(arch: str, edit: Edit) -> str:
     """What the check says of core-mm with this edit, in the quick form."""
-    generic = load_named("generic").descriptor
+    generic, checked = load_named("generic").descriptor, load_named(arch).descriptor
     with applied((edit,)):
         try:
-            features_alike(Context(generic, generic, release="7.3", share=QUICK, name="differential.features"))
+            features_alike(
+                Context(checked, generic, release="7.3", share=QUICK, name="differential.features")
+            )
         except CheckFailed as failed:
             return str(failed)
     return "nothing"
 
 
-@pytest.mark.parametrize(("says", "edit"), WRONG.items(), ids=WRONG)
-def test_a_mistake_in_a_batch(says: str, edit: Edit) -> None:
+@pytest.mark.parametrize(("named", "edit"), WRONG.items(), ids=WRONG)
+def test_a_mistake_in_a_batch(named: str, edit: Edit) -> None:
     """A count, a condition and a call that are wrong for more than one entry: the feature is named."""
+    arch, _, says = named.partition(" ")
     with get_context("fork").Pool(1) as pool:
-        assert says in pool.apply(told, (edit,))
+        assert says in pool.apply(told, (arch, edit))
 
 
 def test_every_feature_says_what_it_promises() -> None:
