@@ -16,7 +16,7 @@ READAHEAD = "other pages are read ahead"
 # Feature -> aspects (mmarch.check.observation) that may differ all the same -> why.
 ONLY_HOW: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "tlb_reserve_space": {}, "zap_batch": {}, "gather_pairs": {}, "pt_reclaim": {},
+        "tlb_reserve_space": {}, "zap_batch": {}, "gather_pairs": {},
         "pt_reclaim_end": {}, "vma_pfn_sticky": {}, "madvise_one_gather": {}, "fork_cont_batch": {}, "fork_batch": {},
         "batch_hint": {}, "mprotect_batch": MERGED, "mremap_batch": {}, "collapse_batch": {},
         "collapse_plain_clear": {}, "madv_cold_pmd_young": {}, "lazy_mmu_nesting": {}, "tlbbatch_ranges": {},
@@ -40,6 +40,7 @@ MENDED = ("pte_mkcont_keeps_type", "pte_mkwrite_keeps_clean")
 CHANGES: Mapping[str, str] = MappingProxyType(
     {
         "tlb_get_guaranteed_space": "pages leak where the gather fills in the middle of a block",
+        "pt_reclaim": "how many frames are free, which decides where memory is short",
         "unmap_keeps_lru_batches": LISTS, "fault_keeps_lru_batches": LISTS, "aging_on_lists": LISTS,
         "deactivate_keeps_lazyfree": LISTS,
         "mremap_many_vmas": "calls that failed succeed",
