@@ -19,6 +19,7 @@ from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.run import error_name
 from mmarch.sanitize import Oracle, Where
+from mmarch.sanitize.invariants import broken
 from mmarch.sanitize.state import Reader
 
 ROWS = 1 << 15
@@ -155,6 +156,13 @@ class System:
         if self.get("warned"):
             code, value = self.get("warn_code"), self.get("warn_value")
             raise CheckFailed(f"WARN {warning(code)} ({value}){where}", self.steps())
+
+
+def in_order(made: System, where: str) -> None:
+    """CheckFailed as `judge` says, or if an invariant of core-mm does not hold."""
+    made.judge(where)
+    for finding in broken(made.reader.read()):
+        raise CheckFailed(f"{finding}{where}", made.steps())
 
 
 def warning(code: int) -> str:

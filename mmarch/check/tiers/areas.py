@@ -37,6 +37,7 @@ from mmarch.check.context import Context
 from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
+from mmarch.check.system import in_order
 from mmarch.check.tiers.calls import ANON, FILE, LOCKED, PAGES, RW, R, World, maps, present
 
 STACK, HEAP, ELSEWHERE = 0x40000000, 0x60000000, 0x50000000
@@ -72,7 +73,7 @@ def stack(context: Context) -> None:
         world.succeeds(OP_MMAP, below, page, RW, PRIVATE, -1, 0)
         maps(world, below + GUARD * page, 1, False)
         maps(world, below + (GUARD + 1) * page, 1, True)
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 @check("stateful.heap", source="brk(2)")
@@ -93,7 +94,7 @@ def heap(context: Context) -> None:
         _break(world, HEAP + 4 * page, True)
         maps(world, HEAP, 4, True)
         _areas(world, 0, OP_MMAP, HEAP + 4 * page, page, RW, PRIVATE, -1, 0)  # nothing tells it from the heap
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 def _break(world: World, at: int, moves: bool) -> None:
@@ -141,7 +142,7 @@ def remap(context: Context) -> None:
                 f"a mapping that MREMAP_DONTUNMAP left empty is looked at for its former pages{variant.where}",
                 world.machine.steps(),
             )
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 def anon_vma_of(world: World, address: int) -> int:
@@ -174,7 +175,7 @@ def whole_tables(context: Context) -> None:
             for offset in touched:
                 present(world, to + offset, 1, True)
                 maps(world, at + offset, 1, False)
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 @check("stateful.inherited", source="madvise(2), MADV_DONTFORK and MADV_WIPEONFORK")
@@ -203,7 +204,7 @@ def inherited(context: Context) -> None:
             world.returns(0, OP_TOUCH, file + page_of_file * page, 1, ACCESS_WRITE, task=3)
         world.succeeds(OP_MUNMAP, at, PAGES * page)
         present(world, at, PAGES // 2, True, task=3)
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 def _child(world: World, task: int) -> None:
@@ -251,7 +252,7 @@ def merges(context: Context) -> None:
             *(call for flags, file in UNACCOUNTED for call in _made_writable(at, page, flags, file)),
         ):
             _areas(world, areas, op, *arguments)
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 def _written_apart(at: int, page: int, first: int) -> Iterator[tuple[int, ...]]:
@@ -319,7 +320,7 @@ def collapse(context: Context) -> None:
                         f"page {start // page + number:#x} is {seen} after the collapse{variant.where}",
                         world.machine.steps(),
                     )
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)
 
 
 @check("stateful.locked", source="mmap(2), MAP_LOCKED; mlock(2)")
@@ -350,4 +351,4 @@ def locked(context: Context) -> None:
                     f"{variant.where}",
                     world.machine.steps(),
                 )
-        world.machine.judge(variant.where)
+        in_order(world.machine, variant.where)

@@ -43,7 +43,7 @@ from core_mm.vmstat import GATHER_FLUSH_TABLES, TLB_REMOVE_TABLE
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
-from mmarch.check.system import System, outcome, system
+from mmarch.check.system import System, in_order, outcome, system
 from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize.answers import MS_SYNC
 from mmarch.sanitize.invariants import broken
@@ -302,4 +302,4 @@ def limits(context: Context) -> None:
         for limit in LIMITS:
             world = World(variant)
             limit(world)
-            world.machine.judge(variant.where)
+            in_order(world.machine, variant.where)

@@ -49,7 +49,7 @@ class World:
 
     def __init__(self, context: Context, rng: random.Random) -> None:
         self.rng, self.where = rng, context.where
-        self.pages = FILE_PAGES - rng.randrange(40)
+        self.pages = FILE_PAGES - rng.choice((16, 48, rng.randrange(40)))  # some end with a window
         self.machine = system(
             context, files=((FILE_REGULAR, (self.pages << context.geometry.page_shift) - 7),)
         )
