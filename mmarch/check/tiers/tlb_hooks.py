@@ -214,7 +214,8 @@ def spurious_pmd(context: Context) -> None:
             bench.take_log()
             hook.pmdp_set_access_flags(bench.vma, addr, pmdp, written, 1)
             if what != "pmdp_set_access_flags" and not everywhere(variant, bench):
-                hook.flush_tlb_fix_spurious_fault_pmd(bench.vma, addr + 5 * bench.page, pmdp)
+                if not hook.pmdp_set_access_flags(bench.vma, addr, pmdp, written, 1):
+                    hook.flush_tlb_fix_spurious_fault_pmd(bench.vma, addr + 5 * bench.page, pmdp)
             table[pmdp], first = before, addr // bench.page
             done = invalidated(variant, bench, f"{what}{variant.where}", first, bench.entries, here=True)
             if wrong := pmd_flaw(done, first, first + bench.entries):
