@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from multiprocessing import get_context
-
 import pytest
 
 from mmarch.check.buddies import Buddies
-from mmarch.check.context import Context
-from mmarch.check.loading import load_named
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.tiers.frames import frames
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
 WRONG = {
     "a block of order": Edit("core_mm.page_alloc", "pfn = min(pfn, buddy)", "pfn = max(pfn, buddy)"),
@@ -49,19 +45,7 @@ def test_fragmented_memory_has_lost_frames() -> None:
     assert account.free() == 1021
 
 
-def told(edit: Edit) -> str:
-    """What the check says of core-mm with this edit."""
-    generic = load_named("generic").descriptor
-    with applied((edit,)):
-        try:
-            frames(Context(generic, generic, share=0.04))
-        except CheckFailed as failed:
-            return str(failed)
-    return ""
-
-
 @pytest.mark.parametrize(("says", "edit"), WRONG.items(), ids=WRONG)
 def test_what_is_wrong(says: str, edit: Edit) -> None:
     """What differs is named."""
-    with get_context("fork").Pool(1) as pool:
-        assert says in pool.apply(told, (edit,))
+    assert says in told(frames, edit, share=0.04)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from mmarch.check.context import Context
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.tiers.counting import arguments_are_named, counts_are_true
-from tests.mmarch.sanitize.test_invariants import context, in_fork
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
+ARM64: dict[str, Any] = {"arch": "arm64", "release": "6.12", "share": 0.1}
 LIES = {
     "folio_add_rmap": Edit(
         "core_mm.rmap",
@@ -31,19 +29,10 @@ LIES = {
 }
 
 
-def told(edit: Edit, check: Callable[[Context], str] = counts_are_true) -> str:
-    """What the check says."""
-    with applied((edit,)):
-        try:
-            return check(replace(context(), share=0.1))
-        except CheckFailed as failed:
-            return str(failed)
-
-
 @pytest.mark.parametrize("event", LIES)
 def test_a_count_that_lies(event: str) -> None:
     """The event, how often it is counted and how often it happened."""
-    said = in_fork(told, LIES[event])
+    said = told(counts_are_true, LIES[event], **ARM64)
     assert said.startswith(event) and " is counted " in said, said
     assert "times, and happened" in said
 
@@ -60,7 +49,7 @@ WRONG_ARGUMENTS = {
 def test_a_hook_that_gets_something_else(words: str) -> None:
     """Although the architecture does nothing in it."""
     edit = Edit("core_mm.memory.set_pte", MAPS, WRONG_ARGUMENTS[words])
-    said = in_fork(told, edit, arguments_are_named)
+    said = told(arguments_are_named, edit, **ARM64)
     assert said.startswith("core-mm calls update_mmu_cache_range with "), said
     assert words in said, said
 
@@ -98,5 +87,5 @@ LEFT_OUT = {
 @pytest.mark.parametrize("words", LEFT_OUT)
 def test_an_architecture_that_is_not_told(words: str) -> None:
     """Of translations that a fault has made, of what was zapped; or that is told of others."""
-    said = in_fork(told, LEFT_OUT[words], arguments_are_named)
+    said = told(arguments_are_named, LEFT_OUT[words], **ARM64)
     assert words in said, said

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from multiprocessing import get_context
-
 import pytest
 
 from arches.arm64.features import arch_feature
@@ -12,9 +10,9 @@ from mmarch.check.context import QUICK, Context
 from mmarch.check.loading import load_named
 from mmarch.check.observation import ASPECTS
 from mmarch.check.only_how import CHANGES, MENDED, OF_BLOCKS, ONLY_HOW
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.tiers.alternatives import added, features_alike, pair, rivals
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
 WRONG = {
     "generic feature fork_batch": Edit("core_mm.memory.copy", "MM_ANONPAGES, nr)", "MM_ANONPAGES, 1)"),
@@ -28,25 +26,13 @@ WRONG = {
 }  # fmt: skip
 
 
-def told(arch: str, edit: Edit) -> str:
-    """What the check says of core-mm with this edit, in the quick form."""
-    generic, checked = load_named("generic").descriptor, load_named(arch).descriptor
-    with applied((edit,)):
-        try:
-            features_alike(
-                Context(checked, generic, release="7.3", share=QUICK, name="differential.features")
-            )
-        except CheckFailed as failed:
-            return str(failed)
-    return "nothing"
-
-
 @pytest.mark.parametrize(("named", "edit"), WRONG.items(), ids=WRONG)
 def test_a_mistake_in_a_batch(named: str, edit: Edit) -> None:
     """A count, a condition and a call that are wrong for more than one entry: the feature is named."""
     arch, _, says = named.partition(" ")
-    with get_context("fork").Pool(1) as pool:
-        assert says in pool.apply(told, (arch, edit))
+    assert says in told(
+        features_alike, edit, arch, release="7.3", share=QUICK, name="differential.features"
+    )
 
 
 def test_every_feature_says_what_it_promises() -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from multiprocessing import get_context
-
 import pytest
 
-from mmarch.check.context import Context
-from mmarch.check.loading import load_named
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.tiers.counting import counts_are_true
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
 PLACE = "vma | VMA.vm_mm[vma] << 24 | VMA.vm_file[vma] << 44"
 WRONG = {
@@ -26,20 +22,9 @@ WRONG = {
 }
 
 
-def told(edit: Edit) -> str:
-    """What the check says of core-mm with this edit."""
-    generic = load_named("generic").descriptor
-    with applied((edit,)):
-        try:
-            return counts_are_true(Context(generic, generic, share=0.04))
-        except CheckFailed as failed:
-            return str(failed)
-
-
 @pytest.mark.parametrize(("says", "edit"), WRONG.items(), ids=WRONG)
 def test_what_is_logged_wrong(says: str, edit: Edit) -> None:
     """A column of the log that is missing or another one: what is told wrong is named."""
-    with get_context("fork").Pool(1) as pool:
-        message = pool.apply(told, (edit,))
+    message = told(counts_are_true, edit, share=0.04)
     assert message.startswith(says)
     assert "is logged" in message

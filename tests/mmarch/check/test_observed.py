@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.tiers.observed import observed
-from tests.mmarch.sanitize.test_invariants import context, in_fork
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
 BLIND = {
     "a task's anonymous pages": Edit(
@@ -27,17 +24,8 @@ BLIND = {
 }  # fmt: skip
 
 
-def told(edit: Edit) -> str:
-    """What the check says."""
-    with applied((edit,)):
-        try:
-            return observed(replace(context(), share=0.1))
-        except CheckFailed as failed:
-            return str(failed)
-
-
 @pytest.mark.parametrize("what", BLIND)
 def test_something_is_not_seen(what: str) -> None:
     """A row, and what of it is not so."""
-    said = in_fork(told, BLIND[what])
+    said = told(observed, BLIND[what], "arm64", release="6.12", share=0.1)
     assert "observed row" in said, said

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from multiprocessing import get_context
-
 import pytest
 
-from mmarch.check.context import Context
-from mmarch.check.loading import load_named
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.reading_ahead import READ, WRITE, Area, ReadingAhead
 from mmarch.check.tiers.readahead import readahead
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
 WRONG = {
     "cached": Edit("core_mm.readahead", "ra_pages() // 2)", "ra_pages() // 4)"),
@@ -55,19 +51,7 @@ def test_folios_grow_by_two_orders() -> None:
     assert account.cache[48].pages == 16
 
 
-def told(edit: Edit) -> str:
-    """What the check says of core-mm with this edit."""
-    generic = load_named("generic").descriptor
-    with applied((edit,)):
-        try:
-            readahead(Context(generic, generic, release="6.12", share=0.04))
-        except CheckFailed as failed:
-            return str(failed)
-    return ""
-
-
 @pytest.mark.parametrize(("says", "edit"), WRONG.items(), ids=WRONG)
 def test_what_is_wrong(says: str, edit: Edit) -> None:
     """A window, a count, a range that is one off: the page is named."""
-    with get_context("fork").Pool(1) as pool:
-        assert f"is {says} as" in pool.apply(told, (edit,))
+    assert f"is {says} as" in told(readahead, edit, release="6.12", share=0.04)

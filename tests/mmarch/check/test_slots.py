@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from multiprocessing import get_context
-
 import pytest
 
-from mmarch.check.context import Context
-from mmarch.check.loading import load_named
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.slots import Slots
 from mmarch.check.tiers.frames import slots
-from tests.mutants.mutant import Edit, applied
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
 
 WRONG = {
     "gets slot": Edit("core_mm.swapfile", "slot + nr <= min(end, cfg.swap_slots)", "slot + nr < end"),
@@ -35,19 +31,7 @@ def test_a_full_area_has_no_slots() -> None:
     assert account.take(0) == 4
 
 
-def told(edit: Edit) -> str:
-    """What the check says of core-mm with this edit."""
-    generic = load_named("generic").descriptor
-    with applied((edit,)):
-        try:
-            slots(Context(generic, generic, share=0.04))
-        except CheckFailed as failed:
-            return str(failed)
-    return ""
-
-
 @pytest.mark.parametrize(("says", "edit"), WRONG.items(), ids=WRONG)
 def test_what_is_wrong(says: str, edit: Edit) -> None:
     """What differs is named."""
-    with get_context("fork").Pool(1) as pool:
-        assert says in pool.apply(told, (edit,))
+    assert says in told(slots, edit, share=0.04)
