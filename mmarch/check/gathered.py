@@ -59,10 +59,8 @@ class Gathered:
         self.mach = machine._binder._group("mach")
         self.hinted = hinted(machine)
         self.gathers: dict[int, Gather] = {}
-        self.wanted, self.first = (
-            -1,
-            0,
-        )  # level of the leaves that are being flushed, and where their log begins
+        self.wanted = -1  # level of the leaves that are being flushed
+        self.first = 0  # row where their log begins
 
     def enters(self, name: str, given: Mapping[str, int]) -> None:
         """A function begins."""

@@ -44,9 +44,8 @@ class Model:
         row = memory.get("mach", "hook") + path[0] * HOOKS
         new = path not in self.rows
         if new and len(self.rows) - len(OPERATIONS) == room:
-            return above, "" if row == self.rows[
-                above
-            ] else f"is counted in row {row}, and there is no room for more"
+            known = row == self.rows[above]
+            return above, "" if known else f"is counted in row {row}, and there is no room for more"
         expected = self.rows.setdefault(path, calls.ROOTS + len(self.rows) - len(OPERATIONS))
         table = memory.tables["CALL"]
         if row != expected:
