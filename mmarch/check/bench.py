@@ -28,6 +28,7 @@ PERMS = {
 }  # fmt: skip
 NONE, SWAP, PRESENT = "none", "swap", "present"
 WALKED = 5  # entry that the walker is sent through
+REMEMBERED = 1 << 14  # looks at entries of blocks
 BASE = 1 << 30  # first address of the bench's VMA; aligned to any PMD
 
 
@@ -63,6 +64,7 @@ class Bench:
 
         self.config = config
         self.notes: dict[Any, Any] = {}  # what is costly to make again
+        self._seen: dict[tuple[int, bytes], View] = {}
         self.window: range | None = None
         self.before_access: Callable[[int], None] | None = None
         watched = (rwonce.READ_ONCE, rwonce.WRITE_ONCE, rwonce.xchg, rwonce.cmpxchg)
@@ -204,7 +206,28 @@ class Bench:
         return self.shown(int(self.table[index]))
 
     def look(self, index: int) -> View:
-        """What core-mm sees at an index, under the lock."""
+        """What core-mm sees at an index, under the lock.
+
+        Of a contiguous block it is remembered if ptep_get, which reads all of it, read nothing else.
+        """
+        if not self.has_blocks or self.before_access is not None:
+            return self._look(index)
+        first = index - index % self.block
+        block = self.table[first : first + self.block]
+        known = index, block.tobytes()
+        if known in self._seen:
+            return self._seen[known]
+        read: list[int] = []
+        with self.watching(read.append):
+            seen = self._look(index)
+        whole = range(self.first + first, self.first + first + self.block)
+        if block.tobytes() == known[1] and all(ptep in whole for ptep in read):
+            if len(self._seen) == REMEMBERED:
+                self._seen.clear()
+            self._seen[known] = seen
+        return seen
+
+    def _look(self, index: int) -> View:
         return self.view(self.hook.ptep_get(self.ptep(index)))
 
     def looks(self, first: int, last: int) -> list[View]:
