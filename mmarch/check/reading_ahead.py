@@ -18,11 +18,13 @@ NODE = 64  # slots of a node of an XArray
 
 @dataclass
 class Folio:
-    """Pages [first, first + pages) of the file."""
+    """Pages [first, first + pages) of the file; those of fallocate are not `valid` until somebody asks for them."""
 
     first: int
     pages: int
     marked: bool = False
+    dirty: bool = False
+    valid: bool = True
 
     @property
     def order(self) -> int:
@@ -54,6 +56,7 @@ class ReadingAhead:
     """A file of `size` pages on a disk, and what is cached and mapped of it.
 
     has     whether core-mm has a feature
+    memory  whether it has no disk and is all there is (tmpfs, shared memory)
     text    the order of folios that the architecture wishes for text, below 0 for none
     window  the next to be read of it: where it begins, how long it is, how much of it is behind its mark
     """
@@ -68,6 +71,7 @@ class ReadingAhead:
     window: tuple[int, int, int] = (0, 0, 0)
     order: int = 0
     misses: int = 0
+    memory: bool = False
 
     @property
     def most(self) -> int:
@@ -120,11 +124,11 @@ class ReadingAhead:
         looked = set[int]()
         for at in range(start, end):
             folio = self.cache.get(at)
-            if at in looked or folio is None or folio.marked:
+            if at in looked or folio is None or folio.marked or not folio.valid:
                 continue
             part = range(at, min(end, folio.first + folio.pages))
             if self.has("fault_around_folio") and folio.pages > 1 and self._whole(area, page, folio):
-                if folio.first + folio.pages < self.size:
+                if self.memory or folio.first + folio.pages < self.size:
                     part = range(folio.first, folio.first + folio.pages)
             looked.update(part)
             fresh = page in part and page not in self.mapped
@@ -146,11 +150,14 @@ class ReadingAhead:
         """Map the page, and what else of its folio the release maps with it."""
         folio = self.cache[page]
         part = range(folio.first, folio.first + folio.pages)
-        beyond = self.has("map_within_eof") and part.stop > self.size
-        if self.has("finish_fault_folio") and self._whole(area, page, folio) and not beyond:
+        beyond = not self.memory and self.has("map_within_eof") and part.stop > self.size
+        if self._maps_whole() and self._whole(area, page, folio) and not beyond:
             if self.mapped.isdisjoint(part):
                 self.mapped.update(part)
         self.mapped.add(page)
+
+    def _maps_whole(self) -> bool:
+        return bool(self.has("finish_fault_folio"))
 
     # -- reading ------------------------------------------------------------------------
 
@@ -245,6 +252,7 @@ class ReadingAhead:
             at += pages
         return at
 
-    def _add(self, first: int, order: int, marked: bool) -> None:
+    def _add(self, first: int, order: int, marked: bool) -> Folio:
         folio = Folio(first, 1 << order, marked)
         self.cache.update((page, folio) for page in range(first, first + folio.pages))
+        return folio

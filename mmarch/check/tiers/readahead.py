@@ -27,7 +27,7 @@ from core_mm.uapi import (
     OP_TOUCH,
 )
 from mmarch.check.context import Context
-from mmarch.check.observing import Observer
+from mmarch.check.observing import Observer, Seen
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.reading_ahead import READ, WRITE, Area, ReadingAhead
 from mmarch.check.registry import check
@@ -41,30 +41,27 @@ EPISODES = (4, 12, 30)  # accesses between two mappings
 DROPS = 0.4  # of the times that caches may be dropped
 RWX = 7
 ADVICE = (MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL)
+SHMEM_ORDERS = 1 << 2 | 1 << 4
 MISSES = (0, 0, 3, 99, 100, 101, 999, 1000)
 
 
 class World:
     """One task, one file, one mapping of it at a time; and the second account."""
 
-    def __init__(self, context: Context, rng: random.Random) -> None:
+    def __init__(self, context: Context, rng: random.Random, kind: int = FILE_REGULAR) -> None:
         self.rng, self.where = rng, context.where
         self.pages = FILE_PAGES - rng.choice((16, 48, rng.randrange(40)))  # some end with a window
         self.machine = system(
-            context, files=((FILE_REGULAR, (self.pages << context.geometry.page_shift) - 7),)
+            context,
+            files=((kind, (self.pages << context.geometry.page_shift) - 7),),
+            changes={"shmem_orders": SHMEM_ORDERS},
         )
         self.page, geometry = self.machine.page, context.geometry
         self.memory = self.machine.machine.memory
         self.table = self.page << geometry.pte_bits
         self.base = 16 * self.table  # where two tables meet
         assert isinstance(self.machine.machine, DirectMachine)
-        self.account = ReadingAhead(
-            self.pages,
-            self.page,
-            bool(self.has("ext4_large_folios")),
-            self.machine.machine.hooks["exec_folio_order"](),
-            self.has,
-        )
+        self.begin(kind, self.machine.machine.hooks["exec_folio_order"]())
         for at in (
             self.base - self.table,
             self.base + self.table - self.page,
@@ -73,6 +70,12 @@ class World:
             self.do(OP_TOUCH, at, 1, ACCESS_WRITE)
         self.observer = Observer(self.machine)
         self.mm = self.observer.mm_of(1)
+
+    def begin(self, kind: int, text: int) -> None:
+        """The second account."""
+        self.account = ReadingAhead(
+            self.pages, self.page, bool(self.has("ext4_large_folios")), text, self.has
+        )
 
     def has(self, feature: str) -> int:
         """Whether core-mm has it."""
@@ -126,7 +129,7 @@ class World:
     def compare(self) -> None:
         """CheckFailed where the machine has it otherwise."""
         self._same("cached", self._cached(), self._read())
-        self._same("mapped", self._mapped(), dict.fromkeys(self.account.mapped, True))
+        self._same("mapped", self._mapped(), self._to_map())
         self._same("known of readahead", self._known(), self._accounted())
 
     def _same(self, what: str, ours: Mapping[int, object], theirs: Mapping[int, object]) -> None:
@@ -138,10 +141,10 @@ class World:
             self.machine.steps(),
         )
 
-    def _read(self) -> dict[int, tuple[int, int, bool]]:
+    def _read(self) -> Mapping[int, tuple[object, ...]]:
         return {page: (one.first, one.pages, one.marked) for page, one in self.account.cache.items()}
 
-    def _cached(self) -> dict[int, tuple[int, int, bool]]:
+    def _cached(self) -> Mapping[int, tuple[object, ...]]:
         inodes, table = self.memory.tables["INODE"], self.memory.tables["PAGE"]
         room = self.memory.arrays["i_pages"][int(inodes["first"][1]) :][: int(inodes["pages"][1])]
         pages = np.flatnonzero(room)
@@ -152,10 +155,16 @@ class World:
             zip(pages.tolist(), zip(*(column.tolist() for column in shape), strict=True), strict=True)
         )
 
-    def _mapped(self) -> dict[int, bool]:
+    def _to_map(self) -> dict[int, object]:
+        return dict.fromkeys(self.account.mapped, True)
+
+    def _mapped(self) -> dict[int, object]:
+        return {page: True for page, _ in self._entries()}
+
+    def _entries(self) -> Iterator[tuple[int, Seen]]:
         low, high = self.at(self.area.first) // self.page, self.at(self.area.after) // self.page
         shift = self.area.first - low
-        return {page + shift: True for page, _ in self.observer.walk(self.mm) if low <= page < high}
+        return ((page + shift, seen) for page, seen in self.observer.walk(self.mm) if low <= page < high)
 
     def _known(self) -> dict[int, object]:
         row = self.memory.tables["INODE"]
