@@ -156,7 +156,7 @@ class Caching(ReadingAhead):
             self._finish(area, page)
 
     def _maps_whole(self) -> bool:
-        memory = self.kind == ANONYMOUS or (self.memory and self.has("finish_fault_tmpfs"))
+        memory = self.kind == ANONYMOUS or (self.memory and bool(self.has("finish_fault_tmpfs")))
         return memory or super()._maps_whole()
 
     # -- new folios ---------------------------------------------------------------------
@@ -167,7 +167,12 @@ class Caching(ReadingAhead):
         for order in range(self.huge + 1):
             first = page >> order << order
             aligned = not area.cut % (1 << order)
-            if self._orders() & 1 << order and area.first <= first and first + (1 << order) <= area.after and aligned:
+            if (
+                self._orders() & 1 << order
+                and area.first <= first
+                and first + (1 << order) <= area.after
+                and aligned
+            ):
                 orders |= 1 << order
         return orders
 
@@ -179,7 +184,9 @@ class Caching(ReadingAhead):
 
     def _orders_to_write(self, page: int, pages: int) -> int:
         if self.kind == HUGE and self.has("tmpfs_write_orders"):
-            largest = max(order for order in range(self.huge + 1) if 1 << order <= pages and not page % (1 << order))
+            largest = max(
+                order for order in range(self.huge + 1) if 1 << order <= pages and not page % (1 << order)
+            )
             return (2 << largest) - 1
         if self.kind == HUGE and self.has("tmpfs_write_smaller_orders"):
             return (2 << self.huge) - 2
@@ -193,7 +200,9 @@ class Caching(ReadingAhead):
         return self._add(page, 0, False)
 
     def _empty(self, first: int, pages: int) -> bool:
-        return first + pages <= self.room and not any(page in self.cache for page in range(first, first + pages))
+        return first + pages <= self.room and not any(
+            page in self.cache for page in range(first, first + pages)
+        )
 
     def _to_write(self, page: int, pages: int, asked: bool = True) -> Folio:
         """The folio there is, or a new one; of a disk, from the page on and no larger than the write."""
@@ -260,7 +269,11 @@ class Caching(ReadingAhead):
 
     def _folios(self, first: int, after: int) -> list[Folio]:
         """That hold any of these pages."""
-        return list({id(self.cache[page]): self.cache[page] for page in range(first, after) if page in self.cache}.values())
+        return list(
+            {
+                id(self.cache[page]): self.cache[page] for page in range(first, after) if page in self.cache
+            }.values()
+        )
 
     def _forget(self, folio: Folio) -> None:
         for page in pages_of(folio):

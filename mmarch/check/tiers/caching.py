@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 from core_mm.mm_types import PG_DIRTY, PG_UPTODATE, SIGBUS
 from core_mm.uapi import (
-    ACCESS_READ,
     ACCESS_WRITE,
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -36,7 +34,11 @@ from mmarch.check.system import in_order, outcome
 from mmarch.check.tiers.readahead import SHMEM_ORDERS, World, accesses
 
 KINDS = {FILE_EXT4: DISK, FILE_SHMEM: ANONYMOUS, FILE_TMPFS_HUGE: HUGE, FILE_TMPFS: TMPFS, FILE_RAMFS: RAM}
-STEPS, FEWEST, ELSEWHERE = 2_000, 120, 15  # of each kind of file: in full, on the first page size and CPU, on others
+STEPS, FEWEST, ELSEWHERE = (
+    3_000,
+    250,
+    30,
+)  # of each kind of file: in full, on the first page size and CPU, on others
 EPISODE = 25  # calls between two mappings
 MS_SYNC = 4
 CHUNKS = (0, 1, 3, 4, 16, 20)  # pages a call writes
@@ -61,7 +63,9 @@ class Files(World):
 
     def place(self) -> int:
         """A byte of the file: close to the border of a page, as often as not of a large folio, or anywhere."""
-        pages = self.rng.choice((self.rng.randrange(self.account.room), 16 * self.rng.randrange(self.pages // 16)))
+        pages = self.rng.choice(
+            (self.rng.randrange(self.account.room), 16 * self.rng.randrange(self.pages // 16))
+        )
         return max(0, pages * self.page + self.rng.choice((0, 0, 0, 1, -1, self.page // 2)))
 
     def length(self, at: int) -> int:
@@ -85,7 +89,10 @@ class Files(World):
 
     def fallocate(self) -> None:
         """Allocate, or punch a hole."""
-        at, mode = self.place(), self.rng.choice((0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+        at, mode = (
+            self.place(),
+            self.rng.choice((0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)),
+        )
         size = self.length(at)
         self.do(OP_FALLOCATE, 0, mode, at, size)
         if mode & FALLOC_FL_PUNCH_HOLE:
@@ -158,7 +165,8 @@ class Files(World):
 
     def _read(self) -> Mapping[int, tuple[object, ...]]:
         return {
-            page: (one.first, one.pages, one.marked, one.dirty, one.valid) for page, one in self.account.cache.items()
+            page: (one.first, one.pages, one.marked, one.dirty, one.valid)
+            for page, one in self.account.cache.items()
         }
 
     def _cached(self) -> Mapping[int, tuple[object, ...]]:
@@ -177,7 +185,9 @@ class Files(World):
         return {page: seen.write for page, seen in self._entries()}
 
 
-@check("stateful.caching", source="mm/truncate.c; mm/filemap.c; mm/shmem.c; fallocate(2), ftruncate(2), msync(2)")
+@check(
+    "stateful.caching", source="mm/truncate.c; mm/filemap.c; mm/shmem.c; fallocate(2), ftruncate(2), msync(2)"
+)
 def caching(context: Context) -> None:
     """Writes, holes, truncations and write-back of a file leave those folios, mappings and sizes that they should."""
     for number, variant in enumerate(context.variants()):
