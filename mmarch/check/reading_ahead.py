@@ -198,9 +198,9 @@ class ReadingAhead:
         folio.marked = False
         start, size, behind = self.window
         if page == (start + size - behind) // folio.pages * folio.pages:
-            start, size = start + size, max(size, self._next(size))
+            start, size = start + size, max(size, self.next(size))
         else:
-            hole = self._hole(page + 1)
+            hole = self.hole(page + 1)
             if hole is None:
                 return self.size
             start, size = hole, self.most
@@ -212,11 +212,11 @@ class ReadingAhead:
         self._read(start, size, size, order)
         return start
 
-    def _next(self, size: int) -> int:
+    def next(self, size: int) -> int:
         """Windows grow to the largest, small ones by four, others by two."""
         return min(4 * size if size < self.most // 16 else 2 * size, self.most)
 
-    def _hole(self, page: int) -> int | None:
+    def hole(self, page: int) -> int | None:
         """The first page that is not cached, as an XArray finds it: within a large entry from its beginning on."""
         slot = page
         if page in self.cache and self.cache[page].pages < NODE:

@@ -199,6 +199,7 @@ def caching(context: Context) -> None:
                 for _ in range(min(left, EPISODE)):
                     world.step()
                     left -= 1
+                world.formulas()
                 world.unmap()
                 world.compare()
             world.do(OP_UNLINK, 0)

@@ -56,7 +56,7 @@ from core_mm.vmstat import (
     LOG_TLBI,
     UNFOLD,
 )
-from mmarch.check import conversions, log_told, nobody
+from mmarch.check import content_told, conversions, log_told, nobody
 from mmarch.check.arguments import Arguments
 from mmarch.check.context import Context
 from mmarch.check.fresh import Fresh
@@ -139,7 +139,7 @@ def counts_are_true(context: Context) -> str:
                 )
             seen += number
         conversion = conversions.compared(machine, context.arch.tlb_model.cont_mask)
-        for wrong in chain(conversion, log_told.differences(machine)):
+        for wrong in chain(conversion, log_told.differences(machine), content_told.differences(machine)):
             raise CheckFailed(f"{wrong}{context.where}", [show(row) for row in made.rows])
     return f"{seen:,} events"
 

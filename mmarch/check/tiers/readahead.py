@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from core_mm.mm_types import PG_ORDER_SHIFT, PG_READAHEAD
+from core_mm.readahead import get_next_ra_size, next_miss
 from core_mm.uapi import (
     ACCESS_EXEC,
     ACCESS_READ,
@@ -126,6 +127,19 @@ class World:
         self.do(OP_TOUCH, self.at(page), 1, access)
         self.account.touch(self.area, page, WRITE if access == ACCESS_WRITE else READ)
 
+    def formulas(self) -> None:
+        """Sizes of windows and ends of what is cached, which few accesses ask for."""
+        machine, account = self.machine.machine, self.account
+        assert isinstance(machine, DirectMachine)
+        for size in range(1, 2 * account.most):
+            if (found := machine.bound(get_next_ra_size)(size)) != account.next(size):
+                raise CheckFailed(
+                    f"after a window of {size} pages comes one of {found}; right is {account.next(size)}{self.where}"
+                )
+        pages = self.rng.sample(range(self.pages), 12)
+        holes = {page: machine.bound(next_miss)(1, page) for page in pages}
+        self._same("followed by a hole", holes, {page: account.hole(page) or 0 for page in pages})
+
     def compare(self) -> None:
         """CheckFailed where the machine has it otherwise."""
         self._same("cached", self._cached(), self._read())
@@ -210,14 +224,15 @@ def readahead(context: Context) -> None:
         while left > 0:
             world.map()
             world.compare()
-            if rng.random() < 0.4:
+            if rng.random() < 0.5:
                 world.advise(rng.randrange(3))
-            if rng.random() < 0.4:
+            if rng.random() < 0.6:
                 missed(world, rng.choice(MISSES))
             for page, access in accesses(world, min(left, rng.choice(EPISODES))):
                 world.touch(page, access)
                 world.compare()
                 left -= 1
+            world.formulas()
             for unmapped in (False, True):
                 if unmapped:
                     world.unmap()
