@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from core_mm import vmstat
 from core_mm.content import (
-    CLEARED, COPIED, EVENT_BITS, FROM_FILE, FROM_SWAP, TO_FILE, TO_SWAP, WRITTEN,
+    CLEARED,
+    COPIED,
+    EVENT_BITS,
+    FROM_FILE,
+    FROM_SWAP,
+    TO_FILE,
+    TO_SWAP,
+    WRITTEN,
 )  # fmt: skip
 from core_mm.page_alloc import UNINITIALISED
 from mmarch.engine.log import Row, taken
@@ -51,7 +58,7 @@ class Contents:
             elif kind == vmstat.LOG_FREE:
                 for frame in range(first, first + second):
                     for known in (self.frames, self.places, self.folios):
-                        known.pop(frame, None)  # type: ignore[attr-defined]  # of unlike values
+                        known.pop(frame, None)
             elif kind == vmstat.LOG_CONTENT:
                 event, pages = first & (1 << EVENT_BITS) - 1, first >> EVENT_BITS
                 if event not in events or pages < 1 or (event in SINGLE and pages != 1):
@@ -67,7 +74,9 @@ class Contents:
 
     def _copied(self, frame: int, _: int, source: int) -> None:
         if source and source not in self.frames:
-            self.wrong.append(f"operation {self.row} logs a copy of frame {source:#x}, which holds nothing yet")
+            self.wrong.append(
+                f"operation {self.row} logs a copy of frame {source:#x}, which holds nothing yet"
+            )
         self.frames[frame] = self.frames.get(source) if source else 0
 
     def _to_swap(self, folio: int, pages: int, slot: int) -> None:
@@ -79,7 +88,9 @@ class Contents:
         self._whole(folio, pages)
         for step in range(pages):
             if slot + step not in self.slots:
-                self.wrong.append(f"operation {self.row} logs a page from slot {slot + step}, which holds nothing yet")
+                self.wrong.append(
+                    f"operation {self.row} logs a page from slot {slot + step}, which holds nothing yet"
+                )
             self.frames[folio + step] = self.slots.get(slot + step)
 
     def _from_file(self, folio: int, pages: int, index: int) -> None:
@@ -115,7 +126,7 @@ def differences(machine: Machine) -> Iterator[str]:
     for frame in state.used.tolist():
         if content[frame] not in (UNINITIALISED, 0) and frame not in told.frames and frame != zero:
             yield f"frame {frame:#x} holds {int(content[frame]):#x}, of which nothing is logged"
-    inodes, indices, frames = state.cached
+    _, indices, frames = state.cached
     for index, frame in zip(indices.tolist(), frames.tolist(), strict=True):
         if told.places.get(frame, index) != index:
             yield f"frame {frame:#x} is logged as page {told.places[frame]} of its file, and is page {index}"
