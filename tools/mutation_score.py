@@ -1,9 +1,9 @@
 """How many mechanical mutants of core-mm, arm64 and generic does mmarch notice?
 
 `python -m tools.mutation_score --sample N --seed S` draws N mutants, each as likely as the other, and puts each into a
-copy of this tree, where the stages run one after the other until one notices it: a quick check, a full check, random
-operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it too. Several
-seeds draw as often. `--kinds` and `--only` draw from some of them.
+copy of this tree, where the stages run one after the other until one notices it: a quick check, a full check, both of
+all levels, random operations under the oracles, the measured steps. A stage that crashes or does not end has noticed it
+too. Several seeds draw as often. `--kinds` and `--only` draw from some of them.
 
 First the stages run on the sound tree with all mutants beside the expressions that they change
 (tools/mutation_probe.py), which says which jobs of a stage (a check on a release, a round of random operations) can

@@ -71,11 +71,10 @@ def jobs(stage: str, seed: int) -> list[Job]:
 
 @cache
 def planning(stage: str, arch: str, seed: int) -> list[Planned]:
-    """What `mmarch check` runs of an architecture."""
+    """What `mmarch check --level all` runs of an architecture."""
     quick = stage == "quick"
-    options = Options(
-        quick=quick, seed=seed, releases=RELEASES_CHECKED if quick else RELEASES_CHECKED + ALSO_IN_FULL
-    )
+    releases = RELEASES_CHECKED if quick else RELEASES_CHECKED + ALSO_IN_FULL
+    options = Options(level="all", quick=quick, seed=seed, releases=releases)
     descriptor, known = loaded(arch).descriptor, checks()
     expected = xfails.load(xfails.find(descriptor), known)
     return [

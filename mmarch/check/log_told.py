@@ -10,6 +10,7 @@ import numpy as np
 from core_mm import vmstat
 from core_mm.mm_types import PG_LARGE, PG_ORDER_SHIFT, VM_LOCKED
 from core_mm.uapi import COLUMNS, OP_TOUCH
+from mmarch.check.instructions import Instructions
 from mmarch.engine.log import Row, taken
 from mmarch.engine.machine import Machine
 from mmarch.sanitize.invariants.spaces import vmas_of
@@ -18,6 +19,12 @@ from mmarch.sanitize.state import Reader, State
 MM, FILE = 24, 44  # shifts of the first column of a mapping
 MASK = 1 << 24
 SHOWN = 3
+# how many of a, b, c and the ASID rows of a kind use (core_mm/vmstat.py); the others are 0
+OPERANDS = {
+    vmstat.LOG_PTE: 3, vmstat.LOG_FREE: 2, vmstat.LOG_OP: 3, vmstat.LOG_TABLE: 3, vmstat.LOG_ASID: 2,
+    vmstat.LOG_EXIT: 1, vmstat.LOG_HW: 3, vmstat.LOG_TASK: 2, vmstat.LOG_FAULT: 3, vmstat.LOG_CONVERT: 3,
+    vmstat.LOG_CONTENT: 3,
+}  # fmt: skip
 
 
 @dataclass
@@ -89,6 +96,7 @@ def differences(machine: Machine) -> Iterator[str]:
     told = Told(machine.memory.arrays["ops"], reader.constant("page_size"))
     told.take(taken(machine.memory))
     yield from told.wrong[:SHOWN]
+    yield from _operands(machine)
     state = reader.read()
     mms = machine.memory.tables["TASK"]["mm"]
     for task, mm in told.tasks.items():
@@ -96,6 +104,21 @@ def differences(machine: Machine) -> Iterator[str]:
             yield f"task {task} is logged in mm {mm}, and is in {mms[task + 1]}"
     yield from _mappings(state, told)
     yield from _folios(state, told)
+
+
+def _operands(machine: Machine) -> Iterator[str]:
+    """Of instructions, which have to be possible, and those that a kind of row has no use for."""
+    log, length = machine.memory.tables["LOG"], machine.memory.get("mach", "log_len")
+    kind, *operands = (log[name][:length] for name in ("kind", "a", "b", "c", "asid"))
+    for which, used in OPERANDS.items():
+        for operand in operands[used:]:
+            if (odd := np.flatnonzero((kind == which) & (operand != 0))).size:
+                yield f"row {odd[0]} of the log, of kind {which}, has an operand {operand[odd[0]]} too many"
+    instructions = Instructions.of(machine.config.arch, machine.memory.get("cfg", "page_shift"))
+    for row in np.flatnonzero(np.isin(kind, (vmstat.LOG_TLBI, vmstat.LOG_DSB, vmstat.LOG_ISB))).tolist():
+        values = [int(kind[row]), *(int(operand[row]) for operand in operands)]
+        if instructions and (flaw := instructions.flaw(values)):
+            yield flaw
 
 
 def _mappings(state: State, told: Told) -> Iterator[str]:
