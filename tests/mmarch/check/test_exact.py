@@ -18,9 +18,11 @@ INVALIDATES = {
         "flush_tlb_range_nosync(mm, start, start + (pages <<",
         "flush_tlb_range_nosync(mm, start, start + (pages + 1 <<",
     ),
-    "clear_flush_young_ptes does not": Edit(CONTPTE, "        first, pages = widen(ptep, nr)\n        young = clear_young(first, pages)\n",
-                        "        first, pages = widen(ptep, nr)\n        young = clear_young(first, pages)\n"
-                        "        pages = min(pages, 1)\n"),
+    "clear_flush_young_ptes does not": Edit(
+        CONTPTE,
+        "flush_tlb_range_nosync(mm, start, start + (pages << cfg.page_shift), cfg.page_size, 1, 3)\n    return young",
+        "pass\n    return young",
+    ),
     "unlike": Edit(CONTPTE, "    if cpu.erratum_2645198 and pte_valid(pte)", "    if 0 and pte_valid(pte)"),
     "has operands": Edit(TLBFLUSH, "(LOG_TLBI, VMALLE1IS, 0, 0, 0)", "(LOG_TLBI, VMALLE1IS, 0, 1, 0)"),
     "has the hint": Edit(TLBFLUSH, "return granule << 2 | level", "return granule << 3 | level"),
