@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FunctionType
+from typing import Any
 
 import numpy as np
 
 from core_mm.uapi import COLUMNS, FILE_EXT4, FILE_RAMFS, FILE_REGULAR, FILE_SHMEM, FILE_TMPFS, FILE_TMPFS_HUGE
 from mmarch import cpus
-from mmarch.engine.direct import DirectMachine
+from mmarch.engine.direct import DirectMachine, Replace
 from mmarch.engine.lower import Options
 from mmarch.engine.machine import Config, Machine
 from mmarch.runs.assemble import roots
@@ -128,13 +129,21 @@ def tight(config: Config, seed: int, number: int, page_shift: int) -> Config:
     return replace(config, memory=memory << page_shift, swap_bytes=swap << page_shift, overrides=overrides)
 
 
-def machine(made: Round, engine: str, more_roots: Sequence[FunctionType] = ()) -> Machine:
-    """Booted, with files and shared memory; "direct" is interpreted without pluggy, which counts no calls of hooks."""
+def machine(
+    made: Round,
+    engine: str,
+    more_roots: Sequence[FunctionType] = (),
+    instead: Mapping[Callable[..., Any], Replace] | None = None,
+) -> Machine:
+    """Booted, with files and shared memory; "direct" is interpreted without pluggy, which counts no calls of hooks.
+
+    instead  of functions of core-mm, of a direct machine
+    """
     size = FILE_PAGES << made.config.arch.granules[made.config.granule].page_shift
     rows = np.array(made.rows, np.int64).reshape(-1, COLUMNS)
     callable_roots, pages = [*roots(), *more_roots], 2 * FILES * FILE_PAGES + 8
     started = (
-        DirectMachine(made.config, None, rows, files=FILES, file_pages=pages, roots=callable_roots)
+        DirectMachine(made.config, instead, rows, files=FILES, file_pages=pages, roots=callable_roots)
         if engine == "direct"
         else Machine(
             made.config, engine, callable_roots, operations=rows, files=FILES, file_pages=pages,

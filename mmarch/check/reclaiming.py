@@ -1,0 +1,190 @@
+"""What waits for the LRU lists, and what reclaim frees and in which order: a second account (mm/swap.c, mm/vmscan.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core_mm import lru, mmu_gather, reclaim, swap_state, vmscan
+from core_mm.memory import wp
+from core_mm.mm_types import PG_ANON, PG_LARGE, PG_LRU, PG_ORDER_SHIFT, PG_SWAPCACHE
+from mmarch.check.outcome import CheckFailed
+from mmarch.engine.direct import Bound, DirectMachine, Replace
+
+BATCH = 31  # PAGEVEC_SIZE: folios of a struct folio_batch
+
+
+class Reclaiming:
+    """Watches a machine; `machine` is set once it has booted.
+
+    waiting  folios of this CPU's batch of new ones
+    freed    folios that reclaim has freed since the last flush
+    turn     those that reclaim was given, in order
+    gentle   whether aging passes over tables whose own flag is clear
+    seen     the entry of the table that it looked at last
+    """
+
+    def __init__(self) -> None:
+        self.machine: DirectMachine | None = None
+        self.waiting: list[int] = []
+        self.turn: list[int] = []
+        self.freed = 0
+        self.gentle, self.seen = 0, 0
+
+    def instead(self) -> Mapping[Callable[..., Any], Replace]:
+        """What replaces functions of core-mm."""
+        return {
+            lru.folio_add_lru: self._around(self._add),
+            lru.lru_add_drain: self._around(self._drain),
+            lru.lru_add_drain_to_unmap: self._around(self._to_unmap),
+            lru.folio_test_lru: self._around(self._test),
+            swap_state.folio_free_swap: self._around(self._free_swap),
+            mmu_gather.tlb_flush_rmaps: self._around(self._rmaps),
+            reclaim.flush_and_free: self._around(self._flushed),
+            reclaim.remove_mapping: self._around(self._removed),
+            reclaim.shrink_folio: self._around(self._shrinks),
+            reclaim.reclaim_pages: self._around(self._reclaims),
+            wp.wp_can_reuse_anon_folio: self._around(self._reuses),
+            vmscan.walk_pte_range: self._around(self._ages),
+            vmscan.walk_mm: self._around(self._walks),
+        }
+
+    def _around(self, watch: Callable[..., Any]) -> Replace:
+        def make(original: Bound) -> Bound:
+            def call(*arguments: int) -> Any:
+                return watch(original, *arguments) if self.machine else original(*arguments)
+
+            return call
+
+        return make
+
+    @property
+    def _machine(self) -> DirectMachine:
+        assert self.machine is not None
+        return self.machine
+
+    def _page(self, name: str, folio: int) -> int:
+        return int(self._machine.memory.tables["PAGE"][name][folio])
+
+    def _pages(self, folio: int) -> int:
+        return 1 << (self._page("flags", folio) >> PG_ORDER_SHIFT)
+
+    # -- the batch of new folios
+
+    def _add(self, original: Bound, folio: int) -> int:
+        result = original(folio)
+        self.waiting.append(folio)
+        if len(self.waiting) == BATCH or self._page("flags", folio) & PG_LARGE:
+            self.waiting.clear()
+        self._test(self._machine.bound(lru.folio_test_lru), folio)
+        return result
+
+    def _drain(self, original: Bound) -> int:
+        self.waiting.clear()
+        return original()
+
+    def _to_unmap(self, original: Bound) -> int:
+        result = original()
+        if self.waiting and not self._machine.feature.unmap_keeps_lru_batches:
+            raise CheckFailed("memory is unmapped while new folios wait for the lists")
+        return result
+
+    def _test(self, original: Bound, folio: int) -> int:
+        found = original(folio)
+        right = bool(self._page("flags", folio) & PG_LRU) and folio not in self.waiting
+        if bool(found) != right:
+            raise CheckFailed(
+                f"folio {folio:#x} is{'' if found else ' not'} said to be on a list, with {len(self.waiting)} that wait"
+            )
+        return found
+
+    def _reuses(self, original: Bound, folio: int, vma: int) -> int:
+        """A batch has a reference, with which a page cannot be said to be nobody else's."""
+        reused = original(folio, vma)
+        if reused and not self._page("flags", folio) & PG_LARGE:
+            if folio in self.waiting or self._page("refcount", folio) != 1:
+                raise CheckFailed(f"folio {folio:#x} is reused, with a reference that somebody else has")
+            at = self._machine.memory.tables["VMA"]["anon_vma"][vma]
+            if self._page("mapping", folio) != at:
+                raise CheckFailed(f"folio {folio:#x} is reused, and not of anon_vma {at}")
+        return reused
+
+    # -- swap and reclaim
+
+    def _free_swap(self, original: Bound, folio: int) -> int:
+        cached = bool(self._page("flags", folio) & PG_SWAPCACHE)
+        first, references = self._page("private", folio), self._machine.memory.arrays["swap_map"]
+        free = cached and not references[first : first + self._pages(folio)].any()
+        pages, counted = self._pages(folio), self._page("refcount", folio)
+        gone = original(folio)
+        left = bool(self._page("flags", folio) & PG_SWAPCACHE)
+        if bool(gone) != free or left != (cached and not free):
+            raise CheckFailed(
+                f"swap of folio {folio:#x} is{'' if gone else ' not'} freed; right is the other"
+            )
+        if free and counted > pages and self._page("refcount", folio) != counted - pages:
+            raise CheckFailed(f"folio {folio:#x} leaves the swap cache, and a reference stays")
+        return gone
+
+    def _removed(self, original: Bound, folio: int) -> int:
+        """What nothing but a cache and reclaim refers to is freed."""
+        flags, pages = self._page("flags", folio), self._pages(folio)
+        cached = flags & PG_SWAPCACHE or (not flags & PG_ANON and self._page("mapping", folio))
+        free = self._page("refcount", folio) == 1 + (pages if cached else 0)
+        done = original(folio)
+        if (done == reclaim.FREED) != free:
+            raise CheckFailed(f"folio {folio:#x} is{'' if done else ' not'} freed; right is the other")
+        self.freed += done
+        return done
+
+    def _flushed(self, original: Bound) -> int:
+        if self.freed > BATCH:
+            raise CheckFailed(f"{self.freed} folios wait for a flush; right is at most {BATCH}")
+        self.freed = 0
+        return original()
+
+    def _shrinks(self, original: Bound, folio: int, top: int) -> Any:
+        if folio in self.turn:
+            if self.turn[0] != folio:
+                raise CheckFailed(
+                    f"reclaim takes folio {folio:#x}; right is {self.turn[0]:#x}, which was found first"
+                )
+            self.turn.pop(0)
+        return original(folio, top)
+
+    def _reclaims(self, original: Bound, nr: int) -> int:
+        self.turn = self._machine.memory.arrays["isolated"][:nr].tolist()
+        result = original(nr)
+        if self.turn:
+            raise CheckFailed(f"reclaim leaves out folio {self.turn[0]:#x}, and {len(self.turn) - 1} more")
+        return result
+
+    def _rmaps(self, original: Bound, tlb: int, vma: int) -> int:
+        """A page may be written to through a TLB until the flush: its rmap goes after that."""
+        if self._machine.memory.tables["GATHER"]["end"][tlb]:
+            raise CheckFailed("rmaps that wait for a flush are removed before it")
+        return original(tlb, vma)
+
+    # -- aging
+
+    def _walks(self, original: Bound, mm: int, by_table: int) -> int:
+        """Whether this pass is a gentle one; no table's flag is cleared yet."""
+        self.gentle, self.seen = by_table, 0
+        return original(mm, by_table)
+
+    def _ages(self, original: Bound, vma: int, pmdp: int, addr: int, end: int) -> int:
+        """A gentle pass looks at tables whose own flag is set, or whose flag it has cleared."""
+        hooks, owner = self._machine.hooks, int(self._machine.memory.tables["VMA"]["vm_mm"][vma])
+        start, after = (int(self._machine.memory.tables["VMA"][name][vma]) for name in ("vm_start", "vm_end"))
+        size = self._machine.cfg.pmd_size
+        if not start <= addr < end <= after or (addr ^ end - 1) & -size:
+            raise CheckFailed(
+                f"aging of [{addr:#x}, {end:#x}), of mm {owner}, which is not of one table and mapping"
+            )
+        young = hooks["pte_young"](hooks["pmd_pte"](int(self._machine.ptes[pmdp])))
+        if self.gentle and not young and pmdp != self.seen:
+            raise CheckFailed(
+                f"gentle aging of mm {owner} looks at a table at {addr:#x} that nobody has gone through"
+            )
+        self.seen = pmdp
+        return original(vma, pmdp, addr, end)
