@@ -1,4 +1,4 @@
-"""What waits for the LRU lists, and what reclaim frees and in which order: a second account (mm/swap.c, mm/vmscan.c)."""
+"""What waits for the LRU lists, and what reclaim frees, in turn: a second account (mm/swap.c, mm/vmscan.c)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 from core_mm import lru, mmu_gather, reclaim, swap_state, vmscan
 from core_mm.memory import wp
 from core_mm.mm_types import PG_ANON, PG_LARGE, PG_LRU, PG_ORDER_SHIFT, PG_SWAPCACHE
+from mmarch.check.accounting import Account
 from mmarch.check.outcome import CheckFailed
-from mmarch.engine.direct import Bound, DirectMachine, Replace
+from mmarch.engine.direct import Bound, Replace
 
 BATCH = 31  # PAGEVEC_SIZE: folios of a struct folio_batch
 
 
-class Reclaiming:
-    """Watches a machine; `machine` is set once it has booted.
+class Reclaiming(Account):
+    """The batch of new folios, and what reclaim was given.
 
     waiting  folios of this CPU's batch of new ones
     freed    folios that reclaim has freed since the last flush
@@ -25,7 +26,7 @@ class Reclaiming:
     """
 
     def __init__(self) -> None:
-        self.machine: DirectMachine | None = None
+        super().__init__()
         self.waiting: list[int] = []
         self.turn: list[int] = []
         self.freed = 0
@@ -34,37 +35,23 @@ class Reclaiming:
     def instead(self) -> Mapping[Callable[..., Any], Replace]:
         """What replaces functions of core-mm."""
         return {
-            lru.folio_add_lru: self._around(self._add),
-            lru.lru_add_drain: self._around(self._drain),
-            lru.lru_add_drain_to_unmap: self._around(self._to_unmap),
-            lru.folio_test_lru: self._around(self._test),
-            swap_state.folio_free_swap: self._around(self._free_swap),
-            mmu_gather.tlb_flush_rmaps: self._around(self._rmaps),
-            reclaim.flush_and_free: self._around(self._flushed),
-            reclaim.remove_mapping: self._around(self._removed),
-            reclaim.shrink_folio: self._around(self._shrinks),
-            reclaim.reclaim_pages: self._around(self._reclaims),
-            wp.wp_can_reuse_anon_folio: self._around(self._reuses),
-            vmscan.walk_pte_range: self._around(self._ages),
-            vmscan.walk_mm: self._around(self._walks),
+            lru.folio_add_lru: self.around(self._add),
+            lru.lru_add_drain: self.around(self._drain),
+            lru.lru_add_drain_to_unmap: self.around(self._to_unmap),
+            lru.folio_test_lru: self.around(self._test),
+            swap_state.folio_free_swap: self.around(self._free_swap),
+            mmu_gather.tlb_flush_rmaps: self.around(self._rmaps),
+            reclaim.flush_and_free: self.around(self._flushed),
+            reclaim.remove_mapping: self.around(self._removed),
+            reclaim.shrink_folio: self.around(self._shrinks),
+            reclaim.reclaim_pages: self.around(self._reclaims),
+            wp.wp_can_reuse_anon_folio: self.around(self._reuses),
+            vmscan.walk_pte_range: self.around(self._ages),
+            vmscan.walk_mm: self.around(self._walks),
         }
 
-    def _around(self, watch: Callable[..., Any]) -> Replace:
-        def make(original: Bound) -> Bound:
-            def call(*arguments: int) -> Any:
-                return watch(original, *arguments) if self.machine else original(*arguments)
-
-            return call
-
-        return make
-
-    @property
-    def _machine(self) -> DirectMachine:
-        assert self.machine is not None
-        return self.machine
-
     def _page(self, name: str, folio: int) -> int:
-        return int(self._machine.memory.tables["PAGE"][name][folio])
+        return int(self.machine.memory.tables["PAGE"][name][folio])
 
     def _pages(self, folio: int) -> int:
         return 1 << (self._page("flags", folio) >> PG_ORDER_SHIFT)
@@ -76,7 +63,7 @@ class Reclaiming:
         self.waiting.append(folio)
         if len(self.waiting) == BATCH or self._page("flags", folio) & PG_LARGE:
             self.waiting.clear()
-        self._test(self._machine.bound(lru.folio_test_lru), folio)
+        self._test(self.machine.bound(lru.folio_test_lru), folio)
         return result
 
     def _drain(self, original: Bound) -> int:
@@ -85,7 +72,7 @@ class Reclaiming:
 
     def _to_unmap(self, original: Bound) -> int:
         result = original()
-        if self.waiting and not self._machine.feature.unmap_keeps_lru_batches:
+        if self.waiting and not self.machine.feature.unmap_keeps_lru_batches:
             raise CheckFailed("memory is unmapped while new folios wait for the lists")
         return result
 
@@ -104,7 +91,7 @@ class Reclaiming:
         if reused and not self._page("flags", folio) & PG_LARGE:
             if folio in self.waiting or self._page("refcount", folio) != 1:
                 raise CheckFailed(f"folio {folio:#x} is reused, with a reference that somebody else has")
-            at = self._machine.memory.tables["VMA"]["anon_vma"][vma]
+            at = self.machine.memory.tables["VMA"]["anon_vma"][vma]
             if self._page("mapping", folio) != at:
                 raise CheckFailed(f"folio {folio:#x} is reused, and not of anon_vma {at}")
         return reused
@@ -113,7 +100,7 @@ class Reclaiming:
 
     def _free_swap(self, original: Bound, folio: int) -> int:
         cached = bool(self._page("flags", folio) & PG_SWAPCACHE)
-        first, references = self._page("private", folio), self._machine.memory.arrays["swap_map"]
+        first, references = self._page("private", folio), self.machine.memory.arrays["swap_map"]
         free = cached and not references[first : first + self._pages(folio)].any()
         pages, counted = self._pages(folio), self._page("refcount", folio)
         gone = original(folio)
@@ -153,7 +140,7 @@ class Reclaiming:
         return original(folio, top)
 
     def _reclaims(self, original: Bound, nr: int) -> int:
-        self.turn = self._machine.memory.arrays["isolated"][:nr].tolist()
+        self.turn = self.machine.memory.arrays["isolated"][:nr].tolist()
         result = original(nr)
         if self.turn:
             raise CheckFailed(f"reclaim leaves out folio {self.turn[0]:#x}, and {len(self.turn) - 1} more")
@@ -161,7 +148,7 @@ class Reclaiming:
 
     def _rmaps(self, original: Bound, tlb: int, vma: int) -> int:
         """A page may be written to through a TLB until the flush: its rmap goes after that."""
-        if self._machine.memory.tables["GATHER"]["end"][tlb]:
+        if self.machine.memory.tables["GATHER"]["end"][tlb]:
             raise CheckFailed("rmaps that wait for a flush are removed before it")
         return original(tlb, vma)
 
@@ -174,14 +161,14 @@ class Reclaiming:
 
     def _ages(self, original: Bound, vma: int, pmdp: int, addr: int, end: int) -> int:
         """A gentle pass looks at tables whose own flag is set, or whose flag it has cleared."""
-        hooks, owner = self._machine.hooks, int(self._machine.memory.tables["VMA"]["vm_mm"][vma])
-        start, after = (int(self._machine.memory.tables["VMA"][name][vma]) for name in ("vm_start", "vm_end"))
-        size = self._machine.cfg.pmd_size
+        hooks, owner = self.machine.hooks, int(self.machine.memory.tables["VMA"]["vm_mm"][vma])
+        start, after = (int(self.machine.memory.tables["VMA"][name][vma]) for name in ("vm_start", "vm_end"))
+        size = self.machine.cfg.pmd_size
         if not start <= addr < end <= after or (addr ^ end - 1) & -size:
             raise CheckFailed(
                 f"aging of [{addr:#x}, {end:#x}), of mm {owner}, which is not of one table and mapping"
             )
-        young = hooks["pte_young"](hooks["pmd_pte"](int(self._machine.ptes[pmdp])))
+        young = hooks["pte_young"](hooks["pmd_pte"](int(self.machine.ptes[pmdp])))
         if self.gentle and not young and pmdp != self.seen:
             raise CheckFailed(
                 f"gentle aging of mm {owner} looks at a table at {addr:#x} that nobody has gone through"

@@ -60,7 +60,7 @@ def accounts(context: Context) -> str:
         instead = {**reclaiming.instead(), **batches.instead()}
         machine, row = soak.machine(made, "direct", instead=instead), 0
         assert isinstance(machine, DirectMachine)
-        batches.machine = reclaiming.machine = machine
+        batches.given = reclaiming.given = machine
         try:
             for row in range(len(made.rows)):
                 machine.call("run_operations", row, row + 1)
