@@ -21,6 +21,8 @@ from core_mm.uapi import (
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
+    PROT_EXEC,
+    PROT_READ,
 )
 from core_mm.vmstat import LOG_EXIT, LOG_VMA
 from mmarch.check.context import QUICK, Context
@@ -31,8 +33,8 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import System, in_order, outcome, system
 
-PROGRAMS, CALLS = 12, 60  # of a quick run
-UNITS, HEAP, STACK = 32, 20, 128  # of the arena; where in it the heap begins; where a stack is
+PROGRAMS, CALLS = 40, 80  # of a quick run
+UNITS, HEAP, STACK = 12, 7, 128  # of the arena; where in it the heap begins; where a stack is
 RW = 3
 FIXED = MREMAP_MAYMOVE | MREMAP_FIXED
 MAYALL = 0x70  # VM_MAYREAD, VM_MAYWRITE, VM_MAYEXEC
@@ -65,14 +67,16 @@ class Program:
         faulted = bool(memory.get("feature", "merge_faulted_vmas"))
         self.spaces: dict[int, Mappings] = {1: Mappings(faulted)}
         self.told = Told(memory.arrays["ops"], self.page)
-        self.advice = FEW if rng.random() < 0.7 else tuple(ADVICE)
+        self.alike = rng.random() < 0.7
+        self.advice = FEW if self.alike else tuple(ADVICE)
+        self.prots = (RW, RW, RW, PROT_READ) if self.alike else (RW, RW, PROT_READ, 0, PROT_READ | PROT_EXEC)
 
     def run(self, calls: int) -> None:
         """From an empty address space on."""
         self._do(uapi.OP_EXEC, 1, 0)
         steps: dict[Callable[[int, Mappings], None], int] = {
-            self.mmap: 26, self.munmap: 7, self.mprotect: 22, self.madvise: 10, self.touch: 18, self.mremap: 14,
-            self.brk: 6, self.stack: 2, self.fork: 4, self.exit: 2,
+            self.mmap: 22, self.munmap: 4, self.mprotect: 26, self.madvise: 6, self.touch: 36, self.mremap: 14,
+            self.brk: 5, self.stack: 1, self.fork: 3, self.exit: 2,
         }  # fmt: skip
         for step in self.rng.choices(list(steps), list(steps.values()), k=calls):
             task = self.rng.choice(sorted(self.spaces))
@@ -100,7 +104,7 @@ class Program:
     def _range(self) -> tuple[int, int]:
         """Some pages of the arena, mostly few units."""
         start = self.rng.randrange(UNITS - 1)
-        units = min(self.rng.choice((1, 2, 2, 3, 4, 8)), UNITS - start)
+        units = min(self.rng.choice((1, 1, 2, 2, 3, 4)), UNITS - start)
         return self.base + start * self.unit, self.base + (start + units) * self.unit
 
     def _bytes(self, start: int, end: int) -> tuple[int, int]:
@@ -109,11 +113,11 @@ class Program:
     def mmap(self, task: int, space: Mappings) -> None:
         """Memory, or a file whose pages continue those of other mappings of it, or do not."""
         rng, (start, end) = self.rng, self._range()
-        file = rng.choice((-1, -1, -1, 0, 1))
-        shared = file >= 0 and rng.random() < 0.5
-        prot = rng.choice((RW, RW, RW, 1, 0))
+        file = rng.choice((-1, -1, -1, -1, -1, 0) if self.alike else (-1, -1, 0, 1))
+        shared = file >= 0 and not self.alike and rng.random() < 0.5
+        prot = rng.choice(self.prots)
         flags = MAP_FIXED | (MAP_SHARED if shared else MAP_PRIVATE) | (MAP_ANONYMOUS if file < 0 else 0)
-        more = rng.choices((0, MAP_NORESERVE, MAP_LOCKED), (20, 2, 1))[0]
+        more = 0 if self.alike else rng.choices((0, MAP_NORESERVE, MAP_LOCKED), (10, 2, 1))[0]
         index = start - self.base + rng.choices((0, 1), (6, 1))[0] if file >= 0 else 0
         address, size = self._bytes(start, end)
         self._answers(address, uapi.OP_MMAP, task, address, size, prot, flags | more, file, index * self.page)
@@ -141,7 +145,8 @@ class Program:
     def mprotect(self, task: int, space: Mappings) -> None:
         """Of one mapping, a part, or several, with gaps."""
         start, end = self._some(space)
-        prot = self.rng.choice((RW, RW, 1, 1, 0, 5))
+        beside = [one.flags & 7 for one in space.inside(start - 1, end + 1)] or [RW]
+        prot = self.rng.choice((*self.prots, *beside, *beside))
         right = self._whole(space, start, end)
         self._answers(right, uapi.OP_MPROTECT, task, *self._bytes(start, end), prot)
         space.protect(start, end, prot)
@@ -190,7 +195,8 @@ class Program:
         start, end = rng.choice(((one.start, one.end), self._inside(one)))
         address, size = self._bytes(start, end)
         to, after = self._range()
-        to = rng.choice((to, to, self._beside(own, end - start)))
+        home = one.pgoff + start - one.start + (self.base if one.file else 0)
+        to = rng.choice((to, self._beside(own, end - start), home))
         if rng.random() < 0.15 and end == one.end and not space.inside(end, end + self.unit):
             larger = size + self.unit * self.page
             self._answers(address, uapi.OP_MREMAP, task, address, size, larger, 0, address)
@@ -198,7 +204,7 @@ class Program:
         elif rng.random() < 0.1 and end - start > 1:
             self._answers(address, uapi.OP_MREMAP, task, address, size, self.page, 0, address)
             space.cut(start + 1, end)
-        elif to + (grown := end - start + rng.choice((0, 0, self.unit))) <= start or end <= to:
+        elif self.base - UNITS * self.unit <= to and (to + (grown := end - start + rng.choice((0, 0, self.unit))) <= start or end <= to):
             keep = grown == end - start and rng.random() < 0.3
             flags = FIXED | (MREMAP_DONTUNMAP if keep else 0)
             target = to * self.page
@@ -222,7 +228,7 @@ class Program:
 
     def brk(self, task: int, space: Mappings) -> None:
         """Up to what is free but for a page, or down."""
-        new = self.base + (HEAP + self.rng.randrange(8)) * self.unit + self.rng.choice((0, 0, 1))
+        new = self.base + (HEAP + self.rng.randrange(5)) * self.unit + self.rng.choice((0, 0, 1))
         if not space.start_brk:
             new = space.start_brk = space.brk = self.base + HEAP * self.unit
         old, right = space.brk, new

@@ -62,7 +62,8 @@ def _outside(state: State, mms: Numbers, starts: Numbers, ends: Numbers, shift: 
         order = np.argsort(keys)
         place = np.searchsorted(keys[order], leaves.mm << limit | leaves.page, side="right") - 1
         at = order[np.maximum(place, 0)]
-        outside = (place < 0) | (mms[at] != leaves.mm) | (leaves.page >= ends[at] >> shift)
+        pages = np.where(leaves.huge, 1 << state.constant("pmd_order"), 1)
+        outside = (place < 0) | (mms[at] != leaves.mm) | (leaves.page + pages > ends[at] >> shift)
     else:
         outside = np.ones(len(leaves.mm), np.bool_)
     for item in np.flatnonzero(outside)[:3].tolist():
