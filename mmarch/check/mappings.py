@@ -161,7 +161,9 @@ class Mappings:
             made = self._owning(replace(below, end=above.end if above else end), (one, above))
         elif above:
             made = self._owning(replace(above, start=start, pgoff=part.pgoff), (one,))
-        rest = [one.part(first, after) for first, after in ((one.start, start), (end, one.end)) if first < after]
+        rest = [
+            one.part(first, after) for first, after in ((one.start, start), (end, one.end)) if first < after
+        ]
         self._put([old for old in (below, one, above) if old], [*rest, made])
         return made
 

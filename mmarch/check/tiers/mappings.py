@@ -32,6 +32,7 @@ from mmarch.check.mappings import Mapping, Mappings
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import System, in_order, outcome, system
+from mmarch.sanitize.invariants.spaces import mappings as mapped
 
 PROGRAMS, CALLS = 40, 80  # of a quick run
 UNITS, HEAP, STACK = 12, 7, 128  # of the arena; where in it the heap begins; where a stack is
@@ -74,8 +75,9 @@ class Program:
     def run(self, calls: int) -> None:
         """From an empty address space on."""
         self._do(uapi.OP_EXEC, 1, 0)
+        advised = 6 if self.unit == 1 else 30
         steps: dict[Callable[[int, Mappings], None], int] = {
-            self.mmap: 22, self.munmap: 4, self.mprotect: 26, self.madvise: 6, self.touch: 36, self.mremap: 14,
+            self.mmap: 22, self.munmap: 4, self.mprotect: 26, self.madvise: advised, self.touch: 36, self.mremap: 14,
             self.brk: 5, self.stack: 1, self.fork: 3, self.exit: 2,
         }  # fmt: skip
         for step in self.rng.choices(list(steps), list(steps.values()), k=calls):
@@ -104,7 +106,7 @@ class Program:
     def _range(self) -> tuple[int, int]:
         """Some pages of the arena, mostly few units."""
         start = self.rng.randrange(UNITS - 1)
-        units = min(self.rng.choice((1, 1, 2, 2, 3, 4)), UNITS - start)
+        units = min(self.rng.choice((1, 1, 2, 2, 3, 4) if self.unit == 1 else (1, 4, 6, 8)), UNITS - start)
         return self.base + start * self.unit, self.base + (start + units) * self.unit
 
     def _bytes(self, start: int, end: int) -> tuple[int, int]:
@@ -194,9 +196,10 @@ class Program:
         one = rng.choice(own)
         start, end = rng.choice(((one.start, one.end), self._inside(one)))
         address, size = self._bytes(start, end)
-        to, after = self._range()
+        to, _ = self._range()
         home = one.pgoff + start - one.start + (self.base if one.file else 0)
         to = rng.choice((to, self._beside(own, end - start), home))
+        grown = end - start + rng.choice((0, 0, self.unit))
         if rng.random() < 0.15 and end == one.end and not space.inside(end, end + self.unit):
             larger = size + self.unit * self.page
             self._answers(address, uapi.OP_MREMAP, task, address, size, larger, 0, address)
@@ -204,7 +207,7 @@ class Program:
         elif rng.random() < 0.1 and end - start > 1:
             self._answers(address, uapi.OP_MREMAP, task, address, size, self.page, 0, address)
             space.cut(start + 1, end)
-        elif self.base - UNITS * self.unit <= to and (to + (grown := end - start + rng.choice((0, 0, self.unit))) <= start or end <= to):
+        elif to >= self.base - UNITS * self.unit and (to + grown <= start or end <= to):
             keep = grown == end - start and rng.random() < 0.3
             flags = FIXED | (MREMAP_DONTUNMAP if keep else 0)
             target = to * self.page
@@ -284,10 +287,16 @@ class Program:
     def _rows(self, task: int) -> Iterator[int]:
         """The VMAs of a task, in order; CheckFailed if tree and list do not agree."""
         column, mm = self.tables["VMA"], self._mm(task)
-        vma, before, tree = int(self.tables["MM"]["mmap"][mm]), 0, self._tree(int(self.tables["MM"]["mm_rb"][mm]))
+        vma, before, tree = (
+            int(self.tables["MM"]["mmap"][mm]),
+            0,
+            self._tree(int(self.tables["MM"]["mm_rb"][mm])),
+        )
         while vma:
             if next(tree, 0) != vma or column["vm_prev"][vma] != before:
-                self._fail(f"leaves mapping {vma} of task {task} in another place of the tree than of the list")
+                self._fail(
+                    f"leaves mapping {vma} of task {task} in another place of the tree than of the list"
+                )
             yield vma
             before, vma = vma, int(column["vm_next"][vma])
         if next(tree, 0):
@@ -308,7 +317,7 @@ class Program:
         start, end, flags, file, pgoff, anon = (
             int(column[name][vma]) for name in ("vm_start", "vm_end", "vm_flags", "vm_file", "vm_pgoff", "anon_vma")
         )  # fmt: skip
-        chain, pair = [], int(column["avc"][vma])
+        chain, pair = list[int](), int(column["avc"][vma])
         while pair and len(chain) < 64:
             chain.append(int(self.tables["AVC"]["anon_vma"][pair]))
             pair = int(self.tables["AVC"]["same_vma"][pair])
@@ -329,6 +338,8 @@ class Program:
             if is_so != must:
                 self._fail(f"leaves mapping {is_so} of task {task}; right is {must}")
         self._logged(task, rows)
+        for finding in mapped(self.machine.reader.read()) if self.unit > 1 else ():
+            self._fail(f"leaves this: {finding}")
 
     def _logged(self, task: int, rows: list[int]) -> None:
         """What the log says of them."""
@@ -342,7 +353,9 @@ class Program:
         logged = {vma: known for vma, known in self.told.mappings.items() if known[0] == mm}
         if there != logged:
             wrong = sorted(there.items() ^ logged.items())[0]
-            self._fail(f"logs mapping {wrong[0]} as {logged.get(wrong[0])}, and leaves it {there.get(wrong[0])}")
+            self._fail(
+                f"logs mapping {wrong[0]} as {logged.get(wrong[0])}, and leaves it {there.get(wrong[0])}"
+            )
 
     def _used(self) -> set[int]:
         return {anon for space in self.spaces.values() for one in space.all for anon in one.chain}
@@ -362,13 +375,21 @@ class Program:
         for must in [one for one in space.all if one.anon]:
             got = found.get(must.start, must)
             own = got.chain - must.chain
-            if not got.chain >= must.chain or not own <= {got.anon} or own & used or got.anon not in got.chain:
+            if (
+                not got.chain >= must.chain
+                or not own <= {got.anon}
+                or own & used
+                or got.anon not in got.chain
+            ):
                 self._fail(f"gives task {child} mapping {got}, which its parent has as {must}")
             used |= own
             space.owns(must, got.anon, got.chain)
 
 
-@check("stateful.mappings", source="mm/vma.c: vma_merge_new_range, vma_modify, __split_vma; mm/rmap.c: anon_vma_fork")
+@check(
+    "stateful.mappings",
+    source="mm/vma.c: vma_merge_new_range, vma_modify, __split_vma; mm/rmap.c: anon_vma_fork",
+)
 def divided(context: Context) -> str:
     """Mappings end where Linux lets them end, and have the anon_vmas that their pages have, after every call."""
     calls = 0

@@ -67,9 +67,12 @@ def _outside(state: State, mms: Numbers, starts: Numbers, ends: Numbers, shift: 
     else:
         outside = np.ones(len(leaves.mm), np.bool_)
     for item in np.flatnonzero(outside)[:3].tolist():
-        yield Finding(
-            "vma", f"mm {leaves.mm[item]} page {int(leaves.page[item]):#x} has an entry, and is not mapped"
+        what = (
+            "a huge page, of which not all is in one mapping"
+            if leaves.huge[item]
+            else "an entry, and is not mapped"
         )
+        yield Finding("vma", f"mm {leaves.mm[item]} page {int(leaves.page[item]):#x} has {what}")
 
 
 def vmas_of(state: State) -> dict[int, list[tuple[int, int, int]]]:
