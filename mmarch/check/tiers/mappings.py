@@ -34,7 +34,7 @@ from mmarch.check.registry import check
 from mmarch.check.system import System, in_order, outcome, system
 from mmarch.sanitize.invariants.spaces import mappings as mapped
 
-PROGRAMS, CALLS = 40, 80  # of a quick run
+PROGRAMS, FEWEST, CALLS = 40, 20, 80  # of a quick run
 UNITS, HEAP, STACK = 12, 7, 128  # of the arena; where in it the heap begins; where a stack is
 RW = 3
 FIXED = MREMAP_MAYMOVE | MREMAP_FIXED
@@ -399,7 +399,8 @@ def divided(context: Context) -> str:
         changes = {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
         machine = system(variant, files=files(variant), changes=changes)
         rng = variant.rng("mappings")
-        for _ in range(max(3, round(PROGRAMS * min(variant.share / QUICK, 5)))):
+        least = FEWEST if not calls else 3
+        for _ in range(max(least, round(PROGRAMS * min(variant.share / QUICK, 1.5)))):
             Program(variant, machine, rng).run(CALLS)
             calls += CALLS
     return f"{calls:,} calls"

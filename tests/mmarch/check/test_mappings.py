@@ -27,7 +27,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("says", "edit"), MISTAKES.items(), ids=MISTAKES)
 def test_a_wrong_rule(says: str, edit: Edit) -> None:
-    """A huge page that a border cuts, a mapping that cannot grow, one that stays two, a border that the log is not told of."""
+    """A huge page that a border cuts, a mapping that cannot grow, one that stays two, one that the log has not."""
     assert says in told(divided, edit, release="7.3", granule="4k", share=0.04)
 
 
