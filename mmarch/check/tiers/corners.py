@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain, product
 
 from core_mm import uapi
+from core_mm.msync import MS_SYNC
 from core_mm.uapi import (
     ACCESS_READ,
     ACCESS_WRITE,
@@ -17,6 +18,7 @@ from core_mm.uapi import (
     MAP_FIXED,
     MAP_PRIVATE,
     MAP_SHARED,
+    OP_DROP_CACHES,
     OP_EXIT,
     OP_FALLOCATE,
     OP_FORK,
@@ -26,6 +28,7 @@ from core_mm.uapi import (
     OP_MMAP,
     OP_MPROTECT,
     OP_MREMAP,
+    OP_MSYNC,
     OP_MUNMAP,
     OP_PWRITE,
     OP_SPAWN,
@@ -275,6 +278,21 @@ def moved_with_a_gap(at: int, page: int, entries: int) -> Iterator[Row]:
         yield OP_TOUCH, 1, place, 4, ACCESS_READ
 
 
+def huge_written_back(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A huge page of a file on disk is written through one entry, written back, and written again; then cut."""
+    there = at + 8 * entries * page
+    yield OP_PWRITE, 1, DISK, 0, (entries + 40) * page, 0
+    yield OP_MMAP, 1, there, (entries + 40) * page, RW, SHARED, DISK, 0
+    for access in (ACCESS_READ, ACCESS_WRITE, ACCESS_WRITE):
+        for first in (0, entries):
+            yield OP_TOUCH, 1, there + first * page, 2, access
+        yield OP_MSYNC, 1, there, entries * page, MS_SYNC
+    yield OP_FTRUNCATE, 1, DISK, (entries + 3) * page
+    yield OP_TOUCH, 1, there, 2, ACCESS_WRITE
+    yield OP_DROP_CACHES, 1
+    yield OP_MUNMAP, 1, there, (entries + 40) * page
+
+
 def asids_run_out(at: int, page: int, entries: int) -> Iterator[Row]:
     """More children than there are ASIDs left, while a TLB holds translations of all of them."""
     yield OP_TOUCH, 1, at, 8, ACCESS_WRITE
@@ -288,7 +306,7 @@ CORNERS: tuple[Corner, ...] = (
     given_up_whole, mapped_twice, child_gave_up, still_in_swap, another_leaf,
     given_up_twice, zeros, aged, nothing_left, in_swap, closed, hole_in_swap, hole_in_dirty, behind_the_end,
     shared_in_part, copies_forked, cached_in_part, cached_at_the_end, owned_in_part, moved_with_a_gap,
-    asids_run_out,
+    huge_written_back, asids_run_out,
 )  # fmt: skip
 
 
