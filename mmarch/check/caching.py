@@ -24,6 +24,8 @@ class Caching(ReadingAhead):
     enabled    orders of folios of shared memory, a bit each
     written    mapped pages that were written through their entries since these are as they are
     writable   mapped pages whose entries let them be written
+    starved    there is no memory for the next folio: the call that needs it has MemoryError, or a smaller one
+    drains     a call let go of a batch of folios, and new ones got to their lists (mm/swap.c:__folio_batch_release)
     """
 
     kind: str = DISK
@@ -33,6 +35,8 @@ class Caching(ReadingAhead):
     enabled: int = 0
     written: set[int] = field(default_factory=set)
     writable: set[int] = field(default_factory=set)
+    starved: bool = False
+    drains: bool = False
 
     @property
     def guarded(self) -> bool:
@@ -85,12 +89,14 @@ class Caching(ReadingAhead):
         for folio in self._folios(first, min(after, self.size)) if self.kind == DISK else ():
             if folio.dirty:
                 folio.dirty = folio.marked = False
+                self.drains = True
                 self.written.difference_update(pages_of(folio))
                 self.writable.difference_update(pages_of(folio))
 
     def drop(self) -> None:
         """Everything is written, and what nobody maps forgotten."""
         self.sync(0, self.room)
+        self.drains = True  # lru_add_drain_all()
         if self.kind == DISK and self.cache:
             for folio in self._folios(0, self.room):
                 if not folio.dirty and self.mapped.isdisjoint(pages_of(folio)):
@@ -195,9 +201,18 @@ class Caching(ReadingAhead):
     def _new(self, page: int, orders: int) -> Folio:
         """The largest of these orders around a page that holds nothing else."""
         for order in reversed(range(self.huge + 1)):
-            if orders & 1 << order and self._empty(page >> order << order, 1 << order):
+            if not orders & 1 << order or not self._empty(page >> order << order, 1 << order):
+                continue
+            if not self._fails():
                 return self._add(page >> order << order, order, False)
+        if self._fails():
+            raise MemoryError
         return self._add(page, 0, False)
+
+    def _fails(self) -> bool:
+        """An allocation, of which the first fails."""
+        failed, self.starved = self.starved, False
+        return failed
 
     def _empty(self, first: int, pages: int) -> bool:
         return first + pages <= self.room and not any(
@@ -212,6 +227,8 @@ class Caching(ReadingAhead):
         elif self.memory:
             folio = self._new(page, self._orders_to_write(page, pages))
             folio.valid = asked
+        elif self._fails():
+            raise MemoryError
         else:
             fits = [
                 order
@@ -242,6 +259,7 @@ class Caching(ReadingAhead):
             if first <= folio.first and folio.first + folio.pages <= behind:
                 self.unmap(iter(pages_of(folio)))
                 self._forget(folio)
+                self.drains = True
 
     def _cut(self, folio: Folio, start: int, end: int) -> None:
         """Split it where a hole begins, and what is still large where it ends; what is to be written stays whole."""

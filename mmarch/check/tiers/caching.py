@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from core_mm.mm_types import PG_DIRTY, PG_UPTODATE, SIGBUS
+from core_mm.mm_types import ENOMEM, PG_DIRTY, PG_UPTODATE, SIGBUS
 from core_mm.uapi import (
     ACCESS_WRITE,
     FALLOC_FL_KEEP_SIZE,
@@ -32,6 +32,7 @@ from mmarch.check.reading_ahead import READ, WRITE
 from mmarch.check.registry import check
 from mmarch.check.system import in_order, outcome
 from mmarch.check.tiers.readahead import SHMEM_ORDERS, World, accesses
+from mmarch.engine.direct import DirectMachine
 
 KINDS = {FILE_EXT4: DISK, FILE_SHMEM: ANONYMOUS, FILE_TMPFS_HUGE: HUGE, FILE_TMPFS: TMPFS, FILE_RAMFS: RAM}
 STEPS, FEWEST, ELSEWHERE = (
@@ -39,6 +40,7 @@ STEPS, FEWEST, ELSEWHERE = (
     250,
     30,
 )  # of each kind of file: in full, on the first page size and CPU, on others
+STARVED = 0.1  # of calls that may make folios
 EPISODE = 25  # calls between two mappings
 MS_SYNC = 4
 CHUNKS = (0, 1, 3, 4, 16, 20)  # pages a call writes
@@ -53,6 +55,9 @@ class Files(World):
         """Of the file as it was made."""
         self.on = KINDS[kind]
         self.where += f" [{self.on}]"
+        self.memory.set("cfg", "content", 1)  # so that memory may be out
+        assert isinstance(self.machine.machine, DirectMachine)
+        self.machine.machine.cfg.content = 1
         self.account = Caching(
             self.pages, self.page, self.on == DISK and bool(self.has("ext4_large_folios")), text, self.has,
             memory=self.on in (ANONYMOUS, TMPFS, HUGE), kind=self.on, bytes=self.pages * self.page - 7,
@@ -84,8 +89,7 @@ class Files(World):
         at = self.place()
         size = self.length(at)
         chunk = self.rng.choice(CHUNKS) * self.page + self.rng.choice((0, 0, 5))
-        self.do(OP_PWRITE, 0, at, size, chunk)
-        self.account.write(at, size, chunk)
+        self.starving(lambda: self.account.write(at, size, chunk), OP_PWRITE, 0, at, size, chunk)
 
     def fallocate(self) -> None:
         """Allocate, or punch a hole."""
@@ -94,11 +98,26 @@ class Files(World):
             self.rng.choice((0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)),
         )
         size = self.length(at)
-        self.do(OP_FALLOCATE, 0, mode, at, size)
         if mode & FALLOC_FL_PUNCH_HOLE:
+            self.do(OP_FALLOCATE, 0, mode, at, size)
             self.account.punch(at, size)
         else:
-            self.account.allocate(at, size, bool(mode))
+            self.starving(
+                lambda: self.account.allocate(at, size, bool(mode)), OP_FALLOCATE, 0, mode, at, size
+            )
+
+    def starving(self, account: Callable[[], None], *row: int) -> None:
+        """A call whose first allocation may fail."""
+        self.account.starved = starved = self.rng.random() < STARVED
+        right = 0
+        try:
+            account()
+        except MemoryError:
+            right = -ENOMEM
+        self.machine.set("fail_nth", int(starved))
+        self.returns(right, *row)
+        self.machine.set("fail_nth", 0)
+        self.account.starved = False
 
     def ftruncate(self) -> None:
         """Shorter or longer."""
@@ -132,13 +151,27 @@ class Files(World):
         for page, access in accesses(self, self.rng.choice((1, 3, 6))):
             kind = WRITE if access == ACCESS_WRITE else READ
             right = 0 if self.account.reaches(self.area, page, kind) else -SIGBUS
-            found = self.machine.do(OP_TOUCH, 1, self.at(page), 1, access)
-            if min(found, 0) != right:
-                raise CheckFailed(
-                    f"{self.machine.steps()[-1]}, of page {page} of the file, returned {outcome(found)}; right is "
-                    f"{outcome(right)}{self.where}", self.machine.steps(),
-                )  # fmt: skip
+            self.returns(right, OP_TOUCH, self.at(page), 1, access)
             self.compare()
+
+    def returns(self, right: int, *row: int) -> None:
+        """A call with its result: 0 for success, or the negated error."""
+        op, *arguments = row
+        found = min(self.machine.do(op, 1, *arguments), 0)
+        if found != right:
+            steps = self.machine.steps()
+            raise CheckFailed(
+                f"{steps[-1]} returned {outcome(found)}; right is {outcome(right)}{self.where}", steps
+            )
+
+    def drained(self) -> None:
+        """No new folio waits for its list."""
+        waiting = self.machine.get("lru_added") - self.machine.get("lru_emptied")
+        if self.account.drains and waiting:
+            steps = self.machine.steps()
+            raise CheckFailed(
+                f"after {steps[-1]}, {waiting} new folios still wait for their lists{self.where}", steps
+            )
 
     def step(self) -> None:
         """One call, and whether it did what it should."""
@@ -146,8 +179,10 @@ class Files(World):
         calls += [self.drop_caches, self.give_up]
         if self.on != RAM:
             calls += [self.fallocate, self.fallocate, self.fallocate]
+        self.account.drains = False
         self.rng.choice(calls)()
         self.compare()
+        self.drained()
 
     def unmap(self) -> None:
         """And what was known of it."""
