@@ -7,11 +7,22 @@ from typing import Any
 
 from core_mm import lru, mmu_gather, reclaim, swap_state, vmscan
 from core_mm.memory import wp
-from core_mm.mm_types import PG_ANON, PG_LARGE, PG_LRU, PG_ORDER_SHIFT, PG_SWAPCACHE
+from core_mm.mm_types import (
+    PG_ANON,
+    PG_LARGE,
+    PG_LRU,
+    PG_ORDER_SHIFT,
+    PG_SWAPCACHE,
+    VM_LOCKED,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+)
+from core_mm.pgtable import pmd_off
 from mmarch.check.accounting import Account
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, Replace
 
+TABLES = 16  # of a mapping, that are looked at
 BATCH = 31  # PAGEVEC_SIZE: folios of a struct folio_batch
 
 
@@ -23,6 +34,7 @@ class Reclaiming(Account):
     turn     those that reclaim was given, in order
     gentle   whether aging passes over tables whose own flag is clear
     seen     the entry of the table that it looked at last
+    looked   mappings and entries of tables that it has looked at
     """
 
     def __init__(self) -> None:
@@ -31,6 +43,7 @@ class Reclaiming(Account):
         self.turn: list[int] = []
         self.freed = 0
         self.gentle, self.seen = 0, 0
+        self.looked: set[tuple[int, int]] = set()
 
     def instead(self) -> Mapping[Callable[..., Any], Replace]:
         """What replaces functions of core-mm."""
@@ -155,9 +168,37 @@ class Reclaiming(Account):
     # -- aging
 
     def _walks(self, original: Bound, mm: int, by_table: int) -> int:
-        """Whether this pass is a gentle one; no table's flag is cleared yet."""
+        """A pass looks at every mapping that can be reclaimed, at a leaf whichever pass it is."""
         self.gentle, self.seen = by_table, 0
-        return original(mm, by_table)
+        self.looked.clear()
+        result = original(mm, by_table)
+        vma = self.column("MM", "mmap", mm)
+        while vma:
+            if not self._skipped(vma):
+                self._aged(mm, vma)
+            vma = self.column("VMA", "vm_next", vma)
+        return result
+
+    def _skipped(self, vma: int) -> bool:
+        """What is locked, or was said to be accessed in any order, or anonymous where there is no swap."""
+        flags = self.column("VMA", "vm_flags", vma)
+        swap = self.machine.cfg.swap_slots and not self.machine.mach.swap_off
+        said = flags & (VM_LOCKED | VM_SEQ_READ | VM_RAND_READ)
+        return bool(said or not (swap or self.column("VMA", "vm_file", vma)))
+
+    def _aged(self, mm: int, vma: int) -> None:
+        """No leaf is young that has a page of its own, and a pass that is not gentle was at every table."""
+        size, hooks = int(self.machine.cfg.pmd_size), self.machine.hooks
+        start, end = (self.column("VMA", name, vma) for name in ("vm_start", "vm_end"))
+        for addr in range(start & -size, min(end, (start & -size) + TABLES * size), size):
+            pmdp = self.machine.bound(pmd_off)(mm, addr)
+            pmd = int(self.machine.ptes[pmdp]) if pmdp else 0
+            if pmd and hooks["pmd_leaf"](pmd):
+                leaf = hooks["pmd_pte"](pmd)
+                if hooks["pte_young"](leaf) and not hooks["pte_special"](leaf):
+                    raise CheckFailed(f"aging leaves the leaf at {addr:#x} of mm {mm} young")
+            elif pmd and not self.gentle and (vma, pmdp) not in self.looked:
+                raise CheckFailed(f"aging leaves out the table at {addr:#x} of mm {mm}")
 
     def _ages(self, original: Bound, vma: int, pmdp: int, addr: int, end: int) -> int:
         """A gentle pass looks at tables whose own flag is set, or whose flag it has cleared."""
@@ -173,5 +214,25 @@ class Reclaiming(Account):
             raise CheckFailed(
                 f"gentle aging of mm {owner} looks at a table at {addr:#x} that nobody has gone through"
             )
+        if self._skipped(vma):
+            raise CheckFailed(
+                f"aging looks at a mapping at {addr:#x} of mm {owner} whose accesses say nothing"
+            )
         self.seen = pmdp
-        return original(vma, pmdp, addr, end)
+        self.looked.add((vma, pmdp))
+        result = original(vma, pmdp, addr, end)
+        self._old(pmdp, addr, end)
+        return result
+
+    def _old(self, pmdp: int, addr: int, end: int) -> None:
+        """No page is young any more, but for those that wait for a list where aging finds pages by that."""
+        cfg, hooks = self.machine.cfg, self.machine.hooks
+        first = hooks["table_slot"](int(self.machine.ptes[pmdp])) * cfg.ptrs_per_pte
+        for page in range(addr >> cfg.page_shift, end >> cfg.page_shift):
+            pte = hooks["ptep_get"](first + page % cfg.ptrs_per_pte)
+            if not hooks["pte_present"](pte) or hooks["pte_special"](pte) or not hooks["pte_young"](pte):
+                continue
+            folio = self.column("PAGE", "head", hooks["pte_pfn"](pte))
+            listed = self.column("PAGE", "flags", folio) & PG_LRU and folio not in self.waiting
+            if listed or not self.machine.feature.aging_on_lists:
+                raise CheckFailed(f"aging leaves page {page << cfg.page_shift:#x} young")

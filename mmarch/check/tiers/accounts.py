@@ -42,7 +42,7 @@ from mmarch.sanitize.state import Reader
 
 OPERATIONS, FEWEST, RARE = 1_200, 450, 150
 EACH = 150  # operations of one machine
-CROWDED = 3  # machines whose programs keep to little memory
+CROWDED = 4  # machines whose programs keep to little memory, the last one without swap
 AT, RW, PAGES = 1 << 34, 3, 128
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
 ADVICE = (MADV_PAGEOUT,) * 4 + (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_HUGEPAGE, MADV_NOHUGEPAGE)
@@ -75,14 +75,15 @@ def accounts(context: Context) -> str:
 
 def programs(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and programs that reclaim and fault again what a few folios hold."""
-    config = replace(context.config(), granule=context.granule or context.arch.default_granule)
+    base = replace(context.config(), granule=context.granule or context.arch.default_granule)
     wanted = max(FEWEST, round(OPERATIONS * context.share))
-    usual = list(soak.rounds(config, wanted, context.seed, each=EACH))
-    yield from chain(usual, rare.rounds(config, RARE, context.seed))
+    usual = list(soak.rounds(base, wanted, context.seed, each=EACH))
+    yield from chain(usual, rare.rounds(base, RARE, context.seed))
     for number in range(CROWDED):
         made = usual[number % len(usual)]
         rows = crowded(context.rng(f"crowded {number}"), made)
-        yield replace(made, rows=rows, first_asid=0)
+        config = replace(made.config, swap_bytes=0) if number == CROWDED - 1 else made.config
+        yield replace(made, rows=rows, first_asid=0, config=config)
 
 
 def crowded(rng: random.Random, made: soak.Round) -> tuple[tuple[int, ...], ...]:

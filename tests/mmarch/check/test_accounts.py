@@ -25,6 +25,9 @@ WRONG = {
         "if folio_ref_count(folio) != 1 - nr:\n            return keep(folio)\n        filemap",
     ),
     "which was found first": Edit("core_mm.reclaim", "for i in range(nr // 2):", "for i in range(0):"),
+    "young": Edit("core_mm.vmscan", "        ptep_test_and_clear_young(vma, addr, ptep)\n", ""),
+    "say nothing": Edit("core_mm.vmscan", "cfg.swap_slots == 0 or mach.swap_off != 0", "mach.swap_off != 0"),
+    "leaves out the table": Edit("core_mm.vmscan", "if not by_table or pmdp == cleared:", "if by_table:"),
     "not of one table": Edit(
         "core_mm.vmscan", "                    walk_pte_range(vma, pmdp, addr, after)\n                elif",
         "                    walk_pte_range(vma, pmdp, addr, end + 1)\n                elif",
