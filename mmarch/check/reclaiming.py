@@ -22,6 +22,7 @@ from mmarch.check.accounting import Account
 from mmarch.check.outcome import CheckFailed
 from mmarch.engine.direct import Bound, Replace
 
+WALKED = 64  # pages of a process, MIN_LRU_BATCH
 TABLES = 16  # of a mapping, that are looked at
 BATCH = 31  # PAGEVEC_SIZE: folios of a struct folio_batch
 
@@ -34,6 +35,7 @@ class Reclaiming(Account):
     turn     those that reclaim was given, in order
     gentle   whether aging passes over tables whose own flag is clear
     seen     the entry of the table that it looked at last
+    walked   address spaces of this pass, gently or not
     looked   mappings and entries of tables that it has looked at
     """
 
@@ -44,6 +46,7 @@ class Reclaiming(Account):
         self.freed = 0
         self.gentle, self.seen = 0, 0
         self.looked: set[tuple[int, int]] = set()
+        self.walked: list[tuple[int, bool]] = []
 
     def instead(self) -> Mapping[Callable[..., Any], Replace]:
         """What replaces functions of core-mm."""
@@ -61,6 +64,7 @@ class Reclaiming(Account):
             wp.wp_can_reuse_anon_folio: self.around(self._reuses),
             vmscan.walk_pte_range: self.around(self._ages),
             vmscan.walk_mm: self.around(self._walks),
+            vmscan.lru_gen_age: self.around(self._passes),
         }
 
     def _page(self, name: str, folio: int) -> int:
@@ -167,10 +171,28 @@ class Reclaiming(Account):
 
     # -- aging
 
+    def _passes(self, original: Bound, gentle: int) -> int:
+        """Every process of 64 pages or more has its turn, where hardware sets the flag (should_walk_mmu)."""
+        hooks, tables = self.machine.hooks, self.machine.memory.tables["MM"]
+        pages = tables["rss_anon"] + tables["rss_file"] + tables["rss_shmem"]
+        large = [
+            mm
+            for mm in range(2, int(self.machine.mach.next_mm))
+            if tables["mm_users"][mm] and pages[mm] >= WALKED
+        ]
+        by_table = bool(gentle and hooks["arch_has_hw_nonleaf_pmd_young"]())
+        right = [(mm, by_table) for mm in large] if hooks["arch_has_hw_pte_young"]() else []
+        self.walked.clear()
+        result = original(gentle)
+        if self.walked != right:
+            raise CheckFailed(f"aging walks {self.walked}; right is {right}, each gently or not")
+        return result
+
     def _walks(self, original: Bound, mm: int, by_table: int) -> int:
         """A pass looks at every mapping that can be reclaimed, at a leaf whichever pass it is."""
         self.gentle, self.seen = by_table, 0
         self.looked.clear()
+        self.walked.append((mm, bool(by_table)))
         result = original(mm, by_table)
         vma = self.column("MM", "mmap", mm)
         while vma:

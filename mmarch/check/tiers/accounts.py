@@ -43,7 +43,7 @@ from mmarch.sanitize.state import Reader
 OPERATIONS, FEWEST, RARE = 1_200, 450, 150
 EACH = 150  # operations of one machine
 CROWDED = 4  # machines whose programs keep to little memory, the last one without swap
-AT, RW, PAGES = 1 << 34, 3, 128
+AT, HUGE, RW, PAGES = 1 << 34, 1 << 35, 3, 128
 PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
 ADVICE = (MADV_PAGEOUT,) * 4 + (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_HUGEPAGE, MADV_NOHUGEPAGE)
 
@@ -82,20 +82,25 @@ def programs(context: Context) -> Iterator[soak.Round]:
     for number in range(CROWDED):
         made = usual[number % len(usual)]
         rows = crowded(context.rng(f"crowded {number}"), made)
+        huge = 1 << context.geometry.pte_bits if number == 1 else 0
+        made = replace(made, config=replace(made.config, anon_orders=made.config.anon_orders | huge))
         config = replace(made.config, swap_bytes=0) if number == CROWDED - 1 else made.config
         yield replace(made, rows=rows, first_asid=0, config=config)
 
 
 def crowded(rng: random.Random, made: soak.Round) -> tuple[tuple[int, ...], ...]:
-    """Task 1 and its children take, lose and share what three mappings have."""
-    page = 1 << made.config.arch.granules[made.config.granule].page_shift
+    """Task 1 and its children take, lose and share what three mappings have, and now and then a page of a huge one."""
+    geometry = made.config.arch.granules[made.config.granule]
+    page = 1 << geometry.page_shift
     places = [AT, AT + 2 * PAGES * page, AT + 4 * PAGES * page]
     rows: list[tuple[int, ...]] = [
         (OP_SPAWN, 1), (OP_MMAP, 1, places[0], PAGES * page, RW, PRIVATE, -1, 0),
         (OP_MMAP, 1, places[1], PAGES * page, RW, MAP_SHARED | MAP_FIXED, 1, 0),
         (OP_MMAP, 1, places[2], PAGES * page, RW, MAP_PRIVATE | MAP_FIXED, 0, 0),
     ]  # fmt: skip
-    child = 0
+    child, table = 0, page << geometry.pte_bits
+    rows.append((OP_MMAP, 1, HUGE, 2 * table, RW, PRIVATE, -1, 0))
+    rows.append((OP_MADVISE, 1, HUGE, 2 * table, MADV_HUGEPAGE))
     for _ in range(2 * EACH):
         at, task = rng.choice((places[0], *places)), rng.choice((1, child or 1))
         first, nr = rng.randrange(PAGES), rng.choice((1, 1, 2, 16, PAGES))
@@ -105,7 +110,9 @@ def crowded(rng: random.Random, made: soak.Round) -> tuple[tuple[int, ...], ...]
             rows.append((OP_TOUCH, task, start, nr, rng.choice((ACCESS_READ, ACCESS_WRITE))))
         elif chosen < 0.93:
             rows.append((OP_MADVISE, task, start, nr * page, rng.choice(ADVICE)))
-        elif chosen < 0.96:
+        elif chosen < 0.95:
+            rows.append((OP_TOUCH, task, HUGE + first * page, 1, rng.choice((ACCESS_READ, ACCESS_WRITE))))
+        elif chosen < 0.97:
             rows.append((OP_LRU_GEN_AGE, 1, rng.randrange(2)))
         elif child:
             rows.append((OP_EXIT, child))

@@ -27,6 +27,11 @@ WRONG = {
     "which was found first": Edit("core_mm.reclaim", "for i in range(nr // 2):", "for i in range(0):"),
     "young": Edit("core_mm.vmscan", "        ptep_test_and_clear_young(vma, addr, ptep)\n", ""),
     "say nothing": Edit("core_mm.vmscan", "cfg.swap_slots == 0 or mach.swap_off != 0", "mach.swap_off != 0"),
+    "aging walks": Edit("core_mm.vmscan", "gentle and arch_has_hw_nonleaf_pmd_young()", "gentle"),
+    "leaves the leaf": Edit(
+        "core_mm.vmscan", "(pmd_pte(ptes[pmdp])):\n                pmdp_test_and_clear_young(vma, addr, pmdp)",
+        "(pmd_pte(ptes[pmdp])):\n                pass",
+    ),
     "leaves out the table": Edit("core_mm.vmscan", "if not by_table or pmdp == cleared:", "if by_table:"),
     "not of one table": Edit(
         "core_mm.vmscan", "                    walk_pte_range(vma, pmdp, addr, after)\n                elif",
