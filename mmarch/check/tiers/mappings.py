@@ -399,8 +399,8 @@ def divided(context: Context) -> str:
         changes = {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
         machine = system(variant, files=files(variant), changes=changes)
         rng = variant.rng("mappings")
-        least = FEWEST if not calls else 3
-        for _ in range(max(least, round(PROGRAMS * min(variant.share / QUICK, 1.5)))):
+        wanted = round(PROGRAMS * min(variant.share / QUICK, 1.5))
+        for _ in range(min(wanted, 6) if calls else max(FEWEST, wanted)):
             Program(variant, machine, rng).run(CALLS)
             calls += CALLS
     return f"{calls:,} calls"
