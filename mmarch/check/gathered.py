@@ -26,7 +26,7 @@ HINT, LEVEL = 32, 3  # where it is in a row of LOG_TLBI, and which of its bits
 
 @dataclass
 class Gather:
-    """What is expected of a gather."""
+    """What is expected of a gather; `inside` is the VMA that it is at, 0 between two."""
 
     mm: int
     fullmm: int
@@ -34,6 +34,7 @@ class Gather:
     end: int = 0
     marks: set[str] = field(default_factory=set)
     vma: dict[str, int] = field(default_factory=dict)
+    inside: int = 0
 
     def columns(self) -> dict[str, int]:
         """Of its row; what is not named is 0."""
@@ -105,11 +106,24 @@ class Gathered:
 
     def _vma(self, tlb: int, vma: int) -> None:
         gather, flags = self.gathers[tlb], int(self.vm_flags[vma])
+        self._leaves(gather, 0)
+        gather.inside = vma
         if gather.fullmm:
             return
         pfn = int(flags & VM_PFNMAP != 0)
         sticky = gather.vma.get("vma_pfn", 0) if self.sticky else 0
         gather.vma = dict(zip(OF_VMA, (int(flags & VM_EXEC != 0), pfn | sticky), strict=True))
+
+    def _vma_ends(self, tlb: int, vma: int) -> None:
+        self._leaves(self.gathers[tlb], vma)
+
+    def _leaves(self, gather: Gather, vma: int) -> None:
+        """tlb_end_vma comes once for each tlb_start_vma, and for the same VMA."""
+        if gather.inside != vma:
+            at = f"VMA {gather.inside}" if gather.inside else "none"
+            end = f"tlb_end_vma of VMA {vma}" if vma else "going on without tlb_end_vma"
+            raise CheckFailed(f"core-mm has a gather at {at}: {end} is wrong")
+        gather.inside = 0
 
     def _ptes(self, tlb: int, address: int, size: int) -> None:
         self._add(tlb, address, size, ENTRIES[0])
@@ -132,6 +146,7 @@ class Gathered:
     def _finish(self, tlb: int) -> None:
         """Another gather of the address space may have taken entries away that are still cached."""
         gather = self.gathers[tlb]
+        self._leaves(gather, 0)
         if self.pending[gather.mm] > 1:
             gather.fullmm = 1
             gather.reset()
@@ -140,7 +155,8 @@ class Gathered:
 
 STEPS: Mapping[str, Callable[..., None]] = {
     "tlb_gather_start": Gathered._start,
-    "tlb_start_vma": Gathered._vma, "tlb_flush_pte_range": Gathered._ptes, "tlb_flush_pmd_range": Gathered._pmds,
+    "tlb_start_vma": Gathered._vma, "tlb_end_vma": Gathered._vma_ends,
+    "tlb_flush_pte_range": Gathered._ptes, "tlb_flush_pmd_range": Gathered._pmds,
     "pte_free_tlb": Gathered._pte_table, "table_free_tlb": Gathered._table, "tlb_finish_mmu": Gathered._finish,
 }  # fmt: skip
 

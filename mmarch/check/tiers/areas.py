@@ -299,7 +299,7 @@ def _areas(world: World, more: int, op: int, *arguments: int) -> None:
 
 @check("stateful.collapse", hooks=("pmd_mkhuge", "pmdp_collapse_flush"), source="madvise(2), MADV_COLLAPSE")
 def collapse(context: Context) -> None:
-    """MADV_COLLAPSE that succeeds leaves each aligned part of the range in one huge page, and the rest as it was."""
+    """MADV_COLLAPSE leaves each aligned part of the range in one huge page, the rest as it was; MADV_COLD all of it."""
     for variant in context.variants():
         world = World(variant)
         entries = 1 << variant.geometry.pte_bits
@@ -310,16 +310,19 @@ def collapse(context: Context) -> None:
             world.succeeds(OP_MMAP, start, size, RW, PRIVATE, -1, 0)
             world.succeeds(OP_TOUCH, start, 3, ACCESS_WRITE)
             world.succeeds(OP_TOUCH, start + size - 20 * page, 12, ACCESS_WRITE)
-            world.succeeds(OP_MADVISE, start, size, uapi.MADV_COLLAPSE)
-            observer = Observer(world.machine)
-            for number in (0, pages // 2, pages - 1):
-                inside = -first % entries <= number < -first % entries + entries
-                seen = observer.look(observer.mm_of(1), start // page + number)
-                if bool(seen is not None and seen.huge) != inside:
-                    raise CheckFailed(
-                        f"page {start // page + number:#x} is {seen} after the collapse{variant.where}",
-                        world.machine.steps(),
-                    )
+            for advice in (uapi.MADV_COLLAPSE, uapi.MADV_COLD):
+                world.succeeds(OP_MADVISE, start, size, advice)
+                observer = Observer(world.machine)
+                for number in (0, pages // 2, pages - 1):
+                    inside = -first % entries <= number < -first % entries + entries
+                    seen = observer.look(observer.mm_of(1), start // page + number)
+                    if bool(seen is not None and seen.huge) != inside or (
+                        seen is not None and seen.young and advice == uapi.MADV_COLD
+                    ):
+                        raise CheckFailed(
+                            f"page {start // page + number:#x} is {seen} after advice {advice}{variant.where}",
+                            world.machine.steps(),
+                        )
         in_order(world.machine, variant.where)
 
 
@@ -340,6 +343,10 @@ def locked(context: Context) -> None:
         for flags, there in ((MAP_POPULATE, True), (MAP_POPULATE | MAP_NONBLOCK, False)):
             world.succeeds(OP_MMAP, ELSEWHERE + 4 * size, size, RW, PRIVATE | flags, -1, 0)
             present(world, ELSEWHERE + 4 * size, PAGES, there)
+        for kind, there in ((MAP_PRIVATE, True), (MAP_SHARED, False)):
+            world.succeeds(OP_MMAP, ELSEWHERE, size, 0, kind | MAP_FIXED | MAP_LOCKED, 0, 0)
+            world.succeeds(OP_MPROTECT, ELSEWHERE, size, RW)
+            present(world, ELSEWHERE, PAGES, there)
         for flags, copies in ((MAP_PRIVATE, PAGES), (MAP_SHARED, 0)):
             world.succeeds(OP_MMAP, ELSEWHERE, size, R, flags | MAP_FIXED | MAP_LOCKED, 0, 0)
             before = world.machine.count(FAULT_COW), world.machine.count(DO_WP_PAGE)
@@ -349,6 +356,32 @@ def locked(context: Context) -> None:
                 raise CheckFailed(
                     f"locked memory of a file that becomes writable: {found} copies and faults, not {copies} of each"
                     f"{variant.where}",
+                    world.machine.steps(),
+                )
+        in_order(world.machine, variant.where)
+
+
+@check("stateful.given-up", hooks=("clear_young_dirty_ptes",), source="madvise(2), MADV_FREE; mm/madvise.c")
+def given_up(context: Context) -> None:
+    """MADV_FREE leaves pages neither dirty nor young, and what nobody writes to then goes without being swapped out."""
+    for variant in context.variants():
+        world = World(variant)
+        observer, size = Observer(world.machine), PAGES * world.page
+        world.succeeds(OP_MMAP, ELSEWHERE, size, RW, PRIVATE, -1, 0)
+        world.succeeds(OP_TOUCH, ELSEWHERE, PAGES, ACCESS_WRITE)
+        world.succeeds(OP_MADVISE, ELSEWHERE, size, uapi.MADV_FREE)
+        for number in range(PAGES):
+            seen = observer.look(observer.mm_of(1), ELSEWHERE // world.page + number)
+            if seen is None or seen.young or seen.dirty or observer.folio_dirty(seen.pfn):
+                raise CheckFailed(
+                    f"page {number} is {seen} after MADV_FREE{variant.where}", world.machine.steps()
+                )
+        world.succeeds(OP_MADVISE, ELSEWHERE, size, uapi.MADV_PAGEOUT)
+        for number in range(PAGES):
+            seen = observer.look(observer.mm_of(1), ELSEWHERE // world.page + number)
+            if seen is not None:
+                raise CheckFailed(
+                    f"page {number} is {seen} after MADV_FREE and MADV_PAGEOUT{variant.where}",
                     world.machine.steps(),
                 )
         in_order(world.machine, variant.where)

@@ -1,0 +1,40 @@
+"""What mappings become: checks notice what calls leave undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mmarch.check.context import Context
+from mmarch.check.tiers.areas import collapse, given_up, locked
+from mmarch.check.tiers.counting import arguments_are_named
+from tests.mmarch.check.edited import told
+from tests.mutants.mutant import Edit
+
+CLEARS = "clear_young_dirty_ptes(vma, addr, ptep, nr, CYDP_CLEAR_YOUNG | CYDP_CLEAR_DIRTY)"
+MISTAKES = {
+    "after MADV_FREE": (given_up, Edit("core_mm.madvise_pte", CLEARS, "pass")),
+    "dirty": (
+        given_up, Edit("core_mm.madvise_pte", CLEARS, "clear_young_dirty_ptes(vma, addr, ptep, nr, CYDP_CLEAR_YOUNG)"),
+    ),
+    "still has an entry": (
+        locked, Edit("core_mm.mprotect", "old & (VM_WRITE | VM_SHARED | VM_LOCKED)", "old & (VM_WRITE | VM_LOCKED)"),
+    ),
+    "after advice 20": (
+        collapse, Edit(
+            "core_mm.madvise_pte", "cold_huge_pmd(tlb, vma, pmdp, addr, after, pageout):",
+            "cold_huge_pmd(tlb, vma, pmdp, addr, pageout, after):",
+        ),
+    ),
+    "going on without tlb_end_vma": (
+        arguments_are_named, Edit("core_mm.madvise", "    tlb_end_vma(tlb, vma)\n    return", "    return"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("says", "case"), MISTAKES.items(), ids=MISTAKES)
+def test_what_is_left_undone(says: str, case: tuple[Callable[[Context], object], Edit]) -> None:
+    """Entries that stay dirty, memory that is filled too early, a huge page that is split, a gather that goes on."""
+    check, edit = case
+    assert says in told(check, edit, release="6.12", granule="4k", share=0.04)
