@@ -120,7 +120,10 @@ class Caching(ReadingAhead):
     # -- accesses -----------------------------------------------------------------------
 
     def reaches(self, area: Area, page: int, access: int) -> bool:
-        """An access; whether there is such a page. What is around one that is not is mapped all the same."""
+        """An access; whether there is such a page. What is around one that is not is mapped all the same.
+
+        With all of its folio: of shared memory that has pages behind the end.
+        """
         there = page < self.size or page in self.mapped
         if there:
             self.touch(area, page, access)
@@ -128,7 +131,7 @@ class Caching(ReadingAhead):
             before = set(self.mapped)
             self._around(area, page, None)
             self._note(self.mapped - before, READ)
-        return there
+        return there or page in self.mapped
 
     def touch(self, area: Area, page: int, access: int) -> None:
         """An access to a page that is there."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from core_mm.mm_types import ENOMEM, PG_DIRTY, PG_UPTODATE, SIGBUS
 from core_mm.uapi import (
     ACCESS_WRITE,
@@ -99,12 +101,32 @@ class Files(World):
         )
         size = self.length(at)
         if mode & FALLOC_FL_PUNCH_HOLE:
-            self.do(OP_FALLOCATE, 0, mode, at, size)
+            self.emptying(at, size, OP_FALLOCATE, 0, mode, at, size)
             self.account.punch(at, size)
         else:
             self.starving(
                 lambda: self.account.allocate(at, size, bool(mode)), OP_FALLOCATE, 0, mode, at, size
             )
+
+    def emptying(self, at: int, size: int, *row: int) -> None:
+        """A call that leaves zeros in the whole pages of some bytes, where it leaves any, and others as they are."""
+        before = self.held()
+        self.do(*row)
+        hole = range(-(-at // self.page), (at + size) // self.page)
+        for page, held in self.held().items():
+            right = 0 if page in hole else before[page]
+            if held != right:
+                steps = self.machine.steps()
+                raise CheckFailed(
+                    f"after {steps[-1]}, page {page} of the file holds {held:#x}; right is {right:#x}", steps
+                )
+
+    def held(self) -> dict[int, int]:
+        """What the cached pages of the file hold."""
+        arrays, row = self.memory.arrays, self.memory.tables["INODE"]
+        room = arrays["i_pages"][int(row["first"][1]) :][: int(row["pages"][1])]
+        pages = np.flatnonzero(room)
+        return dict(zip(pages.tolist(), arrays["content"][room[pages]].tolist(), strict=True))
 
     def starving(self, account: Callable[[], None], *row: int) -> None:
         """A call whose first allocation may fail."""
@@ -122,7 +144,7 @@ class Files(World):
     def ftruncate(self) -> None:
         """Shorter or longer."""
         size = min(self.place(), self.account.room * self.page)
-        self.do(OP_FTRUNCATE, 0, size)
+        self.emptying(size, self.account.room * self.page, OP_FTRUNCATE, 0, size)
         self.account.truncate(size)
 
     def msync(self) -> None:
@@ -140,10 +162,12 @@ class Files(World):
         """A part of the mapping, or of the file behind it."""
         first, after = self.pages_in()
         advice = MADV_DONTNEED if self.on == RAM else self.rng.choice((MADV_DONTNEED, MADV_REMOVE))
-        self.do(OP_MADVISE, self.at(first), (after - first) * self.page, advice)
+        row = OP_MADVISE, self.at(first), (after - first) * self.page, advice
         if advice == MADV_REMOVE:
+            self.emptying(first * self.page, (after - first) * self.page, *row)
             self.account.punch(first * self.page, (after - first) * self.page)
         else:
+            self.do(*row)
             self.account.unmap(iter(range(first, after)))
 
     def access(self) -> None:
