@@ -62,6 +62,7 @@ class Reclaiming(Account):
             reclaim.shrink_folio: self.around(self._shrinks),
             reclaim.reclaim_pages: self.around(self._reclaims),
             wp.wp_can_reuse_anon_folio: self.around(self._reuses),
+            vmscan.age_ptes: self.around(self._limited),
             vmscan.walk_pte_range: self.around(self._ages),
             vmscan.walk_mm: self.around(self._walks),
             vmscan.lru_gen_age: self.around(self._passes),
@@ -245,6 +246,16 @@ class Reclaiming(Account):
         result = original(vma, pmdp, addr, end)
         self._old(pmdp, addr, end)
         return result
+
+    def _limited(self, original: Bound, vma: int, ptep: int, pte: int, addr: int, limit: int) -> int:
+        """A batch ends with the mapping, and with the table."""
+        cfg = self.machine.cfg
+        inside = self.column("VMA", "vm_end", vma) - addr >> cfg.page_shift
+        if not 0 < limit <= min(inside, cfg.ptrs_per_pte - ptep % cfg.ptrs_per_pte):
+            raise CheckFailed(
+                f"aging looks for a batch of {limit} pages at {addr:#x}, {inside} before the mapping ends"
+            )
+        return original(vma, ptep, pte, addr, limit)
 
     def _old(self, pmdp: int, addr: int, end: int) -> None:
         """No page is young any more, but for those that wait for a list where aging finds pages by that."""

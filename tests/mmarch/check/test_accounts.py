@@ -27,6 +27,7 @@ WRONG = {
     "which was found first": Edit("core_mm.reclaim", "for i in range(nr // 2):", "for i in range(0):"),
     "young": Edit("core_mm.vmscan", "        ptep_test_and_clear_young(vma, addr, ptep)\n", ""),
     "say nothing": Edit("core_mm.vmscan", "cfg.swap_slots == 0 or mach.swap_off != 0", "mach.swap_off != 0"),
+    "aging looks for": Edit("core_mm.vmscan", "(end - addr) >> cfg.page_shift", "(end - addr) << cfg.page_shift"),
     "aging walks": Edit("core_mm.vmscan", "gentle and arch_has_hw_nonleaf_pmd_young()", "gentle"),
     "leaves the leaf": Edit(
         "core_mm.vmscan", "(pmd_pte(ptes[pmdp])):\n                pmdp_test_and_clear_young(vma, addr, pmdp)",
