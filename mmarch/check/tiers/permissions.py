@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import NamedTuple
 
+from core_mm.mm_types import VM_EXEC, VM_LOCKED, VM_MAYWRITE, VM_NOHUGEPAGE, VM_READ, VM_SHARED, VM_WRITE
 from core_mm.uapi import ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE
 from mmarch.check.bench import PERMS, Bench
 from mmarch.check.context import Context
@@ -112,3 +114,30 @@ def fetched_through(bench: Bench, pte: int, perm: str) -> str:
             f"the protection is {perm!r}, with PROT_EXEC, and the hardware fetches no instructions through it"
         )
     return f"the protection is {perm!r}, without PROT_EXEC, and the hardware fetches instructions through it"
+
+
+@check(
+    "algebra.protections",
+    hooks=("vm_get_page_prot", "pfn_pte", "pte_write", "pte_valid", "pte_protnone"),
+    source="mm/mmap.c:vm_get_page_prot; arch/*: protection_map",
+)
+def protections(context: Context) -> None:
+    """Of every mapping's entries those of shared writable memory alone are born writable; other flags say nothing."""
+    for variant in context.variants():
+        hook = variant.bench().hook
+        for access, shared in product(range(8), (0, VM_SHARED)):
+            flags = (
+                sum(flag for bit, flag in enumerate((VM_READ, VM_WRITE, VM_EXEC)) if access >> bit & 1)
+                | shared
+            )
+            prot = hook.vm_get_page_prot(flags)
+            pte = hook.pfn_pte(5, prot)
+            found = tuple(bool(one(pte)) for one in (hook.pte_write, hook.pte_valid, hook.pte_protnone))
+            right = bool(flags & VM_WRITE and shared), access != 0, access == 0
+            if found != right:
+                raise CheckFailed(
+                    f"an entry of vm_get_page_prot({flags:#x}) is {variant.bench().shown(pte)}: writable, valid, "
+                    f"PROT_NONE are {found}; right is {right}{variant.where}"
+                )
+            if hook.vm_get_page_prot(flags | VM_MAYWRITE | VM_LOCKED | VM_NOHUGEPAGE) != prot:
+                raise CheckFailed(f"vm_get_page_prot({flags:#x}) depends on other flags{variant.where}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from core_mm import hookspecs
 from core_mm.descriptor import CAPABILITIES
+from core_mm.pgtable import pmd_off
 from core_mm.uapi import ACCESS_READ, ACCESS_WRITE
 from mmarch.check.bench import NONE, PRESENT, Bench, View
 from mmarch.check.context import Context
@@ -217,6 +218,49 @@ def held(context: Context) -> None:
                     f"right is {sorted(gone)}{context.where}"
                 )
     may_not_write(context, bench)
+    large(context, bench)
+
+
+def large(context: Context, bench: Bench) -> None:
+    """What is held of a PMD leaf goes with any page of it, and with none beside it."""
+    hook, page, span = bench.hook, bench.page, bench.entries * bench.page
+    addr = bench.first_addr + span  # the middle of three tables, or the last
+    pmdp, ptes = bench.core(pmd_off)(bench.mm, addr), bench.machine.memory.arrays["ptes"]
+    table = int(ptes[pmdp])
+    young, old = (hook.pmd_mkhuge(bench.value(bench.entries, "w", young=flag, dirty=1)) for flag in (1, 0))
+    flushes: dict[str, tuple[bool, Callable[[], int]]] = {
+        "flush_tlb_page of the page": (True, lambda: hook.flush_tlb_page(bench.vma, addr + 5 * page)),
+        "flush_tlb_page of another": (True, lambda: hook.flush_tlb_page(bench.vma, addr + 9 * page)),
+        "flush_tlb_page of the one before": (False, lambda: hook.flush_tlb_page(bench.vma, addr - page)),
+        "flush_tlb_page of the one behind": (False, lambda: hook.flush_tlb_page(bench.vma, addr + span)),
+        "flush_tlb_range across its start": (
+            True,
+            lambda: hook.flush_tlb_range(bench.vma, addr - page, addr + page),
+        ),
+        "flush_tlb_range across its end": (
+            True,
+            lambda: hook.flush_tlb_range(bench.vma, addr + span - page, addr + span + page),
+        ),
+        "flush_tlb_mm": (True, lambda: hook.flush_tlb_mm(bench.mm)),
+        "flush_tlb_all": (True, hook.flush_tlb_all),
+    }
+    try:
+        for name, (goes, flush) in flushes.items():
+            ptes[pmdp] = young
+            hook.mmu_access(bench.mm, addr + 5 * page, pmdp, 2, ACCESS_READ)
+            ptes[pmdp] = old
+            if not hook.mmu_access(bench.mm, addr + 5 * page, pmdp, 2, ACCESS_READ) or int(ptes[pmdp]) != old:
+                raise CheckFailed(f"a TLB does not hold what was walked of a PMD leaf{context.where}")
+            flush()
+            walked = (
+                not hook.mmu_access(bench.mm, addr + 5 * page, pmdp, 2, ACCESS_READ) or int(ptes[pmdp]) != old
+            )
+            if walked != goes:
+                does = "keeps" if goes else "drops"
+                raise CheckFailed(f"{name} {does} what a TLB holds of a PMD leaf{context.where}")
+            hook.flush_tlb_all()
+    finally:
+        ptes[pmdp] = table
 
 
 def may_not_write(context: Context, bench: Bench) -> None:
