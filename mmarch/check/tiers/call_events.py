@@ -69,7 +69,7 @@ def call_events(context: Context) -> None:
         if not shared.has_blocks:
             continue
         bench = made.bench(counting=True)
-        for layout in layouts(made, bench):
+        for layout in list(layouts(made, bench))[:: 1 if made.cpu == context.cpu else 2]:
             for start, nr in batches(bench.block):
                 for hook in (*SEVERAL, *BLOCKS):
                     layout.restore(bench)
