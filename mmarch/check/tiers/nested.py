@@ -82,7 +82,7 @@ class Listener:
 def nested(context: Context) -> None:
     """A hook that calls others does so with its own address space, and with entries of its batch and their address."""
     for variant in context.variants():
-        step = 1 if variant.cpu == context.cpu and variant.share >= TINY else 3
+        step = 1 if variant.cpu == context.cpu and variant.share >= TINY else 4
         listener = Listener(variant.bench())
         for layout in list(layouts(variant, listener.bench))[::step]:
             for start, nr in short(listener.bench.block):
