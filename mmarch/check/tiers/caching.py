@@ -90,7 +90,8 @@ class Files(World):
         """Write."""
         at = self.place()
         size = self.length(at)
-        chunk = self.rng.choice(CHUNKS) * self.page + self.rng.choice((0, 0, 5))
+        chunk, more = self.rng.choice(CHUNKS) * self.page, self.rng.choice((0, 0, 5))
+        chunk += more if chunk else 0
         self.starving(lambda: self.account.write(at, size, chunk), OP_PWRITE, 0, at, size, chunk)
 
     def fallocate(self) -> None:
