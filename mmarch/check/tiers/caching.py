@@ -37,11 +37,7 @@ from mmarch.check.tiers.readahead import SHMEM_ORDERS, World, accesses
 from mmarch.engine.direct import DirectMachine
 
 KINDS = {FILE_EXT4: DISK, FILE_SHMEM: ANONYMOUS, FILE_TMPFS_HUGE: HUGE, FILE_TMPFS: TMPFS, FILE_RAMFS: RAM}
-STEPS, FEWEST, ELSEWHERE = (
-    3_000,
-    250,
-    30,
-)  # of each kind of file: in full, on the first page size and CPU, on others
+STEPS, FEWEST, ELSEWHERE = 600, 200, 15  # of each kind of file: in full, on the first page size and CPU, elsewhere
 STARVED = 0.1  # of calls that may make folios
 EPISODE = 25  # calls between two mappings
 MS_SYNC = 4
