@@ -11,9 +11,8 @@ from mmarch.check.loading import load_named
 
 
 def folded() -> Bench:
-    """A bench with three contiguous blocks of arm64."""
-    context = Context(load_named("arm64").descriptor, load_named("generic").descriptor)
-    bench = context.bench()
+    """A bench of this test's own, with three contiguous blocks of arm64."""
+    bench = Bench(Context(load_named("arm64").descriptor, load_named("generic").descriptor).config())
     bench.set(0, bench.value(bench.folio(folio_order(bench)), "w"), 3 * bench.block)
     return bench
 
