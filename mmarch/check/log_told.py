@@ -9,7 +9,7 @@ import numpy as np
 
 from core_mm import vmstat
 from core_mm.mm_types import PG_LARGE, PG_ORDER_SHIFT, VM_LOCKED
-from core_mm.uapi import COLUMNS, OP_TOUCH
+from core_mm.uapi import COLUMNS, OP_FORK, OP_TOUCH
 from mmarch.check.instructions import Instructions
 from mmarch.engine.log import Row, taken
 from mmarch.engine.machine import Machine
@@ -26,6 +26,10 @@ OPERANDS = {
     vmstat.LOG_CONTENT: 3,
 }  # fmt: skip
 
+INSTRUCTIONS = vmstat.LOG_TLBI, vmstat.LOG_DSB, vmstat.LOG_ISB
+SOME_ASID = 1
+LIVES = vmstat.LOG_OP, vmstat.LOG_TASK, vmstat.LOG_ASID, vmstat.LOG_EXIT
+
 
 @dataclass
 class Told:
@@ -33,6 +37,8 @@ class Told:
 
     mappings  VMA -> address space, file, start, end, flags
     folios    first frame -> pages, inode
+    tables    slot -> level, address space
+    given     frame of the table that has just been given back; -1: none
     """
 
     ops: np.ndarray
@@ -40,6 +46,8 @@ class Told:
     tasks: dict[int, int] = field(default_factory=dict)
     mappings: dict[int, tuple[int, int, int, int, int]] = field(default_factory=dict)
     folios: dict[int, tuple[int, int]] = field(default_factory=dict)
+    tables: dict[int, tuple[int, int]] = field(default_factory=dict)
+    given: int = -1
     wrong: list[str] = field(default_factory=list)
     row: int = -1
 
@@ -48,7 +56,7 @@ class Told:
         known: dict[int, Callable[[int, int, int, int], None]] = {
             vmstat.LOG_OP: self._op, vmstat.LOG_TASK: self._task, vmstat.LOG_VMA: self._vma,
             vmstat.LOG_FOLIO: self._folio, vmstat.LOG_FREE: self._free, vmstat.LOG_FAULT: self._fault,
-            vmstat.LOG_EXIT: self._exit,
+            vmstat.LOG_EXIT: self._exit, vmstat.LOG_TABLE: self._table,
         }  # fmt: skip
         for kind, *operands in rows:
             if kind in known:
@@ -62,6 +70,14 @@ class Told:
 
     def _task(self, task: int, mm: int, *_: int) -> None:
         self.tasks[task] = mm
+
+    def _table(self, slot: int, level: int, what: int, _: int) -> None:
+        if level >= 0:
+            self.tables[slot] = level, what
+            return
+        if self.tables.pop(slot, None) is None:
+            self.wrong.append(f"table {slot} is logged as given back, and there was none")
+        self.given = what
 
     def _vma(self, packed: int, start: int, end: int, flags: int) -> None:
         vma, mm, file = packed % MASK, packed >> MM & (1 << FILE - MM) - 1, packed >> FILE
@@ -78,6 +94,9 @@ class Told:
         self.folios[frame] = pages, inode
 
     def _free(self, frame: int, pages: int, *_: int) -> None:
+        if self.given not in (-1, frame):
+            self.wrong.append(f"a table is logged in frame {self.given:#x}, and given back is {frame:#x}")
+        self.given = -1
         for one in range(frame, frame + pages):
             self.folios.pop(one, None)
 
@@ -88,6 +107,31 @@ class Told:
             self.wrong.append(
                 f"a fault of mm {mm} at {address:#x}, access {access}, is logged in operation {self.row}"
             )
+
+
+@dataclass
+class Newborn:
+    """Address spaces that have not run, which have ASID 0; that of a child is changed before the child is told of."""
+
+    forking: bool = False
+    waiting: set[int] = field(default_factory=set)
+    ran: set[int] = field(default_factory=set)
+
+    def take(self, row: list[int]) -> None:
+        """The next row of those that say whose life begins and ends."""
+        kind, first, second = row[:3]
+        if kind == vmstat.LOG_OP:
+            self.forking = second == OP_FORK
+        elif kind == vmstat.LOG_TASK:
+            self.waiting |= {second} - self.ran - {0}
+        else:
+            self.waiting.discard(first)
+            (self.ran.add if kind == vmstat.LOG_ASID else self.ran.discard)(first)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.forking or bool(self.waiting)
 
 
 def differences(machine: Machine) -> Iterator[str]:
@@ -102,8 +146,19 @@ def differences(machine: Machine) -> Iterator[str]:
     for task, mm in told.tasks.items():
         if int(mms[task + 1]) != mm:
             yield f"task {task} is logged in mm {mm}, and is in {mms[task + 1]}"
+    yield from _tables(machine, told)
     yield from _mappings(state, told)
     yield from _folios(state, told)
+
+
+def _tables(machine: Machine, told: Told) -> Iterator[str]:
+    """Those that are left, with their levels and address spaces."""
+    table, number = machine.memory.tables["PTDESC"], machine.memory.get("mach", "tables")
+    if len(told.tables) != number:
+        yield f"{len(told.tables)} tables are logged, and there are {number}"
+    for slot, logged in told.tables.items():
+        if logged != (there := (int(table["level"][slot]), int(table["mm"][slot]))):
+            yield f"table {slot} is logged with level and mm {logged}, and has {there}"
 
 
 def _operands(machine: Machine) -> Iterator[str]:
@@ -115,9 +170,16 @@ def _operands(machine: Machine) -> Iterator[str]:
             if (odd := np.flatnonzero((kind == which) & (operand != 0))).size:
                 yield f"row {odd[0]} of the log, of kind {which}, has an operand {operand[odd[0]]} too many"
     instructions = Instructions.of(machine.config.arch, machine.memory.get("cfg", "page_shift"))
-    for row in np.flatnonzero(np.isin(kind, (vmstat.LOG_TLBI, vmstat.LOG_DSB, vmstat.LOG_ISB))).tolist():
+    newborn = Newborn()
+    for row in np.flatnonzero(np.isin(kind, (*INSTRUCTIONS, *LIVES))).tolist():
         values = [int(kind[row]), *(int(operand[row]) for operand in operands)]
-        if instructions and (flaw := instructions.flaw(values)):
+        if values[0] in LIVES:
+            newborn.take(values)
+            continue
+        flaw = instructions.flaw(values) if instructions else ""
+        if instructions and flaw and newborn.any and values[4] == 0:
+            flaw = instructions.flaw([*values[:4], SOME_ASID])
+        if flaw:
             yield flaw
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from core_mm.content import EVENT_BITS, FROM_SWAP, TO_SWAP
-from core_mm.descriptor import ArchDescriptor
 from core_mm.uapi import (
     ACCESS_WRITE,
     COLUMNS,
@@ -54,6 +53,7 @@ from core_mm.vmstat import (
     LOG_OP,
     LOG_TABLE,
     LOG_TLBI,
+    NAMES,
     UNFOLD,
 )
 from mmarch.check import content_told, conversions, log_told, nobody
@@ -65,6 +65,7 @@ from mmarch.check.profiling import profiled
 from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.check.tiers.corners import CORNERS, prepared
+from mmarch.check.tiers.tallies import most, tallies
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import soak
 from mmarch.sanitize.answers import MS_SYNC
@@ -118,6 +119,22 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     ),
     "gather_flush_finish": ("tlb_flush<tlb_flush_mmu_tlbonly<tlb_flush_mmu<tlb_finish_mmu",),
     "gather_flush_tables": ("tlb_table_flush<tlb_remove_table",),
+    # arm64's, of which results leave out what an architecture does not have
+    **{
+        name: (name,) for name in (
+            "contpte_convert", "contpte_try_unfold_partial", "contpte_ptep_get", "contpte_ptep_get_lockless",
+        )
+    },
+    "contpte_set_ptes": ("mm_is_user<set_ptes",),
+    "contpte_get_and_clear_full_ptes": ("contpte_try_unfold_partial<clear_ptes",),
+    "contpte_clear_full_ptes": ("contpte_try_unfold_partial<clear_full_ptes",),
+    "contpte_wrprotect_ptes": ("contpte_try_unfold_partial<wrprotect_ptes",),
+    "contpte_clear_young_dirty_ptes": ("widen<clear_young_dirty_ptes",),
+    "contpte_ptep_set_access_flags": ("contpte_align_down<ptep_set_access_flags",),
+    "contpte_ptep_test_and_clear_young": ("clear_young<ptep_test_and_clear_young",),
+    "contpte_test_and_clear_young_ptes": ("widen<test_and_clear_young_ptes",),
+    "contpte_ptep_clear_flush_young": ("clear_young<ptep_clear_flush_young",),
+    "contpte_clear_flush_young_ptes": ("widen<clear_flush_young_ptes",),
 }  # fmt: skip
 TABLE_GONE = -1  # level of a row of LOG_TABLE
 
@@ -128,7 +145,7 @@ def counts_are_true(context: Context) -> str:
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
     seen = 0
-    for made in with_corners(context) if context.every else rounds(context):
+    for made in chain(rounds(context), tallies(context)):
         machine = soak.machine(made, "interpreted")
         machine.memory.set("cfg", "content", 1)
         for event, number in happened(machine, len(made.rows)).items():
@@ -189,7 +206,7 @@ def far(context: Context) -> Iterator[soak.Round]:
 def with_corners(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and short programs that ask for what these hardly ever come upon."""
     yield from rounds(context)
-    able = replace(context, cpu=context.cpu or richest(context.arch))
+    able = replace(context, cpu=context.cpu or most(context))
     if 1 << context.geometry.pte_bits <= LARGEST:
         yield from (prepared(able, corner) for corner in CORNERS)
 
@@ -220,21 +237,21 @@ def rounds(context: Context) -> Iterator[soak.Round]:
     config = replace(context.config(), granule=context.granule or context.arch.default_granule)
     wanted = max(FEWEST, round(OPERATIONS * context.share))
     yield from soak.rounds(config, wanted, context.seed)
-    yield from soak.rounds(
-        replace(config, cpu=config.cpu or richest(context.arch)), wanted, context.seed, Rare
-    )
-
-
-def richest(arch: ArchDescriptor) -> str:
-    """The CPU model with the most features; "" where an architecture tells none apart."""
-    return max(arch.cpus, key=lambda name: sum(map(bool, arch.cpus[name].features.values())), default="")
+    yield from soak.rounds(replace(config, cpu=config.cpu or most(context)), wanted, context.seed, Rare)
 
 
 def happened(machine: Machine, rows: int) -> dict[str, int]:
     """Event -> how often, of the operations that this runs."""
     with calls() as called:
-        machine.call("run_operations", 0, rows)
-    found = {event: sum(called[name] for name in names) for event, names in CALLS.items()}
+        failed = machine.call("run_operations", 0, rows)
+    if failed != (wrong := int((machine.memory.arrays["results"][:rows] < 0).sum())):
+        raise CheckFailed(f"run_operations says that {failed} operations failed, and {wrong} did")
+    known = {*NAMES, *machine.config.arch.events}
+    found = {
+        event: sum(called[name] for name in names)
+        for event, names in CALLS.items()
+        if known.issuperset(event.split())
+    }
     return found | logged(machine)
 
 
