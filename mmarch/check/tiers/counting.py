@@ -65,14 +65,13 @@ from mmarch.check.profiling import profiled
 from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.check.tiers.corners import CORNERS, prepared
-from mmarch.check.tiers.tallies import most, tallies
+from mmarch.check.tiers.tallies import LARGEST, most, tallies
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import soak
 from mmarch.sanitize.answers import MS_SYNC
 from mmarch.sanitize.rare_rows import Rare
 
 OPERATIONS, FEWEST = 600, 150
-LARGEST = 512  # entries of tables whose huge pages do not take too long to interpret, watched
 RW, PRIVATE = 3, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
 INSTRUCTIONS = ("tlbi_", "dsb_", "isb")
 # events -> functions of which every call counts for one of them, as docs/reference/events.md has it; ":0" are calls

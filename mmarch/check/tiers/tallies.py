@@ -44,6 +44,7 @@ from mmarch.sanitize import soak
 from mmarch.sanitize.random_rows import Row, block_pages
 
 READ, PRIVATE, SHARED = 1, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, MAP_FIXED | MAP_SHARED
+LARGEST = 512  # entries of tables whose huge pages do not take too long to interpret, watched
 BLOCK = 16  # pages of a large folio, of most page sizes
 LONGEST = {"another_leaf"}  # of the corners: what it alone counts, others count too
 INIT_MM = 1
@@ -138,6 +139,15 @@ def tables_go(at: int, page: int, entries: int) -> Iterator[Row]:
     yield OP_MUNMAP, 1, there, size
 
 
+def rights_change(at: int, page: int, entries: int) -> Iterator[Row]:
+    """A few pages lose rights, and one goes."""
+    small = at + 8 * entries * page
+    yield OP_MMAP, 1, small, 8 * page, RW, PRIVATE, -1, 0
+    yield OP_TOUCH, 1, small, 5, ACCESS_WRITE
+    yield OP_MPROTECT, 1, small, 4 * page, READ
+    yield OP_MUNMAP, 1, small + page, 5 * page
+
+
 TALLIES: tuple[Corner, ...] = (
     blocks_age, huge_pages_age, stack_grows, written_back, shared_in_swap, huge_files, tables_go,
 )  # fmt: skip
@@ -146,12 +156,16 @@ TALLIES: tuple[Corner, ...] = (
 def tallies(context: Context) -> Iterator[soak.Round]:
     """The corners, and these, on a CPU that has most; what hardware may do by itself, on one that does least."""
     able = replace(context, cpu=context.cpu or most(context))
+    if 1 << context.geometry.pte_bits > LARGEST:
+        return
     for corner in CORNERS:
         if context.every or corner.__name__ not in LONGEST:
             yield prepared(able, corner)
+    if context.cpu:  # one of many that a full run looks at
+        return
     block = block_pages(context.geometry)
     yield from (with_blocks(prepared(able, corner), block) for corner in TALLIES)
-    poorest = replace(context, cpu=context.cpu or least(context))
+    poorest = replace(context, cpu=least(context))
     yield from (with_blocks(prepared(poorest, corner), block) for corner in (blocks_age, huge_pages_age))
     for shortage in ({"max_table_batch": 2}, {"max_gather_batch": 8}, {"fail_nowait": 1}):
         made = prepared(able, tables_go)
@@ -189,7 +203,7 @@ def watching_counts_nothing(context: Context) -> str:
         [replace(context, cpu=cpu) for cpu in cpus.covering(context.arch)] if not context.cpu else [context]
     )
     for variant in able:
-        made = prepared(variant, tables_go)
+        made = prepared(variant, rights_change)
         without = replace(made.config, log_rows=0, overrides={**made.config.overrides, "log_ptes": 0})
         watched, alone = (counts(one) for one in (made, replace(made, config=without)))
         for event in np.flatnonzero(watched != alone).tolist():
