@@ -22,6 +22,7 @@ from mmarch_riscv_svnapot.pgtable_bits import (
     PAGE_ACCESSED,
     PAGE_DIRTY,
     PAGE_PRESENT,
+    PAGE_PROT_NONE,
     PAGE_SPECIAL,
     PFN_MASK,
     PFN_SHIFT,
@@ -151,14 +152,19 @@ def pte_batch_hint(ptep: int, pte: int) -> int:
 # --- setting ---
 
 
+def stored(pte: int) -> int:
+    """Without the mark of a block; in an entry that is not present, the bit means something else."""
+    return pte & ~IN_BLOCK if pte & (PAGE_PRESENT | PAGE_PROT_NONE) else pte
+
+
 @hookimpl
 def set_pte(ptep: int, pte: int) -> int:
-    return WRITE_ONCE(ptep, pte & ~IN_BLOCK)
+    return WRITE_ONCE(ptep, stored(pte))
 
 
 @hookimpl
 def set_ptes(mm: int, addr: int, ptep: int, pte: int, nr: int) -> int:
-    pte &= ~IN_BLOCK
+    pte = stored(pte)
     if nr == 1:
         try_unfold(mm, addr, ptep)
         WRITE_ONCE(ptep, pte)
