@@ -19,6 +19,7 @@ from core_mm.uapi import (
     OP_MPROTECT,
     OP_MUNMAP,
 )
+from core_mm.vmstat import GATHER_FLUSH_VMA
 from mmarch.check.context import Context
 from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed, Skipped
@@ -71,13 +72,18 @@ def pfnmap(context: Context) -> None:
         watch = Watch()
         machine = system(variant, instead={mmap.unlink_mappings: watch.watch})
         map_frames(machine)
-        watch.machine = machine
+        watch.machine, counted = machine, machine.count(GATHER_FLUSH_VMA)
         try:
             machine.do(OP_MUNMAP, 1, AT, PAGES * machine.page)
         except CheckFailed as error:
             raise CheckFailed(f"{error}{variant.where}", machine.steps()) from None
         if not watch.asked:
             raise CheckFailed("munmap hides no VMA", machine.steps())
+        if (times := machine.count(GATHER_FLUSH_VMA) - counted) != 1:
+            raise CheckFailed(
+                f"one mapping is flushed, and gather_flush_vma is counted {times} times{variant.where}",
+                machine.steps(),
+            )
         machine.judge(variant.where)
 
 

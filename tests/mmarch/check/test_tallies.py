@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mmarch.check.tiers.counting import counts_are_true
+from mmarch.check.tiers.pfnmap import pfnmap
 from mmarch.check.tiers.tallies import watching_counts_nothing
 from tests.mmarch.check.edited import told
 from tests.mutants.mutant import Edit
@@ -60,6 +61,13 @@ def test_what_only_a_machine_without_a_log_counts() -> None:
     said = told(watching_counts_nothing, edit, **ARM64)
     assert said.startswith("tlbi_v"), said
     assert "times with a log" in said
+
+
+def test_a_flush_of_bare_frames_that_counts_twice() -> None:
+    """No program has such a mapping: the check that makes one looks."""
+    call = "def tlb_free_vmas(tlb: int) -> int:\n"
+    edit = Edit("core_mm.mmu_gather", call, call + "    count(GATHER_FLUSH_VMA, 1)\n")
+    assert "gather_flush_vma is counted 2 times" in told(pfnmap, edit, **ARM64)
 
 
 BOOTS = {
