@@ -49,7 +49,18 @@ RANDOM = 60
 )
 def swap(context: Context) -> None:
     """What goes to swap comes back whole, valid and dirty, and swapoff leaves nothing; folios are as large as fits."""
-    for step in (shared_memory, sizes, neighbours, blocks, misses, beyond, given_up, read_only):
+    for step in (
+        shared_memory,
+        refused,
+        made,
+        sizes,
+        neighbours,
+        blocks,
+        misses,
+        beyond,
+        given_up,
+        read_only,
+    ):
         step(Run(context))
 
 
@@ -131,6 +142,37 @@ def back(run: Run, first: int, i: int, slot: int, order: int) -> None:
     wanted = PG_UPTODATE | PG_SWAPBACKED | PG_DIRTY
     run.same("its flags", run.field("PAGE", "flags", head) & wanted, wanted)
     run.same("swap_map of its slot", run.cells("swap_map", slot + i), [0])
+
+
+def refused(run: Run) -> None:
+    """The architecture cannot keep what it must: the folio stays, and its slots are free."""
+    hook = run.machine.cells["arch_prepare_to_swap"]
+    kept, hook["target"] = hook["target"], lambda folio: -EINVAL
+    for order in ORDERS:
+        first, nr = 32 * order, 1 << order
+        folio = run.core(shmem.shmem_get_folio, MEMORY, first, nr if order else 0, PG_UPTODATE)
+        slot = run.core(swapfile.get_swap_pages, order)
+        run.same("shmem_writeout()", run.core(shmem.shmem_writeout, folio, slot), 0)
+        run.same("slots in use", int(run.machine.mach.swap_used), 0)
+        run.same("the page in the cache", run.core(page_cache.filemap_get_page, MEMORY, first), folio)
+        run.same("its place in swap", run.field("PAGE", "private", folio), 0)
+    hook["target"] = kept
+
+
+def made(run: Run) -> None:
+    """A new folio is the largest of those allowed where nothing else is, and not valid unless it was asked for."""
+    run.core(shmem.shmem_get_folio, MEMORY, 72, 0, PG_UPTODATE)
+    for index, order in ((77, 2), (64, 3), (73, 0), (95, 4), (100, 0)):
+        there = run.core(page_cache.filemap_get_page, MEMORY, index)
+        page = run.core(shmem.shmem_get_folio, MEMORY, index, 0b11100 if index != 100 else 0, 0)
+        folio = run.field("PAGE", "head", page)
+        run.same(f"a page at {index} before", there, 0)
+        run.same(f"the order of the folio at {index}", run.core(folio_order, folio), order)
+        run.same("where it begins", run.field("PAGE", "index", folio), index >> order << order)
+        run.same("the page of it", page - folio, index % (1 << order))
+        for asked in (0, PG_UPTODATE):
+            run.same("whether it is valid", run.field("PAGE", "flags", folio) & PG_UPTODATE, asked)
+            run.core(shmem.shmem_get_folio, MEMORY, index, 0, PG_UPTODATE)
 
 
 # -- sizes -----------------------------------------------------------------------------
