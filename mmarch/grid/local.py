@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
@@ -75,7 +76,7 @@ class Local:
             worker.pipe.close()  # at which it ends
             worker.process.join(LAST)
         else:
-            worker.pipe.send(worker.chunk)
+            _send(worker.pipe, worker.chunk)
 
     def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
         return self._again.pop() if self._again else next(chunks, None)
@@ -92,7 +93,7 @@ class Local:
             if _in_main_thread():
                 signal.signal(signal.SIGINT, before)
         far.close()
-        pipe.send(chunk)
+        _send(pipe, chunk)
         return Worker(process, pipe, chunk)
 
     def _wait(self, workers: list[Worker]) -> Iterator[Done]:
@@ -128,6 +129,12 @@ class Local:
         error = f"its process ended {TWICE} times, by {how}; run it alone to see why"
         with Journal.begin(folder, chunk.name) as journal:
             journal.write({"digest": point.digest, "error": error, "log": log})
+
+
+def _send(pipe: Any, chunk: Chunk) -> None:
+    """To a worker; who has died meanwhile is noticed by who waits for its answer."""
+    with suppress(OSError):
+        pipe.send(chunk)
 
 
 def _in_main_thread() -> bool:

@@ -259,6 +259,21 @@ def test_a_point_that_kills_its_process_is_failed(folder: Path, monkeypatch: pyt
     assert entry["error"] == "its process ended 2 times, by signal 9; run it alone to see why"
 
 
+def test_a_worker_that_died_idle_is_replaced(folder: Path) -> None:
+    """What it is given when nobody knows yet is not lost, and does not end the sweep as a closed output would."""
+    from multiprocessing import Pipe
+
+    from mmarch.grid.local import Local, Worker
+
+    chunk = next(chunks(planned(folder).distinct(), str(folder), Pace()))
+    local, (ours, far) = Local(1), Pipe()
+    far.close()
+    workers = [Worker(_Dead(), ours)]  # type: ignore[arg-type]  # of a process its exit code is asked
+    local._give(workers[0], workers, iter([chunk]))
+    assert list(local._wait(workers)) == []
+    assert (workers, local._again) == ([], [chunk])
+
+
 class _Dead:
     exitcode = -9
 
