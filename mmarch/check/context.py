@@ -17,6 +17,7 @@ from mmarch.engine.machine import Config
 QUICK = 0.04  # share of the cases that a quick run looks at
 TINY = 0.01  # share below which other granules and CPUs are left out
 SIDE = 0.03  # share for granules and CPUs other than the default ones
+SMALL_TABLE = 512  # entries
 FRAMES, SLOTS = 1 << 16, 1 << 12  # of a machine, whatever its page size
 
 _BENCHES: dict[object, Bench] = {}
@@ -69,6 +70,11 @@ class Context:
     def quick(self) -> bool:
         """Whether minutes are too long."""
         return self.share < 0.5
+
+    @property
+    def small_tables(self) -> bool:
+        """Whether huge pages are not so large that to interpret what is done to them takes too long."""
+        return 1 << self.geometry.pte_bits <= SMALL_TABLE
 
     @property
     def geometry(self) -> Geometry:

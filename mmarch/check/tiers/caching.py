@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from core_mm.mm_types import ENOMEM, PG_DIRTY, PG_UPTODATE, SIGBUS
+from core_mm.msync import MS_SYNC
 from core_mm.uapi import (
     ACCESS_WRITE,
     FALLOC_FL_KEEP_SIZE,
@@ -40,7 +41,6 @@ KINDS = {FILE_EXT4: DISK, FILE_SHMEM: ANONYMOUS, FILE_TMPFS_HUGE: HUGE, FILE_TMP
 STEPS, FEWEST, ELSEWHERE = 600, 200, 15  # of each kind of file: in full, on the first page size and CPU, elsewhere
 STARVED = 0.1  # of calls that may make folios
 EPISODE = 25  # calls between two mappings
-MS_SYNC = 4
 CHUNKS = (0, 1, 3, 4, 16, 20)  # pages a call writes
 
 

@@ -36,7 +36,6 @@ from mmarch.check.registry import check
 from mmarch.check.system import System, in_order, system
 
 R, HUGE_PAGES = 1, 10
-LARGE = 10  # log2 of a table's entries: of those with more, one state
 
 
 def split_pmd(case: Case) -> None:
@@ -374,7 +373,7 @@ def converting(context: Context) -> str:
 
 def chosen(context: Context, rng: random.Random) -> Iterator[tuple[Action, State]]:
     """Every action on states of each owner; of large tables few."""
-    if context.geometry.pte_bits > LARGE:
+    if not context.small_tables:
         for action in rng.sample(ACTIONS, 3):
             yield action, rng.choice([one for one in STATES if one[0] != one[1]])
         return

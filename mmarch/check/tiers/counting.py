@@ -64,8 +64,7 @@ from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.profiling import profiled
 from mmarch.check.registry import check
 from mmarch.check.system import show
-from mmarch.check.tiers.corners import CORNERS, prepared
-from mmarch.check.tiers.tallies import LARGEST, most, tallies
+from mmarch.check.tiers.tallies import cornered, most, tallies
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import soak
 from mmarch.sanitize.answers import MS_SYNC
@@ -205,9 +204,7 @@ def far(context: Context) -> Iterator[soak.Round]:
 def with_corners(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and short programs that ask for what these hardly ever come upon."""
     yield from rounds(context)
-    able = replace(context, cpu=context.cpu or most(context))
-    if 1 << context.geometry.pte_bits <= LARGEST:
-        yield from (prepared(able, corner) for corner in CORNERS)
+    yield from cornered(context)
 
 
 def watched(

@@ -7,7 +7,9 @@ from itertools import zip_longest
 from random import Random
 
 from core_mm import mm_types, uapi
+from core_mm.madvise import MADV_DODUMP, MADV_DONTDUMP, VM_DONTDUMP
 from core_mm.mm_types import ENOMEM, VM_LOCKED, VM_SHARED, VM_WRITE
+from core_mm.mmap import VM_MAYALL
 from core_mm.uapi import (
     ACCESS_READ,
     ACCESS_WRITE,
@@ -38,9 +40,6 @@ PROGRAMS, FEWEST, CALLS = 40, 20, 80  # of a quick run
 UNITS, HEAP, STACK = 12, 7, 128  # of the arena; where in it the heap begins; where a stack is
 RW = 3
 FIXED = MREMAP_MAYMOVE | MREMAP_FIXED
-MAYALL = 0x70  # VM_MAYREAD, VM_MAYWRITE, VM_MAYEXEC
-HUGEST = 512  # entries of a table whose huge pages do not take too long to split, interpreted
-MADV_DONTDUMP, MADV_DODUMP, VM_DONTDUMP = 16, 17, 0x04000000
 # advice: flags that it takes away and gives
 ADVICE = {
     uapi.MADV_DONTFORK: (0, mm_types.VM_DONTCOPY), uapi.MADV_DOFORK: (mm_types.VM_DONTCOPY, 0),
@@ -62,7 +61,7 @@ class Program:
         self.machine, self.rng, self.where = machine, rng, context.where
         self.tables, self.page = memory.tables, machine.page
         entries = 1 << geometry.pte_bits
-        huge = entries <= HUGEST and rng.random() < 0.25
+        huge = context.small_tables and rng.random() < 0.25
         self.unit = entries // 4 if huge else 1
         self.base = (64 << geometry.pte_bits) - 8 * self.unit
         faulted = bool(memory.get("feature", "merge_faulted_vmas"))
@@ -124,7 +123,7 @@ class Program:
         address, size = self._bytes(start, end)
         self._answers(address, uapi.OP_MMAP, task, address, size, prot, flags | more, file, index * self.page)
         space.cut(start, end)
-        vm_flags = prot | MAYALL | (mm_types.VM_SHARED | mm_types.VM_MAYSHARE if shared else 0)
+        vm_flags = prot | VM_MAYALL | (mm_types.VM_SHARED | mm_types.VM_MAYSHARE if shared else 0)
         vm_flags |= VM_LOCKED if more == MAP_LOCKED else 0
         vm_flags |= mm_types.VM_NORESERVE if more == MAP_NORESERVE else 0
         if prot & VM_WRITE and not shared and more != MAP_NORESERVE:
@@ -241,7 +240,7 @@ class Program:
         if right < old:
             space.cut(new, old)
         elif right > old:
-            flags = RW | MAYALL | mm_types.VM_ACCOUNT
+            flags = RW | VM_MAYALL | mm_types.VM_ACCOUNT
             space.add(Mapping(old, new, flags, 0, old), only_below=True)
         space.brk = right
         self._compare(task)
@@ -254,7 +253,7 @@ class Program:
         address, size = self._bytes(start, top)
         self._answers(address, uapi.OP_MMAP, task, address, size, RW, flags, -1, 0)
         space.cut(start, top)
-        kind = RW | MAYALL | mm_types.VM_ACCOUNT | mm_types.VM_GROWSDOWN
+        kind = RW | VM_MAYALL | mm_types.VM_ACCOUNT | mm_types.VM_GROWSDOWN
         space.add(Mapping(start, top, kind, 0, start))
         self._compare(task)
         low = next(one for one in space.all if one.end == top).start - self.rng.randrange(1, 4)
@@ -394,8 +393,7 @@ def divided(context: Context) -> str:
     """Mappings end where Linux lets them end, and have the anon_vmas that their pages have, after every call."""
     calls = 0
     for variant in context.variants():
-        entries = 1 << variant.geometry.pte_bits
-        orders = 1 << variant.geometry.pte_bits | 1 << 2 if entries <= HUGEST else 1 << 2
+        orders = 1 << 2 | (1 << variant.geometry.pte_bits if variant.small_tables else 0)
         changes = {"anon_orders": orders, "overrides": {"log_ptes": 1, "anon_always": orders}}
         machine = system(variant, files=files(variant), changes=changes)
         rng = variant.rng("mappings")

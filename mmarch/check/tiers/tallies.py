@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +44,6 @@ from mmarch.sanitize import soak
 from mmarch.sanitize.random_rows import Row, block_pages
 
 READ, PRIVATE, SHARED = 1, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, MAP_FIXED | MAP_SHARED
-LARGEST = 512  # entries of tables whose huge pages do not take too long to interpret, watched
 BLOCK = 16  # pages of a large folio, of most page sizes
 LONGEST = {"another_leaf"}  # of the corners: what it alone counts, others count too
 INIT_MM = 1
@@ -155,14 +154,10 @@ TALLIES: tuple[Corner, ...] = (
 
 def tallies(context: Context) -> Iterator[soak.Round]:
     """The corners, and these, on a CPU that has most; what hardware may do by itself, on one that does least."""
-    able = replace(context, cpu=context.cpu or most(context))
-    if 1 << context.geometry.pte_bits > LARGEST:
+    yield from cornered(context, () if context.every else LONGEST)
+    if context.cpu or not context.small_tables:  # a CPU: one of many that a full run looks at
         return
-    for corner in CORNERS:
-        if context.every or corner.__name__ not in LONGEST:
-            yield prepared(able, corner)
-    if context.cpu:  # one of many that a full run looks at
-        return
+    able = replace(context, cpu=most(context))
     block = block_pages(context.geometry)
     yield from (with_blocks(prepared(able, corner), block) for corner in TALLIES)
     poorest = replace(context, cpu=least(context))
@@ -171,6 +166,14 @@ def tallies(context: Context) -> Iterator[soak.Round]:
         made = prepared(able, tables_go)
         config = replace(made.config, overrides={**made.config.overrides, **shortage})
         yield replace(made, config=config)
+
+
+def cornered(context: Context, but: Collection[str] = ()) -> Iterator[soak.Round]:
+    """The corners, without those of these names, on a CPU that has most."""
+    able = replace(context, cpu=context.cpu or most(context))
+    for corner in CORNERS if context.small_tables else ():
+        if corner.__name__ not in but:
+            yield prepared(able, corner)
 
 
 def with_blocks(made: soak.Round, block: int) -> soak.Round:
