@@ -154,6 +154,11 @@ class Bench:
         """Of an index."""
         return self.first_addr + index * self.page
 
+    def blocks_of(self, start: int, nr: int) -> tuple[int, int]:
+        """[first, after) of the blocks that a batch touches, by index; of its own entries where there are none."""
+        size = self.block if self.has_blocks else 1
+        return start // size * size, -(-(start + nr) // size) * size
+
     def folio(self, order: int) -> int:
         """The first frame of a new folio, aligned to its size."""
         from core_mm.page_alloc import alloc_pages

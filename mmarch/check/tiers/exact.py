@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from core_mm import mmu_gather
@@ -65,21 +65,28 @@ class Judge:
 
     def changed(self, what: str, rows: Sequence[Row], start: int, nr: int) -> bool | None:
         """Whether entries of a batch that have changed are invalidated afterwards: all or none. None: none changed."""
-        bench, base = self.bench, self.bench.first_addr // self.bench.page
-        size = bench.block if bench.has_blocks else 1
-        low, high = start // size * size, -(-(start + nr) // size) * size
-        self.within(what, rows, base + low, base + high)
+        base, first = self.bench.first_addr // self.bench.page, self.bench.first
+        self.within_blocks(what, rows, start, nr)
         said = {
             index: pages is None or base + index in pages
             for ptep, pages in self.instructions.after_changes(rows)
-            if start <= (index := ptep - bench.first) < start + nr
+            if start <= (index := ptep - first) < start + nr
         }
+        return self.alike(what, said) if said else None
+
+    def within_blocks(self, what: str, rows: Sequence[Row], start: int, nr: int) -> set[int] | None:
+        """Pages that are invalidated, all of them of the blocks that a batch touches; None for all there are."""
+        base, (low, high) = self.bench.first_addr // self.bench.page, self.bench.blocks_of(start, nr)
+        return self.within(what, rows, base + low, base + high)
+
+    def alike(self, what: str, said: Mapping[int, bool]) -> bool:
+        """Whether changed entries are invalidated, all of them or none."""
         if len(set(said.values())) > 1:
             left = next(index for index, gone in said.items() if not gone)
             raise CheckFailed(
-                f"{what}{self.context.where} invalidates some of its pages and leaves entry {left}"
+                f"{what}{self.context.where} invalidates some of the pages that it changes and leaves entry {left}"
             )
-        return any(said.values()) if said else None
+        return any(said.values())
 
     def agree(self, hooks: Sequence[str], perm: str, hook: str, flushes: bool) -> None:
         """Hooks of one entry and of several do alike."""
@@ -139,27 +146,19 @@ def aged(judge: Judge, layout: Layout, start: int, nr: int) -> None:
     for hook, pages, more in ((AGE[0], 1, ()), (AGE[1], nr, (nr,))):
         found, what, rows = called(judge, layout, hook, start, pages, *more)
         wanted = any(view.young for view in layout.views[start : start + pages])
-        names = judge.instructions.invalidated(rows)
-        base = judge.bench.first_addr // judge.bench.page
-        size = judge.bench.block if judge.bench.has_blocks else 1
-        low, high = start // size * size, -(-(start + pages) // size) * size
-        judge.within(what, rows, base + low, base + high)
+        names = judge.within_blocks(what, rows, start, pages)
         if not found and (names is None or names):
             raise CheckFailed(f"{what}{judge.context.where} invalidates pages that were not young")
         if not found or not wanted:
             continue
+        base, (low, high) = judge.bench.first_addr // judge.bench.page, judge.bench.blocks_of(start, pages)
         old = [
             index for index in range(low, min(high, len(layout.raw)))
             if judge.bench.hook.pte_young(int(layout.raw[index]))
             and not judge.bench.hook.pte_young(int(judge.bench.table[index]))
         ]  # fmt: skip
         gone = {index: names is None or base + index in names for index in old}
-        if len(set(gone.values())) > 1:
-            left = next(index for index, one in gone.items() if not one)
-            raise CheckFailed(
-                f"{what}{judge.context.where} makes entry {left} old and does not invalidate its page"
-            )
-        judge.agree(AGE, "", hook, any(gone.values()))
+        judge.agree(AGE, "", hook, judge.alike(what, gone))
 
 
 def protected(judge: Judge, layout: Layout, start: int, nr: int) -> None:

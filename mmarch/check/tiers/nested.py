@@ -22,15 +22,6 @@ FEW = 8
 OWNERS = ("mm", "vma")
 
 
-def placed(bench: Bench, at: str) -> dict[str, tuple[str, ...]]:
-    """Hooks of an address and an entry, which is called `at`, with their parameters."""
-    found = {
-        name: tuple(SAME.get(one, one) for one in parameters(declared))
-        for name, declared in bench.machine.config.hooks.items() if name != WALKER
-    }  # fmt: skip
-    return {name: names for name, names in found.items() if names[1:3] == ("addr", at) and names[0] in OWNERS}
-
-
 def arguments(bench: Bench, names: tuple[str, ...], start: int, nr: int, entry: int) -> list[int]:
     """What a hook with these parameters gets for a batch."""
     hook = bench.hook
@@ -42,13 +33,21 @@ def arguments(bench: Bench, names: tuple[str, ...], start: int, nr: int, entry: 
 
 
 class Listener:
-    """Looks at calls of hooks within a hook: of this bench, a batch of it, and what parameters are named after."""
+    """Looks at calls of hooks within a hook: of this bench, a batch of it, and what parameters are named after.
+
+    names   hook -> what its parameters mean
+    placed  the same of hooks of an address and an entry, by what the entry is called
+    """
 
     def __init__(self, bench: Bench) -> None:
         self.bench, self.judge = bench, Arguments(bench.machine)
         self.names = {
-            name: [SAME.get(one, one) for one in parameters(declared)]
+            name: tuple(SAME.get(one, one) for one in parameters(declared))
             for name, declared in bench.machine.config.hooks.items() if name != WALKER
+        }  # fmt: skip
+        self.placed = {
+            at: {name: names for name, names in self.names.items() if names[1:3] == ("addr", at) and names[0] in OWNERS}
+            for at in ("ptep", "pmdp")
         }  # fmt: skip
 
     def run(self, call: Callable[[], int], first: int, after: int, leaf: int = 0) -> int:
@@ -98,9 +97,8 @@ def short(block: int) -> tuple[tuple[int, int], ...]:
 def entries(context: Context, listener: Listener, layout: Layout, start: int, nr: int) -> None:
     """Every hook of a batch, or of its first entry."""
     bench = listener.bench
-    size = bench.block if bench.has_blocks else 1
-    low, high = bench.addr(start // size * size), bench.addr(-(-(start + nr) // size) * size)
-    for name, names in placed(bench, "ptep").items():
+    low, high = map(bench.addr, bench.blocks_of(start, nr))
+    for name, names in listener.placed["ptep"].items():
         layout.restore(bench)
         entry = bench.hook.ptep_get(bench.ptep(start))
         pages = nr if "nr" in names else 1
@@ -122,7 +120,7 @@ def leaves(context: Context, listener: Listener) -> None:
     pmdp, table = bench.core(pmd_off)(bench.mm, addr), bench.machine.memory.arrays["ptes"]
     before, leaf = int(table[pmdp]), bench.value(5 * bench.entries, "w")
     try:
-        for name, names in placed(bench, "pmdp").items():
+        for name, names in listener.placed["pmdp"].items():
             table[pmdp] = hook.pmd_mkhuge(leaf)
             values = {
                 "mm": bench.mm, "vma": bench.vma, "addr": addr, "pmdp": pmdp, "dirty": 1,
