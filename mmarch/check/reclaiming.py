@@ -69,7 +69,7 @@ class Reclaiming(Account):
         }
 
     def _page(self, name: str, folio: int) -> int:
-        return int(self.machine.memory.tables["PAGE"][name][folio])
+        return self.column("PAGE", name, folio)
 
     def _pages(self, folio: int) -> int:
         return 1 << (self._page("flags", folio) >> PG_ORDER_SHIFT)
@@ -109,7 +109,7 @@ class Reclaiming(Account):
         if reused and not self._page("flags", folio) & PG_LARGE:
             if folio in self.waiting or self._page("refcount", folio) != 1:
                 raise CheckFailed(f"folio {folio:#x} is reused, with a reference that somebody else has")
-            at = self.machine.memory.tables["VMA"]["anon_vma"][vma]
+            at = self.column("VMA", "anon_vma", vma)
             if self._page("mapping", folio) != at:
                 raise CheckFailed(f"folio {folio:#x} is reused, and not of anon_vma {at}")
         return reused
@@ -166,7 +166,7 @@ class Reclaiming(Account):
 
     def _rmaps(self, original: Bound, tlb: int, vma: int) -> int:
         """A page may be written to through a TLB until the flush: its rmap goes after that."""
-        if self.machine.memory.tables["GATHER"]["end"][tlb]:
+        if self.column("GATHER", "end", tlb):
             raise CheckFailed("rmaps that wait for a flush are removed before it")
         return original(tlb, vma)
 
@@ -225,8 +225,8 @@ class Reclaiming(Account):
 
     def _ages(self, original: Bound, vma: int, pmdp: int, addr: int, end: int) -> int:
         """A gentle pass looks at tables whose own flag is set, or whose flag it has cleared."""
-        hooks, owner = self.machine.hooks, int(self.machine.memory.tables["VMA"]["vm_mm"][vma])
-        start, after = (int(self.machine.memory.tables["VMA"][name][vma]) for name in ("vm_start", "vm_end"))
+        hooks, owner = self.machine.hooks, self.column("VMA", "vm_mm", vma)
+        start, after = (self.column("VMA", name, vma) for name in ("vm_start", "vm_end"))
         size = self.machine.cfg.pmd_size
         if not start <= addr < end <= after or (addr ^ end - 1) & -size:
             raise CheckFailed(
@@ -265,7 +265,7 @@ class Reclaiming(Account):
             pte = hooks["ptep_get"](first + page % cfg.ptrs_per_pte)
             if not hooks["pte_present"](pte) or hooks["pte_special"](pte) or not hooks["pte_young"](pte):
                 continue
-            folio = self.column("PAGE", "head", hooks["pte_pfn"](pte))
-            listed = self.column("PAGE", "flags", folio) & PG_LRU and folio not in self.waiting
+            folio = self._page("head", hooks["pte_pfn"](pte))
+            listed = self._page("flags", folio) & PG_LRU and folio not in self.waiting
             if listed or not self.machine.feature.aging_on_lists:
                 raise CheckFailed(f"aging leaves page {page << cfg.page_shift:#x} young")

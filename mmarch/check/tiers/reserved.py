@@ -30,11 +30,12 @@ from core_mm.uapi import (
     OP_TOUCH,
 )
 from core_mm.vmstat import FOLIO_MARK_ACCESSED, FOLIO_MARK_DIRTY, GATHER_LEAK, GATHER_RESERVE_CLAMP
+from mmarch.check.accounting import Account
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.system import System, system
-from mmarch.engine.direct import Bound, DirectMachine
+from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize.random_rows import block_pages
 
 THIRD, FOURTH = "contpte-v3", "contpte-v4"
@@ -61,45 +62,39 @@ class Before(NamedTuple):
     left: int
 
 
-class Account:
+class Reserved(Account):
     """Of every batch how long it has to be, and what has to become of its pages."""
 
     def __init__(self, third: bool) -> None:
+        super().__init__()
         self.third = third
         self.batches = 0
         self.checked: list[tuple[int, int]] = []  # by arch_check_zapped_pte
-        self.machine: DirectMachine
 
-    def watch(self, original: Bound) -> Bound:
+    def zaps(
+        self, original: Callable[..., Any], tlb: int, vma: int, folio: int, page: int, ptep: int, pte: int,
+        addr: int, limit: int,
+    ) -> Any:  # fmt: skip
         """What replaces zap_reserved_ptes."""
-        zapping: Callable[..., Any] = original
-
-        def call(
-            tlb: int, vma: int, folio: int, page: int, ptep: int, pte: int, addr: int, limit: int
-        ) -> Any:
-            wanted = (
-                self._following(folio, page, ptep, limit) if self.third else self._hinted(ptep, pte, limit)
+        wanted = self._following(folio, page, ptep, limit) if self.third else self._hinted(ptep, pte, limit)
+        room = self._room(tlb, wanted)
+        self._given(vma, folio, page, ptep, pte, addr, limit)
+        right = min(wanted, max(room, 1))
+        entries = [self.machine.hooks["ptep_get"](ptep + i) for i in range(right)]
+        before = self._before(tlb, vma, page, ptep, right)
+        cleared, state = original(tlb, vma, folio, page, ptep, pte, addr, limit)
+        if cleared != right:
+            raise CheckFailed(
+                f"{cleared} entries are cleared at once; right is {right}: {wanted} follow one another, and "
+                f"{room} slots are certain"
             )
-            room = self._room(tlb, wanted)
-            self._given(vma, folio, page, ptep, pte, addr, limit)
-            right = min(wanted, max(room, 1))
-            entries = [self.machine.hooks["ptep_get"](ptep + i) for i in range(right)]
-            before = self._before(tlb, vma, page, ptep, right)
-            cleared, state = zapping(tlb, vma, folio, page, ptep, pte, addr, limit)
-            if cleared != right:
-                raise CheckFailed(
-                    f"{cleared} entries are cleared at once; right is {right}: {wanted} follow one another, and "
-                    f"{room} slots are certain"
-                )
-            self._compare(tlb, vma, folio, page, ptep, addr, entries, state, before, room < wanted)
-            self.batches += 1
-            return cleared, state
-
-        return call
+        self._compare(tlb, vma, folio, page, ptep, addr, entries, state, before, room < wanted)
+        self.batches += 1
+        return cleared, state
 
     def listen(self, machine: DirectMachine) -> None:
         """Watch it from now on."""
-        self.machine = machine
+        self.given = machine
         checks = machine.cells["arch_check_zapped_pte"]["target"]
 
         def check(vma: int, pte: int) -> Any:
@@ -113,10 +108,10 @@ class Account:
     def _given(self, vma: int, folio: int, page: int, ptep: int, pte: int, addr: int, limit: int) -> None:
         """What it is called with."""
         cfg, hooks = self.machine.cfg, self.machine.hooks
-        room = int(self.machine.memory.tables["VMA"]["vm_end"][vma]) - addr >> cfg.page_shift
+        room = self.column("VMA", "vm_end", vma) - addr >> cfg.page_shift
         self._same("its entry", hooks["ptep_get"](ptep), pte)
         self._same("its page", page, hooks["pte_pfn"](pte))
-        self._same("its folio", folio, int(self.machine.memory.tables["PAGE"]["head"][page]))
+        self._same("its folio", folio, self.column("PAGE", "head", page))
         self._same("its place", ptep % cfg.ptrs_per_pte, (addr >> cfg.page_shift) % cfg.ptrs_per_pte)
         self._same("its limit", 0 < limit <= min(room, cfg.ptrs_per_pte - ptep % cfg.ptrs_per_pte), True)
         self.checked.clear()
@@ -140,19 +135,15 @@ class Account:
 
     def _room(self, tlb: int, wanted: int) -> int:
         """Slots that are left, with those of further pages that surely can be had."""
-        cfg, gather, batch = (
-            self.machine.cfg,
-            self._row("GATHER", tlb),
-            int(self._row("GATHER", tlb)["active"]),
-        )
-        left = int(self._row("BATCH", batch)["max"] - self._row("BATCH", batch)["nr"])
-        taken, asked = int(gather["batch_count"]), int(self.machine.mach.nowait)
+        cfg, batch = self.machine.cfg, self.column("GATHER", "active", tlb)
+        left = self._unused(batch)
+        taken, asked = self.column("GATHER", "batch_count", tlb), int(self.machine.mach.nowait)
         more = 0
         while (more == 0) if self.third else (left < wanted):
             more += 1
-            if gather["delayed_rmap"] and batch != gather["local"]:
+            if self.column("GATHER", "delayed_rmap", tlb) and batch != self.column("GATHER", "local", tlb):
                 break
-            batch = int(self._row("BATCH", batch)["next"]) if batch else 0
+            batch = self.column("BATCH", "next", batch) if batch else 0
             if not batch:
                 taken, asked = taken + 1, asked + 1
                 if taken > cfg.max_gather_batch_count or 0 < cfg.fail_nowait <= asked:
@@ -160,33 +151,36 @@ class Account:
             left += cfg.max_gather_batch
         return left
 
-    def _row(self, table: str, row: int) -> dict[str, Any]:
-        columns = self.machine.memory.tables[table]
-        return {name: columns[name][row] for name in columns.columns}
+    def _unused(self, batch: int) -> int:
+        """Slots of one page of them that are left."""
+        return self.column("BATCH", "max", batch) - self.column("BATCH", "nr", batch)
 
     def _before(self, tlb: int, vma: int, page: int, ptep: int, nr: int) -> Before:
-        gather, mm = self._row("GATHER", tlb), self._row("MM", int(self._row("VMA", vma)["vm_mm"]))
         counted = (FOLIO_MARK_ACCESSED, FOLIO_MARK_DIRTY, GATHER_LEAK, GATHER_RESERVE_CLAMP)
-        active = self._row("BATCH", int(gather["active"]))
-        counts, size = self.machine.counts(), int(self.machine.cfg.ptrs_per_pte)
+        active, local, start, end = (
+            self.column("GATHER", name, tlb) for name in ("active", "local", "start", "end")
+        )
+        mm, counts = self.column("VMA", "vm_mm", vma), self.machine.counts()
+        size = int(self.machine.cfg.ptrs_per_pte)
+        names = [name for name in self.machine.memory.tables["MM"].columns if name.startswith("rss_")]
         return Before(
-            self._slots(tlb), int(gather["start"]), int(gather["end"]),
-            {name: int(value) for name, value in mm.items() if name.startswith("rss_")},
+            self._slots(tlb), start, end,
+            {name: self.column("MM", name, mm) for name in names},
             self.machine.memory.tables["PAGE"]["mapcount"][page : page + nr].tolist(),
             {event: int(counts[:, :, event].sum()) for event in counted},
             int(np.count_nonzero(self.machine.memory.arrays["ptes"][ptep & -size :][:size])),
-            -1 if gather["active"] == gather["local"] else int(active["max"] - active["nr"]),
+            -1 if active == local else self._unused(active),
         )  # fmt: skip
 
     def _slots(self, tlb: int) -> list[int]:
         """All that the gather holds, in the order in which it was queued."""
         found: list[int] = []
         size = self.machine.cfg.max_gather_batch + SPARE_SLOTS
-        batch = int(self._row("GATHER", tlb)["local"])
+        batch = self.column("GATHER", "local", tlb)
         while batch:
-            used = int(self._row("BATCH", batch)["nr"])
+            used = self.column("BATCH", "nr", batch)
             found += self.machine.memory.arrays["slots"][batch * size : batch * size + used].tolist()
-            batch = int(self._row("BATCH", batch)["next"])
+            batch = self.column("BATCH", "next", batch)
         return found
 
     def _compare(
@@ -195,14 +189,14 @@ class Account:
     ) -> None:  # fmt: skip
         """CheckFailed where a page, the gather or a count says something else."""
         hooks, nr = self.machine.hooks, len(entries)
-        after, flags = self._before(tlb, vma, page, ptep, nr), int(self._row("PAGE", folio)["flags"])
+        after, flags = self._before(tlb, vma, page, ptep, nr), self.column("PAGE", "flags", folio)
         queued = len(after.slots) - len(before.slots)
-        active = self._row("BATCH", int(self._row("GATHER", tlb)["active"]))
+        left = self._unused(self.column("GATHER", "active", tlb))
         dirty = not flags & PG_ANON and any(hooks["pte_dirty"](pte) for pte in entries)
-        seldom = int(self._row("VMA", vma)["vm_flags"]) & (VM_SEQ_READ | VM_RAND_READ)
+        seldom = self.column("VMA", "vm_flags", vma) & (VM_SEQ_READ | VM_RAND_READ)
         young = not flags & PG_ANON and not seldom and any(hooks["pte_young"](pte) for pte in entries)
-        delay = int(dirty and bool(self._row("GATHER", tlb)["delayed_rmap"]))
-        full = active["nr"] >= active["max"]
+        delay = int(dirty and bool(self.column("GATHER", "delayed_rmap", tlb)))
+        full = left <= 0
         kind = "rss_anon" if flags & PG_ANON else "rss_shmem" if flags & PG_SWAPBACKED else "rss_file"
         size = 1 << self.machine.cfg.page_shift
         lost = nr - min(nr, before.left) if self.third and delay and before.left >= 0 else 0
@@ -210,7 +204,7 @@ class Account:
         self._same(
             "entries are left", sum(not hooks["pte_none"](hooks["ptep_get"](ptep + i)) for i in range(nr)), 0
         )
-        if queued < nr and not lost and active["nr"] < active["max"] + SPARE_SLOTS:
+        if queued < nr and not lost and left + SPARE_SLOTS > 0:
             raise CheckFailed(f"{queued} of {nr} pages are queued")
         self._same("slots", after.slots[len(before.slots) :], [page + i << 2 | delay for i in range(queued)])
         freed = nr - lost  # pages past the end of all slots are counted, and lost with a warning
@@ -280,7 +274,7 @@ def reserved(context: Context) -> str:
     for release in (THIRD, FOURTH):
         rng = context.rng(release)
         for slots, fails in GATHERS:
-            account = Account(release == THIRD)
+            account = Reserved(release == THIRD)
             overrides = {"log_ptes": 0, "fail_nowait": fails}
             if slots:
                 overrides["max_gather_batch"] = slots
@@ -289,7 +283,7 @@ def reserved(context: Context) -> str:
             bytes_ = BLOCKS * block << context.geometry.page_shift
             made = system(
                 replace(context, release=release), files=((FILE_REGULAR, bytes_), (FILE_SHMEM, bytes_)), judged=False,
-                instead={zap.zap_reserved_ptes: account.watch}, changes=changes,
+                instead={zap.zap_reserved_ptes: account.around(account.zaps)}, changes=changes,
             )  # fmt: skip
             assert isinstance(made.machine, DirectMachine)
             account.listen(made.machine)
