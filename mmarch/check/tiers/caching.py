@@ -38,7 +38,11 @@ from mmarch.check.tiers.readahead import SHMEM_ORDERS, World, accesses
 from mmarch.engine.direct import DirectMachine
 
 KINDS = {FILE_EXT4: DISK, FILE_SHMEM: ANONYMOUS, FILE_TMPFS_HUGE: HUGE, FILE_TMPFS: TMPFS, FILE_RAMFS: RAM}
-STEPS, FEWEST, ELSEWHERE = 600, 200, 15  # of each kind of file: in full, on the first page size and CPU, elsewhere
+STEPS, FEWEST, ELSEWHERE = (
+    600,
+    200,
+    15,
+)  # of each kind of file: in full, on the first page size and CPU, elsewhere
 STARVED = 0.1  # of calls that may make folios
 EPISODE = 25  # calls between two mappings
 CHUNKS = (0, 1, 3, 4, 16, 20)  # pages a call writes
@@ -120,10 +124,9 @@ class Files(World):
 
     def held(self) -> dict[int, int]:
         """What the cached pages of the file hold."""
-        arrays, row = self.memory.arrays, self.memory.tables["INODE"]
-        room = arrays["i_pages"][int(row["first"][1]) :][: int(row["pages"][1])]
+        room = self._room()
         pages = np.flatnonzero(room)
-        return dict(zip(pages.tolist(), arrays["content"][room[pages]].tolist(), strict=True))
+        return dict(zip(pages.tolist(), self.memory.arrays["content"][room[pages]].tolist(), strict=True))
 
     def starving(self, account: Callable[[], None], *row: int) -> None:
         """A call whose first allocation may fail."""
@@ -226,9 +229,8 @@ class Files(World):
         }
 
     def _cached(self) -> Mapping[int, tuple[object, ...]]:
-        inodes, table = self.memory.tables["INODE"], self.memory.tables["PAGE"]
-        room = self.memory.arrays["i_pages"][int(inodes["first"][1]) :][: int(inodes["pages"][1])]
-        flags = table["flags"][table["head"][room]]
+        table = self.memory.tables["PAGE"]
+        flags = table["flags"][table["head"][self._room()]]
         return {
             page: (*shape, bool(flags[page] & PG_DIRTY), bool(flags[page] & PG_UPTODATE))
             for page, shape in super()._cached().items()

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core_mm.mm_types import PG_ORDER_SHIFT, PG_READAHEAD
 from core_mm.readahead import get_next_ra_size, next_miss
@@ -159,8 +160,7 @@ class World:
         return {page: (one.first, one.pages, one.marked) for page, one in self.account.cache.items()}
 
     def _cached(self) -> Mapping[int, tuple[object, ...]]:
-        inodes, table = self.memory.tables["INODE"], self.memory.tables["PAGE"]
-        room = self.memory.arrays["i_pages"][int(inodes["first"][1]) :][: int(inodes["pages"][1])]
+        table, room = self.memory.tables["PAGE"], self._room()
         pages = np.flatnonzero(room)
         heads = table["head"][room[pages]]
         flags = table["flags"][heads]
@@ -168,6 +168,11 @@ class World:
         return dict(
             zip(pages.tolist(), zip(*(column.tolist() for column in shape), strict=True), strict=True)
         )
+
+    def _room(self) -> NDArray[np.int64]:
+        """Of each page of the file the frame that caches it, or 0."""
+        inodes = self.memory.tables["INODE"]
+        return self.memory.arrays["i_pages"][int(inodes["first"][1]) :][: int(inodes["pages"][1])]
 
     def _to_map(self) -> dict[int, object]:
         return dict.fromkeys(self.account.mapped, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -231,7 +232,7 @@ def beyond(run: Run) -> None:
 def neighbours(run: Run) -> None:
     """Which folio a fault on a swap entry brings: as large as entries and slots are in step, and nothing cached."""
     hook, ptes, rng = run.machine.hooks, run.machine.memory.arrays["ptes"], run.rng
-    maps, cached = run.machine.memory.arrays["swap_map"], run.machine.memory.arrays["swap_cache"]
+    cached = run.machine.memory.arrays["swap_cache"]
     nr, orders = 16, (2, 3, 4)
     flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
     run.made.do(OP_MMAP, 1, AT, 2 * nr * run.made.page, 3, flags, -1, 0)
@@ -241,27 +242,13 @@ def neighbours(run: Run) -> None:
     table = run.core(pgtable.pte_offset_map, run.core(pgtable.pmd_off, 2, AT), AT)
     kept = ptes[table : table + nr].copy()
     for _ in range(RANDOM):
-        base = 512 + rng.choice((0, 0, 0, 4, 2, 1))
-        entries = [base + i for i in range(nr)]
-        if rng.random() < 0.5:
-            entries[rng.randrange(nr)] = 900
-        mark = [rng.random() < 0.5] * nr
-        if rng.random() < 0.3:
-            at = rng.randrange(nr)
-            mark[at] = not mark[at]
-        busy = 512 + rng.randrange(nr) if rng.random() < 0.3 else 0
+        entries, mark, busy = arrangement(rng, nr)
         for i, entry in enumerate(entries):
             pte = hook["swp_entry_to_pte"](entry)
             ptes[table + i] = hook["pte_swp_mkexclusive"](pte) if mark[i] else pte
         cached[busy] = 1 if busy else 0
         for at in range(nr):
-            right = 0
-            for order in orders:
-                first = at >> order << order
-                block = range(first, first + (1 << order))
-                steps = all(entries[i] - entries[at] == i - at and mark[i] == mark[at] for i in block)
-                if steps and entries[first] % (1 << order) == 0 and busy not in (entries[i] for i in block):
-                    right = order
+            right = max((o for o in orders if in_step(entries, mark, busy, at, o)), default=0)
             address = AT + at * run.made.page
             found = run.core(
                 swap_fault.swapin_order, vma, address, table + at, int(ptes[table + at]), entries[at]
@@ -271,6 +258,33 @@ def neighbours(run: Run) -> None:
     for order in (0, *orders):
         cached_folio(run, vma, table, order)
     ptes[table : table + nr] = kept
+    shared_slots(run)
+
+
+def arrangement(rng: Random, nr: int) -> tuple[list[int], list[bool], int]:
+    """Slots of entries in turn, perhaps with another one among them; their marks; a slot that is cached, or 0."""
+    base = 512 + rng.choice((0, 0, 0, 4, 2, 1))
+    entries = [base + i for i in range(nr)]
+    if rng.random() < 0.5:
+        entries[rng.randrange(nr)] = 900
+    mark = [rng.random() < 0.5] * nr
+    if rng.random() < 0.3:
+        at = rng.randrange(nr)
+        mark[at] = not mark[at]
+    return entries, mark, 512 + rng.randrange(nr) if rng.random() < 0.3 else 0
+
+
+def in_step(entries: list[int], mark: list[bool], busy: int, at: int, order: int) -> bool:
+    """Whether the block of an entry is one run of slots, as aligned as it, of equal marks, and none is cached."""
+    first = at >> order << order
+    block = range(first, first + (1 << order))
+    steps = all(entries[i] - entries[at] == i - at and mark[i] == mark[at] for i in block)
+    return steps and entries[first] % (1 << order) == 0 and busy not in (entries[i] for i in block)
+
+
+def shared_slots(run: Run) -> None:
+    """Slots are shared unless each has one reference."""
+    maps = run.machine.memory.arrays["swap_map"]
     for length in range(1, 9):
         for i in range(length):
             for count in (0, 1, 2):
