@@ -207,17 +207,18 @@ def probe(
     """What the jobs of each stage can notice, found out once; the sound tree has to pass them all."""
     pure = pure_names(sorted({mutant.path for mutant in sample}))
 
-    def one(name: str) -> None:
+    def one(part: int, name: str) -> list[Any]:
         with trees.one() as tree:
-            lines = [json.loads(line) for line in tree.probed(name, seed, sample, pure)]
+            lines = [json.loads(line) for line in tree.probed(name, seed, sample, pure, part, trees.workers)]
         for line in lines:
             if line["noticed"]:
                 sys.exit(f"the sound tree fails stage {name}: {line['noticed']}")
+        return lines
+
+    for name in (name for name in stages if name not in journal.probed):
+        lines = list(chain.from_iterable(trees.each(range(trees.workers), partial(one, name=name))))
         journal.add({"probed": {name: lines}})
         journal.probed[name] = lines
-
-    for _ in trees.each([name for name in stages if name not in journal.probed], one):
-        pass
     found = {name: Probed() for name in stages}
     for name, jobs_of in found.items():
         for line in journal.probed[name]:

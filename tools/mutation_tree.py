@@ -95,12 +95,14 @@ class Tree:
         return process.returncode, told
 
     def probed(
-        self, name: str, seed: int, sample: Sequence[Mutant], pure: Mapping[str, list[str]]
+        self, name: str, seed: int, sample: Sequence[Mutant], pure: Mapping[str, list[str]], part: int, of: int
     ) -> list[str]:
-        """Lines of tools/mutation_probe.py about a stage, whose jobs all pass."""
+        """Lines of tools/mutation_probe.py about a part of a stage, whose jobs all pass."""
         path = self.place / "mutants.json"
         write(path, sample, dict(pure))
-        code, told = self.told(["tools.mutation_probe", str(path), name, str(seed)], PROBING)
+        code, told = self.told(
+            ["tools.mutation_probe", str(path), name, str(seed), str(part), str(of)], PROBING
+        )
         lines = told.strip().splitlines()
         if code:
             sys.exit(f"the sound tree cannot be probed in stage {name}: {(lines or [f'exit {code}'])[-1]}")

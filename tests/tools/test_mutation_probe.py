@@ -120,3 +120,18 @@ def test_a_hook_that_a_mutant_leaves_by_an_exception_is_under_way_no_more() -> N
     exec("def hook(pte):\n    outer = mach.hook\n    mach.hook = 7\n    return [][pte]\n", space)
     assert mutation_probe.differs(1, 5, lambda: space["hook"](3), False) == 5
     assert mach.hook == 0 and 1 in mutation_probe.seen
+
+
+def test_a_job_that_counts_what_mutants_call_is_run_again() -> None:
+    """As long as more of them differ: these are not called any more; what fails all the same is a finding."""
+    differing: set[int] = set()
+    calls = iter([({1}, "hook_call is counted 5 times"), ({2}, "hook_call is counted 6 times"), ({2}, "")])
+
+    def run() -> str:
+        more, noticed = next(calls)
+        differing.update(more)
+        return noticed
+
+    assert mutation_probe.settled(run, differing) == ""
+    assert next(calls, None) is None
+    assert mutation_probe.settled(lambda: "young is lost", differing) == "young is lost"
