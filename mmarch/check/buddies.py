@@ -27,6 +27,7 @@ class Buddies:
     taken: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.draws = drawn(self.seed)
         self.top = max(MAX_PAGE_ORDER, self.huge)
         self.lists = [[] for _ in range(self.top + 1)]
         self._more()
@@ -99,15 +100,17 @@ class Buddies:
         size = 1 << self.huge
         while start < end:
             after = min(start // size * size + size, end) if self.lost else end
-            if self.lost and self._drawn() % 100 < self.lost:
-                frame = start + self._drawn() % (after - start)
+            if self.lost and next(self.draws) % 100 < self.lost:
+                frame = start + next(self.draws) % (after - start)
                 self.taken.add(frame)
                 yield start, frame
                 start = frame + 1
             yield start, after
             start = after
 
-    def _drawn(self) -> int:
-        """The C standard's example of rand(), section 7.22.2."""
-        self.seed = (self.seed * 1103515245 + 12345) % (1 << 31)
-        return self.seed // 65536
+
+def drawn(seed: int) -> Iterator[int]:
+    """The C standard's example of rand(), section 7.22.2."""
+    while True:
+        seed = (seed * 1103515245 + 12345) % (1 << 31)
+        yield seed // 65536

@@ -10,10 +10,17 @@ from tests.mmarch.check.edited import told
 from tests.mutants.mutant import Edit
 
 WRONG = {
-    "a block of order": Edit("core_mm.page_alloc", "pfn = min(pfn, buddy)", "pfn = max(pfn, buddy)"),
+    "of the list of free blocks of order": Edit(
+        "core_mm.page_alloc", "pfn = min(pfn, buddy)", "pfn = max(pfn, buddy)"
+    ),
     "the number of free frames": Edit(
         "core_mm.page_alloc", "mach.free_pages += 1 << order", "mach.free_pages += 1"
     ),
+    "the references to a free block": Edit(
+        "core_mm.page_alloc", "PAGE.refcount[pfn] = 0", "PAGE.refcount[pfn] = 1"
+    ),
+    "is hidden": Edit("core_mm.page_alloc", "pfn + (1 << order) if pfn else 0", "pfn + 1 if pfn else 0"),
+    "in use for good": Edit("core_mm.page_alloc", "PAGE.refcount[taken] = 1", "PAGE.refcount[taken] = 2"),
 }
 
 
