@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import chain
@@ -18,6 +18,7 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import show
 from mmarch.check.tiers.corners import another_leaf, hole_in_swap, prepared
+from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize import soak
 from mmarch.sanitize.entries import PRESENT, Numbers
 from mmarch.sanitize.invariants.spaces import vmas_of
@@ -49,36 +50,46 @@ def observed(context: Context) -> str:
             after = min(first + every, len(made.rows))
             machine.call("run_operations", first, after)
             rows = take(machine)
-            for wrong in compared(rows, expected(reader), reader.entries.hooks):
+            for wrong in compared(rows, expected(reader)):
                 raise CheckFailed(f"{wrong}{context.where}", [show(row) for row in made.rows[:after]])
             seen += len(rows)
+        assert isinstance(machine, DirectMachine)
+        if wrong := without_room(machine, len(take(machine))):
+            raise CheckFailed(f"{wrong}{context.where}", [show(row) for row in made.rows])
     return f"{seen:,} rows"
 
 
-def compared(rows: Rows, must: Must, hooks: dict[str, Callable[..., int]]) -> Iterator[str]:
-    """Rows that are missing, too many, or say something else."""
+def without_room(machine: DirectMachine, rows: int) -> str:
+    """What is wrong where there is room for every row, and then for every row but the last, which is counted."""
+    room = (rows + 1) * o.WIDTH
+    last = machine.memory.arrays["seen"][room - o.WIDTH : room]
+    for missing in (0, 1):
+        machine.cfg.seen_capacity = room - missing
+        last[:] = -1
+        count = machine.call("observe")
+        if count != rows or bool((last == -1).all()) != bool(missing):
+            return f"observed rows: {count} with room for {rows - missing}, of which another number is written"
+    return ""
 
-    @cache
-    def bits(entry: int) -> int:
-        return sum(bit for bit, name in BITS.items() if hooks[name](entry))
 
+def compared(rows: Rows, must: Must) -> Iterator[str]:
+    """Rows that are missing, too many, or say something else, or something where they have nothing to say."""
     for row in rows.tolist():
         place = row[o.KIND], row[o.OWNER], row[o.AT]
         wanted = must.pop(place, None)
         if wanted is None:
             yield f"observed row {place} is of nothing"
-        elif wrong := [
-            (column, row[column], value) for column, value in wanted.items() if row[column] != value
-        ]:
-            yield f"observed row {place}: column {wrong[0][0]} is {wrong[0][1]}; right is {wrong[0][2]}"
-        elif row[o.KIND] in (o.SEEN_PTE, o.SEEN_PMD) and row[o.BITS] != bits(row[o.ENTRY]):
-            yield f"observed row {place}: bits {row[o.BITS]:#x} of entry {row[o.ENTRY]:#x}"
+            continue
+        for column in range(o.AT + 1, o.WIDTH):
+            if row[column] != wanted.get(column, 0):
+                right = wanted.get(column, 0)
+                yield f"observed row {place}: column {column} is {row[column]:#x}; right is {right:#x}"
     for place in must:
         yield f"no observed row {place}"
 
 
 def expected(reader: Reader) -> Must:
-    """Every row that there must be, without what an architecture may gather from several entries."""
+    """Every row that there must be."""
     state = reader.read()
     tasks = reader.memory.tables["TASK"]["mm"].tolist()
     owners = {mm: tasks.index(mm) for mm in state.roots}
@@ -109,20 +120,35 @@ def expected(reader: Reader) -> Must:
 
 
 def _entries(state: State, owners: dict[int, int], must: Must) -> None:
-    leaves = state.leaves
+    leaves, hooks = state.leaves, hooks_of(state.reader)
     columns = (
-        leaves.mm, leaves.page, leaves.huge, leaves.read.bits, leaves.read.frame, leaves.read.slot,
+        leaves.mm, leaves.page, leaves.ptep, leaves.huge, leaves.read.bits, leaves.read.frame, leaves.read.slot,
         leaves.read.exclusive, leaves.read.migration, state.mapping,
     )  # fmt: skip
-    for mm, page, huge, bits, frame, slot, exclusive, migration, mapping in zip(
+    known = cache(lambda entry: said(hooks, entry))
+    for mm, page, ptep, huge, bits, frame, slot, exclusive, migration, mapping in zip(
         *(column.tolist() for column in columns), strict=True
     ):
         if bits & PRESENT:
             kind = o.SEEN_PMD if huge else o.SEEN_PTE
-            must[kind, owners[mm], page] = {o.FRAME: frame} | (_page(state, frame) if mapping else {})
+            pte = hooks["pmd_pte"](int(state.array("ptes")[ptep])) if huge else hooks["ptep_get"](ptep)
+            entry = hooks["pte_advance_pfn"](pte, -frame)
+            found = {o.FRAME: frame, o.ENTRY: entry, o.BITS: known(entry)}
+            must[kind, owners[mm], page] = found | (_page(state, frame) if mapping else {})
         elif not migration:
             found = {o.BITS: int(exclusive), **_slot(state, slot)}
             must[o.SEEN_SWAP, owners[mm], page] = found
+
+
+def hooks_of(reader: Reader) -> Mapping[str, Callable[..., int]]:
+    """The machine's own, which see what an architecture gathers from several entries."""
+    assert isinstance(reader.machine, DirectMachine)
+    return reader.machine.hooks
+
+
+def said(hooks: Mapping[str, Callable[..., int]], pte: int) -> int:
+    """SEEN_* of an entry."""
+    return sum(bit for bit, name in BITS.items() if hooks[name](pte))
 
 
 def _page(state: State, frame: int) -> dict[int, int]:

@@ -64,19 +64,22 @@ def _chain(state: State, table: str, row: int, column: str) -> list[int]:
 
 
 def trees(state: State) -> Iterator[Finding]:
-    """The tree of an mm holds its mappings in order of addresses, as its list does in both directions."""
+    """The tree of an mm is a heap with its mappings in order of addresses, as its list has them in both directions."""
     tables = state.reader.memory.tables
-    left, right, before = (tables["VMA"][name] for name in ("left", "right", "vm_prev"))
+    left, right, before, rank = (tables["VMA"][name] for name in ("left", "right", "vm_prev", "priority"))
     for mm, vmas in vmas_of(state).items():
         listed = [vma for vma, _, _ in vmas]
         if listed != list(_inside(int(tables["MM"]["mm_rb"][mm]), left, right, len(listed))):
             yield Finding("vma", f"mm {mm}: its tree does not hold its mappings in order")
         if [int(before[vma]) for vma in listed] != [0, *listed][: len(listed)]:
             yield Finding("vma", f"mm {mm}: the list of its mappings says something else backwards")
+        rows = np.array(listed, np.int64)
+        if any((rank[rows] < rank[below[rows]])[below[rows] > 0].any() for below in (left, right)):
+            yield Finding("vma", f"mm {mm}: a mapping lies above one of more priority in its tree")
         cached = int(tables["MM"]["mmap_cache"][mm])
         if cached and cached not in listed:
             yield Finding("vma", f"mm {mm}: the last mapping found is {cached}, which is not one of its own")
-        owners = tables["VMA"]["vm_mm"][np.array(listed, np.int64)]
+        owners = tables["VMA"]["vm_mm"][rows]
         if (owners != mm).any():
             yield Finding("vma", f"mm {mm}: mapping {listed[int((owners != mm).argmax())]} says it is another's")
 

@@ -21,6 +21,11 @@ BLIND = {
     "which page of its folio is mapped": Edit(
         "core_mm.observe", "    seen[at + PLACE] = pfn - folio\n", "    seen[at + PLACE] = 0\n"
     ),
+    "the entry": Edit(
+        "core_mm.observe", "pte_advance_pfn(pte, -pfn)\n        seen[at + BITS]", "pte\n        seen[at + BITS]"
+    ),
+    "that a row is new": Edit("core_mm.observe", "        seen[first + column] = 0\n", "        pass\n"),
+    "the last row": Edit("core_mm.observe", "first + WIDTH > cfg", "first + WIDTH >= cfg"),
 }  # fmt: skip
 
 

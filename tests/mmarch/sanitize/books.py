@@ -121,6 +121,10 @@ LISTED = (
             "        link = node * 2\n        node = VMA.left[node]\n    set_link"),
         "munmap_partial", "vma", "mmap", "its tree does not hold"),
     Mistake(
+        "a mapping is put below those that should be below it", Edit(
+            "core_mm.vma_tree", "VMA.priority[node] > priority", "VMA.priority[node] < priority"),
+        "munmap_partial", "vma", "mmap", "of more priority"),
+    Mistake(
         "a ring of pairs is linked in one direction", Edit(
             "core_mm.anon_vma", "    AVC.prev[after] = avc\n    return 0\n", "    return 0\n"),
         "fork", "rmap", "fork", "backwards"),
