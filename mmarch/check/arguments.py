@@ -22,7 +22,8 @@ from mmarch.engine.machine import Machine
 CORE = str(Path(core_mm.__file__).parent)
 SAME = {"address": "addr"}
 ENTRIES = {"ptep": 0, "pmdp": 1}  # level of the table
-HIGHEST = {"vmf": 0, "full": 1, "dirty": 1}  # there is no struct vm_fault here
+HIGHEST = {"vmf": 0, "full": 1, "dirty": 1, "type": 0}  # there is no struct vm_fault here, and one swap device
+MAPPED = ("old_pte", "orig_pte")  # entries that were taken out of a table, and mapped a page
 OF_PAGES = ("pte_pfn", "pte_young", "pte_dirty", "pte_write")  # what only an entry with a page has
 FOLLOWED = {FAULT, ZAP, ZAP_HUGE, DIRTY, ACCESSED, *STEPS}
 HARDWARE = "mmu_access"  # which core-mm stands in for
@@ -47,7 +48,8 @@ class Arguments:
             name: [SAME.get(one, one) for one in parameters(declared)]
             for name, declared in machine.config.hooks.items() if name != HARDWARE
         }  # fmt: skip
-        self.present = machine._binder.hooks["pte_present"]
+        self.present, self.frame = (machine._binder.hooks[name] for name in ("pte_present", "pte_pfn"))
+        self.mach = machine._binder._group("mach")
         self.told, self.gathered = Told(machine), Gathered(machine)
 
     def watched(self) -> AbstractContextManager[None]:
@@ -97,7 +99,7 @@ class Arguments:
                 return f"{name} {value}, which is none"
             if name in HIGHEST and not 0 <= value <= HIGHEST[name]:
                 return f"{name} {value}"
-        return self._place(given) or self._range(given) or self._folio(given)
+        return self._place(given) or self._range(given) or self._folio(given) or self._full(given) or self._taken(given)
 
     def _place(self, given: Mapping[str, int]) -> str:
         """An entry is that of the address, in a table of its level and address space; the VMA has the address."""
@@ -143,3 +145,22 @@ class Arguments:
         folio = given.get("folio", 0)
         used = not folio or (self.pages["head"][folio] == folio and self.pages["refcount"][folio] > 0)
         return "" if used else f"folio {folio:#x}, which is none"
+
+    def _full(self, given: Mapping[str, int]) -> str:
+        """It says that the address space goes away (include/linux/pgtable.h), which a gather of all of it knows."""
+        if "full" not in given:
+            return ""
+        owner, rows = self._owner(given), range(1, self.mach.next_gather)
+        right = int(any(self.gathers["fullmm"][row] for row in rows if self.gathers["mm"][row] == owner))
+        return f"full {given['full']} for mm {owner}; right is {right}" if given["full"] != right else ""
+
+    def _taken(self, given: Mapping[str, int]) -> str:
+        """An entry that was taken out of a table; the one that comes in its place maps the same page."""
+        if given.get("mm", owner := self._owner(given)) != owner:
+            return f"mm {given['mm']}, and a VMA of mm {owner}"
+        for name in MAPPED:
+            if name in given and not self.present(given[name]):
+                return f"{name} {given[name]:#x}, which mapped nothing"
+        old, new = (given.get(name, 0) for name in ("old_pte", "pte"))
+        moved = old and self.present(new) and self.frame(old) != self.frame(new)
+        return f"an entry of frame {self.frame(new):#x} instead of frame {self.frame(old):#x}" if moved else ""

@@ -54,6 +54,19 @@ def test_a_hook_that_gets_something_else(words: str) -> None:
     assert words in said, said
 
 
+TAKEN = {
+    "full 1": Edit("core_mm.unmap", "clear_ptes(mm, address, ptep, nr, 0)", "clear_ptes(mm, address, ptep, nr, 1)"),
+    "instead of frame": Edit("core_mm.mprotect", "pte_advance_pfn(old, done), pte, run)", "old, pte, run)"),
+}
+
+
+@pytest.mark.parametrize("words", TAKEN)
+def test_an_entry_that_is_taken_out(words: str) -> None:
+    """As if the address space went away, or for the entry of another page, which only some architectures look at."""
+    said = told(arguments_are_named, TAKEN[words], **{**ARM64, "release": "7.3"})
+    assert words in said, said
+
+
 LEFT_OUT = {
     "ends without update_mmu_cache_range": Edit("core_mm.memory.set_pte", MAPS, "    return 0"),
     "whose entry the fault has not changed": Edit(

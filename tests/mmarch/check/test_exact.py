@@ -53,6 +53,9 @@ NESTED = {
         "hook.set_ptes(VMA.vm_mm[vma], addr, ptep, hook.pte_mkold(pte), 1)",
         "hook.set_ptes(1, addr, ptep, hook.pte_mkold(pte), 1)",
     ),
+    "ptep_modify_prot_commit": Edit(
+        GENERIC, "old_pte = hook.pte_advance_pfn(old_pte, 1)", "old_pte = hook.pte_advance_pfn(old_pte, 2)"
+    ),
     "set_pmd_at": Edit(
         "arches.generic.pmd",
         "return hook.set_pmd_at(mm, addr, pmdp, hook.pmd_mkhuge(hook.pte_wrprotect(pte)))",
