@@ -72,7 +72,7 @@ class Caching(ReadingAhead):
         if not self.memory or old > behind * self.page_bytes:
             self.unmap(page for page in list(self.mapped) if page >= behind)
         if size <= old:
-            self._drop(size, FOREVER)
+            self.lose(size, FOREVER)
 
     def punch(self, offset: int, count: int) -> None:
         """A hole, if it has whole pages; of a disk, not beyond the last page of the file."""
@@ -82,7 +82,7 @@ class Caching(ReadingAhead):
         first, behind = -(-offset // self.page_bytes), after // self.page_bytes
         if first < behind:
             self.unmap(page for page in list(self.mapped) if first <= page < behind)
-            self._drop(offset, after)
+            self.lose(offset, after)
 
     def sync(self, first: int, after: int) -> None:
         """msync(2) of pages, or sync(2): what was dirty on its way to the disk can be written no more unnoticed."""
@@ -244,7 +244,7 @@ class Caching(ReadingAhead):
 
     # -- holes --------------------------------------------------------------------------
 
-    def _drop(self, start: int, end: int) -> None:
+    def lose(self, start: int, end: int) -> None:
         """Bytes [start, end): folios that hold nothing else go; those at both ends are split so that parts can."""
         first, behind = -(-start // self.page_bytes), min(end // self.page_bytes, self.room)
         self._drop_whole(first, behind)
