@@ -120,13 +120,16 @@ laws(
     },
 )  # fmt: skip
 laws(
-    "algebra.table", ("mk_table", "table_slot", "pmd_none", "pmd_leaf"), "include/asm/pgalloc.h:pmd_populate",
-    "A table descriptor leads back to its table, and is no leaf.",
+    "algebra.table", ("mk_table", "table_slot", "pmd_none", "pmd_leaf"),
+    "include/asm/pgalloc.h:pmd_populate; mm/vmscan.c:walk_pmd_range",
+    "A table descriptor leads back to its table, is no leaf, and is young where aging passes over old ones.",
     {
         "table_slot(mk_table(slot)) == slot": lambda h, p: h.table_slot(h.mk_table(_slot(h, p))) == _slot(h, p),
         "!pmd_leaf(mk_table(slot))": lambda h, p: not h.pmd_leaf(h.mk_table(_slot(h, p))),
         "!pmd_none(mk_table(slot))": lambda h, p: not h.pmd_none(h.mk_table(_slot(h, p))),
         "pmd_none(0) && !pmd_leaf(0)": lambda h, p: h.pmd_none(0) and not h.pmd_leaf(0),
+        "pte_young(mk_table(slot)) if arch_has_hw_nonleaf_pmd_young()":
+            lambda h, p: h.pte_young(h.mk_table(_slot(h, p))) or not h.arch_has_hw_nonleaf_pmd_young(),
     },
 )  # fmt: skip
 
@@ -163,8 +166,8 @@ def fresh(context: Context) -> None:
             pfn = rng.randrange(1, 1 << 24)
             pte = bench.hook.pfn_pte(pfn, bench.hook.vm_get_page_prot(flags))
             seen = bench.view(pte)
-            shared = perm[0] == "s"
-            good = seen.kind == PRESENT and seen.pfn == pfn and seen.protnone == (perm == "n")
+            shared, closed = perm[0] == "s", perm == "n"  # what nobody may access, nobody has accessed
+            good = seen.kind == PRESENT and seen.pfn == pfn and seen.protnone == closed and seen.young >= 1 - closed
             if not good or seen.special or (seen.dirty and not shared) or (seen.write and not shared):
                 raise CheckFailed(f"pfn_pte({pfn:#x}, vm_get_page_prot({perm})){variant.where} is {seen}")
             if bench.hook.pte_dirty(bench.hook.pte_wrprotect(pte)):

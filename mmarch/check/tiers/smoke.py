@@ -15,7 +15,7 @@ from mmarch.check.registry import check
 from mmarch.engine.hookimpls import implementations, parameters, short_where
 from mmarch.engine.program import Routine
 
-HELD = 64  # entries of a TLB
+HELD, LEAST = 64, 1 << 12  # entries of a TLB, and bytes for which one may stand
 
 
 @check("load.hooks", source="core_mm/hookspecs.py")
@@ -203,15 +203,21 @@ def held(context: Context) -> None:
         "flush_tlb_mm": (set(pages), lambda: hook.flush_tlb_mm(bench.mm)),
         "flush_tlb_all": (set(pages), hook.flush_tlb_all),
     }
-    young, old = (bench.value(bench.folio(0), "w", young=flag, dirty=1) for flag in (1, 0))
+    folio, last = bench.folio(0), bench.page - LEAST
+
+    def let(page: int, access: int) -> bool:
+        return bool(hook.mmu_access(bench.mm, at(page) + last, bench.ptep(page), 3, access))
+
     for name, (gone, flush) in flushes.items():
-        for access in (ACCESS_READ, ACCESS_WRITE):
+        for access, perm in ((ACCESS_READ, "r"), (ACCESS_WRITE, "w")):
+            young, old = (bench.value(folio, perm, young=flag, dirty=int(perm == "w")) for flag in (1, 0))
             bench.table[: len(pages)] = young
+            hook.flush_tlb_all()
             for page in pages:
-                bench.touch(page, access)
+                let(page, access)
             bench.table[: len(pages)] = old
             flush()
-            walked = {page for page in pages if not bench.touch(page, access) or bench.look(page).young}
+            walked = {page for page in pages if not let(page, access) or bench.look(page).young}
             if walked != gone:
                 raise CheckFailed(
                     f"after {name} the walker is asked for pages {sorted(walked)} of {len(pages)} that a TLB held; "
