@@ -39,7 +39,7 @@ Shape = dict[int, tuple[int, int]]  # page -> its folio's first page, and pages
 )
 def holes(context: Context) -> None:
     """Of a folio that a hole cuts, whole pages can go and no other; one that cannot be split is unmapped, or stays."""
-    for step in (parts, pairs, busy, mapped, bounds):
+    for step in (parts, pairs, in_swap, busy, mapped, bounds):
         step(Run(context))
 
 
@@ -134,6 +134,48 @@ def pairs(run: Run) -> None:
             what = f"bytes [{start - FIRST * size}, {end - FIRST * size}) of two folios of 4 pages, {kind}"
             run.same(f"what is left after {what}", shape(run, file), right)
             cleared(run, file)
+
+
+def in_swap(run: Run) -> None:
+    """A hole in shared memory that is in swap: what has an edge of it comes back, what lies in it is forgotten."""
+    size = run.made.page
+    for order in (0, 2):
+        run.machine.feature.shmem_large_swap = int(order > 0)
+        units = [range(index, index + (1 << order)) for index in range(FIRST, FIRST + 12, 1 << order)]
+        for start, end in product(edges(run, FIRST, 4), edges(run, FIRST, 12)):
+            if start >= end or run.rng.random() < 0.8:
+                continue
+            slots = {page: slot for unit in units for page, slot in zip(unit, gone(run, unit), strict=True)}
+            run.core(truncate.truncate_inode_pages_range, IN_MEMORY, start, end)
+            hole = range(-(-start // size), end // size)
+            inside = [unit for unit in units if unit[0] in hole and unit[-1] in hole]
+            cuts = [
+                unit for unit in units
+                if unit not in inside and (start // size in unit or (end - 1) // size in unit)
+            ]  # fmt: skip
+            cached = {page for unit in cuts for page in unit if page not in hole}
+            left = [unit for unit in units if unit not in inside and unit not in cuts]
+            right = {page: slots[page] for unit in left for page in unit}
+            what = (
+                f"bytes [{start - FIRST * size}, {end - FIRST * size}) of pages swapped out in {1 << order}s"
+            )
+            kept = {page: run.core(page_cache.filemap_get_swap, IN_MEMORY, page) for page in slots}
+            run.same(f"slots after {what}", {page: slot for page, slot in kept.items() if slot}, right)
+            run.same(f"cached after {what}", set(shape(run, IN_MEMORY)), cached)
+            orders = {run.core(page_cache.swapped_order, IN_MEMORY, page) for page in right}
+            run.same(f"orders after {what}", orders, {order} if right else set())
+            counts = run.field("INODE", "swapped", IN_MEMORY), int(run.machine.mach.swap_used)
+            run.same(f"pages in swap, and slots in use, after {what}", counts, (len(right), len(right)))
+            cleared(run, IN_MEMORY)
+            run.same("slots in use without pages", int(run.machine.mach.swap_used), 0)
+
+
+def gone(run: Run, unit: range) -> range:
+    """A folio of shared memory goes to swap: its slots."""
+    order = len(unit).bit_length() - 1
+    folio, slot = filled(run, IN_MEMORY, unit[0], order), int(run.core(swapfile.get_swap_pages, order))
+    run.same("shmem_writeout()", run.core(shmem.shmem_writeout, folio, slot), 1)
+    return range(slot, slot + len(unit))
 
 
 def busy(run: Run) -> None:

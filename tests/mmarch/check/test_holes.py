@@ -15,6 +15,7 @@ WRONG = {
     "what is left of a folio in use": Edit(
         MODULE, "return 0\n        truncate_inode_folio(folio)", "return 0"
     ),
+    "slots after bytes": Edit(MODULE, "0 and index + nr <= end", "0 and index + nr < end"),
     "pages that are still mapped": Edit(
         MODULE, "unmap_mapping_pages(inode, PAGE.index[folio], nr, 0)", "pass"
     ),
