@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from core_mm import mmu_gather
 from core_mm.pgtable import pmd_off
 from core_mm.vmstat import ARCH_EVENT, LOG_DSB, LOG_TLBI
 from mmarch.check.bench import PRESENT, Bench
 from mmarch.check.context import Context
+from mmarch.check.instructions import Instructions
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.walking import Step, Walker, walk
+
+FEW = 16  # pages
 
 
 @check(
@@ -253,6 +257,33 @@ def bounded(context: Context) -> None:
         bench.take_log()
         if rows > 2 * bench.entries + 8:
             raise CheckFailed(f"flush_tlb_range of 1 GiB writes {rows} rows of log{variant.where}")
+
+
+@check(
+    "tlb.few",
+    hooks=("flush_tlb_range", "tlb_flush"),
+    level="should",
+    source="arch/x86/mm/tlb.c:tlb_single_page_flush_ceiling; arch/arm64/include/asm/tlbflush.h:MAX_DVM_OPS",
+)
+def few(context: Context) -> None:
+    """A flush of fewer pages than any architecture's ceiling leaves the rest of the address space alone."""
+    for variant in context.variants():
+        few_flushed(variant, variant.bench())
+
+
+def few_flushed(context: Context, bench: Bench) -> None:
+    """By flush_tlb_range, and by a gather."""
+    if (found := Instructions.of(context.arch, context.geometry.page_shift)) is None:
+        return
+    start, size = bench.base, FEW * bench.page
+    bench.hook.flush_tlb_range(bench.vma, start, start + size)
+    if found.invalidated(bench.take_log()) is None:
+        raise CheckFailed(f"flush_tlb_range of {FEW} pages drops a whole address space{context.where}")
+    tlb = bench.core(mmu_gather.tlb_gather_mmu)(bench.mm)
+    bench.core(mmu_gather.tlb_flush_pte_range)(tlb, start, size)
+    bench.core(mmu_gather.tlb_finish_mmu)(tlb)
+    if found.invalidated(bench.take_log()) is None:
+        raise CheckFailed(f"a gather of {FEW} pages drops a whole address space{context.where}")
 
 
 @check(

@@ -8,6 +8,7 @@ from mmarch.check.tiers.call_events import call_events
 from mmarch.check.tiers.counting import counts_are_true
 from mmarch.check.tiers.exact import exact
 from mmarch.check.tiers.nested import nested
+from mmarch.check.tiers.tlb_hooks import few
 from tests.mmarch.check.edited import told
 from tests.mutants.mutant import Edit
 
@@ -40,6 +41,18 @@ INVALIDATES = {
 def test_a_hook_that_invalidates_otherwise(words: str) -> None:
     """More pages than it has changed, fewer, not as its sibling, or by an instruction that cannot be."""
     assert words in told(exact, INVALIDATES[words], "arm64", release="6.12")
+
+
+TOO_MUCH = {
+    "flush_tlb_range": Edit("arches.generic.tlb", "if end - start > MOST", "if end + start > MOST"),
+    "a gather": Edit("arches.generic.tlb", "GATHER.end[tlb] - addr > MOST", "GATHER.end[tlb] + addr > MOST"),
+}
+
+
+@pytest.mark.parametrize("words", TOO_MUCH)
+def test_a_flush_of_a_few_pages_that_drops_all(words: str) -> None:
+    """Although it is correct."""
+    assert told(few, TOO_MUCH[words], release="6.12").startswith(f"{words} of 16 pages drops")
 
 
 NESTED = {
