@@ -49,7 +49,7 @@ PLACE = 600  # slot
 )
 def short(context: Context) -> None:
     """A large folio for which there is no memory comes back page by page; who gets nothing leaves all as it was."""
-    for step in (page_by_page, faults, kept_on, referred_to, in_use, listed, allowed):
+    for step in (page_by_page, told, faults, kept_on, referred_to, in_use, listed, allowed):
         step(Run(context))
 
 
@@ -98,6 +98,49 @@ def page_by_page(run: Run) -> None:
         run.same(f"{what} pages beside", [shared(run, i) for i in (first - 1, first + nr)], beside)
         run.core(truncate.truncate_whole_folios, MEMORY, 0, 2 * PAGES)
         run.same(f"{what} slots in use", int(run.machine.mach.swap_used), 0)
+
+
+def told(run: Run) -> None:
+    """The architecture is told of each slot whose page comes back, and that is free, whichever page is asked for."""
+    run.machine.feature.shmem_large_swap = 1
+    run.machine.cfg.content, content, held = 1, run.machine.memory.arrays["content"], [7, 8, 9, 10]
+    names = "arch_swap_restore", "arch_swap_invalidate_page"
+    heard: dict[str, list[tuple[int, ...]]] = {name: [] for name in names}
+    for name in names:
+        run.machine.cells[name]["target"] = hearing(heard[name])
+    for asked in range(4):
+        folio = run.core(shmem.shmem_get_folio, MEMORY, FIRST, 1 << 2, PG_UPTODATE)
+        slot = run.core(swapfile.get_swap_pages, 2)
+        content[folio : folio + 4] = held
+        run.core(shmem.shmem_writeout, folio, slot)
+        content[:] = 0
+        page = run.core(shmem.shmem_get_folio, MEMORY, FIRST + asked, 0, PG_UPTODATE)
+        free = [(0, slot + i) for i in range(4)]
+        run.same(f"what the folio of page {asked} holds", run.cells("content", page - asked, 4), held)
+        run.same("pages in swap", run.field("INODE", "swapped", MEMORY), 0)
+        run.same(f"{names[0]} for page {asked} of 4", heard[names[0]], [(slot, page - asked)])
+        run.same(f"{names[1]} for page {asked} of 4", heard[names[1]], free)
+        run.core(page_cache.filemap_remove_folio, page - asked, 0)
+        heard[names[1]].clear()
+        large = run.core(folio_alloc, 2)
+        run.core(swap_state.add_to_swap_cache, large, slot)
+        run.machine.mach.swap_used = 4
+        run.core(swap_state.delete_from_swap_cache, large)
+        run.same("the swap cache", run.cells("swap_cache", slot, 4), [0] * 4)
+        run.same(f"{names[1]} of a folio that leaves the swap cache", heard[names[1]], free)
+        run.core(folio_put, large)
+        for name in names:
+            heard[name].clear()
+
+
+def hearing(calls: list[tuple[int, ...]]) -> Callable[..., int]:
+    """A hook that keeps what it is called with."""
+
+    def called(*arguments: int) -> int:
+        calls.append(arguments)
+        return 0
+
+    return called
 
 
 def shared(run: Run, index: int) -> int:
