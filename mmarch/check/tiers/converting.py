@@ -14,6 +14,7 @@ from core_mm.mprotect import MM_CP_TRY_CHANGE_WRITABLE
 from core_mm.uapi import (
     ACCESS_READ,
     FILE_SHMEM,
+    MADV_COLD,
     MADV_COLLAPSE,
     MADV_DONTNEED,
     MADV_FREE,
@@ -241,6 +242,18 @@ def free(case: Case) -> None:
     )
 
 
+def cold(case: Case) -> None:
+    """MADV_COLD makes the leaf old, and flushes it if it was young; not if another maps it too."""
+    case.pages["flags"][case.folio] |= PG_REFERENCED
+    shared, young = len(case.tables) == 2, case.before[0].young
+    del case.flushed[:]
+    case.made.do(OP_MADVISE, 1, case.at, case.size, MADV_COLD)
+    right = case.before if shared else [e._replace(young=False) for e in case.before]
+    case.table.holds("MADV_COLD of a leaf", right, leaf=True)
+    case.same("MADV_COLD: referenced", case.flag(PG_REFERENCED), shared)
+    case.same("what MADV_COLD flushes", case.flushed, [(case.at, case.size)] if young and not shared else [])
+
+
 def fork(case: Case) -> None:
     """Parent and child may read, the child's leaf is old; the page is nobody's alone."""
     case.made.do(OP_FORK, 1, 3)
@@ -337,7 +350,7 @@ def file_page(made: System, rng: random.Random, young: bool, dirty: bool, write:
 
 Action = Callable[[Case], None]
 ACTIONS: list[Action] = [
-    split_pmd, freeze, move, split_folio, collapse, protect, protect_leaf, protect_part, clear_refs, free, fork,
+    split_pmd, freeze, move, split_folio, collapse, protect, protect_leaf, protect_part, clear_refs, free, cold, fork,
 ]  # fmt: skip
 
 
