@@ -18,10 +18,10 @@ from itertools import islice
 
 from mmarch.api import validate
 from mmarch.check import xfails
-from mmarch.check.context import Context, forget_benches
+from mmarch.check.context import ALSO_IN_FULL, RELEASES_CHECKED, Context, forget_benches
 from mmarch.check.loading import load_named
 from mmarch.check.results import BAD
-from mmarch.check.run import ALSO_IN_FULL, OTHERS, RELEASES_CHECKED, Options, plan
+from mmarch.check.run import OTHERS, Options, plan
 from mmarch.check.run import Job as Planned
 from mmarch.check.suite import checks
 from mmarch.check.worker import Hung, run_check, time_limit

@@ -14,6 +14,8 @@ from mmarch.check.bench import Bench
 from mmarch.engine.changes import Changes
 from mmarch.engine.machine import Config
 
+RELEASES_CHECKED = ("6.12", "7.3")
+ALSO_IN_FULL = ("7.2", "6.7")  # the other releases of Linux, with which each CPU meets each page size
 QUICK = 0.04  # share of the cases that a quick run looks at
 TINY = 0.01  # share below which other granules and CPUs are left out
 SIDE = 0.03  # share for granules and CPUs other than the default ones
@@ -41,6 +43,7 @@ class Context:
     declared    what they mean to change of what core-mm can observe -> why
     followed    what runs is followed line by line, which linked code is not
     every       every page size and CPU has its turn, however small the share: of a full run
+    aside       one of many machines that a check which looks at one is tried on: a small part of its work is enough
     """
 
     arch: ArchDescriptor
@@ -60,6 +63,7 @@ class Context:
     declared: Mapping[str, str] = field(default_factory=dict)
     followed: bool = False
     every: bool = False
+    aside: bool = False
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -119,6 +123,23 @@ class Context:
         if able and able[0] is not self:
             able[0] = replace(able[0], share=self.share)
         yield from able
+
+    def turns(self) -> Iterator[Context]:
+        """This context; then in a full run others aside, on each release some.
+
+        Over the releases of a full run each granule and each CPU has its turn.
+        """
+        yield self
+        releases = RELEASES_CHECKED + ALSO_IN_FULL
+        if not self.every or self.release not in releases:
+            return
+        turn, models = releases.index(self.release), [] if self.cpu else cpus.covering(self.arch)[1:]
+        granules = [granule for granule in self.arch.granules if granule != self.arch.default_granule]
+        granule = self.granule or (granules[turn % len(granules)] if granules else "")
+        for number, cpu in enumerate(models[turn :: len(releases)] or [self.cpu]):
+            other = replace(self, cpu=cpu, granule=self.granule if number else granule, aside=True)
+            if other.requires <= other.capabilities and other.where != self.where:
+                yield replace(other, share=self.share * SIDE)
 
     def _variants(self) -> Iterator[Context]:
         yield self

@@ -8,6 +8,7 @@ from itertools import product
 
 from core_mm import huge_memory
 from core_mm.mm_types import PG_DIRTY
+from core_mm.swapops import MIGRATION, YOUNG
 from core_mm.uapi import (
     ACCESS_WRITE,
     MAP_ANONYMOUS,
@@ -63,6 +64,13 @@ class Case:
     def call(self, function: Callable[..., int], *arguments: int) -> int:
         """A function of core-mm."""
         return int(self.machine.bound(function)(*arguments))
+
+    def moved(self, entries: list[Entry]) -> list[Entry]:
+        """The same once they were migration entries, in which not every machine has a bit for young, a hint."""
+        entry = MIGRATION | YOUNG | self.folio
+        if self.hooks["pte_to_swp_entry"](self.hooks["swp_entry_to_pte"](entry)) & YOUNG:
+            return entries
+        return [entry._replace(young=False) for entry in entries]
 
     def flag(self, flag: int) -> bool:
         """Of the folio."""

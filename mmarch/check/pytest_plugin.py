@@ -19,12 +19,11 @@ from typing import Any
 import pytest
 
 from mmarch.check import xfails
-from mmarch.check.context import QUICK, Context
+from mmarch.check.context import QUICK, RELEASES_CHECKED, Context
 from mmarch.check.loading import load_named
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.process import Worker
 from mmarch.check.registry import Check
-from mmarch.check.run import RELEASES_CHECKED
 from mmarch.check.suite import checks
 from mmarch.check.worker import run_check, time_limit
 

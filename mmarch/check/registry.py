@@ -34,6 +34,7 @@ class Check:
     links     compiles an image, which takes longer than all that need none: these come first
     paired    compares a kernel with the one without what --with names
     wide      in the full form looks at every release there is
+    turns     looks at one machine only: a full run has it look at others in turn
     """
 
     id: str
@@ -48,6 +49,7 @@ class Check:
     links: bool
     paired: bool
     wide: bool
+    turns: bool
 
     @property
     def tier(self) -> str:
@@ -70,6 +72,7 @@ def check(
     links: bool = False,
     paired: bool = False,
     wide: bool = False,
+    turns: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function of a Context as a check; its docstring is the property it checks."""
 
@@ -90,6 +93,7 @@ def check(
             links,
             paired,
             wide,
+            turns,
         )
         return function
 

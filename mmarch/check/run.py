@@ -16,7 +16,7 @@ from typing import Any, Literal
 from core_mm.releases import RELEASES
 from mmarch import cpus
 from mmarch.check import xfails
-from mmarch.check.context import QUICK
+from mmarch.check.context import ALSO_IN_FULL, QUICK, RELEASES_CHECKED
 from mmarch.check.loading import load_named
 from mmarch.check.premises import stands_on
 from mmarch.check.process import Lost, Refused, Worker
@@ -32,8 +32,6 @@ from mmarch.plugins.series import Chosen, applicable, choose, fits
 from mmarch.plugins.withhold import expand
 from mmarch.suggest import did_you_mean, unknown
 
-RELEASES_CHECKED = ("6.12", "7.3")
-ALSO_IN_FULL = ("7.2", "6.7")  # the other releases of Linux, with which each CPU meets each page size
 OTHERS = tuple(release for release in RELEASES if release not in RELEASES_CHECKED + ALSO_IN_FULL)
 SHARES = (1.0, 0.06, 0.02)  # of the cases on the first release, on the second, on each further one
 WIDE = 0.05  # of the cases of a wide check on each release that no other check looks at

@@ -51,6 +51,7 @@ ADVICE = (MADV_PAGEOUT,) * 4 + (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_HUGEPA
 @check(
     "stateful.accounts",
     source="mm/memory.c:alloc_anon_folio, alloc_swap_folio, zap_present_ptes; mm/swap.c; mm/vmscan.c:shrink_folio_list",
+    turns=True,
 )
 def accounts(context: Context) -> str:
     """Folios are as large, batches as long as they can be; reclaim frees in turn; what waits for a list is on none."""
@@ -76,10 +77,10 @@ def accounts(context: Context) -> str:
 def programs(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and programs that reclaim and fault again what a few folios hold."""
     base = replace(context.config(), granule=context.granule or context.arch.default_granule)
-    wanted = max(FEWEST, round(OPERATIONS * context.share))
+    wanted = EACH if context.aside else max(FEWEST, round(OPERATIONS * context.share))
     usual = list(soak.rounds(base, wanted, context.seed, each=EACH))
-    yield from chain(usual, rare.rounds(base, RARE, context.seed))
-    for number in range(CROWDED):
+    yield from usual if context.aside else chain(usual, rare.rounds(base, RARE, context.seed))
+    for number in range(1 if context.aside else CROWDED):
         made = usual[number % len(usual)]
         rows = crowded(context.rng(f"crowded {number}"), made)
         huge = 1 << context.geometry.pte_bits if number == 1 else 0

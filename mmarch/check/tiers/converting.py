@@ -58,10 +58,11 @@ def freeze(case: Case) -> None:
     case.held = 1
     case.pages["refcount"][case.folio] += 1
     case.call(huge_memory.split_huge_pmd_freeze, case.table.vma, case.table.pmdp, address)
-    case.table.holds("a leaf is frozen", [e._replace(kind="migration") for e in case.before], leaf=False)
+    moved = case.moved(case.before)
+    case.table.holds("a leaf is frozen", [e._replace(kind="migration") for e in moved], leaf=False)
     case.counted("a leaf is frozen")
     case.same("a page that nobody maps: exclusive", int(case.pages["anon_exclusive"][case.folio]), 0)
-    back(case, [case.before] + [case.before] * (len(case.tables) - 1))
+    back(case, [moved] + [case.before] * (len(case.tables) - 1))
 
 
 def back(case: Case, right: list[list[Entry]]) -> None:
@@ -81,7 +82,7 @@ def move(case: Case) -> None:
     if case.rng.random() < 0.5:
         case.split()
         case.vary()
-    right = [table.entries() for table in case.tables]
+    right = [case.moved(table.entries()) for table in case.tables]
     case.held = 1
     case.pages["refcount"][case.folio] += 1
     case.call(migrate.try_to_migrate, case.folio)
@@ -112,6 +113,7 @@ def split_folio(case: Case) -> None:
     dirty = any(entry.dirty for entries in right for entry in entries)
     for table, entries in zip(case.tables, right, strict=True):
         fresh = Entry("zero", int(case.machine.mach.zero_page), young=True)
+        entries = case.moved(entries)
         table.holds(
             "a folio is split", [fresh if i in zero else e for i, e in enumerate(entries)], leaf=False
         )
@@ -358,6 +360,7 @@ ACTIONS: list[Action] = [
     "stateful.converting",
     hooks=("pmd_mkhuge",),
     source="mm/huge_memory.c:__split_huge_pmd_locked; mm/migrate.c:remove_migration_pte; mm/khugepaged.c",
+    turns=True,
 )
 def converting(context: Context) -> str:
     """Entries stay young, dirty, writable, exclusive through splits and migrations; other calls do as they say."""
@@ -365,7 +368,8 @@ def converting(context: Context) -> str:
     made, done = machine(context, flushed), 0
     try:
         zero_page(made, rng)
-        for bits in rng.sample(list(product((True, False), repeat=3)), 2 if context.quick else 4):
+        few = 1 if context.aside else 2 if context.quick else 4
+        for bits in rng.sample(list(product((True, False), repeat=3)), few):
             file_page(made, rng, *bits)
     except CheckFailed as failed:
         raise CheckFailed(f"{failed}{context.where}", made.steps()) from None
@@ -385,8 +389,8 @@ def converting(context: Context) -> str:
 
 
 def chosen(context: Context, rng: random.Random) -> Iterator[tuple[Action, State]]:
-    """Every action on states of each owner; of large tables few."""
-    if not context.small_tables:
+    """Every action on states of each owner; of large tables, and aside, few."""
+    if context.aside or not context.small_tables:
         for action in rng.sample(ACTIONS, 3):
             yield action, rng.choice([one for one in STATES if one[0] != one[1]])
         return

@@ -70,7 +70,7 @@ from mmarch.sanitize import soak
 from mmarch.sanitize.answers import MS_SYNC
 from mmarch.sanitize.rare_rows import Rare
 
-OPERATIONS, FEWEST = 600, 150
+OPERATIONS, FEWEST, ASIDE = 600, 150, 50
 RW, PRIVATE = 3, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS
 INSTRUCTIONS = ("tlbi_", "dsb_", "isb")
 # events -> functions of which every call counts for one of them, as docs/reference/events.md has it; ":0" are calls
@@ -137,7 +137,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
 TABLE_GONE = -1  # level of a row of LOG_TABLE
 
 
-@check("stateful.counts", source="docs/reference/events.md")
+@check("stateful.counts", source="docs/reference/events.md", turns=True)
 def counts_are_true(context: Context) -> str:
     """Of random operations, each event is counted as often as log, entries, calls say; the log tells what is there."""
     if context.arch.tlb_model is None:
@@ -159,19 +159,19 @@ def counts_are_true(context: Context) -> str:
     return f"{seen:,} events"
 
 
-@check("stateful.arguments", source="core_mm/hookspecs.py: parameters")
+@check("stateful.arguments", source="core_mm/hookspecs.py: parameters", turns=True)
 def arguments_are_named(context: Context) -> str:
     """Random operations call hooks with what parameters are named after, and tell of faults and zaps what they owe."""
     return watched(context, lambda machine: Arguments(machine).watched(), with_corners)
 
 
-@check("stateful.nobody", source="core_mm/mm_types.py: row 0 is nobody's")
+@check("stateful.nobody", source="core_mm/mm_types.py: row 0 is nobody's", turns=True)
 def nobody_is_asked(context: Context) -> str:
     """Random operations use no row 0 of a table, which stands for a null pointer, and no entry of table 0."""
     return watched(context, nobody.guarded, far)
 
 
-@check("stateful.fresh", source="mm/page_alloc.c:post_alloc_hook; kernel/fork.c; mm/rmap.c")
+@check("stateful.fresh", source="mm/page_alloc.c:post_alloc_hook; kernel/fork.c; mm/rmap.c", turns=True)
 def fresh_is_empty(context: Context) -> str:
     """Whatever random operations allocate has nothing left of its last life."""
     return watched(context, lambda machine: Fresh(machine).watched())
@@ -231,7 +231,7 @@ def watched(
 def rounds(context: Context) -> Iterator[soak.Round]:
     """Usual operations, and ones that programs seldom make, these on a CPU that has much."""
     config = replace(context.config(), granule=context.granule or context.arch.default_granule)
-    wanted = max(FEWEST, round(OPERATIONS * context.share))
+    wanted = ASIDE if context.aside else max(FEWEST, round(OPERATIONS * context.share))
     yield from soak.rounds(config, wanted, context.seed)
     yield from soak.rounds(replace(config, cpu=config.cpu or most(context)), wanted, context.seed, Rare)
 

@@ -53,11 +53,11 @@ def _visible(observer: Observer, seen: Seen, owner: tuple[int, int]) -> tuple[ob
     return ("present", owner, seen.write, seen.valid, dirty, int(observer.frames["mapcount"][seen.pfn]))
 
 
-@check("differential.generic", source="core_mm/hookspecs.py: every default")
+@check("differential.generic", source="core_mm/hookspecs.py: every default", turns=True)
 def generic_alike(context: Context) -> None:
     """Core-mm sees the same on this architecture as on the generic one: sharing, permissions, dirty, counts, errors."""
     plain = replace(context, arch=like(context.arch, context.generic), cpu="", name=context.name)
-    for number in range(max(2, int(20 * context.share))):
+    for number in range(max(1 if context.aside else 2, int(20 * context.share))):
         driver, rows = program(context, f"generic {number}")
         other = Driver(plain)
         for row in rows:
@@ -97,7 +97,9 @@ def engines_alike(context: Context) -> None:
 
 def machine(context: Context, engine: str, options: Options = Options()) -> System:
     """As the driver's, in another engine."""
-    return System(system_config(context), engine, files(context), options=options, judged=engine == "interpreted")
+    return System(
+        system_config(context), engine, files(context), options=options, judged=engine == "interpreted"
+    )
 
 
 def compare_memory(interpreted: System, linked: System) -> None:

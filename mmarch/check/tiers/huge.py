@@ -54,7 +54,9 @@ FEWEST = 4
 Program = tuple[str, str, str, str]  # kind, what was done before, call, range
 
 
-@check("tlb.huge", hooks=("pmd_mkhuge", "flush_pmd_tlb_range"), source="mm/huge_memory.c", long=True)
+@check(
+    "tlb.huge", hooks=("pmd_mkhuge", "flush_pmd_tlb_range"), source="mm/huge_memory.c", long=True, turns=True
+)
 def huge_pages(context: Context) -> str:
     """What system calls do to huge pages leaves nothing stale, the books in order and every page as written."""
     if context.arch.tlb_model is None:

@@ -34,12 +34,12 @@ Place = tuple[int, int, int]  # kind, owner, at
 Must = dict[Place, dict[int, int]]  # column -> value
 
 
-@check("stateful.observed", source="core_mm/observe.py")
+@check("stateful.observed", source="core_mm/observe.py", turns=True)
 def observed(context: Context) -> str:
     """After random operations, what can be observed is what page tables, struct pages, files and mappings hold."""
     config = replace(context.config(), granule=context.granule or context.arch.default_granule, seen=SEEN)
     seen = 0
-    wanted = max(FEWEST, round(OPERATIONS * context.share))
+    wanted = EACH if context.aside else max(FEWEST, round(OPERATIONS * context.share))
     corners = (prepared(context, corner) for corner in (another_leaf, hole_in_swap))
     others = (replace(made, config=replace(made.config, seen=SEEN)) for made in corners)
     for made in chain(soak.rounds(config, wanted, context.seed, each=EACH), others):

@@ -58,7 +58,7 @@ class Model:
         return path, ""
 
 
-@check("stateful.paths", source="core_mm/calls.py")
+@check("stateful.paths", source="core_mm/calls.py", turns=True)
 def paths(context: Context) -> str:
     """Each path of calls is counted in a row of its own, the same whenever it is taken; without room, by its caller."""
     config = replace(context.config(), memory=SMALL, log_rows=0)

@@ -24,12 +24,14 @@ PROGRAMS = (in_swap, hole_in_swap, shared_in_part, child_gave_up)
     "tlb.refused",
     hooks=HOOKS,
     source="mm/rmap.c:try_to_unmap_one, try_to_migrate_one; mm/page_io.c:swap_writeout",
+    turns=True,
 )
 def refused(context: Context) -> str:
     """A page that the architecture does not let go stays: mapped as it was, with its contents, and no slot of swap."""
     if context.arch.tlb_model is None:
         raise Skipped("the descriptor has no tlb_model")
-    for program, hook, every in product(PROGRAMS, HOOKS, EVERY):
+    cases = list(product(PROGRAMS, HOOKS, EVERY))
+    for program, hook, every in context.rng("aside").sample(cases, len(HOOKS)) if context.aside else cases:
         made = prepared(context, program)
         machine = soak.machine(made, "direct")
         refuse(machine, hook, every)

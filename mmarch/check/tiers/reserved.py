@@ -264,6 +264,7 @@ def program(made: System, block: int, offset: int) -> None:
     "stateful.reserved",
     hooks=("clear_ptes", "pte_batch_hint"),
     source='the series "mm: Batch-clear PTE ranges during zap_pte_range()", third and fourth version',
+    turns=True,
 )
 def reserved(context: Context) -> str:
     """Of the series of December 2023, as many entries are zapped at once as follow one another and have slots."""
@@ -273,7 +274,7 @@ def reserved(context: Context) -> str:
     block = block_pages(context.geometry)
     for release in (THIRD, FOURTH):
         rng = context.rng(release)
-        for slots, fails in GATHERS:
+        for slots, fails in (rng.choice(GATHERS),) if context.aside else GATHERS:
             account = Reserved(release == THIRD)
             overrides = {"log_ptes": 0, "fail_nowait": fails}
             if slots:

@@ -52,7 +52,12 @@ class Mode:
         return [FLUSH] if self.depth else [LEAVE], 0
 
 
-@check("batch.sections", hooks=(ENTER, LEAVE, FLUSH), source="include/linux/pgtable.h:lazy_mmu_mode_enable")
+@check(
+    "batch.sections",
+    hooks=(ENTER, LEAVE, FLUSH),
+    source="include/linux/pgtable.h:lazy_mmu_mode_enable",
+    turns=True,
+)
 def sections(context: Context) -> None:
     """Sections nest, pauses suspend all of them, and what is not open is neither ended nor resumed."""
     bench, rng = context.bench(), context.rng()

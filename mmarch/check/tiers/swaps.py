@@ -46,7 +46,9 @@ RANDOM = 60
 
 
 @check(
-    "stateful.swap", source="mm/shmem.c, mm/swapfile.c:try_to_unuse; mm/memory.c:do_swap_page; mm/filemap.c"
+    "stateful.swap",
+    source="mm/shmem.c, mm/swapfile.c:try_to_unuse; mm/memory.c:do_swap_page; mm/filemap.c",
+    turns=True,
 )
 def swap(context: Context) -> None:
     """What goes to swap comes back whole, valid and dirty, and swapoff leaves nothing; folios are as large as fits."""

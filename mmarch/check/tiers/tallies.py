@@ -154,6 +154,8 @@ TALLIES: tuple[Corner, ...] = (
 
 def tallies(context: Context) -> Iterator[soak.Round]:
     """The corners, and these, on a CPU that has most; what hardware may do by itself, on one that does least."""
+    if context.aside:
+        return
     yield from cornered(context, () if context.every else LONGEST)
     if context.cpu or not context.small_tables:  # a CPU: one of many that a full run looks at
         return
@@ -199,7 +201,7 @@ def least(context: Context) -> str:
     return min(known, key=lambda name: sum(map(bool, cpus.find(arch, name).features.values())), default="")
 
 
-@check("stateful.uncounted", source="core_mm/vmstat.py: counters, log")
+@check("stateful.uncounted", source="core_mm/vmstat.py: counters, log", turns=True)
 def watching_counts_nothing(context: Context) -> str:
     """A machine with a log counts what one without it does, on every CPU; one that has just booted has used nothing."""
     able = (

@@ -146,6 +146,7 @@ MISTAKES: dict[Callable[[World], Told], dict[Callable[..., Any], Replace]] = {
 @check(
     "stateful.warned",
     source="include/asm-generic/bug.h:WARN_ON_ONCE; include/linux/mmdebug.h; mm/page_alloc.c:bad_page",
+    turns=True,
 )
 def warned(context: Context) -> str:
     """Whoever drops, unmaps, frees, ends or splits what is none is told: every time, and what the first was about."""

@@ -16,17 +16,18 @@ from mmarch.check.tiers.corners import hole_in_swap, prepared
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import rare, soak
 
-OPERATIONS, RARE = 400, 250
+OPERATIONS, RARE, ASIDE = 400, 250, 40
 FOLLOWED = "written"  # the column that following data writes
 
 
-@check("differential.watched", source="core_mm/vmstat.py: log; core_mm/content.py")
+@check("differential.watched", source="core_mm/vmstat.py: log; core_mm/content.py", turns=True)
 def watched_alike(context: Context) -> None:
     """A program leaves the same tables, frames and mappings whether it is logged and its data followed, or not."""
     config = replace(context.config(), granule=context.granule or context.arch.default_granule)
-    usual = soak.rounds(config, max(OPERATIONS // 4, round(OPERATIONS * context.share)), context.seed)
-    holes = prepared(context, hole_in_swap)
-    for made in chain(usual, rare.rounds(config, RARE, context.seed), [holes]):
+    fewest = ASIDE if context.aside else OPERATIONS // 4
+    usual = soak.rounds(config, max(fewest, round(OPERATIONS * context.share)), context.seed)
+    seldom = rare.rounds(config, ASIDE if context.aside else RARE, context.seed)
+    for made in chain(usual, seldom, [prepared(context, hole_in_swap)]):
         watched, plain = machines(made)
         rows = len(made.rows)
         for machine in (watched, plain):

@@ -31,6 +31,7 @@ WRITES = (
     "stateful.write-orders",
     source='Documentation/admin-guide/mm/transhuge.rst: tmpfs, "the size of write"; acd7ccb284b8',
     wide=True,
+    turns=True,
 )
 def write_orders(context: Context) -> str:
     """A write to a tmpfs of huge=always makes the largest folios that it fills, or, on other releases, huge ones."""

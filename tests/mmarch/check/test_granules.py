@@ -11,9 +11,8 @@ from core_mm import mm_types
 from mmarch import cpus
 from mmarch.check import Options
 from mmarch.check import run as suite
-from mmarch.check.context import Context
+from mmarch.check.context import ALSO_IN_FULL, RELEASES_CHECKED, Context
 from mmarch.check.loading import load_named
-from mmarch.check.run import ALSO_IN_FULL, RELEASES_CHECKED
 from mmarch.check.system import outcome
 
 LARGE = ("tlb.file", "tlb.shmem", "tlb.deferred", "gather.delayed", "gather.capacity")
