@@ -180,6 +180,8 @@ def fresh_is_empty(context: Context) -> str:
 def far(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and what can be done to a mapping of which hardly anything has page tables."""
     yield from rounds(context)
+    if context.aside:
+        return
     made = next(rounds(context))
     geometry = made.config.arch.granules[made.config.granule]
     span = 1 << geometry.page_shift + 2 * geometry.pte_bits  # of a table of PMDs
@@ -204,7 +206,7 @@ def far(context: Context) -> Iterator[soak.Round]:
 def with_corners(context: Context) -> Iterator[soak.Round]:
     """Usual and seldom operations, and short programs that ask for what these hardly ever come upon."""
     yield from rounds(context)
-    yield from cornered(context)
+    yield from () if context.aside else cornered(context)
 
 
 def watched(
