@@ -35,7 +35,9 @@ Shape = dict[int, tuple[int, int]]  # page -> its folio's first page, and pages
 
 
 @check(
-    "stateful.holes", source="mm/truncate.c:truncate_inode_partial_folio, truncate_cleanup_folio; mm/shmem.c"
+    "stateful.holes",
+    source="mm/truncate.c:truncate_inode_partial_folio, truncate_cleanup_folio; mm/shmem.c",
+    turns=True,
 )
 def holes(context: Context) -> None:
     """Of a folio that a hole cuts, whole pages can go and no other; one that cannot be split is unmapped, or stays."""

@@ -24,7 +24,7 @@ from mmarch.sanitize.entries import PRESENT, Numbers
 from mmarch.sanitize.invariants.spaces import vmas_of
 from mmarch.sanitize.state import Reader, State
 
-OPERATIONS, FEWEST, EACH = 1_200, 400, 100  # in all, and of one machine
+OPERATIONS, FEWEST, EACH = 800, 400, 100  # in all, and of one machine
 EVERY = 10  # operations between two looks; at a short program, one
 BITS = {
     o.SEEN_VALID: "pte_valid", o.SEEN_YOUNG: "pte_young", o.SEEN_DIRTY: "pte_dirty", o.SEEN_WRITE: "pte_write",

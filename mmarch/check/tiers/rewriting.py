@@ -61,6 +61,7 @@ Row = tuple[int, ...]
     "stateful.rewriting",
     hooks=("modify_prot_start_ptes", "modify_prot_commit_ptes", "wrprotect_ptes", "pte_needs_flush"),
     source="mm/mprotect.c:change_pte_range; mm/memory.c:copy_pte_range; mm/mremap.c:move_ptes; mm/rmap.c",
+    turns=True,
 )
 def rewriting(context: Context) -> str:
     """fork, mprotect and mremap leave each entry as it has to be then, and take as many at once as they can."""
@@ -74,7 +75,9 @@ def rewriting(context: Context) -> str:
             for row in range(len(made.rows)):
                 machine.call("run_operations", row, row + 1)
         except CheckFailed as failed:
-            raise CheckFailed(f"{failed}{context.where}", [show(one) for one in made.rows[: row + 1]]) from None
+            raise CheckFailed(
+                f"{failed}{context.where}", [show(one) for one in made.rows[: row + 1]]
+            ) from None
         for finding in broken(Reader(machine).read()):
             raise CheckFailed(f"{finding}{context.where}", [show(one) for one in made.rows])
         done += len(made.rows)
@@ -84,7 +87,7 @@ def rewriting(context: Context) -> str:
 def programs(context: Context) -> Iterator[soak.Round]:
     """On some machines, each of another CPU or with other folios."""
     base = replace(context.config(), granule=context.granule or context.arch.default_granule)
-    machines = QUICK if context.quick else MACHINES
+    machines = 1 if context.aside else QUICK if context.quick else MACHINES
     for made in soak.rounds(base, machines, context.seed, each=1):
         rng = context.rng(f"program {made.number}")
         block = block_pages(made.config.arch.granules[made.config.granule]).bit_length() - 1
@@ -107,7 +110,14 @@ class Program:
 
     def rows(self) -> tuple[Row, ...]:
         """All of them."""
-        parts = self._first(), self._tables(), self._locked(), self._exclusive(), self._freed(), self._random()
+        parts = (
+            self._first(),
+            self._tables(),
+            self._locked(),
+            self._exclusive(),
+            self._freed(),
+            self._random(),
+        )
         made = chain.from_iterable(parts)
         return tuple((*row, *[0] * (COLUMNS - len(row))) for row in made)
 
@@ -199,4 +209,12 @@ class Program:
             return OP_MADVISE, task, at, nr * page, rng.choice(ADVICE)
         to = rng.choice(self.places) + rng.choice((first, rng.randrange(PAGES - nr + 1))) * page
         beside = to + PAGES * page if rng.random() < 0.5 else to
-        return OP_MREMAP, task, at, nr * page, nr * page, FIXED | rng.choice((0, 0, 0, MREMAP_DONTUNMAP)), beside
+        return (
+            OP_MREMAP,
+            task,
+            at,
+            nr * page,
+            nr * page,
+            FIXED | rng.choice((0, 0, 0, MREMAP_DONTUNMAP)),
+            beside,
+        )

@@ -19,7 +19,7 @@ from mmarch.sanitize.violation import Violation
 
 MOST_PAGES = 6000  # that a scenario touches; more takes too long to interpret
 EVERY = 10  # operations between two looks at core-mm
-MOST, FEWEST = 200, 3  # scenarios, in full and as a sample
+MOST, FEWEST = 120, 3  # scenarios, in full and as a sample
 TLB = 1024  # entries of every second machine
 SHOWN = 12  # last operations of a scenario that fails
 

@@ -46,6 +46,7 @@ PLACE = 600  # slot
 @check(
     "stateful.short",
     source="mm/shmem.c:shmem_split_large_entry; mm/swapfile.c:SYSCALL_DEFINE1(swapoff); mm/vmscan.c:shrink_folio_list",
+    turns=True,
 )
 def short(context: Context) -> None:
     """A large folio for which there is no memory comes back page by page; who gets nothing leaves all as it was."""
