@@ -165,6 +165,22 @@ def in_order(made: System, where: str) -> None:
         raise CheckFailed(f"{finding}{where}", made.steps())
 
 
+def run_rows(machine: Machine, rows: Sequence[tuple[int, ...]], where: str) -> int:
+    """Run each, and say how many; CheckFailed from within says after which."""
+    for row in range(len(rows)):
+        try:
+            machine.call("run_operations", row, row + 1)
+        except CheckFailed as failed:
+            raise CheckFailed(f"{failed}{where}", [show(one) for one in rows[: row + 1]]) from None
+    return len(rows)
+
+
+def books_in_order(machine: DirectMachine, rows: Sequence[tuple[int, ...]], where: str) -> None:
+    """CheckFailed if an invariant of core-mm does not hold after these."""
+    for finding in broken(Reader(machine).read()):
+        raise CheckFailed(f"{finding}{where}", [show(one) for one in rows])
+
+
 def warning(code: int) -> str:
     """The name of a WARN()."""
     from core_mm import vmstat

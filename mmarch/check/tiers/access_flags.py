@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +75,8 @@ def entries(context: Context, bench: Bench, sayings: Sayings, perms: str) -> Non
                 what = f"ptep_set_access_flags(start={start}, dirty={dirty}) on {layout.name}"
                 for again in (False, True):
                     same = bool(hook.pte_same(hook.ptep_get(at[2]), entry))
-                    changed = sayings.hear(
-                        what, table, same, lambda: int(hook.ptep_set_access_flags(*at, entry, dirty))  # noqa: B023 - at once
-                    )  # fmt: skip
+                    call = partial(hook.ptep_set_access_flags, *at, entry, dirty)
+                    changed = sayings.hear(what, table, same, call)
                     if again and changed:
                         raise CheckFailed(f"{what}{context.where} changes the entry a second time", layout.steps)
 
@@ -94,10 +94,8 @@ def leaves(bench: Bench, sayings: Sayings) -> None:
             for entry, dirty in wanted(bench, value):
                 pmd, what = hook.pmd_mkhuge(entry), f"pmdp_set_access_flags(dirty={dirty})"
                 for again in (False, True):
-                    changed = sayings.hear(
-                        what, leaf, int(leaf[0]) == pmd,
-                        lambda: int(hook.pmdp_set_access_flags(bench.vma, addr, pmdp, pmd, dirty)),  # noqa: B023 - at once
-                    )  # fmt: skip
+                    call = partial(hook.pmdp_set_access_flags, bench.vma, addr, pmdp, pmd, dirty)
+                    changed = sayings.hear(what, leaf, int(leaf[0]) == pmd, call)
                     if again and changed:
                         raise CheckFailed(f"{what}{sayings.where} changes the leaf a second time")
     finally:

@@ -31,14 +31,11 @@ from core_mm.uapi import (
 )
 from mmarch.check.batches import Batches
 from mmarch.check.context import Context
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.reclaiming import Reclaiming
 from mmarch.check.registry import check
-from mmarch.check.system import show
+from mmarch.check.system import books_in_order, run_rows
 from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize import rare, soak
-from mmarch.sanitize.invariants import broken
-from mmarch.sanitize.state import Reader
 
 OPERATIONS, FEWEST, RARE = 1_200, 450, 150
 EACH = 150  # operations of one machine
@@ -59,18 +56,11 @@ def accounts(context: Context) -> str:
     for made in programs(context):
         batches, reclaiming = Batches(), Reclaiming()
         instead = {**reclaiming.instead(), **batches.instead()}
-        machine, row = soak.machine(made, "direct", instead=instead), 0
+        machine = soak.machine(made, "direct", instead=instead)
         assert isinstance(machine, DirectMachine)
         batches.given = reclaiming.given = machine
-        try:
-            for row in range(len(made.rows)):
-                machine.call("run_operations", row, row + 1)
-        except CheckFailed as failed:
-            steps = [show(one) for one in made.rows[: row + 1]]
-            raise CheckFailed(f"{failed}{context.where}", steps) from None
-        for finding in broken(Reader(machine).read()):
-            raise CheckFailed(f"{finding}{context.where}", [show(one) for one in made.rows])
-        done += len(made.rows)
+        done += run_rows(machine, made.rows, context.where)
+        books_in_order(machine, made.rows, context.where)
     return f"{done:,} operations"
 
 

@@ -63,7 +63,7 @@ from mmarch.check.fresh import Fresh
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.profiling import profiled
 from mmarch.check.registry import check
-from mmarch.check.system import show
+from mmarch.check.system import run_rows, show
 from mmarch.check.tiers.tallies import cornered, most, tallies
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import soak
@@ -217,16 +217,9 @@ def watched(
     """Random operations on machines that somebody watches, who raises CheckFailed from within what is wrong."""
     done = 0
     for made in (programs or rounds)(context):
-        machine, row = soak.machine(made, "interpreted"), 0
-        try:
-            with watch(machine):
-                for row in range(len(made.rows)):
-                    machine.call("run_operations", row, row + 1)
-        except CheckFailed as failed:
-            raise CheckFailed(
-                f"{failed}{context.where}", [show(one) for one in made.rows[: row + 1]]
-            ) from None
-        done += len(made.rows)
+        machine = soak.machine(made, "interpreted")
+        with watch(machine):
+            done += run_rows(machine, made.rows, context.where)
     return f"{done:,} operations"
 
 

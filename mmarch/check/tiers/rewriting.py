@@ -35,16 +35,13 @@ from core_mm.uapi import (
     PROT_READ,
 )  # fmt: skip
 from mmarch.check.context import Context
-from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.rewriting import Rewriting
-from mmarch.check.system import show
+from mmarch.check.system import books_in_order, run_rows
 from mmarch.check.tiers.meaning import private_bits
 from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize import soak
-from mmarch.sanitize.invariants import broken
 from mmarch.sanitize.random_rows import block_pages
-from mmarch.sanitize.state import Reader
 
 MACHINES, QUICK, EACH = 5, 2, 120  # of a full and a quick run; random operations of each
 RW, PAGES = 3, 64
@@ -67,20 +64,12 @@ def rewriting(context: Context) -> str:
     """fork, mprotect and mremap leave each entry as it has to be then, and take as many at once as they can."""
     done, private = 0, private_bits(context)
     for made in programs(context):
-        account, row = Rewriting(private), 0
+        account = Rewriting(private)
         machine = soak.machine(made, "direct", instead=account.instead())
         assert isinstance(machine, DirectMachine)
         account.watch(machine)
-        try:
-            for row in range(len(made.rows)):
-                machine.call("run_operations", row, row + 1)
-        except CheckFailed as failed:
-            raise CheckFailed(
-                f"{failed}{context.where}", [show(one) for one in made.rows[: row + 1]]
-            ) from None
-        for finding in broken(Reader(machine).read()):
-            raise CheckFailed(f"{finding}{context.where}", [show(one) for one in made.rows])
-        done += len(made.rows)
+        done += run_rows(machine, made.rows, context.where)
+        books_in_order(machine, made.rows, context.where)
     return f"{done:,} operations"
 
 
