@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -84,6 +85,7 @@ class Call:
 _calls: dict[int, Call] = {}  # of each thread that ever ran linked code
 _own = threading.local()
 _stopped = 0  # how often something did not end
+_times = 1.0  # as much as usual is allowed
 
 
 def _entry(count: int) -> str:
@@ -131,7 +133,18 @@ def limit() -> float:
     """Seconds of processor time for one operation."""
     chosen = os.environ.get("MMARCH_HANG", "")
     usual = float(chosen) if chosen.isdecimal() and int(chosen) else LIMIT
-    return min(LATER, usual) if _stopped else usual
+    return _times * (min(LATER, usual) if _stopped else usual)
+
+
+@contextmanager
+def patient(times: float) -> Iterator[None]:
+    """Allow every operation this many times its limit, for what runs is slower than usual."""
+    global _times
+    before, _times = _times, times
+    try:
+        yield
+    finally:
+        _times = before
 
 
 def guarded(doors: Doors, address: int, memory: Memory, arguments: tuple[int, ...]) -> int:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mmarch.engine import stopping
 from mmarch.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def following(follow: Follow | None, release: str, check: str) -> Iterator[None]
     tracer.start()
     tracer.switch_context(named(check, release))
     try:
-        yield
+        with stopping.patient(SLOWER):
+            yield
     finally:
         tracer.stop()
         tracer.save()

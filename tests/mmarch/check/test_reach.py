@@ -19,9 +19,10 @@ from mmarch.check.reach.reading import read
 from mmarch.check.reach.reasons import Entry, Reasons
 from mmarch.check.reach.scope import Function, functions
 from mmarch.check.reach.show import coverage
-from mmarch.check.reach.tracing import following
+from mmarch.check.reach.tracing import SLOWER, following
 from mmarch.check.results import Report
 from mmarch.check.run import Options, check
+from mmarch.engine import stopping
 from mmarch.engine.changes import Changes
 from mmarch.engine.program import Routine
 from mmarch.errors import InputError
@@ -87,6 +88,14 @@ def followed(toy: ModuleType, folder: Path, known: Reasons) -> Reached:
     named = [Function(Routine(one)) for one in (toy.zap, toy.ask, toy.idle)]
     has = {"6.12": frozenset[str](), "7.3": frozenset({"new"})}
     return read(str(folder), named, has.__getitem__, ["new", "unread"], known)
+
+
+def test_what_is_followed_may_take_longer(toy: ModuleType, tmp_path: Path) -> None:
+    """An operation counts as hung later while its lines are followed, and as soon as ever behind that."""
+    usual = stopping.limit()
+    with following({"folder": str(tmp_path), "files": [str(toy.__file__)]}, "6.12", "smoke.one"):
+        assert stopping.limit() == SLOWER * usual
+    assert stopping.limit() == usual
 
 
 def test_branches_are_counted_each_way(toy: ModuleType, tmp_path: Path) -> None:
