@@ -13,6 +13,7 @@ from typing import Any
 
 import core_mm
 from mmarch.check.gathered import STEPS, Gathered
+from mmarch.check.named import Named
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.profiling import profiled
 from mmarch.check.told import ACCESSED, DIRTY, FAULT, ZAP, ZAP_HUGE, Told
@@ -50,7 +51,7 @@ class Arguments:
         }  # fmt: skip
         self.present, self.frame = (machine._binder.hooks[name] for name in ("pte_present", "pte_pfn"))
         self.mach = machine._binder._group("mach")
-        self.told, self.gathered = Told(machine), Gathered(machine)
+        self.told, self.gathered, self.named = Told(machine), Gathered(machine), Named(machine)
 
     def watched(self) -> AbstractContextManager[None]:
         """CheckFailed from within the call that is wrong."""
@@ -59,6 +60,8 @@ class Arguments:
     def _called(self, frame: FrameType, event: str, result: Any) -> None:
         code = frame.f_code
         if code.co_filename.startswith(CORE):
+            if event == "call" and (wrong := self.named.wrong(frame)):
+                raise CheckFailed(wrong)
             if code.co_name in FOLLOWED:
                 self._function(frame, event)
         elif code.co_name in self.hooks and event in ("call", "return"):

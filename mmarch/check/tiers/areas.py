@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core_mm import uapi
-from core_mm.mm_types import ENOMEM
+from core_mm.mm_types import EINVAL, ENOMEM
 from core_mm.uapi import (
     ACCESS_WRITE,
     MAP_ANONYMOUS,
@@ -128,6 +128,7 @@ def remap(context: Context) -> None:
         maps(world, ELSEWHERE + size + 19 * page, 1, True)
         world.succeeds(OP_MREMAP, LOCKED.at(world), size, size + page, MREMAP_MAYMOVE, LOCKED.at(world))
         present(world, LOCKED.at(world), PAGES + 1, True)
+        _grown_beside(world)
         keep, to = MREMAP_MAYMOVE | MREMAP_DONTUNMAP, ELSEWHERE + 64 * page
         world.succeeds(OP_MREMAP, ELSEWHERE, half * page, half * page, keep, to)
         present(world, ELSEWHERE, half, False)
@@ -143,6 +144,22 @@ def remap(context: Context) -> None:
                 world.machine.steps(),
             )
         in_order(world.machine, variant.where)
+
+
+def _grown_beside(world: World) -> None:
+    """A locked mapping that grows gets the pages that are new, and its neighbour none; of nothing a share is made."""
+    page, at, shared = world.page, ELSEWHERE + 256 * world.page, ELSEWHERE + 512 * world.page
+    world.succeeds(OP_MMAP, at, 4 * page, RW, PRIVATE | MAP_LOCKED, -1, 0)
+    world.succeeds(OP_MMAP, at + 8 * page, 8 * page, RW, PRIVATE, -1, 0)
+    world.succeeds(OP_MREMAP, at, 4 * page, 8 * page, 0, at)
+    present(world, at, 8, True)
+    present(world, at + 8 * page, 8, False)
+    world.succeeds(OP_MMAP, shared, 4 * page, RW, MAP_SHARED | MAP_FIXED, 0, 0)
+    world.succeeds(OP_TOUCH, shared, 4, ACCESS_WRITE)
+    world.succeeds(OP_MREMAP, shared, 0, 4 * page, MREMAP_MAYMOVE, shared + 64 * page)
+    for place in (shared, shared + 64 * page):  # mremap(2): old_size 0 makes another mapping of a shared one
+        maps(world, place, 4, True)
+    world.returns(EINVAL, OP_MREMAP, at + 8 * page, 0, 4 * page, MREMAP_MAYMOVE, shared + 128 * page)
 
 
 def anon_vma_of(world: World, address: int) -> int:
@@ -209,6 +226,34 @@ def inherited(context: Context) -> None:
 
 def _child(world: World, task: int) -> None:
     world.succeeds(OP_FORK, task)
+
+
+@check("stateful.owned", hooks=("ptep_set_access_flags",), source="mm/memory.c:wp_can_reuse_anon_folio; mm/rmap.c")
+def owned(context: Context) -> None:
+    """A page that a child has for itself once its parent is gone, and writes to, is its mapping's own."""
+    for variant in context.variants():
+        world = World(variant)
+        memory, observer = world.machine.machine.memory, Observer(world.machine)
+        world.succeeds(OP_MMAP, ELSEWHERE, 4 * world.page, RW, PRIVATE, -1, 0)
+        world.succeeds(OP_MADVISE, ELSEWHERE, 4 * world.page, uapi.MADV_NOHUGEPAGE)  # single pages
+        world.succeeds(OP_TOUCH, ELSEWHERE, 4, ACCESS_WRITE)
+        _child(world, 2)
+        world.succeeds(OP_MUNMAP, ELSEWHERE, 4 * world.page)
+        mm, vmas = observer.mm_of(2), memory.tables["VMA"]
+        row = int(np.flatnonzero((vmas["vm_mm"] == mm) & (vmas["vm_start"] == ELSEWHERE))[-1])
+        before = [observer.look(mm, ELSEWHERE // world.page + number) for number in range(4)]
+        if world.machine.do(OP_TOUCH, 2, ELSEWHERE, 4, ACCESS_WRITE):
+            raise CheckFailed(f"a child cannot write to what it has{variant.where}", world.machine.steps())
+        for number, was in enumerate(before):
+            seen = observer.look(mm, ELSEWHERE // world.page + number)
+            own = seen is not None and memory.tables["PAGE"]["mapping"][seen.pfn] == vmas["anon_vma"][row]
+            if seen is None or was is None or seen.pfn != was.pfn or not own:
+                raise CheckFailed(
+                    f"page {number}, which only a child maps, is {seen} once it has written, and was {was}; right is that "
+                    f"it stays, of the anon_vma of the child's mapping{variant.where}",
+                    world.machine.steps(),
+                )
+        in_order(world.machine, variant.where)
 
 
 @check("stateful.merges", source="mm/vma.c:vma_merge_new_range, vma_merge_existing_range")

@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from core_mm import file_ops, filemap, page_cache, pgtable, readahead, shmem, swapfile, vma_tree
+from core_mm import (
+    file_ops,
+    filemap,
+    folio_split,
+    page_cache,
+    pgtable,
+    readahead,
+    shmem,
+    swap_state,
+    swapfile,
+    vma_tree,
+)
 from core_mm.folio import folio_alloc, folio_order
 from core_mm.memory import access, swap_fault
-from core_mm.mm_types import EINVAL, PG_DIRTY, PG_SWAPBACKED, PG_UPTODATE
+from core_mm.mm_types import EINVAL, PG_ANON, PG_DIRTY, PG_SWAPBACKED, PG_UPTODATE
 from core_mm.page_alloc import alloc_pages
 from core_mm.uapi import (
     ACCESS_READ,
@@ -60,6 +71,7 @@ def swap(context: Context) -> None:
         neighbours,
         blocks,
         misses,
+        cached_split,
         beyond,
         given_up,
         read_only,
@@ -343,6 +355,26 @@ def blocks(run: Run) -> None:
     for i in range(nr):
         run.same(f"the frame of entry {i}", run.core(access.frame_at, table + i), folio + i)
     ptes[table : table + nr] = kept
+
+
+def cached_split(run: Run) -> None:
+    """A folio that has slots is split: each page has its own, and the swap cache its page."""
+    for order in ORDERS[1:]:
+        folio, nr = run.core(folio_alloc, order), 1 << order
+        slot = run.core(swapfile.get_swap_pages, order)
+        run.machine.memory.tables["PAGE"]["flags"][folio] |= PG_ANON | PG_SWAPBACKED
+        run.core(swap_state.add_to_swap_cache, folio, slot)
+        maps = run.machine.memory.arrays["swap_map"]
+        maps[slot : slot + nr] = 1
+        run.same("split_folio() of what is in swap", run.core(folio_split.split_folio, folio), 0)
+        run.same("the swap cache", run.cells("swap_cache", slot, nr), [*range(folio, folio + nr)])
+        for i in range(nr):
+            found = [run.field("PAGE", name, folio + i) for name in ("head", "private", "refcount")]
+            run.same(f"page {i} of {nr}: its folio, slot, references", found, [folio + i, slot + i, 1 + (i == 0)])
+        maps[slot : slot + nr] = 0
+        for i in range(nr):
+            run.same("slots that nothing refers to go", run.core(swap_state.folio_free_swap, folio + i), 1)
+        run.same("slots in use", int(run.machine.mach.swap_used), 0)
 
 
 # -- swapoff ---------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core_mm import folio, folio_split, lazy_mmu, mmu_gather, page_alloc, rmap
+from core_mm import folio, folio_split, gup, lazy_mmu, mmu_gather, page_alloc, rmap
 from core_mm import vmstat as v
-from core_mm.memory import fault
+from core_mm.memory import access, fault
 from core_mm.mm_types import EFAULT
-from core_mm.uapi import ACCESS_WRITE, OP_MMAP, OP_TOUCH
+from core_mm.uapi import ACCESS_WRITE, MADV_POPULATE_WRITE, OP_MADVISE, OP_MMAP, OP_TOUCH
 from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
@@ -18,6 +18,7 @@ from mmarch.check.tiers.tlb import ANON, AT, RW, mapped
 from mmarch.engine.direct import DirectMachine, Replace
 
 PAGES = 32
+IN_VAIN: list[tuple[int, ...]] = []  # calls of what does nothing
 Told = tuple[int, int]  # W_*, and what it is about
 
 
@@ -111,8 +112,16 @@ def queued_past_the_end(world: World) -> Told:
 def faulted_for_ever(world: World) -> Told:
     """Faults succeed, and the access cannot go on all the same."""
     world.s.do(OP_MMAP, 1, AT, PAGES * world.s.page, RW, ANON, -1, 0)
-    if world.s.do(OP_TOUCH, 1, AT + world.s.page, 1, ACCESS_WRITE) != -EFAULT:
-        raise CheckFailed("an access that never gets through has to fail")
+    tried = len(IN_VAIN)
+    for most, *row in (
+        (access.MAX_FAULTS + 1, OP_TOUCH, 1, AT + world.s.page, 1, ACCESS_WRITE),
+        (gup.MAX_FAULTS, OP_MADVISE, 1, AT, world.s.page, MADV_POPULATE_WRITE),
+    ):
+        if world.s.do(*row) != -EFAULT:
+            raise CheckFailed("an access that never gets through has to fail")
+        if len(IN_VAIN) - tried != most:
+            raise CheckFailed(f"an access is tried {len(IN_VAIN) - tried} times; right is {most}")
+        tried = len(IN_VAIN)
     return v.W_FAULT_LOOP, AT + world.s.page
 
 
@@ -131,8 +140,13 @@ def unsplit_around(world: World) -> Told:
 
 
 def in_vain(_: Callable[..., int]) -> Callable[..., int]:
-    """A function that says it did, and does nothing."""
-    return lambda *arguments: 0
+    """A function that says it did, and does nothing but remember with what."""
+
+    def did(*arguments: int) -> int:
+        IN_VAIN.append(arguments)
+        return 0
+
+    return did
 
 
 MISTAKES: dict[Callable[[World], Told], dict[Callable[..., Any], Replace]] = {
