@@ -8,6 +8,7 @@ import numpy as np
 
 from core_mm import uapi
 from core_mm.mm_types import EINVAL, ENOMEM
+from core_mm.pgtable import pmd_off
 from core_mm.uapi import (
     ACCESS_WRITE,
     MAP_ANONYMOUS,
@@ -188,11 +189,26 @@ def whole_tables(context: Context) -> None:
             world.succeeds(OP_MMAP, at, size, RW, PRIVATE, -1, 0)
             for offset in touched:
                 world.succeeds(OP_TOUCH, at + offset, 1, ACCESS_WRITE)
+            alike = at % table == to % table
+            before = [pmd_of(world, at + offset) for offset in touched[: 1 + alike]]
             world.succeeds(OP_MREMAP, at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to)
+            moved = [pmd_of(world, to + offset) for offset in touched[: 1 + alike]] == before
+            if moved != alike:  # mm/mremap.c:try_realign_addr, where nothing lies before either
+                raise CheckFailed(
+                    f"{world.machine.steps()[-1]} moves {'no ' * alike}tables from the first on{variant.where}",
+                    world.machine.steps(),
+                )
             for offset in touched:
                 present(world, to + offset, 1, True)
                 maps(world, at + offset, 1, False)
         in_order(world.machine, variant.where)
+
+
+def pmd_of(world: World, address: int) -> int:
+    """The entry of task 1 for the table of an address."""
+    machine = world.machine.machine
+    mm = int(machine.memory.tables["TASK"]["mm"][2])
+    return int(machine.memory.arrays["ptes"][machine.bound(pmd_off)(mm, address)])
 
 
 @check("stateful.inherited", source="madvise(2), MADV_DONTFORK and MADV_WIPEONFORK")

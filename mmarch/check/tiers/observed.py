@@ -17,7 +17,7 @@ from mmarch.check.observation import OBSERVED, SEEN, Rows, take
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import show
-from mmarch.check.tiers.corners import another_leaf, hole_in_swap, prepared
+from mmarch.check.tiers.corners import another_leaf, cached_in_part, hole_in_swap, prepared
 from mmarch.engine.direct import DirectMachine
 from mmarch.sanitize import soak
 from mmarch.sanitize.entries import PRESENT, Numbers
@@ -40,7 +40,7 @@ def observed(context: Context) -> str:
     config = replace(context.config(), granule=context.granule or context.arch.default_granule, seen=SEEN)
     seen = 0
     wanted = EACH if context.aside else max(FEWEST, round(OPERATIONS * context.share))
-    corners = (prepared(context, corner) for corner in (another_leaf, hole_in_swap))
+    corners = (prepared(context, corner) for corner in (another_leaf, hole_in_swap, cached_in_part))
     others = (replace(made, config=replace(made.config, seen=SEEN)) for made in corners)
     for made in chain(soak.rounds(config, wanted, context.seed, each=EACH), others):
         machine = soak.machine(made, "direct", OBSERVED)
