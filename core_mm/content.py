@@ -110,4 +110,4 @@ def zero_partial(inode: int, index: int, start: int, end: int) -> int:
     folio = page_folio(i_pages[INODE.first[inode] + index])
     first = max(start, PAGE.index[folio])
     last = min(end, PAGE.index[folio] + folio_nr_pages(folio))
-    return clear_user_pages(folio + first - PAGE.index[folio], last - first)
+    return clear_user_pages(folio + first - PAGE.index[folio], last - first) if first < last else 0

@@ -40,6 +40,7 @@ from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import in_order
 from mmarch.check.tiers.calls import ANON, FILE, LOCKED, PAGES, RW, R, World, maps, present
+from mmarch.engine.direct import DirectMachine
 
 STACK, HEAP, ELSEWHERE = 0x40000000, 0x60000000, 0x50000000
 GUARD = 256  # pages that stay free below a stack
@@ -207,6 +208,7 @@ def whole_tables(context: Context) -> None:
 def pmd_of(world: World, address: int) -> int:
     """The entry of task 1 for the table of an address."""
     machine = world.machine.machine
+    assert isinstance(machine, DirectMachine)
     mm = int(machine.memory.tables["TASK"]["mm"][2])
     return int(machine.memory.arrays["ptes"][machine.bound(pmd_off)(mm, address)])
 
@@ -265,8 +267,8 @@ def owned(context: Context) -> None:
             own = seen is not None and memory.tables["PAGE"]["mapping"][seen.pfn] == vmas["anon_vma"][row]
             if seen is None or was is None or seen.pfn != was.pfn or not own:
                 raise CheckFailed(
-                    f"page {number}, which only a child maps, is {seen} once it has written, and was {was}; right is that "
-                    f"it stays, of the anon_vma of the child's mapping{variant.where}",
+                    f"page {number}, which only a child maps, is {seen} once it has written, and was {was}; right is "
+                    f"that it stays, of the anon_vma of the child's mapping{variant.where}",
                     world.machine.steps(),
                 )
         in_order(world.machine, variant.where)

@@ -122,6 +122,7 @@ def huge_files(at: int, page: int, entries: int) -> Iterator[Row]:
         yield OP_TOUCH, 2, at, 1, access
     yield OP_MREMAP, 1, at, BLOCK * page, BLOCK * page, 3, at + 8 * entries * page
     yield OP_FTRUNCATE, 1, MEMORY, BLOCK * page
+    yield OP_FTRUNCATE, 1, MEMORY, BLOCK * page - 1  # nothing of a page that goes is left to zero
 
 
 def tables_go(at: int, page: int, entries: int) -> Iterator[Row]:
