@@ -2,8 +2,8 @@
 
 A parameter called `vma` is a mapping, `ptep` an entry of a table of the lowest level, `nr` some; a range is not empty,
 an address lies in the mapping that comes with it, a page in its folio, an entry where its address has it. Much of that
-are assertions of the kernel: BUG_ON(addr >= end) in mm/memory.c:unmap_page_range and mm/mprotect.c:change_protection_range,
-__folio_rmap_sanity_checks() in include/linux/rmap.h, VM_WARN_ON in mm/vma.c.
+are assertions of the kernel: BUG_ON(addr >= end) in mm/memory.c:unmap_page_range, __folio_rmap_sanity_checks() in
+include/linux/rmap.h, VM_WARN_ON() in mm/vma.c.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Named:
     def __init__(self, machine: Machine) -> None:
         tables, get = machine.memory.tables, machine.memory.get
         self.rows = {name: len(tables[name]) for name in ("VMA", "MM", "PAGE", "GATHER", "INODE", "PTDESC")}
-        self.start, self.end, self.mm_of = (tables["VMA"][name].data for name in ("vm_start", "vm_end", "vm_mm"))
+        self.start, self.end, self.mm_of = (
+            tables["VMA"][name].data for name in ("vm_start", "vm_end", "vm_mm")
+        )
         self.head, self.flags = (tables["PAGE"][name].data for name in ("head", "flags"))
         self.level, self.table_mm = (tables["PTDESC"][name].data for name in ("level", "mm"))
         self.gather_mm, self.ptes = tables["GATHER"]["mm"].data, machine.memory.arrays["ptes"].data
@@ -173,7 +175,10 @@ class Named:
         if "mm" in names:
             yield "vma is one of mm", lambda given: self.mm_of[given["vma"]] == given["mm"]
         if "tlb" in names:
-            yield "vma is of the mm of tlb", lambda given: self.mm_of[given["vma"]] == self.gather_mm[given["tlb"]]
+            yield (
+                "vma is of the mm of tlb",
+                lambda given: self.mm_of[given["vma"]] == self.gather_mm[given["tlb"]],
+            )
 
     def _inside(self, addr: str) -> Rule:
         return lambda given: self.start[given["vma"]] <= given[addr] < self.end[given["vma"]]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mmarch.check.context import Context
-from mmarch.check.tiers.areas import collapse, given_up, locked
+from mmarch.check.tiers.areas import collapse, given_up, locked, owned, remap, whole_tables
 from mmarch.check.tiers.counting import arguments_are_named
 from tests.mmarch.check.edited import told
 from tests.mutants.mutant import Edit
@@ -26,6 +26,23 @@ MISTAKES = {
             "core_mm.madvise_pte", "cold_huge_pmd(tlb, vma, pmdp, addr, after, pageout):",
             "cold_huge_pmd(tlb, vma, pmdp, addr, pageout, after):",
         ),
+    ),
+    "moves no tables from the first on": (
+        whole_tables, Edit(
+            "core_mm.move_page_tables", "return 0\n    return offset", "return 0\n    return 0",
+        ),
+    ),
+    "page 0x50108 still has an entry": (
+        remap, Edit(
+            "core_mm.mremap", "addr + old_len, new_len - old_len)\n    return addr\n",
+            "addr + old_len, new_len)\n    return addr\n",
+        ),
+    ),
+    "0x50200000 0 0x4000 1 0x50240000 returned EINVAL": (
+        remap, Edit("core_mm.mremap", "flags[vma] & (VM_SHARED | VM_MAYSHARE)", "flags[vma] & VM_SHARED << 40"),
+    ),
+    "of the anon_vma of the child's mapping": (
+        owned, Edit("core_mm.memory.wp", "    folio_move_anon_rmap(folio, vma)\n    return 1", "    return 1"),
     ),
     "going on without tlb_end_vma": (
         arguments_are_named, Edit("core_mm.madvise", "    tlb_end_vma(tlb, vma)\n    return", "    return"),

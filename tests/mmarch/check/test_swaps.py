@@ -18,6 +18,9 @@ WRONG = {
         "core_mm.swapoff", "while addr < end:\n        ptep", "while addr <= end:\n        ptep"
     ),
     "next_miss() from": Edit("core_mm.readahead", "< XA_CHUNK_SIZE", "<= XA_CHUNK_SIZE"),
+    "its folio, slot, references": Edit(
+        "core_mm.folio_split", "private + i if private else 0", "private if private else 0"
+    ),
     "a fault behind the end": Edit(
         "core_mm.filemap", "return 0, VM_FAULT_SIGBUS", "return 1, VM_FAULT_SIGBUS"
     ),
