@@ -72,8 +72,10 @@ class Named:
         )
         self.head, self.flags = (tables["PAGE"][name].data for name in ("head", "flags"))
         self.level, self.table_mm = (tables["PTDESC"][name].data for name in ("level", "mm"))
-        self.gather_mm, self.ptes = tables["GATHER"]["mm"].data, machine.memory.arrays["ptes"].data
-        self.present, self.frame = (machine._binder.hooks[name] for name in ("pte_present", "pte_pfn"))
+        self.gather_mm = tables["GATHER"]["mm"].data
+        self.read, self.present, self.frame = (
+            machine._binder.hooks[name] for name in ("ptep_get", "pte_present", "pte_pfn")
+        )
         self.shift, self.bits = get("cfg", "page_shift"), get("cfg", "pte_bits")
         self.highest = max(get("cfg", "pmd_order"), 10)  # mm/page_alloc.c: MAX_PAGE_ORDER
         self._rules: dict[CodeType, list[tuple[str, Rule]]] = {}
@@ -155,8 +157,9 @@ class Named:
         return lambda given: self.table_mm[given[ptep] >> self.bits] == owner(given)
 
     def _read(self, given: Given) -> bool:
-        raw, pte = self.ptes[given["ptep"]], given["pte"]
-        return not (self.present(raw) and self.present(pte)) or self.frame(raw) == self.frame(pte)
+        """As core-mm reads it: entries of a block need not hold their own frames (Svnapot)."""
+        there, pte = self.read(given["ptep"]), given["pte"]
+        return not (self.present(there) and self.present(pte)) or self.frame(there) == self.frame(pte)
 
     def _overlaps(self) -> Rules:
         yield (
