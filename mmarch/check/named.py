@@ -157,7 +157,7 @@ class Named:
         return lambda given: self.table_mm[given[ptep] >> self.bits] == owner(given)
 
     def _read(self, given: Given) -> bool:
-        """As core-mm reads it: entries of a block need not hold their own frames (Svnapot)."""
+        """As core-mm reads it: entries of a block need not hold their own frames."""
         there, pte = self.read(given["ptep"]), given["pte"]
         return not (self.present(there) and self.present(pte)) or self.frame(there) == self.frame(pte)
 

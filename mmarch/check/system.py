@@ -23,6 +23,7 @@ from mmarch.sanitize.invariants import broken
 from mmarch.sanitize.state import Reader
 
 ROWS = 1 << 15
+GIVING = (uapi.OP_MMAP, uapi.OP_BRK, uapi.OP_MREMAP)  # calls that return an address
 LOG = 1 << 19
 
 
@@ -105,7 +106,10 @@ class System:
         self.machine.memory.arrays["ops"][row * uapi.COLUMNS : (row + 1) * uapi.COLUMNS] = cells
         self.call("run_operations", row, row + 1)
         self.drain()
-        return int(self.machine.memory.arrays["results"][row])
+        result = int(self.machine.memory.arrays["results"][row])
+        if wrong := neither(op, result):
+            raise CheckFailed(f"{self.steps()[-1]} {wrong}", self.steps())
+        return result
 
     def interrupt(self, *row: int) -> None:
         """Run an operation in the middle of another, by a thread on another CPU; which waits for its own flushes."""
@@ -172,7 +176,14 @@ def run_rows(machine: Machine, rows: Sequence[tuple[int, ...]], where: str) -> i
             machine.call("run_operations", row, row + 1)
         except CheckFailed as failed:
             raise CheckFailed(f"{failed}{where}", [show(one) for one in rows[: row + 1]]) from None
+        if wrong := neither(rows[row][0], int(machine.memory.arrays["results"][row])):
+            raise CheckFailed(f"{show(rows[row])} {wrong}{where}", [show(one) for one in rows[: row + 1]])
     return len(rows)
+
+
+def neither(op: int, result: int) -> str:
+    """What is wrong with a result that is no error, no address that was asked for and not 0; "" if nothing."""
+    return f"returned {result}; right is 0 or an error" if result > 0 and op not in GIVING else ""
 
 
 def books_in_order(machine: DirectMachine, rows: Sequence[tuple[int, ...]], where: str) -> None:

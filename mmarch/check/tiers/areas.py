@@ -373,7 +373,7 @@ def collapse(context: Context) -> None:
             world.succeeds(OP_MMAP, start, size, RW, PRIVATE, -1, 0)
             world.succeeds(OP_TOUCH, start, 3, ACCESS_WRITE)
             world.succeeds(OP_TOUCH, start + size - 20 * page, 12, ACCESS_WRITE)
-            for advice in (uapi.MADV_COLLAPSE, uapi.MADV_COLD):
+            for advice in (uapi.MADV_COLLAPSE, uapi.MADV_COLLAPSE, uapi.MADV_COLD):
                 world.succeeds(OP_MADVISE, start, size, advice)
                 observer = Observer(world.machine)
                 for number in (0, pages // 2, pages - 1):

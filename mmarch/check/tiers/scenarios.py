@@ -10,7 +10,7 @@ from mmarch.check.context import Context
 from mmarch.check.outcome import CheckFailed, Skipped
 from mmarch.check.registry import check
 from mmarch.check.replays import Replay, at_all_orders
-from mmarch.check.system import outcome, show
+from mmarch.check.system import neither, outcome, show
 from mmarch.engine.machine import Machine
 from mmarch.sanitize import Oracle, soak
 from mmarch.sanitize.audit import Audit
@@ -55,6 +55,8 @@ def judged(machine: Machine, rows: Sequence[Sequence[int]], fails: bool = False)
         result = int(machine.memory.arrays["results"][row])
         if result < 0 and not fails and rows[row][0] != OP_TOUCH:  # a program may run into the end of a file
             return row, f"returned {outcome(result)}, and succeeds on every kernel that was measured"
+        if wrong := neither(rows[row][0], result):
+            return row, wrong
         if findings := audit.ran(row, row + 1 == total):
             return row, str(findings[0])
         if machine.memory.get("mach", "log_len") > soak.LOG_READ:

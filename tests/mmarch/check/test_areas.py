@@ -44,6 +44,12 @@ MISTAKES = {
     "of the anon_vma of the child's mapping": (
         owned, Edit("core_mm.memory.wp", "    folio_move_anon_rmap(folio, vma)\n    return 1", "    return 1"),
     ),
+    "returned 1; right is 0 or an error": (
+        collapse, Edit(
+            "core_mm.khugepaged", "if pmd_leaf(ptes[pmdp]):\n        return 0\n    error",
+            "if pmd_leaf(ptes[pmdp]):\n        return 1\n    error",
+        ),
+    ),
     "going on without tlb_end_vma": (
         arguments_are_named, Edit("core_mm.madvise", "    tlb_end_vma(tlb, vma)\n    return", "    return"),
     ),
