@@ -8,7 +8,6 @@ import numpy as np
 
 from core_mm import uapi
 from core_mm.mm_types import EINVAL, ENOMEM
-from core_mm.pgtable import pmd_off
 from core_mm.uapi import (
     ACCESS_WRITE,
     MAP_ANONYMOUS,
@@ -35,12 +34,12 @@ from core_mm.uapi import (
 )
 from core_mm.vmstat import DO_WP_PAGE, FAULT_COW
 from mmarch.check.context import Context
+from mmarch.check.converted import Table
 from mmarch.check.observing import Observer
 from mmarch.check.outcome import CheckFailed
 from mmarch.check.registry import check
 from mmarch.check.system import in_order
 from mmarch.check.tiers.calls import ANON, FILE, LOCKED, PAGES, RW, R, World, maps, present
-from mmarch.engine.direct import DirectMachine
 
 STACK, HEAP, ELSEWHERE = 0x40000000, 0x60000000, 0x50000000
 GUARD = 256  # pages that stay free below a stack
@@ -164,10 +163,10 @@ def _grown_beside(world: World) -> None:
     world.returns(EINVAL, OP_MREMAP, at + 8 * page, 0, 4 * page, MREMAP_MAYMOVE, shared + 128 * page)
 
 
-def anon_vma_of(world: World, address: int) -> int:
-    """Of the mapping of task 1 that begins there; 0: it has had no page."""
+def anon_vma_of(world: World, address: int, task: int = 1) -> int:
+    """Of the mapping that begins there; 0: it has had no page."""
     memory = world.machine.machine.memory
-    vmas, mm = memory.tables["VMA"], int(memory.tables["TASK"]["mm"][2])
+    vmas, mm = memory.tables["VMA"], int(memory.tables["TASK"]["mm"][task + 1])
     found = np.flatnonzero((vmas["vm_start"] == address) & (vmas["vm_mm"] == mm) & (vmas["vm_end"] != 0))
     return int(vmas["anon_vma"][found[-1]])
 
@@ -191,9 +190,9 @@ def whole_tables(context: Context) -> None:
             for offset in touched:
                 world.succeeds(OP_TOUCH, at + offset, 1, ACCESS_WRITE)
             alike = at % table == to % table
-            before = [pmd_of(world, at + offset) for offset in touched[: 1 + alike]]
+            before = [Table(world.machine, 1, at + offset).pmd for offset in touched[: 1 + alike]]
             world.succeeds(OP_MREMAP, at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to)
-            moved = [pmd_of(world, to + offset) for offset in touched[: 1 + alike]] == before
+            moved = [Table(world.machine, 1, to + offset).pmd for offset in touched[: 1 + alike]] == before
             if moved != alike:  # mm/mremap.c:try_realign_addr, where nothing lies before either
                 raise CheckFailed(
                     f"{world.machine.steps()[-1]} moves {'no ' * alike}tables from the first on{variant.where}",
@@ -203,14 +202,6 @@ def whole_tables(context: Context) -> None:
                 present(world, to + offset, 1, True)
                 maps(world, at + offset, 1, False)
         in_order(world.machine, variant.where)
-
-
-def pmd_of(world: World, address: int) -> int:
-    """The entry of task 1 for the table of an address."""
-    machine = world.machine.machine
-    assert isinstance(machine, DirectMachine)
-    mm = int(machine.memory.tables["TASK"]["mm"][2])
-    return int(machine.memory.arrays["ptes"][machine.bound(pmd_off)(mm, address)])
 
 
 @check("stateful.inherited", source="madvise(2), MADV_DONTFORK and MADV_WIPEONFORK")
@@ -251,20 +242,19 @@ def owned(context: Context) -> None:
     """A page that a child has for itself once its parent is gone, and writes to, is its mapping's own."""
     for variant in context.variants():
         world = World(variant)
-        memory, observer = world.machine.machine.memory, Observer(world.machine)
+        observer = Observer(world.machine)
         world.succeeds(OP_MMAP, ELSEWHERE, 4 * world.page, RW, PRIVATE, -1, 0)
         world.succeeds(OP_MADVISE, ELSEWHERE, 4 * world.page, uapi.MADV_NOHUGEPAGE)  # single pages
         world.succeeds(OP_TOUCH, ELSEWHERE, 4, ACCESS_WRITE)
         _child(world, 2)
         world.succeeds(OP_MUNMAP, ELSEWHERE, 4 * world.page)
-        mm, vmas = observer.mm_of(2), memory.tables["VMA"]
-        row = int(np.flatnonzero((vmas["vm_mm"] == mm) & (vmas["vm_start"] == ELSEWHERE))[-1])
+        mm, mapping = observer.mm_of(2), observer.frames["mapping"]
         before = [observer.look(mm, ELSEWHERE // world.page + number) for number in range(4)]
         if world.machine.do(OP_TOUCH, 2, ELSEWHERE, 4, ACCESS_WRITE):
             raise CheckFailed(f"a child cannot write to what it has{variant.where}", world.machine.steps())
         for number, was in enumerate(before):
             seen = observer.look(mm, ELSEWHERE // world.page + number)
-            own = seen is not None and memory.tables["PAGE"]["mapping"][seen.pfn] == vmas["anon_vma"][row]
+            own = seen is not None and mapping[seen.pfn] == anon_vma_of(world, ELSEWHERE, task=2)
             if seen is None or was is None or seen.pfn != was.pfn or not own:
                 raise CheckFailed(
                     f"page {number}, which only a child maps, is {seen} once it has written, and was {was}; right is "

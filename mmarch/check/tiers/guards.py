@@ -137,7 +137,7 @@ def read_only(run: Hands) -> None:
     """A new page is writable and dirty where its mapping may be written."""
     run.machine.cfg.anon_orders = 0
     for first, prot, right in ((0, RW, True), (2 * PAGES, R, False)):
-        area = run.map(first)
+        run.map(first)
         run.touch(first)
         run.same("mprotect()", run.made.do(OP_MPROTECT, 1, run.at(first), PAGES * run.made.page, prot), 0)
         area, folio = run.vma(first), int(run.core(folio_alloc, 0))
